@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
     from trustedpods.publisher.results.attested import AttestResult
-    from trustedpods.publisher.results.deployed import DeployPlanResult, DeployProgress, DeployResult
+    from trustedpods.publisher.results.deployed import (
+        DeployPlanResult,
+        DeployProgress,
+        DeployResult,
+        RestartResult,
+        VersionsResult,
+    )
     from trustedpods.publisher.results.estimated import EstimateResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
@@ -55,6 +61,7 @@ if TYPE_CHECKING:
         ExecResult,
         LogsResult,
         StatusResult,
+        TopResult,
     )
     from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
@@ -68,7 +75,13 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
-    "publisher.results.deployed": ("DeployPlanResult", "DeployProgress", "DeployResult"),
+    "publisher.results.deployed": (
+        "DeployPlanResult",
+        "DeployProgress",
+        "DeployResult",
+        "RestartResult",
+        "VersionsResult",
+    ),
     "publisher.results.estimated": ("EstimateResult",),
     "publisher.results.money": (
         "BalanceResult",
@@ -106,6 +119,7 @@ _MODULES = {
         "ExecResult",
         "LogsResult",
         "StatusResult",
+        "TopResult",
     ),
     "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
     "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
@@ -154,13 +168,16 @@ __all__ = [
     "ProvidersResult",
     "RenderResult",
     "RepairResult",
+    "RestartResult",
     "RestoreResult",
     "Show",
     "StatusResult",
+    "TopResult",
     "TopUp",
     "TrustedPodsError",
     "ValidateResult",
     "ValidatedNetwork",
+    "VersionsResult",
     "WatchOptions",
     "WatchResult",
     "connect",

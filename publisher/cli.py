@@ -12,7 +12,9 @@ from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, files, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.running import history as history_of_pod
+from trustedpods.publisher.commands.running.restart import restart
 from trustedpods.publisher.commands.running.rollback import rollback
+from trustedpods.publisher.commands.running.top import top
 from trustedpods.publisher.commands.shell import completion as shell
 
 EPILOG = """\b
@@ -103,6 +105,8 @@ for verb in (
     execute,
     history_of_pod.events,
     history_of_pod.usage,
+    top,
+    restart,
     rollback,
     pods.delete,
     images.image,

@@ -28,7 +28,13 @@ from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.network_client import LogShow, NetworkClient
 from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.deployed import DeployPlanResult, DeployProgress, DeployResult
+from trustedpods.publisher.results.deployed import (
+    DeployPlanResult,
+    DeployProgress,
+    DeployResult,
+    RestartResult,
+    VersionsResult,
+)
 from trustedpods.publisher.results.estimated import EstimateResult
 from trustedpods.publisher.results.money import (
     BalanceResult,
@@ -47,6 +53,7 @@ from trustedpods.publisher.results.pods import (
     LogPiece,
     LogsResult,
     StatusResult,
+    TopResult,
     VisitProgress,
 )
 from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
@@ -65,7 +72,7 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.offers import render
-from trustedpods.publisher.verbs.running import listed
+from trustedpods.publisher.verbs.running import listed, restart, rollback, top
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 T = TypeVar("T")
@@ -194,6 +201,25 @@ class Client(NetworkClient):
         )
         return replace(done, stdout=bytes(ends.stdout), stderr=bytes(ends.stderr))
 
+    async def restart(self, name: str) -> RestartResult:
+        """Start the pod anew from the bundle that its provider has; returns when the new replicas serve."""
+        return await restart.restart(self._account, name, None, VisitProgress(), self._journal())
+
+    async def rollback(
+        self, name: str, generation: int | None = None, *, progress: DeployProgress | None = None
+    ) -> DeployResult:
+        """Let an earlier version run again: that of *generation*, else the one before the newest.
+
+        Versions that proved themselves are kept on the machine that deployed them; `versions` lists them.
+        """
+        options = rollback.RollbackOptions(generation)
+        progress = progress or DeployProgress()
+        return await rollback.rollback(self._account, name, options, progress, self._journal())
+
+    async def versions(self, name: str) -> VersionsResult:
+        """The versions that `rollback` can go back to, newest first, and which of them serves."""
+        return await rollback.versions(self._account, name, self._journal())
+
     async def delete(
         self, name: str, *, purge: bool = False, progress: DeleteProgress | None = None
     ) -> DeleteResult:
@@ -232,6 +258,10 @@ class Client(NetworkClient):
     async def list(self, *, ended: bool = False) -> ListResult:
         """All pods of the key, found on chain; with *ended* those too whose channel is closed."""
         return await listed.list_pods(self._account, self._journal(), ended=ended)
+
+    async def top(self, name: str | None = None) -> TopResult:
+        """Replicas of the pod, or of all, now, with the CPU and memory that they hold."""
+        return await top.top(self._account, name, VisitProgress(), self._journal())
 
     async def balance(self) -> BalanceResult:
         """Tokens and coin of the key's address, and its channels."""

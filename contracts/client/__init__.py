@@ -6,5 +6,6 @@ inside the verb.
 """
 
 from trustedpods.contracts.client.chain import Chain
+from trustedpods.contracts.client.transactions.journals import FolderJournal
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "FolderJournal"]

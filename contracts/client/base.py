@@ -2,7 +2,6 @@
 """What every part of the door shares: the node, the three contracts, calls, logs, transactions."""
 
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +10,7 @@ from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.contract import Contract, ContractCall, Event, Value
 from trustedpods.contracts.client.rpc.methods import CallRequest
+from trustedpods.contracts.client.transactions.journals import TransactionJournal
 from trustedpods.contracts.client.transactions.sender import MINED_WITHIN_S, Sender, Waiting, intent_of
 from trustedpods.contracts.records import Block, Market, Receipt
 from trustedpods.protocol.errors import NetworkFailure, NoContext
@@ -34,11 +34,11 @@ class ChainBase:
         rpc_url: str,
         market: Market,
         *,
-        journal: Path | None = None,
+        journal: TransactionJournal | None = None,
         mined_within_s: float = MINED_WITHIN_S,
         limits: ClientLimits = USUAL,
     ) -> None:
-        """*journal* is the folder that keeps unfinished transactions through a restart."""
+        """*journal* keeps unfinished transactions through a restart."""
         self.market = market
         self._node = Node(rpc_url, limits)
         waiting = Waiting(mined_within_s, market.finality_blocks)

@@ -49,10 +49,12 @@ def from_compose(tree: Mapping[str, object], name: str, found: Findings) -> dict
         service = services[key]
         if service.get("extends") is not None:
             found.refuse(("services", key, "extends"), _WRITTEN_OUT)
+            if not service.keys() & {"image", "build"}:
+                continue  # it stands elsewhere
             service = {field: value for field, value in service.items() if field != "extends"}
         made = container_of(parts, volumes, key, service)
         (parts.first if key in first else parts.containers).append(made)
-    if not parts.containers:
+    if not parts.containers and not found.problems:
         found.refuse(("services",), "no service is left that goes on running")
     own = tree.get("name")
     return parts.tree(label(text_of(own, ("name",), found)) if isinstance(own, str) else name)

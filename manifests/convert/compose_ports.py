@@ -22,6 +22,9 @@ _SHORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-f:]+\]|[0-9.]+):)?(?P<outer>[0-9]*):)?(?P<port>[0-9]{1,5})(?:/(?P<protocol>tcp|udp))?",
     re.ASCII | re.IGNORECASE,
 )
+_EACH_PORT = (
+    "write each port by itself, as 8080 or 8080:80 or 53:53/udp; `docker compose config` writes out ranges"
+)
 _MAX_PORT = 65535
 
 
@@ -90,7 +93,7 @@ def _read(parts: PodParts, entry: object, at: Location) -> _Port | None:
     text = text_of(entry, at, found)
     match = _SHORT.fullmatch(text)
     if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
-        found.refuse(at, "write each port by itself, as 8080 or 8080:80 or 53:53/udp")
+        found.refuse(at, _EACH_PORT)
         return None
     local = (match["ip"] or "").startswith(("127.", "[::1]"))
     return _Port(int(match["port"]), (match["protocol"] or "tcp").lower(), local=local)
@@ -101,8 +104,8 @@ def _long(parts: PodParts, entry: Mapping[object, object], at: Location) -> _Por
     for key in entry:
         if key not in ("target", "published", "protocol", "app_protocol", "host_ip", "mode", "name"):
             found.refuse((*at, str(key)), "leave it out: a port has its number and its protocol here")
-    port, protocol = entry.get("target"), entry.get("protocol", "tcp")
-    text = text_of(port, (*at, "target"), found)
+    text = text_of(entry.get("target"), (*at, "target"), found)
+    protocol = text_of(entry.get("protocol", "tcp"), (*at, "protocol"), found).lower()
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= _MAX_PORT:
         found.refuse((*at, "target"), "write the port at which the container listens")
         return None
@@ -110,5 +113,6 @@ def _long(parts: PodParts, entry: Mapping[object, object], at: Location) -> _Por
         found.refuse((*at, "protocol"), "write tcp or udp")
         return None
     app = entry.get("app_protocol")
-    local = str(entry.get("host_ip", "")).startswith(("127.", "::1"))
-    return _Port(int(text), str(protocol), str(app) if app is not None else None, local)
+    spoken = None if app is None else text_of(app, (*at, "app_protocol"), found)
+    local = text_of(entry.get("host_ip", ""), (*at, "host_ip"), found).startswith(("127.", "::1"))
+    return _Port(int(text), protocol, spoken, local)

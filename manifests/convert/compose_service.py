@@ -6,6 +6,7 @@ Source of the format: the Compose specification, "services".
 
 from collections.abc import Mapping
 
+from trustedpods.manifests.convert.compose_environment import environment_of
 from trustedpods.manifests.convert.compose_ports import container_ports
 from trustedpods.manifests.convert.compose_rest import convert_rest
 from trustedpods.manifests.convert.compose_sizes import limits_of
@@ -14,13 +15,18 @@ from trustedpods.manifests.convert.findings import Findings
 from trustedpods.manifests.convert.parts import PodParts
 from trustedpods.manifests.convert.values import (
     archive,
+    flag,
     label,
     literal,
     seconds,
     text_of,
+    whole,
     words_of,
 )
 from trustedpods.manifests.problem import Location
+
+_PROBE_WORDS = {"test", "interval", "timeout", "start_period", "start_interval", "retries", "disable"}
+"""Of a healthcheck; a probe has one interval, so that of the start is not told apart."""
 
 _ID_DIGITS = 10
 """Of 32 bits; Python itself refuses to read thousands."""
@@ -38,7 +44,7 @@ def container_of(
             made[target] = words_of(service[field], (*at, field), found)
     if service.get("working_dir") is not None:
         made["workingDir"] = text_of(service["working_dir"], (*at, "working_dir"), found)
-    env = _environment(service, at, found)
+    env = environment_of(service, at, found)
     parts_of_it = {
         "env": [{"name": one, "value": literal(value)} for one, value in env.items()],
         "ports": container_ports(parts, name, service, at),
@@ -67,57 +73,6 @@ def _image(service: Mapping[str, object], at: Location, name: str, found: Findin
     return f"docker-archive:{name}.tar"
 
 
-def _environment(service: Mapping[str, object], at: Location, found: Findings) -> dict[str, str]:
-    """`env_file`, then `environment` over it, as Compose does."""
-    values: dict[str, str] = {}
-    files = service.get("env_file")
-    for index, entry in enumerate(
-        [files] if isinstance(files, str) else found.items(files, (*at, "env_file"))
-    ):
-        where = (*at, "env_file") if isinstance(files, str) else (*at, "env_file", index)
-        path: object = entry.get("path", "") if isinstance(entry, Mapping) else entry
-        values |= _env_file(text_of(path, where, found), where, found)
-    given, where = service.get("environment"), (*at, "environment")
-    if isinstance(given, list):
-        for index, entry in enumerate(given):
-            name, sign, value = text_of(entry, (*where, index), found).partition("=")
-            _set(values, name, value if sign else None, (*where, index), found)
-        return values
-    for name, one in found.mapping(given, where).items():
-        said = None if one is None else text_of(one, (*where, name), found)
-        _set(values, name, said, (*where, name), found)
-    return values
-
-
-def _set(values: dict[str, str], name: str, value: str | None, at: Location, found: Findings) -> None:
-    if value is None:
-        found.refuse(at, f"{name} comes from the shell: write its value, or a file of `secrets`")
-    else:
-        values[name] = value
-
-
-def _env_file(path: str, at: Location, found: Findings) -> dict[str, str]:
-    if found.leads_out(path, at):
-        return {}
-    if found.around.kind(path) != "file":
-        found.refuse(at, f"there is no file {path} here")
-        return {}
-    values = {}
-    for line in found.around.text(path).splitlines():
-        name, sign, value = line.strip().removeprefix("export ").partition("=")
-        if not name.startswith("#") and sign:
-            values[name.strip()] = _unquoted(value.strip())
-    found.private = True
-    found.note(f"the variables of {path} stand in the manifest now; keep what is secret in a secret volume")
-    return values
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value.partition(" #")[0].rstrip()
-
-
 def _probe(service: Mapping[str, object], at: Location, found: Findings) -> dict[str, object] | None:
     at = (*at, "healthcheck")
     check = found.mapping(service.get("healthcheck"), at)
@@ -140,12 +95,14 @@ def _probe(service: Mapping[str, object], at: Location, found: Findings) -> dict
         value = seconds(check[field], (*at, field), found) if field in check else None
         if value is not None:
             probe[target] = min(max(value, bounds[0]), bounds[1])
-    if isinstance(check.get("retries"), int):
-        probe["failureThreshold"] = check["retries"]
+    if check.get("retries") is not None:
+        retries = whole(check["retries"], (*at, "retries"), found)
+        if retries:
+            probe["failureThreshold"] = retries
     found.note(
         "a healthcheck decides when requests come (readinessProbe); write a livenessProbe to restart by it"
     )
-    for field in check.keys() - {"test", "interval", "timeout", "start_period", "retries", "disable"}:
+    for field in check.keys() - _PROBE_WORDS:
         found.refuse((*at, field), "leave it out: a probe has interval, timeout, retries and start_period")
     return probe
 
@@ -165,6 +122,6 @@ def _security(service: Mapping[str, object], at: Location, found: Findings) -> d
                 context["runAsGroup"] = int(group)
             else:
                 found.refuse((*at, "user"), "write the group as a number")
-    if service.get("read_only") is True:
+    if flag(service.get("read_only"), (*at, "read_only"), found):
         context["readOnlyRootFilesystem"] = True
     return context

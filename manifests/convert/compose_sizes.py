@@ -7,7 +7,7 @@ Source of the format: the Compose specification, "services" and the Compose Depl
 from collections.abc import Callable, Mapping
 
 from trustedpods.manifests.convert.parts import PodParts
-from trustedpods.manifests.convert.values import mebibytes, millis
+from trustedpods.manifests.convert.values import mebibytes, millis, whole
 from trustedpods.manifests.problem import Location
 
 
@@ -47,7 +47,7 @@ def _deploy(
 ) -> None:
     found = parts.found
     for field, value in deploy.items():
-        if field in ("resources", "labels") or value is None:
+        if field in ("resources", "labels") or value is None or (field, value) == ("mode", "replicated"):
             continue
         if field == "replicas":
             _replicas(value, (*at, field), parts)
@@ -66,9 +66,12 @@ def _deploy(
 
 
 def _replicas(value: object, at: Location, parts: PodParts) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    number = whole(value, at, parts.found)
+    if number is None:
+        return
+    if number < 1:
         parts.found.refuse(at, "write 1 or more")
-    elif parts.scale.setdefault("max", value) != value:
+    elif parts.scale.setdefault("max", number) != number:
         parts.found.refuse(at, "all containers of a pod have as many replicas: give each service the same")
-    elif value > 1:
-        parts.scale["min"] = value
+    elif number > 1:
+        parts.scale["min"] = number

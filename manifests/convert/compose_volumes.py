@@ -164,10 +164,10 @@ class ComposeVolumes:
         more = entry if isinstance(entry, Mapping) else {"source": entry}
         source = text_of(more.get("source", ""), (*at, "source") if more is entry else at, found)
         for key in more:
-            if key not in ("source", "target"):
-                found.refuse(
-                    (*at, str(key)), "leave it out: a file belongs to the pod's user, who only reads it"
-                )
+            if key in ("uid", "gid", "mode"):
+                found.note("secrets and configs belong to the pod's user, who only reads them")
+            elif key not in ("source", "target"):
+                found.refuse((*at, str(key)), "leave it out: a file has its `source` and its `target`")
         target = text_of(more.get("target", source), at, found)
         path = target if target.startswith("/") else base + target
         if source not in self._top[kind]:

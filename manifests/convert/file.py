@@ -4,11 +4,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from trustedpods.manifests.convert.compose import from_compose, is_compose
+from trustedpods.manifests.convert.compose_environment import DOTENV, set_variables, tell_variables
 from trustedpods.manifests.convert.findings import Converted, Findings, Kind
 from trustedpods.manifests.convert.go_pod import from_go_pod, is_go_pod
 from trustedpods.manifests.convert.values import label
+from trustedpods.manifests.convert.variables.known import KnownVariables
 from trustedpods.manifests.documents import first_document, line_of, plain, text_of
 from trustedpods.manifests.parse import read_manifest, refusal
 from trustedpods.manifests.words.files import OURS, other_file
@@ -20,6 +23,9 @@ MAX_ENV_FILE = 64 * KIB
 
 MAX_ENV_FILES = 256 * KIB
 """Of all that is read of them, one as often as it is named: a small file may name one a thousand times."""
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+"""Of a conversion without a shell."""
 
 MAX_SHOWN = 64
 """Fields that are told: a person goes through all of them with the other file open."""
@@ -56,20 +62,14 @@ class Folder:
         place = self.path / name
         if self.outside(name):
             raise BadInput("outside the folder: copy it beside", where=str(place))
-        try:
-            with place.open("rb") as file:
-                data = file.read(MAX_ENV_FILE + 1)
-        except OSError as error:
-            raise BadInput(f"cannot read it: {error.strerror}", where=str(place)) from None
-        if len(data) > MAX_ENV_FILE:
-            raise BadInput(f"larger than {MAX_ENV_FILE // KIB} KiB", where=str(place))
-        self.left -= len(data)
+        text = _bounded(place)
+        self.left -= len(text.encode())
         if self.left < 0:
-            text = (
+            told = (
                 f"files of variables have more than {MAX_ENV_FILES // KIB} KiB, each as often as it is named"
             )
-            raise BadInput(text, where=str(place))
-        return text_of(data, place)
+            raise BadInput(told, where=str(place))
+        return text
 
 
 def converts(tree: object) -> bool:
@@ -77,9 +77,17 @@ def converts(tree: object) -> bool:
     return isinstance(tree, Mapping) and (is_compose(tree) or is_go_pod(tree))
 
 
-def convert(path: Path, name: str | None = None) -> Converted:
+def convert(
+    path: Path,
+    name: str | None = None,
+    *,
+    shell: Mapping[str, str] = NO_VARIABLES,
+    env_files: tuple[Path, ...] = (),
+) -> Converted:
     """The manifest that the file at *path* becomes, called *name*, else as the file or its folder.
 
+    A Compose file may use the variables of *shell*, then those of *env_files*; without them those of `.env`
+    beside it.
     Raises `BadInput` with one line for each field that cannot be converted, and for a file of no such format.
     """
     tree, second = first_document(text_of(read_manifest(path), path), path)
@@ -88,18 +96,55 @@ def convert(path: Path, name: str | None = None) -> Converted:
             "a second document begins here", where=f"{path}:{second}", hint="convert one at a time"
         )
     own = plain(tree, path)
-    found = Findings(Folder(path.parent))
+    found = Findings(Folder(path.parent), KnownVariables(shell))
     if not isinstance(own, Mapping) or not converts(own):
         raise _no_such_format(own, path)
-    making = from_compose if is_compose(own) else from_go_pod
-    made = making({str(key): value for key, value in own.items()}, _name_of(path), found)
+    fields = {str(key): value for key, value in own.items()}
+    if is_compose(own):
+        _read_variables(env_files, found)
+        made = from_compose(fields, _name_of(path), found)
+        tell_variables(found)
+    else:
+        made = from_go_pod(fields, _name_of(path), found)
     if found.problems:
-        raise refusal(
-            path, tree, sorted(found.problems, key=lambda one: line_of(tree, one.location)), MAX_SHOWN
-        )
+        raise _refused(path, tree, found)
     if name is not None:
         made["metadata"] = {"name": name}
     return Converted(made, found.notes, path, found.private)
+
+
+def _read_variables(env_files: tuple[Path, ...], found: Findings) -> None:
+    """Those of files that a person named, which may lie anywhere; else of `.env`, if there is one."""
+    for file in env_files:
+        set_variables(_bounded(file), str(file), found)
+    if not env_files and found.around.kind(DOTENV) == "file":
+        set_variables(found.around.text(DOTENV), DOTENV, found)
+
+
+def _refused(path: Path, tree: object, found: Findings) -> BadInput:
+    """One line for each field, and all variables that are not set at the end."""
+    error = refusal(
+        path, tree, sorted(found.problems, key=lambda one: line_of(tree, one.location)), MAX_SHOWN
+    )
+    if names := list(found.variables.unset):
+        more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+        error.hint = (
+            f"not set: {', '.join(names[:MAX_SHOWN])}{more}; set them in the shell, "
+            "in `.env` beside the file, or in a file for --env-file"
+        )
+    return error
+
+
+def _bounded(place: Path) -> str:
+    """The text of a file of variables."""
+    try:
+        with place.open("rb") as file:
+            data = file.read(MAX_ENV_FILE + 1)
+    except OSError as error:
+        raise BadInput(f"cannot read it: {error.strerror}", where=str(place)) from None
+    if len(data) > MAX_ENV_FILE:
+        raise BadInput(f"larger than {MAX_ENV_FILE // KIB} KiB", where=str(place))
+    return text_of(data, place)
 
 
 def _name_of(path: Path) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from trustedpods.manifests.convert.variables.known import KnownVariables
 from trustedpods.manifests.problem import Location, Problem
 
 Kind = Literal["file", "folder"]
@@ -29,6 +30,7 @@ class Findings:
     """Collects, while a file is read from top to bottom."""
 
     around: Surroundings
+    variables: KnownVariables = field(default_factory=KnownVariables)
     problems: list[Problem] = field(default_factory=list)
     private: bool = False
     """Whether values of another file stand in the manifest now: they may be secret."""

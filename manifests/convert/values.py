@@ -6,6 +6,7 @@ import shlex
 from fractions import Fraction
 
 from trustedpods.manifests.convert.findings import Findings
+from trustedpods.manifests.convert.variables.template import TemplateError, filled
 from trustedpods.manifests.problem import Location
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -18,11 +19,8 @@ _MICROSECONDS = {
     "us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6,
     "w": 604_800 * 10**6,
 }  # fmt: skip
-_VARIABLE = re.compile(
-    r"\$(?:(?P<escaped>\$)|(?P<named>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?::?-(?P<default>[^{}$]*)|(?P<other>[^{}]*))\})"
-)
-"""Compose's interpolation, without a variable inside another's default."""
+_DIGITS = 18
+"""Of a whole number: all that 64 bits hold, and Python itself refuses to read thousands."""
 
 MIB = 1 << 20
 
@@ -31,7 +29,7 @@ MAX_COMMAND = 16_384
 
 
 def text_of(value: object, at: Location, found: Findings) -> str:
-    """A plain value as Compose reads it: `$$` is `$`, `${NAME:-default}` its default. Else it is refused."""
+    """A plain value as Compose reads it, with its variables filled in. Else it is refused."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -39,21 +37,31 @@ def text_of(value: object, at: Location, found: Findings) -> str:
     if not isinstance(value, str):
         found.refuse(at, "a text is expected here")
         return ""
-
-    def put(match: re.Match[str]) -> str:
-        if match["escaped"]:
-            return "$"
-        if match["default"] is not None:
-            name = match["braced"]
-            found.note(
-                f"${name} of the shell is not asked for: its default is written ({match['default']!r})"
-            )
-            return str(match["default"])
-        name = match["named"] or match["braced"]
-        found.refuse(at, f"${name} is a variable of the shell: write its value, or `$$` for a dollar sign")
+    try:
+        made = filled(str(value), found.variables.value)  # of YAML it may have an anchor
+    except TemplateError as error:
+        found.refuse(at, str(error))
         return ""
+    for name in made.unset:
+        found.variables.unset[name] = None
+        found.refuse(at, f"${name} is not set: set it, or write `${{{name}:-}}` where nothing will do")
+    for name, default in made.defaults:
+        found.note(f"${name} is not set: its default is written ({default!r})")
+    return made.text
 
-    return _VARIABLE.sub(put, value)
+
+def whole(value: object, at: Location, found: Findings) -> int | None:
+    """A whole number, also one that a variable has; None where it is none, which is refused."""
+    text = text_of(value, at, found)
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
+        return int(text)
+    found.refuse(at, "a whole number is expected here")
+    return None
+
+
+def flag(value: object, at: Location, found: Findings) -> bool:
+    """Whether *value* says yes, also by a variable, in the words of YAML that Compose takes."""
+    return value is not None and text_of(value, at, found).lower() in ("true", "yes", "on", "y", "1")
 
 
 def words_of(value: object, at: Location, found: Findings) -> list[str]:

@@ -29,6 +29,27 @@ class LogsBody(Message):
     previous: bool = False
 
 
+class RestartBody(Message):
+    """Start the pod anew from the bundle that runs: answered by `RestartPlan`, then as a `provision` is.
+
+    With `plan_only` nothing is done, and the plan is the last reply.
+    """
+
+    kind: Literal["restart"] = "restart"
+    plan_only: bool = False
+
+
+class RestartPlan(Message):
+    """What a restart does with the `replicas` that run now.
+
+    `stops`: they end first, as two must not write one volume; else a new one is proven beside them.
+    """
+
+    kind: Literal["restart-plan"] = "restart-plan"
+    replicas: U32
+    stops: bool
+
+
 class DeleteBody(Message):
     """Settle, release, remove: answered by `Done`. Volumes that outlive their pod stay unless `purge` is set.
 
@@ -108,7 +129,7 @@ class PodStatus(Message):
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
     the statement. `outliving` has the MiB of each claim that outlives a delete; in the phase `retained` it is
     all that is left. `name` is the manifest's, where this boot of the machine can read it: the publisher may
-    have forgotten it.
+    have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds.
     """
 
     kind: Literal["status"] = "status"
@@ -130,6 +151,8 @@ class PodStatus(Message):
     version: U32 = 0
     outliving: dict[ShortText, U32] = Field(default_factory=dict, max_length=limits.MAX_CLAIMS)
     name: ShortText = ""
+    cpu_milli: U32 = 0
+    memory_mib: U32 = 0
 
 
 class LogLines(Message):

@@ -4,7 +4,18 @@
 from typing import Literal
 
 PodVerb = Literal[
-    "admit", "provision", "blob", "status", "logs", "exec", "usage", "delete", "rotate", "render", "book"
+    "admit",
+    "provision",
+    "restart",
+    "blob",
+    "status",
+    "logs",
+    "exec",
+    "usage",
+    "delete",
+    "rotate",
+    "render",
+    "book",
 ]
 """Asked about one pod."""
 

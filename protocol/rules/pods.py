@@ -109,6 +109,7 @@ PODS = {
         "no earlier version of the pod is kept on this machine",
         "`trustedpods rollback NAME --list` shows those that are; deploy the older file and image otherwise",
     ),
+    "not-serving": Rule("the pod does not serve", "`trustedpods status NAME` says what it does"),
     "not-agreed": Rule("somebody was asked, or had to be, and did not agree", "`--yes` agrees beforehand"),
     "own-sleep": Rule("no pod asks for its own sleep there", "leave `scale.ownSleep` out, or " + _OTHER),
     "phase": Rule("the pod is not in a state for that", _LOOK + ", then ask again"),

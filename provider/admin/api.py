@@ -132,7 +132,7 @@ class AdminApi:
     async def drain(self, request: DrainRequest) -> Evicted:
         """Take nobody in and send everybody away, or take pods in again."""
         if request.undo:
-            self.parts.eviction.undrain()
+            await self.parts.eviction.undrain()
             return Evicted(pods=[])
         return Evicted(pods=await self.parts.eviction.drain(request.reason))
 

@@ -14,7 +14,7 @@ from trustedpods.protocol.net.addresses import peer_name
 from trustedpods.provider import tee
 from trustedpods.provider.admin.doctor import Finding, look_at
 from trustedpods.provider.cluster.client import Cluster, open_cluster
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject
+from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.without_market import DocumentsConfig
 

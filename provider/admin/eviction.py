@@ -62,18 +62,18 @@ class Eviction:
         record = self._find(target.strip().lower())
         text = f"evicted by the provider's operator: {_checked(reason)}"
         if deny:
-            self._gate.deny(record.ref.publisher)
+            await self._gate.deny(record.ref.publisher)
         return await self._send_away([record], text)
 
     async def drain(self, reason: str) -> list[EvictedPod]:
         """Take nobody in any more, and send everybody away."""
         text = _checked(reason)
-        self._gate.drain(text)
+        await self._gate.drain(text)
         return await self._send_away(self._pods.standing, f"the provider is being drained: {text}")
 
-    def undrain(self) -> None:
+    async def undrain(self) -> None:
         """Take pods in again."""
-        self._gate.drain(None)
+        await self._gate.drain(None)
 
     def _find(self, target: str) -> PodRecord:
         label = self._autoscaler.replicas.label_at(target)

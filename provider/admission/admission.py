@@ -12,6 +12,7 @@ from trustedpods.protocol.ids import (
     host_label,
 )
 from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.pod import RestartPlan
 from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.protocol.sealing.subjects import NetworkRef
@@ -27,7 +28,7 @@ from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.slot_reservations import SlotReservations
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
-from trustedpods.provider.core.lifecycle import LifecycleEvent
+from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRecord
 from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
@@ -114,7 +115,11 @@ class Admission:
         if record is None or not record.known_to_pay:
             if not self._unknown.take(address):
                 raise Refused("too many bundles from this address", rule="rate", hint=_LATER)
-        elif not self._updates.take(record.label):
+        else:
+            self._check_pace(record)
+
+    def _check_pace(self, record: PodRecord) -> None:
+        if not self._updates.take(record.label):
             raise Refused(
                 "too many updates of this pod",
                 rule="rate",
@@ -174,6 +179,45 @@ class Admission:
                 return record, record.phase is Phase.SERVING
         await self._check_control(request, opened)
         await self._hosts.check(opened.manifest, request.ref.channel)
+        return await self._take(record, stored, request, opened), False
+
+    async def restart(self, request: OpenedRequest) -> PodRecord:
+        """Let the bundle that serves be the pod's next version; a restart that is under way is met.
+
+        Refused for an older generation, and (rule `not-serving`) where nothing serves.
+        """
+        self._rights.check_newest(request)
+        record = self._rights.commanded_pod(request)
+        self._check_pace(record)
+        if _restarts(record):
+            return await self._pods.change(record.channel, generation=request.generation)
+        opened = self._restarted(record)
+        self._gate.check(request.ref.publisher)
+        return await self._take(record, None, request, opened)
+
+    def restart_plan(self, request: OpenedRequest) -> RestartPlan | None:
+        """What a restart would do now; None where one is under way. Refused as by `restart`."""
+        record = self._rights.commanded_pod(request)
+        if _restarts(record):
+            return None
+        replicas, _ = self._autoscaler.replicas_of(record)
+        return RestartPlan(replicas=replicas, stops=self._restarted(record).manifest.stops_for_update)
+
+    def _restarted(self, record: PodRecord) -> OpenBundle:
+        """What a restart starts anew; Refused (rule `not-serving`) where nothing serves."""
+        if record.phase is not Phase.SERVING:
+            raise Refused(
+                f"the pod is {record.phase}, and only what serves is started anew", rule="not-serving"
+            )
+        return self._bundles.open(record)
+
+    async def _take(
+        self, record: PodRecord | None, stored: bytes | None, request: OpenedRequest, opened: OpenBundle
+    ) -> PodRecord:
+        """Keep the bundle as the pod's next version; Refused where it does not fit.
+
+        Without a *stored* request it is the bundle that serves, whichever that is by then.
+        """
         await self.admit(opened.ask, request.ref, record)
         with (
             self._reservations.hold(opened.ask, request.ref.channel),
@@ -182,8 +226,20 @@ class Admission:
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
                 record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
-            await self._pods.put(next_record(self._doors, record, stored, request, opened))
-            return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE), False
+            if record is not None and stored is None:
+                record, opened = self._still_serving(record)
+            kept = stored if stored is not None or record is None else record.request
+            await self._pods.put(next_record(self._doors, record, kept or b"", request, opened))
+            return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE)
+
+    def _still_serving(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
+        """The record as it is now: another request may have come while this one was looked at."""
+        record = self._pods.get(record.channel) or record
+        try:
+            return record, self._restarted(record)
+        except Refused:
+            self._workers.ensure(record.channel)
+            raise
 
     async def _check_control(self, request: OpenedRequest, opened: OpenBundle) -> None:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
@@ -250,9 +306,11 @@ class Admission:
                 rule="awaiting-key",
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
+        if record.runs_on:  # it ends here, whoever kills the rest: nobody takes it for one that runs
+            now = self._doors.now()
+            record = await self._pods.change(record.channel, live=False, exposures={}, changed_at=now)
+            await self._pods.run(record, LifecycleCommand.LET_GO)
         await self._autoscaler.clear(record)
-        if record.runs_on:
-            record = await self._pods.change(record.channel, live=False, exposures={})
         return record
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
@@ -261,3 +319,8 @@ class Admission:
         if not (coming or record.phase is Phase.SERVING) or not self._bundles.held(record):
             return False
         return self._bundles.open(record).bundle == opened.bundle
+
+
+def _restarts(record: PodRecord) -> bool:
+    """Whether a restart is under way: the version before is the same bundle."""
+    return record.phase in WORKING - LEAVING and record.previous == record.request

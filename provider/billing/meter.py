@@ -34,6 +34,8 @@ class Meter:
         self._marks: dict[ChannelId, TrafficMark] = {}
         self._booked: dict[str, tuple[int, int]] = {}
         self._pending: dict[ChannelId, UnixSeconds] = {}
+        self._let_go_at: dict[ChannelId, UnixSeconds] = {}
+        """Pods of which nothing is stored since then, where that is not in the ledger yet."""
         self._observing = trio.Lock()
 
     async def seen(self, view: PodView) -> None:
@@ -80,6 +82,8 @@ class Meter:
         """
         async with self._observing:
             began = self._doors.now()
+            for channel in list(self._let_go_at):
+                await self._write_let_go(channel)
             views = await self._doors.cluster.pods()
             for view in views:
                 await self.seen(view)
@@ -164,18 +168,27 @@ class Meter:
             "volume": size.volume_mib,
             "floor": max(0, least - size.image_mib - size.volume_mib),
         }
+        await self._write_let_go(record.channel)  # what it held until then ended before this
         now, most = self._doors.now(), record.scaling.max_replicas
         ceiling = Ceiling(now, most * size.cpu_milli, most * size.memory_mib, most * size.scratch_mib)
         await self._doors.store.write(ledger.hold, record.channel, sizes, now, ceiling)
 
     async def hold_outliving(self, record: PodRecord) -> None:
         """From now on only the volumes that outlive their deleted pod are billed, without any minimum."""
+        await self._write_let_go(record.channel)
         sizes = {"volume": record.size.volume_mib}
         await self._doors.store.write(ledger.hold, record.channel, sizes, self._doors.now())
 
     async def let_go(self, record: PodRecord) -> None:
-        """Nothing is stored for the pod any more."""
-        await self._doors.store.write(ledger.hold, record.channel, {}, self._doors.now())
+        """Nothing is stored for the pod any more: from now on, also where that can only be written later."""
+        self._let_go_at.setdefault(record.channel, self._doors.now())
+        await self._write_let_go(record.channel)
+
+    async def _write_let_go(self, channel: ChannelId) -> None:
+        at = self._let_go_at.get(channel)
+        if at is not None:
+            await self._doors.store.write(ledger.hold, channel, {}, at)
+            self._let_go_at.pop(channel, None)
 
     async def begin_traffic(self, marks: Mapping[ChannelId, TrafficMark]) -> None:
         """The pods have slots; their traffic counts from *marks*, unless earlier ones are stored."""

@@ -76,16 +76,26 @@ async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> 
 
 
 async def leave(api: Api, source: str, moving: Sequence[KubeObject]) -> None:
-    """Delete the Services and Ingresses in *source* that are *moving* to another namespace.
-
-    What controllers do with two Ingresses of one host differs, so none is ever there. Others end with their
-    namespace.
-    """
+    """Delete the pod's Services and Ingresses in *source* that may not be there beside those *moving*."""
     for kind in ("Ingress", service.KIND):
-        taken = {one["metadata"]["name"] for one in moving if one["kind"] == kind}
-        there = await api.items(path_of(kind, source), POD_LABEL) if taken else []
-        for name in taken & {one["metadata"]["name"] for one in there}:
-            await api.delete(path_of(kind, source, name))
+        for found in await api.items(path_of(kind, source), POD_LABEL):
+            if in_the_way(kind, found, moving):
+                await api.delete(path_of(kind, source, found["metadata"]["name"]))
+
+
+def in_the_way(kind: str, found: KubeObject, moving: Collection[KubeObject]) -> bool:
+    """Whether an object that was *found* in the namespace of a pod's version before must go at once.
+
+    Every Ingress must: what controllers do with two of one host differs, and a service's new name does not
+    change its host. So must a Service that has one of few ports or addresses, which the newer version may be
+    given. Others end with their namespace: replicas that finish their requests may call by them.
+    """
+    if kind == "Ingress":
+        return True
+    if kind != service.KIND:
+        return False
+    moves = any((one["kind"], one["metadata"]["name"]) == (kind, found["metadata"]["name"]) for one in moving)
+    return moves or found["spec"].get("type", "ClusterIP") != "ClusterIP"
 
 
 async def write_ingresses(api: Api, namespace: str, wanted: Sequence[KubeObject]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.provider.cluster import applying, diagnosis, network_documents, views, workloads
+from trustedpods.provider.cluster import applying, diagnosis, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.commands import RunningCommand
 from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
@@ -20,7 +20,9 @@ from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, fea
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof.live_proofs import LiveProofs
 from trustedpods.provider.cluster.leases import ClusterLeases
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
+from trustedpods.provider.cluster.networks import documents
+from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject, StoredDocument
+from trustedpods.provider.cluster.networks.ways import NodeWays
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import (
     APPLIER,
@@ -48,7 +50,7 @@ MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
 
 
-class Cluster(LiveProofs, ClusterLeases):
+class Cluster(LiveProofs, ClusterLeases, NodeWays):
     """One Kubernetes cluster. Made by `open_cluster`."""
 
     def __init__(self, api: Api) -> None:
@@ -337,23 +339,23 @@ class Cluster(LiveProofs, ClusterLeases):
 
     async def network_document(self, name: str) -> StoredDocument | None:
         """What is kept of a network, with its version; None only where Kubernetes says that it has none."""
-        return await network_documents.read(self._api, name)
+        return await documents.read(self._api, name)
 
     async def keep_network_document(self, network: NetworkObject, data: bytes, version: str | None) -> str:
         """Write it over *version* (None: there is none yet); the new version. errors.Conflict otherwise."""
-        return await network_documents.write(self._api, network, data, version)
+        return await documents.write(self._api, network, data, version)
 
     async def remove_network_document(self, network: NetworkObject, version: str) -> None:
         """Delete it at *version*; Conflict as above. One that is gone is removed already."""
-        await network_documents.remove(self._api, network, version)
+        await documents.remove(self._api, network, version)
 
     async def network_founders(self) -> list[str]:
         """The founder of each network that is kept, once for each of its networks."""
-        return await network_documents.founders(self._api)
+        return await documents.founders(self._api)
 
     async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
         """Write or, for None, delete a network's Lease object, for people; nobody decides by it."""
-        await network_documents.tell_lease(self._api, network, lease)
+        await documents.tell_lease(self._api, network, lease)
 
 
 @asynccontextmanager

@@ -59,7 +59,8 @@ class PodView:
 class ServiceView:
     """One Service: its address in the cluster, its ports on nodes, its addresses as a load balancer.
 
-    Of one with an Ingress they are those that the controller wrote.
+    Of one with an Ingress they are those that the controller wrote. `targets` are the containers' ports
+    behind its own, by protocol and number.
     """
 
     namespace: str
@@ -67,6 +68,7 @@ class ServiceView:
     cluster_ip: str | None
     node_ports: tuple[NodePort, ...]
     addresses: tuple[str, ...] = ()
+    targets: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,10 @@ def service_view(service: KubeObject) -> ServiceView:
         None if address in (None, "", "None") else str(address),
         tuple(NodePort(port.get("protocol", "TCP"), port["port"], port["nodePort"]) for port in ports),
         tuple(str(one.get("ip") or one.get("hostname")) for one in given),
+        tuple(
+            (port.get("protocol", "TCP"), port["port"], port.get("targetPort", port["port"]))
+            for port in spec.get("ports", [])
+        ),
     )
 
 

@@ -145,7 +145,10 @@ def _awaiting(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decisio
         gone = Decision(LifecycleEvent.NAMESPACE_LOST, "the namespace vanished from the cluster")
         return gone if lost else _unpaid(facts) or Decision()
     over = None if pod.stopped_at is None else _grace_over(pod.stopped_at, facts, policy)
-    return over or _parked(facts)
+    parked = _parked(facts)
+    if parked.commands and pod.phase is Phase.AWAITING_KEY:  # it was killed, or failed, as it ended to run
+        parked = Decision(commands=(*parked.commands, LifecycleCommand.LET_GO))
+    return over or parked
 
 
 def _retained(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:

@@ -197,6 +197,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "admit": provisioning.admit,
         "render": provisioning.render,
         "provision": provisioning.provision,
+        "restart": provisioning.restart,
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,

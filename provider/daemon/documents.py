@@ -136,7 +136,7 @@ async def run_documents(
         doors.binding(host.peer_id),
         doors.profile(),
         {"network": NetworkRequests(networks).network},
-        _first_check(Gate(doors.books.parent)),
+        _first_check(await Gate.open(doors.store)),
     )
     host.serve(PROVIDER, conversations.handle)
     async with trio.open_nursery() as nursery:

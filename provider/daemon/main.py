@@ -22,6 +22,7 @@ from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.meter import run_of
+from trustedpods.provider.books.local_nodes import LocalNodes
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
@@ -73,7 +74,7 @@ async def serve(config: ProviderConfig) -> None:
 async def _serve(config: ProviderConfig) -> None:
     async with open_doors(config) as doors:
         await wait_for_doors(doors)
-        parts = assemble(doors, Gate(Path(config.store.path).parent))
+        parts = assemble(doors, await Gate.open(doors.store))
         await parts.pods.load()
         parts.tenancy.begin(doors)
         async with (
@@ -120,9 +121,12 @@ async def run_parts(
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
             ("telling of networks' leases", parts.networks.keep_telling),
+            ("leading nodes to each other", LocalNodes(doors, parts.pods).run),
             (
                 "proving hosts",
-                HostWatch(doors, parts.pods, parts.bundles, parts.autoscaler).run,
+                HostWatch(
+                    doors, parts.pods, parts.bundles, parts.autoscaler, parts.provisioning_steps.turns
+                ).run,
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),

@@ -23,6 +23,7 @@ from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.keys.file import read_key, read_key_of
 from trustedpods.provider.keys.generations import NewestGenerations
+from trustedpods.provider.store.operator.transactions import BooksJournal
 from trustedpods.provider.store.spool import Spool
 
 _log = logging.getLogger(__name__)
@@ -35,18 +36,20 @@ DOORS_WITHIN_S = 120.0
 async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
     """Open everything that the daemon uses; Locked when another runs and this one cannot stand by."""
     keys = BootKeys.load_or_create(Path(config.identity.keys_dir))
-    journal = Path(config.store.path).parent / "transactions"
+    operator_key = read_key(Path(config.identity.operator_key_file))
+    collector = tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig)))
+        store = await stack.enter_async_context(opened_books(config, keys, cluster))
         yield Doors(
             config=config,
             keys=keys,
-            operator_key=read_key(Path(config.identity.operator_key_file)),
-            collector=tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files),
-            store=await stack.enter_async_context(opened_books(config, keys, cluster)),
+            operator_key=operator_key,
+            collector=collector,
+            store=store,
             spool=Spool(Path(config.store.spool), config.store.spool_quota_mib),
             chain=await stack.enter_async_context(
-                Chain(config.market.rpc, config.market.market, journal=journal)
+                Chain(config.market.rpc, config.market.market, journal=BooksJournal(store))
             ),
             cluster=cluster,
             registry=await stack.enter_async_context(

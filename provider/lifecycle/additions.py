@@ -28,6 +28,7 @@ from trustedpods.provider.cluster.objects.workload.seeding import Copier
 from trustedpods.provider.core.generated.key_pairs import private_key, public_key
 from trustedpods.provider.core.generated.values import MadeFiles, with_generated
 from trustedpods.provider.core.networks.book import newer
+from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import OpenBundle
@@ -46,8 +47,17 @@ async def with_additions(
         kept = await kept_book(doors, record, life.namespace)
         of_this_version = kept is not None and kept.nodes == life.book.nodes
         book = newer(kept if of_this_version else None, life.book)
+    local = {} if book is None else await _local_ends(doors, record, life.namespace)
     copier = await seed_copier(doors.registry, record, opened)
-    return replace(life, secrets=files, renewals=renewals, copier=copier, book=book)
+    return replace(life, secrets=files, renewals=renewals, copier=copier, book=book, local=local)
+
+
+async def _local_ends(doors: Doors, record: PodRecord, namespace: str) -> dict[PublishedPort, WayEnd]:
+    """Where ways of the pod lead to replicas of this cluster: objects made anew go on leading there."""
+    kept = [
+        way for place in {namespace, record.namespace} for way in await doors.cluster.ways(place) if way.local
+    ]
+    return {way.published: way.end for way in kept}
 
 
 async def kept_book(doors: Doors, record: PodRecord, namespace: str) -> NetworkBook | None:

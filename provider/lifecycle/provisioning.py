@@ -8,12 +8,13 @@ import trio
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
+from trustedpods.manifests.versions import why_stopped_before
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
+from trustedpods.protocol.ids import namespace_name
 from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
-from trustedpods.protocol.messages.pod import SignedStatement, Statement
+from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
@@ -29,7 +30,7 @@ from trustedpods.provider.exposure.addresses import ADDRESS_LOOK_S, ADDRESS_WITH
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle import additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
-from trustedpods.provider.lifecycle.pod_variables import endpoints, pod_variables, sleep_place
+from trustedpods.provider.lifecycle.pod_variables import pod_variables, sleep_place, statement_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -229,17 +230,12 @@ class ProvisioningSteps:
         return LifecycleEvent.STARTED
 
     def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether a newer version can run beside the one that serves: each service is as it was."""
-        if record.previous is None or record.applied or not record.live:
-            return False
-        if self._autoscaler.pod_scaler(record.channel) is None:
+        """Whether a newer version can be proven beside the one that serves."""
+        published = self._autoscaler.pod_scaler(record.channel) is not None
+        if record.previous is None or record.applied or not record.live or not published:
             return False
         before = self._bundles.open_stored(record.previous)
-        if before.manifest.stops_for_update or opened.manifest.stops_for_update:
-            return False
-        known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
-        parts = opened.exposures(record.label, self._doors.config)
-        return all(known.get(part.label, part.protocol) == part.protocol for part in parts)
+        return not why_stopped_before(before.manifest, opened.manifest)
 
     async def _start_beside(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Prove the newer version in a namespace of its own, and only then send requests there.
@@ -281,9 +277,18 @@ class ProvisioningSteps:
         return await self._started(await self.discard_other(record), opened)
 
     async def _take_services(self, record: PodRecord, opened: OpenBundle, source: str) -> PodRecord:
-        """Lead the services' addresses to the version that serves now: they were made in *source*."""
-        await self._doors.cluster.move_services(source, services(self.life(record, opened, record.namespace)))
-        return await self._note_services(record, opened)
+        """Lead the services' addresses to the version that serves now: they were made in *source*.
+
+        There is no way back: an address that nobody writes again is told of, and the one before stays known.
+        """
+        async with self.turns.of(record.channel):
+            made = services(self.life(record, opened, record.namespace))
+            await self._doors.cluster.move_services(source, made)
+        try:
+            return await self._note_services(record, opened)
+        except Refused as error:
+            await self._pods.note(record.channel, "no-address", str(error))
+            return record
 
     async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
         """Keep what the cluster gave the services; Refused where others give one no address in time."""
@@ -323,9 +328,8 @@ class ProvisioningSteps:
             made = objects(await self.complete(record, opened, namespace), beside=beside)
             kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
             if namespace == record.namespace:
-                kept |= {
-                    ("Secret", name) for name in await additions.keep_earlier_values(self._doors, record)
-                }
+                earlier = await additions.keep_earlier_values(self._doors, record)
+                kept |= {("Secret", name) for name in earlier}
             kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
             if opened.manifest.spec.network.by_name:
                 kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
@@ -386,15 +390,5 @@ class ProvisioningSteps:
 
     def _state(self, record: PodRecord, opened: OpenBundle, identity: bytes) -> SignedStatement:
         exposed = exposures_of(self._doors, record, opened)
-        statement = Statement(
-            channel=channel_bytes(record.channel),
-            generation=record.generation,
-            namespace=record.namespace,
-            endpoints=endpoints(record, opened, self._doors.config, exposed),
-            images={image.name: image.blobs[0].digest for image in opened.bundle.images},
-            terms=record.terms or 0,
-            meter=address_bytes(record.meter),
-            issued_at=self._doors.now(),
-            identity=identity,
-        )
-        return sign_statement(self._doors.keys.reply, statement)
+        said = statement_of(record, opened, self._doors.config, exposed, self._doors.now(), identity)
+        return sign_statement(self._doors.keys.reply, said)

@@ -20,7 +20,7 @@ from trustedpods.protocol.networks.documents import Answer
 from trustedpods.protocol.networks.leases import LEASE_MS, Acquire, Milliseconds
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.provider.cluster.api.errors import Conflict
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject
+from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject
 from trustedpods.provider.core.networks import documents
 from trustedpods.provider.core.networks.documents import NetworkState
 from trustedpods.provider.doors import SharedDoors

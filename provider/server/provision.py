@@ -16,7 +16,7 @@ from trustedpods.protocol.messages.admission import (
 )
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import Needs
-from trustedpods.protocol.messages.pod import SignedStatement, Statement
+from trustedpods.protocol.messages.pod import RestartBody, SignedStatement, Statement
 from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.admission.rights import superseded
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
@@ -27,7 +27,7 @@ from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import parse_bundle
 from trustedpods.provider.pods.preview import without_files
-from trustedpods.provider.pods.progress import ProgressFeeds
+from trustedpods.provider.pods.progress import ProgressFeed, ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.replies import Replies
@@ -91,13 +91,35 @@ class Provisioning:
                 return
             self._workers.ensure(record.channel)
             await request.replies.send(Needs(blobs=await self._provisioning_steps.needs(record)))
-            async for line in feed:
-                if isinstance(line, TrustedPodsError):
-                    raise line
-                if isinstance(line, Progress):
-                    await request.replies.send(line)
-                else:
-                    await request.replies.send(await self._statement_for(request, line), final=True)
+            await self._follow(request, feed)
+
+    async def restart(self, request: Request) -> None:
+        """Says what a restart does, and unless that is all that is asked, does it and follows the work.
+
+        The work goes on when this stream is dropped.
+        """
+        body = decode(request.opened.body, RestartBody)
+        plan = self._admission.restart_plan(request.opened)
+        if plan is None and body.plan_only:
+            raise Refused("a restart is under way already", rule="not-serving")
+        if plan is not None:
+            await request.replies.send(plan, final=body.plan_only)
+        if body.plan_only:
+            return
+        with self._progress.listen(request.opened.ref.channel) as feed:
+            record = await self._admission.restart(request.opened)
+            self._workers.ensure(record.channel)
+            await self._follow(request, feed)
+
+    async def _follow(self, request: Request, feed: ProgressFeed) -> None:
+        """Pass on what the work tells, up to the statement that ends it."""
+        async for line in feed:
+            if isinstance(line, TrustedPodsError):
+                raise line
+            if isinstance(line, Progress):
+                await request.replies.send(line)
+            else:
+                await request.replies.send(await self._statement_for(request, line), final=True)
 
     async def _statement_for(self, request: Request, made: SignedStatement) -> SignedStatement:
         """The word to this request when the pod serves; Refused where a newer request was taken since.

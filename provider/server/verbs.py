@@ -90,6 +90,8 @@ class Verbs:
             unlock_at=0 if fact is None else fact.unlock_at,
             events=await self._doors.store.read(history.events, record.channel),
             outliving={} if ended else dict(record.outliving),
+            cpu_milli=0 if ended else record.size.cpu_milli,
+            memory_mib=0 if ended else record.size.memory_mib,
             name="" if ended or not self._bundles.held(record) else self._name(record),
         )
 

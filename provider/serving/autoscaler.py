@@ -28,7 +28,7 @@ from trustedpods.provider.serving.limits import end_limit, limits_of
 from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
-from trustedpods.provider.serving.slots import ExposedServices, give_slots
+from trustedpods.provider.serving.slots import ExposedServices, give_slots, take_off
 from trustedpods.provider.supervise import supervise
 
 if TYPE_CHECKING:
@@ -191,8 +191,12 @@ class Autoscaler:
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             pod_scaler.feed(scaler.LimitsSet(self._limits(record, reason)))
-        elif await self._doors.cluster.replicas(record.namespace):
-            await self._doors.cluster.scale(record.namespace, 0)
+            return
+        try:
+            await take_off(self._doors, self._meter, record)
+        finally:  # without a facade too: it is not to cost anything
+            if await self._doors.cluster.replicas(record.namespace):
+                await self._doors.cluster.scale(record.namespace, 0)
 
     async def withdraw(self, record: PodRecord) -> None:
         """Take the pod off the facade for good; `Meter.end_traffic` closes the book of its last reading."""
@@ -275,6 +279,8 @@ class Autoscaler:
 
         Nobody counts them, so none may serve a pod that is released again.
         """
+        if record.channel not in self._pod_scalers:
+            await take_off(self._doors, self._meter, record)
         await self.empty(record)
         if record.other is not None:
             await self.discard(record, record.other)

@@ -20,6 +20,7 @@ from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.pods.turns import PodTurns
 from trustedpods.provider.serving.autoscaler import Autoscaler
 
 _log = logging.getLogger(__name__)
@@ -31,15 +32,22 @@ ASKED_AT_ONCE = 8
 
 
 class HostWatch:
-    """Looks at all hosts every `PROVE_EVERY_S`; what it saw before a restart is seen anew."""
+    """Looks at all hosts every `PROVE_EVERY_S`; what it saw before a restart is seen anew.
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, autoscaler: Autoscaler) -> None:
+    It writes a pod's objects in the pod's turn, as everybody does who writes any.
+    """
+
+    def __init__(
+        self, doors: Doors, pods: Pods, bundles: Bundles, autoscaler: Autoscaler, turns: PodTurns
+    ) -> None:
+        self._turns = turns
         self._doors = doors
         self._pods = pods
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._told: dict[ChannelId, frozenset[str]] = {}
-        """Hosts of each pod that the facade was last told to withhold."""
+        """Hosts of each pod that were last withheld from whoever serves it. Of a pod that is not in here
+        nobody knows: an earlier daemon may have withheld some, or this one before the pod stopped."""
 
     async def run(self) -> None:
         """Look for ever."""
@@ -60,8 +68,10 @@ class HostWatch:
             for record in serving:
                 for host in hosts[record.channel]:
                     nursery.start_soon(self._ask, record, host, limiter)
-        for record in serving:
-            await self._withhold(record)
+        async with trio.open_nursery() as nursery:
+            for channel, own in hosts.items():
+                if own:
+                    nursery.start_soon(self._withhold, channel, own, limiter)
 
     def _own_hosts(self, record: PodRecord) -> list[str]:
         parts = self._bundles.open(record).with_hosts(record.label, self._doors.config)
@@ -84,26 +94,31 @@ class HostWatch:
             text = f"the proof that you control {host} is gone from DNS; it is served a day more"
             await self._pods.note(record.channel, "host-unproven", text)
 
-    async def _withhold(self, asked: PodRecord) -> None:
-        """Let the facade serve what is proven, and nothing else of the publisher's own."""
-        record, lost = self._pods.get(asked.channel), self._autoscaler.hosts.withheld(asked.channel)
-        before = self._told.get(asked.channel, frozenset())
-        if lost == before or record is None or record.phase is not Phase.SERVING:
-            return
-        try:
-            await self._serve(record, lost)
-        except TrustedPodsError as error:  # the next look tries again
-            _log.warning("%s: hosts cannot be changed: %s", record.label, error)
-            return
-        self._told[asked.channel] = lost
-        for host in sorted(lost ^ before):
+    async def _withhold(self, channel: ChannelId, own: list[str], limiter: trio.CapacityLimiter) -> None:
+        """Let the pod be served under what is proven, and nothing else of the publisher's own."""
+        async with self._turns.of(channel), limiter:
+            record, lost = self._pods.get(channel), self._autoscaler.hosts.withheld(channel)
+            before = self._told.get(channel)
+            if lost == before or record is None or record.phase is not Phase.SERVING:
+                return
+            try:
+                await self._serve(record, lost, changed=bool(lost or before))
+            except TrustedPodsError as error:  # the next look tries again
+                _log.warning("%s: hosts cannot be changed: %s", record.label, error)
+                return
+            self._told[channel] = lost
+        for host in sorted((lost ^ (before or frozenset())).intersection(own)):
             told = withheld_told([host]) if host in lost else f"{host} is served again: its proof is back"
-            await self._pods.note(record.channel, "host-unproven" if host in lost else "host-proven", told)
+            await self._pods.note(channel, "host-unproven" if host in lost else "host-proven", told)
 
-    async def _serve(self, record: PodRecord, lost: Collection[str]) -> None:
-        """Tell the facade, and a controller of the cluster's, without the hosts that are *lost*."""
+    async def _serve(self, record: PodRecord, lost: Collection[str], *, changed: bool) -> None:
+        """Tell the facade, and a controller of the cluster's, without the hosts that are *lost*.
+
+        The facade was told all there is when the pod began to serve: it hears only what *changed*.
+        """
         opened = self._bundles.open(record)
-        await self._autoscaler.publish(record, opened)
+        if changed:
+            await self._autoscaler.publish(record, opened)
         parts = opened.manifest.spec.services
         if any(part.ingress is not None for part in parts):
             wanted = [of_pod(one, record.namespace, record.label) for one in ingresses(parts, lost)]

@@ -109,6 +109,22 @@ async def _one(
     return services, before
 
 
+async def take_off(doors: Doors, meter: Meter, record: PodRecord) -> None:
+    """Take a pod off the facade that an earlier daemon published, with what passed until now in the books.
+
+    Before its replicas end: others' may get their addresses.
+    """
+    taken = set(doors.facade.slots_of(record.label).values())
+    if not taken:
+        return
+    passed = combine(await doors.facade.stats(taken))
+    await meter.begin_traffic({record.channel: mark_of(passed)})
+    await meter.traffic(record.channel, passed)
+    for slot in taken:
+        await doors.facade.withdraw(slot)
+    await meter.end_traffic(record.channel)
+
+
 def exposures_of(
     doors: Doors, record: PodRecord, opened: OpenBundle, made: Iterable[ServiceView] = ()
 ) -> dict[str, ServiceExposure]:

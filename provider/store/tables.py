@@ -210,3 +210,19 @@ BELONGING = Table(
     Column("daemon", WHOLE, nullable=False),
     Column("cluster", String(64), nullable=False),
 )
+
+DRAINING = Table(
+    "draining",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    Column("reason", String, nullable=False),
+)
+
+DENIED = Table("denied", METADATA, Column("publisher", String(42), primary_key=True))
+
+TRANSACTIONS = Table(
+    "transactions",
+    METADATA,
+    Column("name", String(120), primary_key=True),
+    Column("unfinished", LargeBinary, nullable=False),
+)

@@ -139,7 +139,6 @@ def outlook_lines(result: PlanResult) -> list[str]:
     if rows:
         lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "IDENTITY", "WHY"], rows)
         lines.append(f"{result.token.rough(result.an_hour)} an hour at full size, by the registry's prices")
-    lines += [f"warning: {text}" for text in result.warnings]
     return [f"{result.plan.changes} to change", *lines]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.contracts.client import Chain
+from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import Refused
@@ -94,7 +94,7 @@ async def open_market(file: MarketFile) -> AsyncIterator[OpenMarket]:
         token=file.token,
         finality_blocks=file.finality_blocks,
     )
-    async with Chain(file.rpc, market, journal=state_dir() / "transactions") as chain:
+    async with Chain(file.rpc, market, journal=FolderJournal(state_dir() / "transactions")) as chain:
         await chain.check_market()
         info = await chain.token_info()
         yield OpenMarket(file, chain, Token(info.symbol, info.decimals))

@@ -192,7 +192,6 @@ def _planned(result: PlanResult) -> JsonObject:
         "outlook": nodes,
         "peak_hour": number(result.an_hour),
         "token": result.token.symbol,
-        "warnings": list(result.warnings),
     }
     return _network(result.network) | _plan(result.plan) | whole
 

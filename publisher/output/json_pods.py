@@ -25,6 +25,8 @@ from trustedpods.publisher.results.deployed import (
     DeployProgress,
     DeployResult,
     PushResult,
+    RestartPlanResult,
+    RestartResult,
     VersionsResult,
 )
 from trustedpods.publisher.results.pods import (
@@ -39,6 +41,8 @@ from trustedpods.publisher.results.pods import (
     LogsResult,
     OutlivingVolumes,
     StatusResult,
+    TopPod,
+    TopResult,
     UsageResult,
     VisitedPod,
     VisitProgress,
@@ -59,6 +63,16 @@ def _deployed(result: DeployResult) -> JsonObject:
         **known(update=result.update),
         **confirmed_json(result.confirmed),
     }
+
+
+@json_of.register(RestartPlanResult)
+def _would_restart(plan: RestartPlanResult) -> JsonObject:
+    return {"pod": plan.pod, "replicas": plan.replicas, "update": plan.update}
+
+
+@json_of.register(RestartResult)
+def _restarted(result: RestartResult) -> JsonObject:
+    return {**_visited(result.pod), **known(update=result.update), **confirmed_json(result.confirmed)}
 
 
 @json_of.register(PushResult)
@@ -328,5 +342,25 @@ def _listed_pod(pod: ListedPod, token: Token) -> JsonObject:
         "day": None if pod.day is None else token.number(pod.day),
         "runway_s": pod.runway_s,
         "unlock_at": pod.unlock_at,
+        "error": None if pod.error is None else error_json(pod.error),
+    }
+
+
+@json_of.register(TopResult)
+def _topped(result: TopResult) -> JsonObject:
+    return {"token": result.token.symbol, "pods": [_top_pod(pod, result.token) for pod in result.pods]}
+
+
+def _top_pod(pod: TopPod, token: Token) -> JsonObject:
+    return {
+        "name": pod.name,
+        "phase": pod.phase,
+        "replicas": pod.replicas,
+        "ready": pod.ready,
+        "cpu_milli": pod.cpu_milli,
+        "memory_mib": pod.memory_mib,
+        "left": None if pod.left is None else token.number(pod.left),
+        "day": None if pod.day is None else token.number(pod.day),
+        "runway_s": pod.runway_s,
         "error": None if pod.error is None else error_json(pod.error),
     }

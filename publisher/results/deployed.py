@@ -57,6 +57,36 @@ class PushResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartPlanResult:
+    """What a restart of the pod would do: `replicas` run now, and end first where it `update`s so."""
+
+    pod: str
+    replicas: int
+    update: UpdateWay
+
+    @property
+    def lines(self) -> list[str]:
+        """As a person reads it."""
+        if not self.replicas:
+            return [f"{self.pod} sleeps: one replica is started from its bundle, to prove that it runs"]
+        many = f"{self.replicas} replica{'s' if self.replicas > 1 else ''}"
+        if self.update == "stops-first":
+            return [f"{many} of {self.pod} end, then new ones start: two must not write one volume"]
+        return [
+            f"new replicas of {self.pod} are proven beside the {many} that run, which then finish and end"
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RestartResult:
+    """`restart`: new replicas of the same version serve. `update` is None where one was under way already."""
+
+    pod: VisitedPod
+    update: UpdateWay | None
+    confirmed: ConfirmedPod
+
+
+@dataclass(frozen=True, slots=True)
 class AfterUpdate:
     """What is known of the pod after its update failed.
 

@@ -131,17 +131,13 @@ class ConnectResult:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """What an apply would do, and what it means for each node and costs an hour.
-
-    `warnings` are of what is sound and may be meant otherwise.
-    """
+    """What an apply would do, and what it means for each node and costs an hour."""
 
     network: NetworkId
     plan: Plan
     generation: int
     nodes: tuple[NodeOutlook, ...]
     token: Token
-    warnings: tuple[str, ...] = ()
 
     @property
     def an_hour(self) -> TokenUnits:

@@ -152,6 +152,9 @@ class StatusResult:
     events: tuple[PodEvent, ...]
     confirmed: ConfirmedPod | None
     outliving: OutlivingVolumes | None = None
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    """What one replica holds, and pays for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,9 @@ class ListedPod:
     runway_s: int | None
     unlock_at: UnixSeconds | None
     error: ErrorReport | None
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    """What one replica holds, and pays for."""
 
     @property
     def provider(self) -> str:
@@ -289,9 +295,7 @@ class ListedPod:
     @property
     def day(self) -> TokenUnits | None:
         """Base units that a day costs at the rate of now; None where nothing runs out, or nobody said."""
-        if not self.runway_s or self.left is None:
-            return None
-        return TokenUnits(self.left * DAY_S // self.runway_s)
+        return day_at(self.left, self.runway_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,3 +304,36 @@ class ListResult:
 
     token: Token
     pods: tuple[ListedPod, ...]
+
+
+def day_at(left: TokenUnits | None, runway_s: int | None) -> TokenUnits | None:
+    """What a day costs where *left* lasts *runway_s* seconds; None where nothing runs out, or nobody said."""
+    return None if not runway_s or left is None else TokenUnits(left * DAY_S // runway_s)
+
+
+@dataclass(frozen=True, slots=True)
+class TopPod:
+    """One pod now: `cpu_milli` and `memory_mib` of all its `replicas`, which they hold and pay for.
+
+    What is None was not told, and `error` says why. `left` lasts `runway_s` seconds at the rate of now, which
+    is `day` base units a day; None is no end.
+    """
+
+    name: str
+    phase: str
+    replicas: int | None
+    ready: int | None
+    cpu_milli: int | None
+    memory_mib: int | None
+    left: TokenUnits | None
+    day: TokenUnits | None
+    runway_s: int | None
+    error: ErrorReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopResult:
+    """`top`: those that hold most CPU first."""
+
+    token: Token
+    pods: tuple[TopPod, ...]

@@ -86,7 +86,8 @@ class PodRecord(BaseModel):
     `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
     `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
-    client that changed the pod: a later one at the provider came from elsewhere. `refused` is what did not
+    client that changed the pod: a later one at the provider came from elsewhere, unless it is `releasing`,
+    the last release that was sent, whether its answer was kept or not. `refused` is what did not
     verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day. Of a
     node `network` is FOUNDER/NAME, `cluster` the name of its cluster there, and `external` those outside any.
     """
@@ -107,6 +108,7 @@ class PodRecord(BaseModel):
     boot: _Hex32 | None = None
     holder: _Hex32 | None = None
     generation: int | None = None
+    releasing: int | None = None
     meter: _Address | None = None
     simulated: bool = False
     label: str = ""
@@ -163,10 +165,10 @@ class PodRecords:
     def keep_version(self, channel: str, secret: bytes, generation: int, sent: SentVersion) -> None:
         """Keep what proved itself as the newest; one of the same bundle goes, as the oldest do."""
         before = self.versions(channel)
+        self._seal(self._path(channel, _version(generation)), channel, secret, _joined(sent))
         for known in before:
             if known != generation and self._opens_as(channel, secret, known, sent.bundle):
                 self._path(channel, _version(known)).unlink(missing_ok=True)
-        self._seal(self._path(channel, _version(generation)), channel, secret, _joined(sent))
         for known in self.versions(channel)[:-MAX_VERSIONS]:
             self._path(channel, _version(known)).unlink(missing_ok=True)
 

@@ -151,11 +151,10 @@ class Delivery:
         return after
 
     def _keep_confirmed(self, confirmed: Confirmed) -> None:
-        """The bundle comes first: a generation that is remembered without it would release the one before."""
-        if self._keep_bundle():
-            self._remember_holder(confirmed)
-        else:
-            self._forget_newest()
+        """The version comes first, by which a later visit goes on with this after a kill; then the bundle.
+
+        A generation that is remembered without its bundle would release the one before.
+        """
         account, kept = self._account, channel_hex(self._location.ref.channel)
         sent = SentVersion(self._parcel.bundle, self._parcel.provenance)
         try:
@@ -164,6 +163,10 @@ class Delivery:
             )
         except (BadInput, OSError) as error:
             self._journal.show.warning(f"{error}; `rollback` cannot go back to this version")
+        if self._keep_bundle():
+            self._remember_holder(confirmed)
+        else:
+            self._forget_newest()
 
     def _keep_bundle(self) -> bool:
         """What the provider runs, or soon will: `watch` sends it again after a reboot. Whether it is kept."""

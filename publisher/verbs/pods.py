@@ -107,6 +107,8 @@ async def status(
         events=tuple(answer.events),
         confirmed=None if statement is None else ConfirmedPod.of(statement),
         outliving=outliving,
+        cpu_milli=answer.cpu_milli,
+        memory_mib=answer.memory_mib,
     )
 
 

@@ -5,7 +5,7 @@ The machine was attested just now, under the policy that held at the deploy. A k
 harmless: the channel tells whether it was moved, the provider's phase whether the pod was released.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,11 +110,13 @@ async def release(
     record: PodRecord | None,
     journal: Journal,
     served: SignedStatement | None,
+    sending_as: Callable[[int], None],
 ) -> "Confirmed":
     """Send the kept bundle to the newly attested key; returns when the pod serves again.
 
-    *served* is what the provider says that it confirmed last, where it still can. Raises `Refused` (rule
-    "no-bundle") where this client never deployed the pod, or keeps another bundle than that.
+    *sending_as* is told the request's generation before it goes: whoever is killed meanwhile knows it for
+    their own. *served* is what the provider says that it confirmed last, where it still can. Raises
+    `Refused` (rule "no-bundle") where this client never deployed the pod, or keeps another bundle than that.
     """
     from trustedpods.publisher.delivery.provision import ProvisionConversation  # noqa: PLC0415 - only after a restart
 
@@ -136,6 +138,7 @@ async def release(
         step.facts["opened"] = False
 
     sending = ProvisionConversation(session, location.ref, bundle, pieces, location.live.terms, journal)
+    sending_as(sending.generation)
     confirmed = await sending.run(pay)
     journal.event("released", f"{bundle.name} serves again, with its volumes")
     return confirmed

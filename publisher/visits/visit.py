@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from trustedpods.protocol.errors import EvidenceRefused, Refused
+from trustedpods.protocol.errors import BadInput, EvidenceRefused, Refused
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation, require_listed
@@ -46,7 +46,24 @@ class Visit:
 
     def changed_elsewhere(self, status: PodStatus) -> bool:
         """Whether another client with this key changed the pod after this one did."""
-        return self.record.generation is not None and status.generation > self.record.generation
+        known, sent = self.record.generation, self.record.releasing
+        return known is not None and status.generation > known and status.generation != sent
+
+    def take_up(self, status: PodStatus) -> None:
+        """Go on with a deploy of this client that was confirmed, and killed before all of it was kept."""
+        if not self.changed_elsewhere(status):
+            return
+        kept, channel, secret = records.pod_records(), self.record.channel, self.account.publisher.secret
+        try:
+            sent = kept.version(channel, secret, status.generation)
+            if sent is None:
+                return
+            kept.keep_bundle(channel, secret, sent.bundle)
+        except BadInput as error:
+            self.journal.show.warning(f"{error}")
+            return
+        self.record = records.sent_under(self.record, sent.provenance)
+        self.remember(generation=status.generation)
 
     def check_newest(self, status: PodStatus) -> None:
         """Refused where the bundle that is kept here is older than what another client deployed."""
@@ -83,9 +100,16 @@ class Visit:
         if how == "release" and (moved or self.record.holder != boot):
             status = await self.status()
             if status.phase == release.AWAITING_KEY:
+                self.take_up(status)
                 self.check_newest(status)
                 confirmed = await release.release(
-                    self.account, self.session, self.location, self.record, self.journal, status.statement
+                    self.account,
+                    self.session,
+                    self.location,
+                    self.record,
+                    self.journal,
+                    status.statement,
+                    lambda generation: self.remember(releasing=generation),
                 )
                 self.remember(generation=confirmed.statement.generation)
                 done.append("released")

@@ -17,7 +17,7 @@ from tests.contracts.conftest import GAS, new_party
 from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
 from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import FakeRegistry, World, config_of
-from trustedpods.contracts.client import Chain
+from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.transactions import sender
 from trustedpods.contracts.deploy import deploy
@@ -165,7 +165,7 @@ async def _mine(node):
 async def provider(node, tmp_path):
     market = await deploy(node.url, FUNDED_KEY, 6)
     final, often = replace(market, finality_blocks=FINALITY), ClientLimits(last_poll_s=0.1)
-    async with Chain(node.url, final, journal=tmp_path / "tx", limits=often) as chain:
+    async with Chain(node.url, final, journal=FolderJournal(tmp_path / "tx"), limits=often) as chain:
         one = Provider(node, chain, tmp_path)
         for party in (one.publisher, one.operator, one.owner):
             node.rpc("anvil_setBalance", party.address, hex(GAS))

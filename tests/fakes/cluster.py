@@ -15,7 +15,7 @@ import trio
 
 from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
-from tests.fakes.cluster_policies import FakePolicies
+from tests.fakes.cluster_policies import FakePolicies, FakeWays
 from tests.fakes.commands import FakeCommands
 from tests.fakes.provider import claims as fake_claims
 from tests.fakes.provider.claims import FakeLife
@@ -33,6 +33,7 @@ from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.network_nodes import local_policy
 from trustedpods.provider.cluster.objects.sizes import requested_by
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import (
@@ -47,7 +48,9 @@ from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_services.FakeControllers):
+class FakeCluster(
+    FakeNetworks, FakePolicies, FakeWays, FakeCommands, FakeLeases, fake_services.FakeControllers
+):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` none of those gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
@@ -126,7 +129,8 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
         if namespace in self.lives:
             held = self.lives[namespace].objects
             may_go = {*OPTIONAL, "Deployment", "StatefulSet"}
-            for key in [key for key in held if key[0] in may_go and key not in kept]:
+            labelled = [key for key in held if key != ("NetworkPolicy", local_policy.NAME)]
+            for key in [key for key in labelled if key[0] in may_go and key not in kept]:
                 del held[key]
                 self.lives[namespace].given.pop(key[1], None)
                 self.lives[namespace].proven.pop(key[1], None)

@@ -8,7 +8,7 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.api.errors import Conflict
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
+from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject, StoredDocument
 
 
 @dataclass

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single NetworkPolicies and Secrets of the cluster in memory (`tests/fakes/cluster.py`)."""
+"""Policies, Secrets, and ways to nodes, one by one, of the cluster in memory (`tests/fakes/cluster.py`)."""
 
 from base64 import b64decode
 from itertools import count
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.api.errors import NamespaceEnding
+from trustedpods.provider.cluster.networks.ways import ServiceEnd, change_of, way_of
 from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
+from trustedpods.provider.cluster.objects.network_nodes import local_policy
 from trustedpods.provider.cluster.objects.secret import made_files
-from trustedpods.provider.cluster.views import NamespaceView
+from trustedpods.provider.cluster.views import NamespaceView, service_view
 from trustedpods.provider.core.generated.values import MadeFiles
+from trustedpods.provider.core.networks.local_nodes import NodeWay, Passages
 
 if TYPE_CHECKING:
     from tests.fakes.provider.claims import FakeLife
+
+
+_POLICY = ("NetworkPolicy", local_policy.NAME)
 
 
 class FakePolicies:
@@ -75,3 +82,60 @@ class FakePolicies:
             if name[0] == "Namespace" and made["metadata"]["labels"].get(key) == value
         ]
         return sorted(found, key=lambda view: (view.created, view.name))
+
+
+class FakeWays:
+    """The methods of `NodeWays`. Behind each Service of a pod are the replicas that are ready."""
+
+    lives: "dict[str, FakeLife]"
+
+    async def _called(self, what: str) -> None:
+        raise NotImplementedError
+
+    async def ways(self, namespace: str | None = None) -> list[NodeWay]:
+        await self._called("ways")
+        lives = [life for life in self.lives.values() if namespace in (None, life.name)]
+        slices = [one for life in lives for (kind, _), one in life.objects.items() if kind == "EndpointSlice"]
+        return [way for one in slices if (way := way_of(one)) is not None]
+
+    async def service_ends(self) -> list[ServiceEnd]:
+        await self._called("service ends")
+        made = []
+        for life in self.lives.values():
+            ready = tuple(sorted(one.ip for one in life.pods.values() if one.ready and one.ip))
+            for (kind, name), one in life.objects.items():
+                if kind == "Service" and "selector" in one["spec"]:
+                    targets = service_view(one).targets
+                    made += [ServiceEnd(life.name, name, sort, port, ready) for sort, _, port in targets]
+        return made
+
+    async def lead(self, way: NodeWay) -> None:
+        await self._called(f"lead {way.name}")
+        held = self.lives[way.namespace].objects.get(("EndpointSlice", way.name))
+        if held is None or way_of(held) is None or way_of(held).published != way.published:
+            return
+        change = change_of(way)
+        notes = {**held["metadata"]["annotations"], **change["metadata"]["annotations"]}
+        metadata = {**held["metadata"], "annotations": {key: text for key, text in notes.items() if text}}
+        made = {**held, "metadata": metadata, "endpoints": change["endpoints"], "ports": change["ports"]}
+        self.lives[way.namespace].objects["EndpointSlice", way.name] = made
+
+    async def passages(self) -> dict[str, KubeObject]:
+        await self._called("passages")
+        return {
+            life.name: life.objects[_POLICY]["spec"]
+            for life in self.lives.values()
+            if _POLICY in life.objects
+        }
+
+    async def open_passages(self, namespace: str, passages: Passages | None) -> None:
+        await self._called(f"open passages of {namespace}")
+        life = self.lives.get(namespace)
+        if life is None:
+            return
+        if life.deleting and passages is not None:
+            raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
+        if passages is None:
+            life.objects.pop(_POLICY, None)
+        else:
+            life.objects[_POLICY] = local_policy.local_policy(namespace, passages)

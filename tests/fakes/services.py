@@ -3,6 +3,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from trustedpods.provider.cluster.applying import in_the_way
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.views import ServiceView, service_view, with_ingresses
@@ -49,9 +50,9 @@ def ingresses_of(lives: Iterable[Objects]) -> list[IngressView]:
 
 
 def end(held: Objects, moving: Collection[KubeObject]) -> None:
-    """Take Services and Ingresses that are *moving* out of a namespace."""
-    for one in moving:
-        held.pop((one["kind"], one["metadata"]["name"]), None)
+    """Take out of a namespace what may not be there beside those *moving* to another."""
+    for key in [key for key, one in held.items() if in_the_way(key[0], one, moving)]:
+        del held[key]
 
 
 class FakeControllers:

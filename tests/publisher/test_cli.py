@@ -24,6 +24,8 @@ PODS = [
     "exec",
     "events",
     "usage",
+    "top",
+    "restart",
     "rollback",
     "delete",
 ]

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import trio
@@ -20,6 +19,7 @@ from trustedpods.contracts.client.errors import RpcError, means_nonce_taken
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.methods import CallRequest
+from trustedpods.contracts.client.transactions.journals import TransactionJournal
 from trustedpods.contracts.client.transactions.outbox import Outbox
 from trustedpods.contracts.client.transactions.pending_transactions import (
     Call,
@@ -61,7 +61,7 @@ PLAIN_GAS = 21_000
 _FIRST_POLL_S = 0.05
 _NONCE_ATTEMPTS = 5
 
-_outboxes: dict[tuple[str, int, Address], Outbox] = {}
+_outboxes: dict[tuple[TransactionJournal | str, str], Outbox] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,14 @@ class Waiting:
 
 
 class Sender:
-    """Sends for any key, and keeps what is unfinished in *journal*, a folder, or in memory only."""
+    """Sends for any key, and keeps what is unfinished in *journal*, or in memory only."""
 
     def __init__(
-        self, node: Node, chain_id: int, waiting: Waiting | None = None, journal: Path | None = None
+        self,
+        node: Node,
+        chain_id: int,
+        waiting: Waiting | None = None,
+        journal: TransactionJournal | None = None,
     ) -> None:
         self._node = node
         self._limits = node.limits
@@ -125,8 +129,7 @@ class Sender:
     async def permit_turn(self, key: bytes) -> AsyncIterator[PermitLock]:
         """The right to sign the key's next permit; see `permit_turn`."""
         box = await self._outbox(address_of(key))
-        path = None if box.path is None else box.path.with_suffix(".permits.lock")
-        async with permit_turn(box.permits, path) as turn:
+        async with permit_turn(box.permits, box.permits_lock) as turn:
             yield turn
 
     async def adopted(self, key: bytes, intent: bytes) -> Settled | None:
@@ -156,14 +159,13 @@ class Sender:
     # ---- the outbox ----
 
     async def _outbox(self, sender: Address) -> Outbox:
-        if self._journal is None:
-            place = self._node.url
-        else:
+        place: TransactionJournal | str = self._node.url
+        name = f"{self._chain_id}-{sender}"
+        if self._journal is not None:
             if self._genesis is None:  # a chain that was made anew under the same id is another one
                 self._genesis = await self._node.read(self._wire.genesis)
-            place = str(self._journal / f"{self._chain_id}-{self._genesis.hex()[:16]}-{sender}.json")
-        path = Path(place) if self._journal is not None else None
-        return _outboxes.setdefault((place, self._chain_id, sender), Outbox(path, self._limits))
+            place, name = self._journal, f"{self._chain_id}-{self._genesis.hex()[:16]}-{sender}"
+        return _outboxes.setdefault((place, name), Outbox(self._journal, name, self._limits))
 
     async def _left(
         self, box: Outbox, *, before: int | None = None, attended: bool = False

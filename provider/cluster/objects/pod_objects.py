@@ -49,6 +49,7 @@ from trustedpods.provider.cluster.objects.workload.volume_source import secret_p
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names import own_pods
+from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.core.volumes import growth
 from trustedpods.provider.core.volumes.growth import StoredVolume
@@ -69,9 +70,9 @@ class PodLife:
     own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
     of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already, `book` is
-    the address book of the nodes that it calls. `classes` are the ingress classes that the operator offers,
-    `withheld` hosts under which no controller may serve it. `renewals` says of each secret with values that
-    are made here which of them were made anew.
+    the address book of the nodes that it calls, `local` where those are that run in this cluster. `classes`
+    are the ingress classes that the operator offers, `withheld` hosts under which no controller may serve it.
+    `renewals` says of each secret with values that are made here which of them were made anew.
     """
 
     namespace: str
@@ -91,6 +92,7 @@ class PodLife:
     seeds: Seeds = field(default_factory=dict)
     copier: seeding.Copier | None = None
     book: NetworkBook | None = None
+    local: Mapping[PublishedPort, WayEnd] = field(default_factory=dict)
     volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
     classes: Mapping[str, ControllerClass] = field(default_factory=dict)
     withheld: frozenset[str] = frozenset()
@@ -123,7 +125,7 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(_labelled(life, claim) for claim in _claims(life)),
         *([] if beside else services(life)),
-        *([] if life.book is None else [_labelled(life, one) for one in ways.ways(life.book)]),
+        *([] if life.book is None else [_labelled(life, one) for one in ways.ways(life.book, life.local)]),
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),

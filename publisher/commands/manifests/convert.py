@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`convert`: files of other formats as manifests."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Examples:
   trustedpods convert compose.yaml
   trustedpods convert compose.yaml -f - | less
+  trustedpods convert compose.yaml --env-file production.env
   trustedpods convert old/pod.yml -f old/pod.yaml --name web -o json
 """
 )
@@ -29,18 +31,36 @@ Examples:
     help="Where to write; else pod.yaml beside FILE. -: print.",
 )
 @click.option("--name", metavar="NAME", callback=pod_name, help="The pod's; else as FILE or its folder.")
+@click.option(
+    "--env-file",
+    "env_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Variables of a Compose file; else .env beside it.",
+)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @common
-def convert(options: Common, source: Path, file: Path | None, name: str | None, *, force: bool) -> None:
+def convert(
+    options: Common,
+    source: Path,
+    file: Path | None,
+    name: str | None,
+    env_files: tuple[Path, ...],
+    *,
+    force: bool,
+) -> None:
     """Write a manifest for a Compose FILE, or for a pod of the Go implementation.
 
     Each field is converted, or refused in one line that says what to write instead. What is made up, or left
-    out because it changes nothing here, is told. Talks to nobody.
+    out because it changes nothing here, is told. Variables of a Compose file come from the shell, then from
+    `.env` beside it; those that are set nowhere are named. Talks to nobody.
     """
 
     def work() -> "DraftResult":
         from trustedpods.publisher.verbs.drafts.converted import convert
 
-        return convert(source, file or source.parent / "pod.yaml", name, force=force)
+        place = file or source.parent / "pod.yaml"
+        return convert(source, place, name, force=force, shell=os.environ, env_files=env_files)
 
     print_draft(options, work)

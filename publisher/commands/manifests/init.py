@@ -2,6 +2,7 @@
 """`init`, and the words that it and `deploy IMAGE` share: what a person adds to an image."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -144,7 +145,7 @@ def init(
             from trustedpods.publisher.verbs.drafts.converted import convert
 
             _only_for_an_image(words)
-            return convert(source, file, name, force=force)
+            return convert(source, file, name, force=force, shell=os.environ)
         from trustedpods.publisher.verbs.drafts.draft import init
 
         return init(image, file, made_words(words, name), cache_dir(), force=force)

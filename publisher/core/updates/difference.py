@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.versions import why_stopped, why_stopped_before
 from trustedpods.protocol.messages.bundle import Bundle
 
 UpdateEffect = Literal["create", "in place", "restart", "unchanged"]
@@ -88,17 +89,9 @@ def effect_of(before: PodManifest | None, after: PodManifest) -> tuple[UpdateEff
 
     *before* is None where it is not known here.
     """
-    for manifest in filter(None, (before, after)):
-        if manifest.spec.workload == "stateful":
-            return "restart", "a stateful pod has one identity"
-        if manifest.spec.strategy == "Recreate":
-            return "restart", "strategy: Recreate"
-        if manifest.stops_for_update:
-            return "restart", "two versions may not write one volume"
-    for service in () if before is None else after.exposed_services:
-        known = {one.name: one.protocol for one in before.exposed_services} if before else {}
-        if known.get(service.name, service.protocol) != service.protocol:
-            return "restart", f"service {service.name} is exposed in another way"
+    why = why_stopped(after) if before is None else why_stopped_before(before, after)
+    if why:
+        return "restart", why
     return "in place", "the newer version proves itself beside the one before"
 
 

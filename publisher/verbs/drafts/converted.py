@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from trustedpods.manifests.convert.file import NO_VARIABLES
 from trustedpods.manifests.convert.file import convert as convert_file
 from trustedpods.manifests.documents import first_document, plain, written
 from trustedpods.manifests.parse import MAX_MANIFEST, load_made
@@ -14,13 +15,22 @@ from trustedpods.publisher.results.validated import DraftResult
 from trustedpods.publisher.verbs.drafts.draft import PERSONS, PRIVATE, STDOUT, keep_draft
 
 
-def convert(source: Path, file: Path, name: str | None, *, force: bool) -> DraftResult:
+def convert(
+    source: Path,
+    file: Path,
+    name: str | None,
+    *,
+    force: bool,
+    shell: Mapping[str, str] = NO_VARIABLES,
+    env_files: tuple[Path, ...] = (),
+) -> DraftResult:
     """Write what *source* becomes to *file*; one that is there is kept, but for *force*.
 
+    Its variables are those of *shell*, then those of *env_files*, without them of `.env` beside it.
     Files that it names are looked for from where the manifest will be, so that is beside *source*. Raises
     `BadInput` with a line for each field that cannot be converted, or that no manifest takes.
     """
-    made = convert_file(source, name)
+    made = convert_file(source, name, shell=shell, env_files=env_files)
     place = source.parent / "pod.yaml" if str(file) == STDOUT else file
     if place.absolute().parent != source.absolute().parent:
         raise BadInput(

@@ -12,7 +12,7 @@ from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
-from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook, unreached
+from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -63,9 +63,7 @@ async def plan(
     costs = {one.name: hour_of(shapes[one.name], rows[one.cluster]) for one in nodes if one.cluster in rows}
     known_by = identity_states(file.manifests, view.content.addresses)
     whole = outlook(made, nodes, costs, known_by)
-    return PlanResult(
-        network, made, view.document.generation, whole, account.token, unreached(nodes, file.manifests)
-    )
+    return PlanResult(network, made, view.document.generation, whole, account.token)
 
 
 async def apply(
@@ -99,8 +97,6 @@ async def apply(
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        for text in unreached(nodes, file.manifests) if made.nodes else ():
-            journal.show.warning(text)
         pods = _pods(account, file, options, journal)
         applying = Applying(publisher.address, change, pods, journal, file.manifests, file.external)
         if made.members:

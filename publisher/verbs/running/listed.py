@@ -75,6 +75,8 @@ class _Pod:
             runway_s=None if status is None else status.runway_s,
             unlock_at=None if live is None else live.unlock_at or None,
             error=None if self.error is None else ErrorReport.of(self.error),
+            cpu_milli=0 if status is None else status.cpu_milli,
+            memory_mib=0 if status is None else status.memory_mib,
         )
 
 

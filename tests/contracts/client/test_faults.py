@@ -16,7 +16,7 @@ import trio
 from tests.contracts.conftest import GAS, new_party
 from tests.contracts.node.anvil import FUNDED_KEY
 from tests.contracts.node.faulty_proxy import FAULTS, faulty_proxy
-from trustedpods.contracts.client import Chain
+from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.payments import Order
 from trustedpods.contracts.client.transactions import sender
@@ -62,7 +62,11 @@ class World:
     def client(self, *, finality=0, patience=30.0, url=None, **limits):
         market, limits = replace(self.truth.market, finality_blocks=finality), replace(QUICK, **limits)
         return Chain(
-            url or self.proxy.url, market, journal=self.folder, mined_within_s=patience, limits=limits
+            url or self.proxy.url,
+            market,
+            journal=FolderJournal(self.folder),
+            mined_within_s=patience,
+            limits=limits,
         )
 
     async def left(self):
@@ -189,12 +193,12 @@ async def test_what_a_killed_process_left_is_met_by_the_next(world):
     script = textwrap.dedent("""
         import sys, trio
         from pathlib import Path
-        from trustedpods.contracts.client import Chain
+        from trustedpods.contracts.client import Chain, FolderJournal
         from trustedpods.contracts.records import Market
         url, folder, key, owner, channel, *market = sys.argv[1:]
         async def main():
             made = Market(int(market[0]), *market[1:])
-            async with Chain(url, made, journal=Path(folder)) as chain:
+            async with Chain(url, made, journal=FolderJournal(Path(folder))) as chain:
                 await chain.top_up(bytes.fromhex(key), owner, int(channel), 7)
         trio.run(main)
     """)

@@ -15,7 +15,7 @@ import trio
 from tests.contracts.conftest import GAS, new_party
 from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
 from tests.contracts.test_registry_rows import ROW
-from trustedpods.contracts.client import Chain
+from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.errors import refusal
 from trustedpods.contracts.deploy import deploy, unlike_source
@@ -224,7 +224,8 @@ async def test_processes_that_open_at_once_take_turns_with_the_permit(terms, tmp
             for number in range(4):
                 folder = tmp_path / f"process-{number}"
                 folder.symlink_to("kept")
-                chains.append(await stack.enter_async_context(Chain(anvil.url, market, journal=folder)))
+                journal = FolderJournal(folder)
+                chains.append(await stack.enter_async_context(Chain(anvil.url, market, journal=journal)))
             await chains[0].mint(FUNDED_KEY, party.address, 400)
             refs = [PodRef(SOMEBODY, party.address, secrets.token_bytes(32)) for _ in chains]
             async with trio.open_nursery() as nursery:

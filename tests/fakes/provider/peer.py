@@ -80,8 +80,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
-        self.name = ""
-        self.generation = 1
+        self.name, self.restarts, self.generation = "", 0, 1
         self.start_s = 0.0
         self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
@@ -259,9 +258,9 @@ class ProviderPeer:
             await trio.sleep(POLL_S)
         await trio.sleep(self.start_s)
         await answers.send(Progress(step="importing", text="images are here"))
-        await self._outcome(request, answers, bundle, channel)
+        await self.outcome(request, answers, bundle, channel)
 
-    async def _outcome(self, request, answers, bundle, channel):
+    async def outcome(self, request, answers, bundle, channel):
         if "crashes" in self.faults:
             if not self.version:
                 self.phase = "failed"
@@ -347,9 +346,13 @@ class ProviderPeer:
             unlock_at=0,
             services={"web": "http"},
             name=self.name,
+            **peer_exec.REPLICA,
             outliving=self.outliving,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )
+
+    async def _restart(self, request, answers):
+        await peer_exec.restart(self, request, answers)
 
     async def _logs(self, request, answers):
         await answers.send(LogLines(container="hello", data=b"line one\n"))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`exec` at a `ProviderPeer`: the daemon's own streams over a command of the test, or what no daemon says."""
+"""`exec` and `restart` at a `ProviderPeer`.
+
+Of `exec` the daemon's own streams over a command of the test, or what no daemon says.
+"""
 
 from types import SimpleNamespace
 
@@ -7,7 +10,8 @@ import trio
 
 from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.exec import (
     MAX_PIECE,
     WINDOW,
@@ -17,7 +21,10 @@ from trustedpods.protocol.messages.exec import (
     ExecStarted,
     ExecTaken,
 )
+from trustedpods.protocol.messages.pod import RestartBody, RestartPlan
 from trustedpods.provider.server.exec_streams import CommandStreams
+
+REPLICA = {"cpu_milli": 100, "memory_mib": 64}
 
 
 class PeerCommands(FakeCommands):
@@ -65,3 +72,18 @@ async def answer(faults, request, answers):
         asked = SimpleNamespace(opened=request, replies=answers)
         code = await CommandStreams(asked, body, command, carried).run()
     await answers.send(ExecEnded(exit_code=code), final=True)
+
+
+async def restart(peer, request, answers):
+    """The bundle that was taken last starts anew, as its own next version."""
+    if peer.phase != "serving":
+        raise Refused(f"the pod is {peer.phase}", rule="not-serving")
+    body = decode(request.body, RestartBody)
+    await answers.send(RestartPlan(replicas=1, stops="stops" in peer.faults), final=body.plan_only)
+    if body.plan_only:
+        return
+    peer.generation = request.generation
+    peer.restarts += 1
+    await answers.send(Progress(step="start", text="starting one replica beside"))
+    channel = await peer.chain.channel(peer.owner, request.ref.channel)
+    await peer.outcome(request, answers, peer.bundles[-1], channel)

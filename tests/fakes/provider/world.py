@@ -259,7 +259,7 @@ class World:
                 clock=lambda: self.now,
                 generations=NewestGenerations(self.tmpfs()),
             )
-            parts = assemble(doors, Gate(self.tmp_path / "books"), self.limits)
+            parts = assemble(doors, await Gate.open(store), self.limits)
             await parts.pods.load()
             async with (
                 open_host(self.keys.libp2p_seed, config.net.listen) as host,

@@ -73,12 +73,12 @@ def run(told, killed=False):
     return [] if killed else json.loads(done.stdout)
 
 
-async def prepare(anvil, folder):
+async def prepare(anvil, folder, database=None):
     for key in (OWNER, OPERATOR):
         anvil.rpc("anvil_setBalance", address_of(key), GAS)
     market = await deploy(anvil.url, FUNDED_KEY, 6)
     contracts = [market.chain_id, market.payments, market.registry, market.token]
-    told = Told(anvil.url, contracts, address_of(OWNER), OPERATOR.hex(), str(folder), 0)
+    told = Told(anvil.url, contracts, address_of(OWNER), OPERATOR.hex(), str(folder), 0, database=database)
     meter, records, opened = told.keys.meter_address, [], []
     async with Chain(anvil.url, market) as chain, told.open_store() as store:
         prices = config_of(folder, chain, told.owner).prices
@@ -108,7 +108,6 @@ async def prepare(anvil, folder):
         anvil.pass_time(100)
         await trio.sleep(1.2)
         told = replace(told, now=(await chain.head()).time)
-    shutil.rmtree(folder / "transactions", ignore_errors=True)
     return Market(anvil, told, records, opened, folder, anvil.rpc("evm_snapshot"))
 
 
@@ -169,6 +168,8 @@ def few(names):
     """Around the transaction, and behind the commits before and after it: what `make test` has time for."""
     wanted = (
         "store.write.save_claim left",
+        "store.write.save_unfinished entered",
+        "store.write.save_unfinished left",
         "chain.submit_usage_for entered",
         "chain.submit_usage_for left",
         "store.write.settle_claim left",

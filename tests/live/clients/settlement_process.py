@@ -27,13 +27,17 @@ from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.store import Vault, claims, open_store
+from trustedpods.provider.store import Vault, claims, open_books, open_store
+from trustedpods.provider.store.engines.belonging import Belonging
+from trustedpods.provider.store.engines.postgres import PostgresDatabase, parse
+from trustedpods.provider.store.operator.transactions import BooksJournal
 from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import NoTee
 
 ROUNDS = 250
 PAUSE_S = 0.4
 FINALITY = 1
+BOOKS_OF = Belonging(31337, "0x" + "a" * 40, "0x" + "b" * 40, 1, "11111111-2222-4333-8444-555555555555")
 
 
 @dataclass
@@ -47,32 +51,43 @@ class Told:
     folder: str
     now: int
     stop_at: int | None = None
+    frozen: bool = False
+    """It stops at that point and can go on, instead of being killed."""
+    database: str | None = None
+    """URL of books that the next process takes over while this one is frozen."""
 
-    def chain(self):
+    def chain(self, store=None):
         chain_id, payments, registry, token = self.market
         market = Market(chain_id, payments, registry, token, FINALITY)
-        return Chain(self.rpc, market, journal=Path(self.folder) / "transactions")
+        return Chain(self.rpc, market, journal=None if store is None else BooksJournal(store))
 
     @property
     def keys(self):
         return BootKeys.load_or_create(Path(self.folder) / "keys", require_tmpfs=False)
 
     def open_store(self):
-        return open_store(Path(self.folder) / "books" / "store.db", Vault(b"v" * 32))
+        path, vault = Path(self.folder) / "books" / "store.db", Vault(b"v" * 32)
+        if self.database is None:
+            return open_store(path, vault)
+        books = PostgresDatabase(parse(self.database), f"process-{os.getpid()}", BOOKS_OF)
+        return open_books(books, Path(self.folder), vault)
 
 
+@dataclass
 class Deadly(Points):
-    """Points at which the process really dies."""
+    """Points at which the process really dies, or is frozen."""
+
+    signal: int = signal.SIGKILL
 
     async def passed(self, name):
         number = len(self.names)
         self.names.append(name)
         if number == self.stop_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.signal)
 
 
 async def settle(told, points):
-    async with told.chain() as chain, told.open_store() as store:
+    async with told.open_store() as store, told.chain(Door("store", store, points)) as chain:
         config = config_of(Path(told.folder), chain, told.owner, claim_interval_s=50)
         market = config.market.model_copy(update={"finality_blocks": FINALITY})
         doors = Doors(
@@ -111,7 +126,8 @@ async def settle(told, points):
 
 def main():
     told = Told(**json.loads(Path(sys.argv[1]).read_text()))
-    points = Deadly(stop_at=told.stop_at, armed=True)
+    how = signal.SIGSTOP if told.frozen else signal.SIGKILL
+    points = Deadly(stop_at=told.stop_at, armed=True, signal=how)
     trio.run(settle, told, points)
     sys.stdout.write(json.dumps(points.names))
 

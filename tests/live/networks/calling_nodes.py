@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network of two nodes in two clusters, each of which calls the other by its file and by its name."""
+"""A network of two nodes, each of which calls the other by its file and by its name."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import yaml
@@ -19,10 +19,18 @@ TAKEN = "/tmp/taken"
 
 
 class CallingNodes:
-    """The nodes `a` and `b` of one person's network, whose clusters are *named*."""
+    """The nodes `a` and `b` of one person's network, whose clusters are *named*; `placed` has each one's."""
 
-    def __init__(self, pair: LiveLocalnet, person: Publisher, named: list[str], name: str) -> None:
+    def __init__(
+        self,
+        pair: LiveLocalnet,
+        person: Publisher,
+        named: list[str],
+        name: str,
+        placed: Mapping[str, int] = CLUSTERS,
+    ) -> None:
         self.pair, self.person, self.name = pair, person, name
+        self.placed = dict(placed)
         self._pods: dict[str, str] = {}
         self.clusters = [part for one in named for part in ("--cluster", one)]
         for node, other in OTHER.items():
@@ -36,7 +44,7 @@ class CallingNodes:
             self.person.manifest("hello", f"{self.name}-{node}", self._change(node, other, greetings))
         nodes = [
             {"name": node, "pod": f"{self.name}-{node}.yaml", "cluster": f"k{number}"}
-            for node, number in CLUSTERS.items()
+            for node, number in self.placed.items()
         ]
         file = self.person.folder / f"{self.name}.yaml"
         head = {"apiVersion": "trustedpods/v1", "kind": "Network", "metadata": {"name": self.name}}
@@ -86,8 +94,13 @@ class CallingNodes:
         pod, address = self._pod(node), self.address_of_name(node)
         host = f"{OTHER[node]}.{self.name}.internal"
         told = running.run(self.person, pod, "--", "nslookup", "-type=a", host)
-        ran = running.run(self.person, pod, "--", "timeout", "5", "wget", "-qO-", f"http://{address}:{PORT}/")
-        return address.encode() in told.out and ran.code == 0 and b"<" in ran.out
+        return address.encode() in told.out and self.fetches(node, f"{address}:{PORT}")
+
+    def fetches(self, node: str, place: str) -> bool:
+        """Whether the node's program gets a page at ADDRESS:PORT."""
+        fetch = ("timeout", "5", "wget", "-qO-", f"http://{place}/")
+        ran = running.run(self.person, self._pod(node), "--", *fetch)
+        return ran.code == 0 and b"<" in ran.out
 
     def address_of_name(self, node: str) -> str:
         """What the other's name means where the node runs."""
@@ -99,13 +112,18 @@ class CallingNodes:
         (found,) = self._in_cluster(node, "pods")["items"]
         return str(found["metadata"]["uid"])
 
+    def replica(self, node: str) -> str:
+        """The address of the node's one replica."""
+        (found,) = self._in_cluster(node, "pods")["items"]
+        return str(found["status"]["podIP"])
+
     def move(self, node: str) -> str:
         """Delete the node's pod, and let somebody else have its port; where it was reached."""
         before = self.published(node)
         self.person.run("delete", self._pod(node))
         ports = [{"port": 1, "nodePort": int(before.rpartition(":")[2])}]
         taken = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name}}
-        self.pair.apply({**taken, "spec": {"type": "NodePort", "ports": ports}}, index=CLUSTERS[node])
+        self.pair.apply({**taken, "spec": {"type": "NodePort", "ports": ports}}, index=self.placed[node])
         return before
 
     def _pod(self, node: str) -> str:
@@ -116,5 +134,5 @@ class CallingNodes:
 
     def _in_cluster(self, node: str, *what: str) -> Json:
         space = self.status()[node]["live"]["namespace"]
-        got = self.pair.kubectl("-n", space, "get", *what, "-o", "json", index=CLUSTERS[node])
+        got = self.pair.kubectl("-n", space, "get", *what, "-o", "json", index=self.placed[node])
         return dict(json.loads(got))

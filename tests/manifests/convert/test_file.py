@@ -21,7 +21,7 @@ REFUSED = {
         "5 services.vpn.privileged", "6 services.vpn.cap_add", "7 services.vpn.devices",
         "8 services.vpn.network_mode", "9 services.vpn.pid", "10 services.vpn.sysctls",
         "12 services.vpn.volumes[0]", "13 services.vpn.volumes[1]", "14 services.vpn.ports[0]",
-        "15 services.vpn.environment[0]", "16 services.vpn.restart", "17 services.vpn.deploy.placement",
+        "16 services.vpn.restart", "17 services.vpn.deploy.placement",
     ],
     "compose/foreign.yaml": [
         "2 include", "5 services.web.extends", "6 services.web.image", "9 services.web.volumes[1]",
@@ -155,7 +155,7 @@ def service(tmp_path, text):
 @pytest.mark.parametrize(
     ("field", "made"),
     [
-        ("environment: {A: $(B)}", {"env": [{"name": "A", "value": "$$(B)"}]}),
+        ("environment: {A: $$(B)}", {"env": [{"name": "A", "value": "$$(B)"}]}),
         ("environment: {A: 1.5, B: true}", {
             "env": [{"name": "A", "value": "1.5"}, {"name": "B", "value": "true"}]
         }),

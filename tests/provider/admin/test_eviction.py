@@ -10,7 +10,6 @@ from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
-from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.core.pod import Phase
 
 DEPOSIT = 10**9
@@ -172,19 +171,3 @@ async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_tim
             await until(lambda: in_phase(parts, caller, Phase.GONE), 20)
             nursery.cancel_scope.cancel()
         await settled_and_told(world, caller)
-
-
-def test_the_gate_is_kept_on_disk(tmp_path):
-    gate = Gate(tmp_path)
-    gate.check("0x" + "11" * 20)
-    gate.deny("0x" + "11" * 20)
-    gate.drain("a new disk")
-    again = Gate(tmp_path)
-    assert again.rules == gate.rules
-    again.drain(None)
-    with pytest.raises(Refused):
-        Gate(tmp_path).check("0x" + "11" * 20)
-    Gate(tmp_path).check("0x" + "22" * 20)
-    (tmp_path / "gate.json").write_text('{"draining": 1, "denied": []}')
-    with pytest.raises(BadInput):
-        Gate(tmp_path)

@@ -2,19 +2,23 @@
 """Pods that a controller of the cluster's serves: whose hosts are theirs, what they may ask and are told."""
 
 import pytest
+import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.fakes.provider.caller import Caller, manifest_of
+from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.fakes.services import CONTROLLER
+from tests.provider.serving.test_host_watch import watch_of
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.bundle import SecretValue
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.core.admission import LOST_LOOKS
+from trustedpods.provider.core.lifecycle import LifecycleEvent
+from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.facade.certificates import Authority, utc
-from trustedpods.provider.serving.host_watch import PROVE_EVERY_S, HostWatch
+from trustedpods.provider.serving.host_watch import PROVE_EVERY_S
 
 HOST = "shop.localhost"
 TAKEN = "traefik.example/priority"
@@ -197,10 +201,122 @@ async def test_a_host_whose_proof_is_lost_is_taken_from_the_controller(world):
             await deployed(world, address, shop("www.example.org"))
         names.proven = True
         await deployed(world, address, shop("www.example.org"))
-        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        watch = watch_of(parts)
         for proven, there in ((False, 0), (True, 1)):
             names.proven = proven
             for _ in range(LOST_LOOKS + 1):
                 await watch.look()
                 world.pass_time(int(PROVE_EVERY_S))
             assert len(await world.cluster.ingresses()) == there
+
+
+OWN = "www.example.org"
+
+
+async def withheld(world, parts, names):
+    """Its proof is lost, and so is its Ingress."""
+    watch = watch_of(parts)
+    names.proven = False
+    for _ in range(LOST_LOOKS + 1):
+        await watch.look()
+        world.pass_time(int(PROVE_EVERY_S))
+    assert await world.cluster.ingresses() == []
+    return watch
+
+
+async def test_a_host_that_an_earlier_daemon_withheld_comes_back(world):
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        caller, _ = await deployed(world, address, shop(OWN))
+        await withheld(world, parts, names)
+    names.proven = True
+    async with world.run() as (parts, _):
+        object.__setattr__(parts.doors, "resolver", names)
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        await watch_of(parts).look()
+        assert [one.hosts for one in await world.cluster.ingresses()] == [{OWN}]
+
+
+async def test_a_host_comes_back_whose_pod_had_no_money_meanwhile(world):
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        caller, _ = await deployed(world, address, shop(OWN))
+        watch = await withheld(world, parts, names)
+        await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
+        await watch.look()
+        await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDED)
+        names.proven = True
+        await watch.look()
+        assert [one.hosts for one in await world.cluster.ingresses()] == [{OWN}]
+
+
+async def test_hosts_are_withheld_in_the_pods_turn_and_from_the_version_of_then(world):
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        caller, _ = await deployed(world, address, shop(OWN), http("other.localhost") | {"name": "api"})
+        watch = watch_of(parts)
+        turn = parts.provisioning_steps.turns.of(caller.ref.channel)
+        async with trio.open_nursery() as nursery, turn:
+            world.cluster.calls.clear()
+            nursery.start_soon(watch.look)
+            with trio.move_on_after(0.2):
+                await until(lambda: "write ingresses" in world.cluster.calls)
+            await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
+        assert "write ingresses" not in world.cluster.calls
+
+
+def api():
+    return http("other.localhost") | {"name": "api"}
+
+
+async def test_an_update_that_no_controller_takes_ends_where_it_began(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, api())
+        served = parts.pods.get(caller.ref.channel).request
+        world.cluster.balancers = False
+        caller.manifest = pod(api(), shop())
+        with pytest.raises(Refused, match="ingress class traefik wrote no address of 'web'"):
+            await caller.provision()
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        record = parts.pods.get(caller.ref.channel)
+        assert (record.request, record.version, set(record.exposures)) == (served, 1, {"api"})
+        assert await world.cluster.ingresses() == []
+
+
+async def test_a_service_that_stays_as_it_was_moves_though_no_controller_answers(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, shop())
+        first = parts.pods.get(caller.ref.channel).namespace
+        world.cluster.balancers = False
+        caller.blobs = image_of(b"second")
+        await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        assert (record.namespace != first, record.version) == (True, 2)
+        assert record.exposures["web"].addresses == (CONTROLLER,)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert "wrote no address" in next(one.text for one in status.events if one.reason == "no-address")
+
+
+def kinds_in(life):
+    return {kind for kind, _ in life.objects}
+
+
+async def test_an_ingress_that_an_update_lacks_goes_before_the_version_before_does(world):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, shop(), api())
+        label = parts.pods.get(caller.ref.channel).label
+        slot = world.facade.slot_of(f"{label}.api")
+        world.facade.held[slot] = 1  # a request that the version before finishes
+        caller.manifest, caller.blobs = pod(api()), image_of(b"second")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.provision)
+            await until(lambda: parts.pods.get(caller.ref.channel).version == 2)
+            await until(
+                lambda: not any(kinds_in(life) & {"Ingress"} for life in world.cluster.lives.values())
+            )
+            assert len(world.cluster.lives) == 2
+            world.facade.held.clear()
+        assert len(world.cluster.lives) == 1

@@ -9,9 +9,11 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.pods import a_life
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.networks.ways import NodeWays
 from trustedpods.provider.cluster.objects.pod_objects import objects
 
-METHODS = [name for name, made in vars(Cluster).items() if callable(made) and not name.startswith("_")]
+DOORS = {**vars(NodeWays), **vars(Cluster)}
+METHODS = [name for name, made in DOORS.items() if callable(made) and not name.startswith("_")]
 
 
 @pytest.mark.parametrize("name", METHODS)

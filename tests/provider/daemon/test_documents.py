@@ -13,6 +13,7 @@ from trustedpods.protocol.networks.documents import Copy
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.daemon import leader
 from trustedpods.provider.daemon.process import stop_on_signal
+from trustedpods.provider.store import Vault, open_store
 
 __all__ = ["stop_on_signal"]
 
@@ -50,7 +51,9 @@ async def test_it_takes_no_pods(world):
 async def test_keys_that_its_operator_denies_are_refused(world):
     async with world.run() as address:
         member = Member(world, address)
-    Gate(world.folder / "books").deny(member.me)
+    path = world.folder / "books" / "store.db"
+    async with open_store(path, Vault(world.keys.hpke.to_bytes())) as store:
+        await (await Gate.open(store)).deny(member.me)
     async with world.run() as address:
         member.caller.address = address
         with pytest.raises(Refused) as caught:

@@ -2,6 +2,7 @@
 """The same daemon: wake-ups, claims, the end of money, outages, and kills at every step."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -13,7 +14,7 @@ from tests.fakes.provider.world import MARKER, World
 from trustedpods.contracts import merkle
 from trustedpods.contracts.terms import due, encode_cap
 from trustedpods.contracts.usage import UsageItem
-from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, StoreFailure
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
@@ -359,3 +360,18 @@ async def test_a_kill_at_any_moment_of_a_removal(world, moment):
         closed = await world.chain.closed(world.owner, caller.ref.channel)
         assert closed.refund + await world.chain.owed(world.owner) == 10**9
         assert not world.cluster.lives
+
+
+async def test_books_that_cannot_be_written_do_not_prolong_what_is_billed(world):
+    """What is let go then is let go as of then, also where the pod holds something new meanwhile."""
+    async with serving(world) as (parts, caller):
+        record = parts.pods.get(caller.ref.channel)
+        for written in (parts.meter.observe, partial(parts.meter.hold, record)):
+            with world.disk.failing(words=("UPDATE holdings",)), pytest.raises(StoreFailure):
+                await parts.meter.let_go(record)
+            ended = int(world.now)
+            world.pass_time(1000)
+            await written()
+            book = await parts.doors.store.read(ledger.load_ledger, record.channel, 0)
+            assert ended in {holding.ended for holding in book.holdings}
+            await parts.meter.hold(record)

@@ -11,9 +11,9 @@ import trio
 
 from tests.fakes.provider.caller import ADMIN_SOCKET, serving
 from tests.fakes.provider.world import World
+from trustedpods.contracts.client.transactions.journals import FolderJournal
 from trustedpods.contracts.client.transactions.outbox import Outbox
 from trustedpods.contracts.client.transactions.permit_lock import permit_turn
-from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.facade.activator.activator import Activator, ActivatorConfig
 from trustedpods.provider.facade.activator.socket_activation import KeptSockets
 from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
@@ -51,9 +51,8 @@ async def test_what_a_daemon_makes_while_it_serves_a_pod(folder):
     world = World(folder)
     world.tmpfs().chmod(0o700)  # the machine's, not the daemon's
     async with serving(world) as _:
-        Gate(folder / "books").drain("a test")
         names = {path.name for path in folder.rglob("*")}
-        assert {"store.db", "store.db-wal", "store.db-shm", "store.db.lock", "gate.json"} <= names
+        assert {"store.db", "store.db-wal", "store.db-shm", "store.db.lock"} <= names
         assert {"wake.sock", Path(ADMIN_SOCKET).name, "generations"} <= names
         assert any(name.endswith(".sealed") for name in names)
         assert open_to_others(folder) == {}
@@ -73,7 +72,7 @@ async def test_what_the_parts_beside_it_make(folder):
     )
     BootKeys.load_or_create(folder / "run" / "deep" / "keys", require_tmpfs=False)
     install(facade, folder / "etc" / "deep" / "haproxy.cfg")
-    outbox = Outbox(folder / "var" / "deep" / "transactions" / "one.json")
+    outbox = Outbox(FolderJournal(folder / "var" / "deep" / "transactions"), "one")
     with outbox.exclusive():
         outbox.save()
     async with permit_turn(trio.Lock(), folder / "var" / "deeper" / "permits" / "one.lock"):

@@ -6,17 +6,20 @@ from dataclasses import replace
 import pytest
 
 from tests.examples import some
+from tests.fakes.crash import Door, Points
 from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import Caller, in_phase, until
 from tests.fakes.provider.reboots import rotate
 from tests.fakes.provider.world import World
 from tests.provider.daemon.test_leader import beside
 from trustedpods.contracts.eip712 import address_of
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.metering import REPORT_LAG_S, usage
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.store import ledger
+from trustedpods.provider.store.operator.rules import Rules
 
 SERVED_S, DOWN_S, RUN_ON_S, AGAIN_S = 100, 50, 70, 30
 WAITING_S = 30 * 86_400
@@ -106,6 +109,7 @@ async def test_what_runs_on_stops_when_its_money_ends(taken_over):
     record = parts.pods.get(caller.ref.channel)
     await parts.pods.step(record.channel, LifecycleEvent.FUNDS_OUT, "no money")
     await until(lambda: not world.cluster.lives[record.namespace].wanted)
+    assert not world.facade.slots_of(record.label)  # others' replicas may get the addresses of its own
     after = parts.pods.get(record.channel)
     assert (after.phase, after.runs_on, after.stopped_at) == (Phase.AWAITING_KEY, False, int(world.now))
     await parts.meter.observe()
@@ -177,3 +181,63 @@ async def test_a_kill_as_it_ends_to_run_on_takes_nothing_back(first, tmp_path, v
     async with beside(first, tmp_path / "3").run() as (parts, _address):
         book = await runs(parts, caller)
         assert {one.ended for one in (*book.holdings, *book.runs)} == {ended}
+
+
+async def test_what_passed_while_it_ran_on_is_billed_as_it_ends(taken_over):
+    world, parts, caller = taken_over
+    (slot,) = world.facade.slots_of(parts.pods.get(caller.ref.channel).label).values()
+    world.facade.traffic[slot] = (1, 5000, 7000)
+    await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
+    book = await runs(parts, caller)
+    assert [(one.ingress_bytes, one.egress_bytes) for one in book.traffic][-1:] == [(5000, 7000)]
+
+
+KILLS = list(range(0, 48, 3))
+
+
+@pytest.mark.parametrize("kill", some(KILLS))
+async def test_a_kill_anywhere_in_a_release_leads_requests_to_nothing_that_is_gone(
+    first, tmp_path, virtual_time, kill
+):
+    async with first.run() as (_parts, address):
+        caller = Caller(first, address)
+        await caller.provision()
+        first.pass_time(SERVED_S)
+    second, points = beside(first, tmp_path / "2"), Points(stop_at=kill)
+    second.old_meter, second.operator_key = first.keys.meter_address, first.operator_key
+    async with second.run() as (parts, address):
+        caller.world, caller.address = second, address
+        await rotate(second, caller)
+        for name in ("store", "cluster", "facade"):
+            object.__setattr__(parts.doors, name, Door(name, getattr(parts.doors, name), points))
+        await points.run(caller.provision)
+        assert points.dead.is_set(), f"all of a release is {len(points.names)} points"
+    async with second.run() as (parts, caller.address):
+        record = parts.pods.get(caller.ref.channel)
+        led = [
+            pod.name for slot in second.facade.slots_of(record.label).values() for pod in _led(second, slot)
+        ]
+        there = [pod.name for pod in await second.cluster.pods(record.namespace) if not pod.over]
+        assert set(led) <= set(there), points.names[-1]
+        assert record.runs_on <= bool(there), points.names[-1]
+        await caller.provision()
+        assert in_phase(parts, caller, Phase.SERVING)
+
+
+def _led(world, slot):
+    return world.facade.wants[slot].pods if slot in world.facade.wants else ()
+
+
+async def test_whom_the_operator_lets_in_holds_at_the_next_daemon(first, tmp_path, virtual_time):
+    async with first.run() as (parts, address):
+        caller = Caller(first, address)
+        await parts.gate.deny(caller.ref.publisher)
+        await admin_json(first.tmp_path / ADMIN_SOCKET, {"verb": "drain", "reason": "a new disk"})
+    second = beside(first, tmp_path / "2")
+    async with second.run() as (parts, address):
+        caller.world, caller.address = second, address
+        assert parts.gate.rules == Rules("a new disk", frozenset({caller.ref.publisher}))
+        await admin_json(second.tmp_path / ADMIN_SOCKET, {"verb": "drain", "undo": True})
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "denied"

@@ -38,7 +38,7 @@ from trustedpods.protocol.networks.leases import (
 from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import Allowance, Arrivals
-from trustedpods.provider.cluster.network_documents import StoredDocument
+from trustedpods.provider.cluster.networks.documents import StoredDocument
 from trustedpods.provider.core.networks.documents import NetworkState
 from trustedpods.provider.networks import networks, stored
 
@@ -304,7 +304,7 @@ async def test_a_ticket_from_far_away_is_refused(world):
 async def test_a_founder_whom_the_operator_denies_is_refused(world):
     async with world.run() as (parts, address):
         alice = Member(world, address)
-        parts.gate.deny(alice.me)
+        await parts.gate.deny(alice.me)
         with pytest.raises(Refused) as caught:
             await alice.read()
         assert caught.value.rule == "denied"

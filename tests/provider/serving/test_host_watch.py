@@ -29,6 +29,12 @@ def world(tmp_path):
     return World(tmp_path)
 
 
+def watch_of(parts):
+    """The task that asks for proofs, to be run by hand."""
+    turns = parts.provisioning_steps.turns
+    return HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler, turns)
+
+
 def served(world):
     return HOST in {host for want in world.facade.wants.values() for host in want.hosts}
 
@@ -50,7 +56,7 @@ async def test_a_host_goes_with_its_proof_and_comes_back_with_it(world):
         caller = Caller(world, address)
         caller.manifest = manifest_of(services=[WEB])
         await caller.provision()
-        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        watch = watch_of(parts)
         names.says = None
         assert all(await looks(world, watch, 3 * LOST_LOOKS))
         names.says = False
@@ -79,7 +85,7 @@ async def test_a_deploy_with_the_proof_is_served_at_once(world):
         caller = Caller(world, address)
         caller.manifest = manifest_of(services=[WEB])
         await caller.provision()
-        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        watch = watch_of(parts)
         names.says = False
         await looks(world, watch, LOST_LOOKS + 1)
         assert not served(world)
@@ -96,7 +102,7 @@ async def test_a_deploys_proof_is_not_undone_by_a_look_that_learns_nothing(world
         caller = Caller(world, address)
         caller.manifest = manifest_of(services=[WEB])
         await caller.provision()
-        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        watch = watch_of(parts)
         names.says = False
         await looks(world, watch, LOST_LOOKS + 1)
         names.says = True
@@ -114,7 +120,7 @@ async def test_a_refused_deploy_without_the_host_does_not_bring_it_back(world):
         caller = Caller(world, address)
         caller.manifest = manifest_of(services=[WEB])
         await caller.provision()
-        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        watch = watch_of(parts)
         names.says = False
         await looks(world, watch, LOST_LOOKS + 1)
         huge = manifest_of().model_dump(by_alias=True, exclude_none=True)["spec"]["containers"]

@@ -33,7 +33,7 @@ async def test_all_serve_when_a_deploy_has_ended_and_go_on(world, virtual_time, 
         caller.manifest = fixed(kind)
         await caller.provision()
         assert len(ready(world)) == 2
-        await trio.sleep(3600)  # far beyond `idleAfter`
+        await trio.sleep(600)  # ten times `idleAfter`
         assert len(ready(world)) == 2
 
 

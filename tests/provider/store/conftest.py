@@ -77,6 +77,11 @@ def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestBooks]:
     if request.param == "sqlite":
         yield TestBooks(tmp_path)
         return
-    postgres, migrated = (request.getfixturevalue(name) for name in ("postgres", "migrated"))
+    yield request.getfixturevalue("postgres_book")
+
+
+@pytest.fixture
+def postgres_book(postgres: PostgresServer, migrated: str, tmp_path: Path) -> Iterator[TestBooks]:
+    """Books in PostgreSQL, empty."""
     with postgres.database(migrated) as url:
         yield TestBooks(tmp_path, url)

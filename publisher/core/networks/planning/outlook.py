@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.service import AT_NODES
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.networks.plan import NodeStep, Plan, WantedNode
@@ -103,24 +102,3 @@ def _effect(step: NodeStep, node: WantedNode) -> Effect:
     if step.doing != "update":
         return "create"
     return "restart" if node.stops else "in place"
-
-
-def unreached(nodes: Sequence[WantedNode], manifests: Mapping[str, PodManifest]) -> tuple[str, ...]:
-    """What people are warned of: nodes that call others of their own cluster at ports of its nodes.
-
-    The name of such a node leads to its cluster's own published port, which is translated once only, so it
-    leads nowhere there (docs/address-book.md).
-    """
-    cluster = {node.name: node.cluster for node in nodes}
-    told = []
-    for node in nodes:
-        beside = [
-            name
-            for name in manifests[node.name].spec.network.nodes
-            if cluster.get(name) == node.cluster
-            and any(service.expose in AT_NODES for service in manifests[name].spec.services)
-        ]
-        if beside:
-            names, where = ", ".join(beside), node.cluster
-            told.append(f"node {node.name} does not reach {names} under its name: both are in {where}")
-    return tuple(told)

@@ -7,12 +7,19 @@ from tests.fakes.provider.pods import a_life, a_manifest
 from tests.protocol.networks.books import a_book, entry
 from tests.provider.names.test_own_pods import PLACE
 from trustedpods.provider.cluster.objects.named_egress import nodes_of
-from trustedpods.provider.cluster.objects.network_nodes.ways import callers, names_of, ways
+from trustedpods.provider.cluster.objects.network_nodes.ways import (
+    LOCAL,
+    PUBLISHED,
+    callers,
+    names_of,
+    ways,
+)
 from trustedpods.provider.cluster.objects.pod_objects import objects
+from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 
 
 def by_kind(book, kind):
-    return [one for one in ways(book) if one["kind"] == kind]
+    return [one for one in ways(book, {}) if one["kind"] == kind]
 
 
 def test_the_service_stays_while_the_far_port_changes():
@@ -29,9 +36,21 @@ def test_the_service_stays_while_the_far_port_changes():
 
 
 def test_a_port_without_an_address_leads_nowhere():
-    for far in ("", "b.example"):
+    for far, port in (("", 8080), ("b.example", 30001)):
         (found,) = by_kind(a_book(entry(address=far)), "EndpointSlice")
-        assert (found["endpoints"], found["ports"][0]["port"]) == ([], 8080)
+        assert (found["endpoints"], found["ports"][0]["port"]) == ([], port)
+
+
+def test_what_is_local_leads_to_replicas_of_the_cluster():
+    local = {PublishedPort("TCP", "192.0.2.7", 30001): WayEnd(("10.8.0.5", "10.8.0.6"), 9090)}
+    (far,) = by_kind(a_book(), "EndpointSlice")
+    (found,) = [one for one in ways(a_book(), local) if one["kind"] == "EndpointSlice"]
+    assert [one["addresses"] for one in found["endpoints"]] == [["10.8.0.5"], ["10.8.0.6"]]
+    assert found["ports"] == [{"name": "tcp-8080", "protocol": "TCP", "port": 9090}]
+    assert found["metadata"]["annotations"] == {PUBLISHED: "TCP 192.0.2.7 30001", LOCAL: "yes"}
+    assert far["metadata"]["annotations"] == {PUBLISHED: "TCP 192.0.2.7 30001"}
+    (other,) = [one for one in ways(a_book(entry(published=2)), local) if one["kind"] == "EndpointSlice"]
+    assert LOCAL not in other["metadata"]["annotations"], "it is another port"
 
 
 def test_exactly_the_books_addresses_are_open():

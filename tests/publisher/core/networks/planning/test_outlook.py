@@ -8,7 +8,7 @@ from tests.fakes.provider.pods import a_manifest
 from tests.publisher.core.networks.test_plan import content, founded, node
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks.plan import plan_of
-from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook, unreached
+from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
 
 
 def effects(state, *nodes):
@@ -51,21 +51,6 @@ def test_a_node_whose_files_have_the_address_of_one_that_moves_says_what_it_does
         ("d", "recreate", "k2", 7),
         ("e", "create", "k1", 7),
     ]
-
-
-def test_who_calls_a_port_of_its_own_clusters_nodes_is_warned_of():
-    def serving(expose, *calls):
-        service = {"name": "p2p", "expose": expose, "ports": [{"port": 80}]}
-        return a_manifest(services=[service], scale={"min": 1}, network={"nodes": list(calls)})
-
-    manifests = {
-        "a": serving("nodePort", "b", "c", "d", "outside"),
-        "b": serving("nodePort", "a"),
-        "c": serving("nodePort"),
-        "d": serving("http"),
-    }
-    placed = [node("a"), node("b", "k2"), node("c"), node("d")]
-    assert unreached(placed, manifests) == ("node a does not reach c under its name: both are in k1",)
 
 
 def test_a_plan_says_how_it_stands_with_what_each_node_is_known_by():

@@ -5,11 +5,11 @@ import pytest
 
 from tests.fakes.web_server import answer, status_object
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
-from trustedpods.provider.cluster import network_documents
 from trustedpods.provider.cluster.api.errors import Conflict
 from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.provider.cluster.networks import documents
 
-NETWORK = network_documents.NetworkObject("network-shop-00", "0xabc", "shop")
+NETWORK = documents.NetworkObject("network-shop-00", "0xabc", "shop")
 GONE = status_object(404, "NotFound", 'secrets "network-shop-00" not found')
 STORED = {"metadata": {"resourceVersion": "8"}, "data": {"network": "b25l"}}
 
@@ -69,7 +69,7 @@ async def test_networks_are_counted_without_what_they_hold(api_server, kubeconfi
 
 async def test_a_lease_object_names_its_holder(api_server, kubeconfig_for):
     server = await api_server(answer(200, {}), status_object(403, "Forbidden", "no"))
-    lease = network_documents.NetworkLease("0xabc at laptop", 20, 0.0, 1.5, 3)
+    lease = documents.NetworkLease("0xabc at laptop", 20, 0.0, 1.5, 3)
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         await cluster.tell_network_lease(NETWORK, lease)
         with pytest.raises(Refused):

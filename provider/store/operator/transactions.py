@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's unfinished transactions in the books: written behind the fence before they are sent.
+
+A daemon that was frozen and goes on cannot write one down any more, so it sends none; what it had written
+down is met by the daemon that took over, with the same nonce and the same bytes.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+from sqlalchemy import select
+
+from trustedpods.provider.store.database import Store, Tx
+from trustedpods.provider.store.engines.dialects import insert
+from trustedpods.provider.store.tables import TRANSACTIONS
+
+
+def load_unfinished(tx: Tx, name: str) -> bytes | None:
+    """What was saved last under *name*."""
+    return tx.connection.execute(
+        select(TRANSACTIONS.c.unfinished).where(TRANSACTIONS.c.name == name)
+    ).scalar()
+
+
+def save_unfinished(tx: Tx, name: str, unfinished: bytes) -> None:
+    """Put *unfinished* in place of what was there."""
+    statement = insert(tx.connection, TRANSACTIONS).values(name=name, unfinished=unfinished)
+    changed = {"unfinished": statement.excluded.unfinished}
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+@dataclass(frozen=True, eq=False)
+class BooksJournal:
+    """A row of the books for each key and chain; a `TransactionJournal` of the chain's client.
+
+    Its methods are called in threads that trio started. StoreFailure when the books cannot be reached,
+    Locked when another daemon has them: then nothing is sent.
+    """
+
+    store: Store
+
+    def where(self, name: str) -> str:
+        """The row."""
+        return f"the books, table {TRANSACTIONS.name}, row {name}"
+
+    def exclusive(self, _name: str, _within_s: float) -> AbstractContextManager[None]:
+        """One daemon has the books, and its tasks take turns before they come here."""
+        return nullcontext()
+
+    def read(self, name: str, _most: int) -> bytes | None:
+        """As it was written; the books are ours."""
+        found: bytes | None = trio.from_thread.run(self.store.read, load_unfinished, name)
+        return found
+
+    def write(self, name: str, piece: bytes) -> None:
+        """One transaction behind the fence."""
+        trio.from_thread.run(self._save, name, piece)
+
+    def permits_lock(self, _name: str) -> Path | None:
+        """No other process signs for this key."""
+        return None
+
+    async def _save(self, name: str, piece: bytes) -> None:
+        # The thread goes on to its end when its caller is cancelled: what it handed in has to be known.
+        with trio.CancelScope(shield=True):
+            await self.store.write(save_unfinished, name, piece)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which versions of a pod may be proven beside the one before."""
+
+import pytest
+
+from tests.fakes.provider.pods import a_manifest
+from trustedpods.manifests.versions import why_stopped, why_stopped_before
+
+
+def service(name, expose, **more):
+    return {"name": name, "expose": expose, "ports": [{"port": 80, "targetPort": 8080}], **more}
+
+
+def ingress(name="shop", host="a.example.org", **more):
+    return service(name, "ingress", hosts=[host], ingress={"className": "traefik", **more})
+
+
+def udp(port):
+    return service("voice", "udp", ports=[{"port": port, "protocol": "UDP"}])
+
+
+def pod(*services, **spec):
+    return a_manifest(services=list(services), **{"scale": {"min": 1, "max": 1}, "trust": "open", **spec})
+
+
+WEB = service("web", "http")
+OTHER_TARGET = [{"port": 80, "targetPort": 9090}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([WEB], [WEB, service("api", "http")]),
+        ([WEB], [WEB, service("db", "tcp"), service("own", "none")]),
+        ([WEB, ingress()], [WEB]),
+        ([ingress()], [ingress()]),
+        ([service("node", "nodePort")], [service("node", "nodePort", ports=OTHER_TARGET)]),
+        ([service("lb", "loadBalancer")], [service("lb", "loadBalancer"), WEB]),
+        ([udp(53)], []),
+    ],
+)
+def test_what_nobody_else_may_refuse_is_proven_beside_the_one_before(before, after):
+    assert why_stopped_before(pod(*before), pod(*after)) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ([WEB], [service("web", "tcp")], "service web is exposed in another way"),
+        ([service("web", "nodePort")], [service("web", "loadBalancer")], "exposed in another way"),
+        ([WEB], [WEB, ingress()], "service shop is new, and the cluster may refuse it"),
+        ([ingress()], [ingress("renamed")], "service renamed is new"),
+        ([service("shop", "none")], [ingress()], "service shop is new"),
+        ([ingress()], [ingress(host="b.example.org")], "service shop is reached in another way"),
+        ([ingress()], [ingress(className="nginx")], "service shop is reached in another way"),
+        ([ingress()], [ingress(paths=[{"path": "/api"}])], "service shop is reached in another way"),
+        ([ingress()], [ingress(annotations={"a.example/b": "1"})], "service shop is reached in another way"),
+        ([WEB], [WEB, service("node", "nodePort")], "service node is new"),
+        ([WEB], [WEB, service("lb", "loadBalancer")], "service lb is new"),
+        ([udp(53)], [udp(54)], "service voice is reached in another way"),
+    ],
+)
+def test_what_a_cluster_may_refuse_stops_the_version_before(before, after, why):
+    assert why in why_stopped_before(pod(*before), pod(*after))
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"volumes": [{"name": "data", "persistent": {"size": "1Mi"}}]}, "may not write one volume"),
+        ({"workload": "replicated", "replicas": 2, "strategy": "Recreate", "scale": None}, "Recreate"),
+        ({"workload": "stateful", "replicas": 2, "scale": None}, "one identity"),
+    ],
+)
+def test_what_may_never_run_twice(spec, why):
+    fields = {"trust": "open", **spec}
+    stops = a_manifest(services=[WEB], **{name: one for name, one in fields.items() if one is not None})
+    assert why in why_stopped(stops)
+    assert why in why_stopped_before(pod(WEB), stops)
+    assert why in why_stopped_before(stops, pod(WEB))

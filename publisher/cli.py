@@ -3,19 +3,7 @@
 
 import click
 
-from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
-from trustedpods.publisher.commands.exec import execute, execute_in_node
-from trustedpods.publisher.commands.images import push as images
-from trustedpods.publisher.commands.manifests.convert import convert
-from trustedpods.publisher.commands.manifests.explain import explain
-from trustedpods.publisher.commands.manifests.init import init
-from trustedpods.publisher.commands.network import contexts, files, members, network, whole
-from trustedpods.publisher.commands.network.documents import history
-from trustedpods.publisher.commands.running import history as history_of_pod
-from trustedpods.publisher.commands.running.restart import restart
-from trustedpods.publisher.commands.running.rollback import rollback
-from trustedpods.publisher.commands.running.top import top
-from trustedpods.publisher.commands.shell import completion as shell
+from trustedpods.publisher.commands.shell.verbs import LazyVerb, LazyVerbs
 
 EPILOG = """\b
 Where things are:
@@ -61,82 +49,131 @@ OTHER_WORDS = {
 """What the same is called elsewhere."""
 
 
-class Verbs(click.Group):
-    """Says what was meant when there is no such verb."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb; a usage error with the nearest one otherwise."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], self.commands, 1)
-            meant = OTHER_WORDS.get(args[0], near[0] if near else None)
-            if meant is None:
-                raise
-            text = f"no verb {args[0]!r}; did you mean `{ctx.command_path} {meant}`?"
-            raise click.UsageError(text, ctx) from None
+VERBS = {
+    "deploy": LazyVerb(
+        "pods:deploy", "Run the pod of a manifest FILE at the cheapest provider that matches and answers."
+    ),
+    "init": LazyVerb(
+        "manifests.init:init",
+        "Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.",
+    ),
+    "convert": LazyVerb(
+        "manifests.convert:convert",
+        "Write a manifest for a Compose FILE, or for a pod of the Go implementation.",
+    ),
+    "validate": LazyVerb(
+        "pods:validate", "Check a Pod's or a Network's FILE, the secrets and the images that it names."
+    ),
+    "explain": LazyVerb(
+        "manifests.explain:explain",
+        "What may stand in a FIELD of a manifest: its type, default and bounds, and the fields in it.",
+    ),
+    "estimate": LazyVerb(
+        "market:estimate",
+        "What the pod of a manifest FILE would cost at each provider that `deploy` would ask.",
+    ),
+    "render": LazyVerb(
+        "market:render", "The Kubernetes objects that the pod of a manifest FILE becomes, as YAML."
+    ),
+    "list": LazyVerb(
+        "pods:list_",
+        "All pods of the key: what they do, where they are reached, what they cost, how "
+        "long their money lasts.",
+    ),
+    "status": LazyVerb(
+        "pods:status", "What the pod NAME does, where it is reached, and how long its money lasts."
+    ),
+    "logs": LazyVerb(
+        "pods:logs", "What a container of the pod NAME wrote; where no replica runs, what the last one did."
+    ),
+    "exec": LazyVerb(
+        "exec:execute",
+        "Run CMD in a container of the pod NAME that runs, without a terminal; wake a pod that sleeps first.",
+    ),
+    "events": LazyVerb(
+        "running.history:events", "What happened to the pod NAME, oldest first, as its provider remembers it."
+    ),
+    "usage": LazyVerb(
+        "running.history:usage",
+        "What the pod NAME used, by day, what that cost, and what a month costs at this rate.",
+    ),
+    "top": LazyVerb(
+        "running.top:top",
+        "Replicas of all pods or of NAME now, the CPU and memory that they hold, and how "
+        "long the money lasts.",
+    ),
+    "restart": LazyVerb(
+        "running.restart:restart",
+        "Start the pod NAME anew, with all its containers, from the bundle that its provider has.",
+    ),
+    "rollback": LazyVerb(
+        "running.rollback:rollback",
+        "Let an earlier version of the pod NAME run again: the one before, or that of GENERATION.",
+    ),
+    "backup": LazyVerb(
+        "running.backup:backup",
+        "Back up the persistent volumes of the pod NAME, which runs, into a folder.",
+    ),
+    "restore": LazyVerb(
+        "running.backup:restore",
+        "Fill new volumes of the pod NAME from BACKUP, or from the newest one there is.",
+    ),
+    "delete": LazyVerb("pods:delete", "Remove the pod NAME; what is left of its deposit comes back at once."),
+    "image": LazyVerb("images.push:image", "Images of pods, without their pods."),
+    "provider": LazyVerb("market:provider", "Look at the providers of the market."),
+    "attest": LazyVerb(
+        "attest:attest",
+        "Ask a provider for proof of what it is, and judge it; or judge proof that was saved.",
+    ),
+    "watch": LazyVerb(
+        "watch:watch", "Look after the pods that were deployed from here, or after those NAMEd."
+    ),
+    "fund": LazyVerb(
+        "money:fund", "Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d)."
+    ),
+    "close": LazyVerb("money:close", "Get the deposit of the pod NAME back without its provider's help."),
+    "balance": LazyVerb(
+        "money:balance",
+        "Tokens and gas of the key's address, and its channels with what is in them or came back.",
+    ),
+    "bill": LazyVerb(
+        "money:bill", "What the pod NAME cost: computed here from signed usage, and compared with the chain."
+    ),
+    "audit": LazyVerb(
+        "money:audit",
+        "Recompute what the pod NAME cost, and hold every claim of its provider against the chain.",
+    ),
+    "lock": LazyVerb("networks:lock", "Leases of a network: who may change it now."),
+    "state": LazyVerb(
+        "network.documents:state", "Copies of a network's document: one in each of its clusters."
+    ),
+    "history": LazyVerb(
+        "network.documents:history", "Who ran which command on the network NAME, when, and what came of it."
+    ),
+    "context": LazyVerb(
+        "network.contexts:context",
+        "Contexts: which market and key are meant, and which provider each cluster's name is.",
+    ),
+    "network": LazyVerb(
+        "network.group:network", "Networks of pods: files that several people apply to several clusters."
+    ),
+    "completion": LazyVerb(
+        "shell.completion:completion",
+        "Print what makes SHELL complete verbs, options, and names of pods and providers.",
+    ),
+    "help": LazyVerb("shell.completion:help_", "Show what --help of a VERB shows."),
+    "version": LazyVerb("shell.completion:version", "Which version of the command this is."),
+}
+"""By name: where it is, and the first sentence of its help, which a test holds the same."""
 
 
 @click.group(
-    cls=Verbs,
+    cls=LazyVerbs,
+    table=VERBS,
+    other_words=OTHER_WORDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="trusted-pods", prog_name="trustedpods")
 def main() -> None:
     """Run containers, privately, on machines that prove what they are."""
-
-
-for verb in (
-    pods.deploy,
-    init,
-    convert,
-    pods.validate,
-    explain,
-    market.estimate,
-    market.render,
-    pods.list_,
-    pods.status,
-    pods.logs,
-    execute,
-    history_of_pod.events,
-    history_of_pod.usage,
-    top,
-    restart,
-    rollback,
-    pods.delete,
-    images.image,
-    market.provider,
-    attest.attest,
-    watch.watch,
-    money.fund,
-    money.close,
-    money.balance,
-    money.bill,
-    money.audit,
-    networks.lock,
-    networks.state,
-    history,
-    contexts.context,
-    network.network,
-    shell.completion,
-    shell.help_,
-    shell.version,
-):
-    main.add_command(verb)
-for part in (
-    files.init,
-    files.render,
-    members.member,
-    members.lost_cluster,
-    whole.endpoints,
-    whole.logs,
-    whole.fund,
-    execute_in_node,
-    history,
-):
-    network.network.add_command(part)

@@ -32,6 +32,7 @@ from trustedpods.publisher.results.deployed import (
     DeployPlanResult,
     DeployProgress,
     DeployResult,
+    PushResult,
     RestartResult,
     VersionsResult,
 )
@@ -48,12 +49,14 @@ from trustedpods.publisher.results.pods import (
     BillResult,
     DeleteProgress,
     DeleteResult,
+    EventsResult,
     ExecResult,
     ListResult,
     LogPiece,
     LogsResult,
     StatusResult,
     TopResult,
+    UsageResult,
     VisitProgress,
 )
 from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
@@ -72,7 +75,7 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.offers import render
-from trustedpods.publisher.verbs.running import listed, restart, rollback, top
+from trustedpods.publisher.verbs.running import history, listed, push, restart, rollback, top
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 T = TypeVar("T")
@@ -200,6 +203,23 @@ class Client(NetworkClient):
             self._account, name, body, ends.read, ends.write, VisitProgress(), self._journal()
         )
         return replace(done, stdout=bytes(ends.stdout), stderr=bytes(ends.stderr))
+
+    async def push(self, file: str | Path, name: str | None = None) -> PushResult:
+        """Send the images of a manifest, or one image, to the provider of the pod, ahead of a deploy.
+
+        *name* is the pod's, where it is not the manifest's.
+        """
+        checked = None if name is None else check_name(name)
+        pod, images = await trio.to_thread.run_sync(push.images_of, Path(file), checked, cache_dir())
+        return await push.push(self._account, pod, images, VisitProgress(), self._journal())
+
+    async def events(self, name: str) -> EventsResult:
+        """What happened to the pod, oldest first, as its provider remembers it."""
+        return await history.events(self._account, name, VisitProgress(), self._journal())
+
+    async def usage(self, name: str) -> UsageResult:
+        """What the pod used, by day, proved and priced as for its bill."""
+        return await history.usage(self._account, name, VisitProgress(), self._journal())
 
     async def restart(self, name: str) -> RestartResult:
         """Start the pod anew from the bundle that its provider has; returns when the new replicas serve."""

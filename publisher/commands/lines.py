@@ -54,8 +54,8 @@ def rounded(number: str) -> str:
     return f"{float(number):.4g}"
 
 
-def status_lines(result: StatusResult) -> list[str]:
-    """A pod."""
+def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
+    """A pod; *wide* with its channel and namespace, and what each replica holds."""
     pod, confirmed = result.pod, result.confirmed
     reason = f": {result.reason}" if result.reason else ""
     lines = [
@@ -64,6 +64,7 @@ def status_lines(result: StatusResult) -> list[str]:
         *_attested(pod),
         f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
         *_failure(result.failure),
+        *(_wide_status(result) if wide else ()),
     ]
     lines += [line for service in result.services for line in _service(service)]
     if confirmed is not None:
@@ -73,6 +74,18 @@ def status_lines(result: StatusResult) -> list[str]:
         lines.append(f"volumes   {result.outliving.told(pod.name, pod.token)}")
     lines += event_lines(result.events)
     return lines + _others(pod)
+
+
+def _wide_status(result: StatusResult) -> list[str]:
+    """What scripts and operators ask for."""
+    confirmed = result.confirmed
+    lines = [
+        f"channel   {channel_hex(result.pod.channel.id)}",
+        f"each      {result.cpu_milli}m CPU, {result.memory_mib}Mi of memory",
+    ]
+    if confirmed is not None:
+        lines.append(f"namespace {confirmed.namespace}, generation {confirmed.generation}")
+    return lines
 
 
 def event_lines(events: Iterable[PodEvent]) -> list[str]:
@@ -300,9 +313,9 @@ def attest_lines(result: AttestResult, *, draft_only: bool) -> list[str]:
     return lines
 
 
-def provider_lines(result: ProvidersResult) -> list[str]:
-    """Providers with prices; evidence where it was asked for."""
-    rows = [_provider_row(one, result.token) for one in result.providers]
+def provider_lines(result: ProvidersResult, *, wide: bool = False) -> list[str]:
+    """Providers with prices; evidence where it was asked for. *wide*: prices in full, and all of a row."""
+    rows = [_provider_row(one, result.token, wide=wide) for one in result.providers]
     header = (
         "PROVIDER",
         "CLASS",
@@ -313,6 +326,7 @@ def provider_lines(result: ProvidersResult) -> list[str]:
         "OUT/GIB",
         "DEPOSIT",
         "EVIDENCE",
+        *(("IN/GIB", "NOTICE", "HARDWARE", "ROW WRITTEN") if wide else ()),
     )
     notes = ["This is a localnet: its hardware is SIMULATED."] if result.simulated else []
     if any(one.trust == "open" for one in result.providers):
@@ -348,7 +362,7 @@ def inspect_lines(result: InspectResult) -> list[str]:
     return [result.provider.name, *table(("", ""), rows)[1:]]
 
 
-def _provider_row(one: ListedProvider, token: Token) -> tuple[str, ...]:
+def _provider_row(one: ListedProvider, token: Token, *, wide: bool) -> tuple[str, ...]:
     prices = (
         one.prices.core_hour,
         one.prices.gib_hour,
@@ -359,7 +373,17 @@ def _provider_row(one: ListedProvider, token: Token) -> tuple[str, ...]:
         one.provider.name,
         "OPEN" if one.trust == "open" else one.trust,
         one.provider.region,
-        *(rounded(token.number(price)) for price in prices),
+        *(token.number(price) if wide else rounded(token.number(price)) for price in prices),
         token.number(one.least.deposit),
         evidence_text(one.proof),
+        *(
+            (
+                token.number(one.prices.ingress_gib),
+                duration_text(one.least.unlock_s),
+                ", ".join(one.tee),
+                moment(one.updated_at),
+            )
+            if wide
+            else ()
+        ),
     )

@@ -26,6 +26,7 @@ Examples:
   trustedpods provider list
   trustedpods provider list --attest -o json
   trustedpods provider list --for pod.yaml
+  trustedpods provider list -o wide
 """,
 )
 @click.option("--attest", is_flag=True, help="Dial each one and verify its evidence.")
@@ -57,7 +58,7 @@ def list_(options: Common, attest: bool, file: Path | None) -> None:
     def lines(result: "ProvidersResult") -> list[str]:
         from trustedpods.publisher.commands.lines import provider_lines
 
-        return provider_lines(result)
+        return provider_lines(result, wide=options.form == "wide")
 
     run.finish(work, lines)
 

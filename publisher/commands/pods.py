@@ -219,6 +219,7 @@ def list_(options: Common, ended: bool) -> None:
     epilog="""\b
 Examples:
   trustedpods status web
+  trustedpods status web -o wide
   trustedpods status web -o json
 """
 )
@@ -243,7 +244,7 @@ def status(options: Common, name: str) -> None:
     def lines(result: "StatusResult") -> list[str]:
         from trustedpods.publisher.commands.lines import status_lines
 
-        return status_lines(result)
+        return status_lines(result, wide=options.form == "wide")
 
     run.finish(work, lines)
 

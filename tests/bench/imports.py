@@ -79,9 +79,12 @@ def helped() -> list[tuple[str, ...]]:
 
     from trustedpods.publisher.cli import main
 
+    context = click.Context(main)
+
     def inside(group: click.Group, path: tuple[str, ...]) -> list[tuple[str, ...]]:
         found = []
-        for name, verb in group.commands.items():
+        for name in group.list_commands(context):
+            verb = group.get_command(context, name)
             found.append((*path, name))
             if isinstance(verb, click.Group):
                 found += inside(verb, (*path, name))

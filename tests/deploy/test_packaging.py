@@ -41,12 +41,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
+MANUAL = ".data/data/share/man/man1/"
+
 EXAMPLES = "manifests/examples/"
 """Shipped with the source: scripts among them are run from a checkout."""
 
 
 def test_a_wheel_holds_the_rooms_modules_and_nothing_foreign(wheel: zipfile.ZipFile) -> None:
-    inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    inside = {name for name in wheel.namelist() if ".dist-info/" not in name and MANUAL not in name}
     modules = {name for name in inside if name.endswith(".py")}
     expected = set()
     for source, target in rooms().items():
@@ -60,6 +62,11 @@ def test_a_wheel_holds_the_rooms_modules_and_nothing_foreign(wheel: zipfile.ZipF
         if not any(re.fullmatch(f"trustedpods/{form}", name) for form in DATA)
     ]
     assert foreign == []
+
+
+def test_a_wheel_holds_a_man_page_for_each_verb(wheel: zipfile.ZipFile) -> None:
+    found = {name.partition(MANUAL)[2] for name in wheel.namelist() if MANUAL in name}
+    assert found == {path.name for path in (ROOT / "docs/man").iterdir()}
 
 
 def test_a_client_asks_for_no_cluster_and_no_database(wheel: zipfile.ZipFile) -> None:

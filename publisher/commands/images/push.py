@@ -9,9 +9,6 @@ import click
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from trustedpods.publisher.images.oci import Image
     from trustedpods.publisher.results.deployed import PushResult
 
 
@@ -44,31 +41,16 @@ def push(options: Common, file: Path, name: str | None) -> None:
     run = Run(options)
 
     async def work() -> "PushResult":
+        from trustedpods.publisher.context import cache_dir
         from trustedpods.publisher.results.pods import VisitProgress
-        from trustedpods.publisher.verbs.running.push import push
+        from trustedpods.publisher.verbs.running.push import images_of, push
 
-        pod, images = _images(file, name)
+        pod, images = images_of(file, name, cache_dir())
         run.progress = progress = VisitProgress()
         async with run.account() as account:
             return await push(account, pod, images, progress, run.journal)
 
     run.finish(work, _lines)
-
-
-def _images(file: Path, name: str | None) -> "tuple[str, Iterable[Image]]":
-    """The pod's name, and its images as they are on this disk. Raises `BadInput`."""
-    from trustedpods.protocol.errors import BadInput
-    from trustedpods.publisher.context import cache_dir
-    from trustedpods.publisher.images.source import image_reference, open_image
-    from trustedpods.publisher.pod import read_pod
-
-    reference = image_reference(str(file))
-    if reference is None:
-        pod = read_pod(file, cache_dir(), name)
-        return pod.name, pod.images.values()
-    if name is None:
-        raise BadInput("of which pod is this image?", where=str(file), hint="--name NAME")
-    return name, [open_image(reference, Path(), cache_dir())]
 
 
 def _lines(result: "PushResult") -> list[str]:

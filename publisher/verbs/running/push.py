@@ -2,17 +2,20 @@
 """`image push`: images go to a pod's provider ahead of the version that has them."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import trio
 
+from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.delivery.bundle import make_pieces
 from trustedpods.publisher.delivery.upload import Traffic, upload
 from trustedpods.publisher.images.oci import Image
+from trustedpods.publisher.images.source import image_reference, open_image
 from trustedpods.publisher.journal import Journal, Meter
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.output.json_parts import sent_json
-from trustedpods.publisher.pod import verified_blobs
+from trustedpods.publisher.pod import read_pod, verified_blobs
 from trustedpods.publisher.results.deployed import PushResult
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.pods import visit
@@ -40,3 +43,17 @@ async def push(
             finally:
                 step.facts |= sent_json(traffic.so_far())
         return PushResult(progress.visited(), traffic.so_far())
+
+
+def images_of(file: Path, name: str | None, cache: Path) -> tuple[str, Iterable[Image]]:
+    """The pod of a manifest *file*, or that *name* says of an image, and its images as they are on this disk.
+
+    Raises `BadInput`.
+    """
+    reference = image_reference(str(file))
+    if reference is None:
+        pod = read_pod(file, cache, name)
+        return pod.name, pod.images.values()
+    if name is None:
+        raise BadInput("of which pod is this image?", where=str(file), hint="--name NAME")
+    return name, [open_image(reference, Path(), cache)]

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages.pod import PodEvent, PodFailure
-from trustedpods.publisher.commands.lines import moment, status_lines
+from trustedpods.publisher.commands.lines import moment, provider_lines, status_lines
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
+from trustedpods.publisher.verbs.providers import list_providers
 
 CRASH = PodFailure(
     reason="container web ended: exit code 4",
@@ -63,6 +65,27 @@ async def test_a_status_tells_why_a_pod_does_not_start(bench, failure, told):
 def test_any_number_that_a_provider_calls_a_time_is_told(number):
     """Its words hold 64 bits; no date of Python's does."""
     assert moment(number)
+
+
+async def test_a_wide_status_has_what_scripts_ask_for(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    more = [line for line in status_lines(result, wide=True) if line not in status_lines(result)]
+    assert more == [
+        f"channel   {channel_hex(result.pod.channel.id)}",
+        "each      100m CPU, 64Mi of memory",
+        f"namespace {result.confirmed.namespace}, generation {result.confirmed.generation}",
+    ]
+
+
+async def test_a_wide_list_of_providers_has_all_of_a_row(bench):
+    async with bench.peer().serve():
+        result = await list_providers(bench.account.market, False)
+    header, row = provider_lines(result, wide=True)[:2]
+    assert header.split()[-5:] == ["IN/GIB", "NOTICE", "HARDWARE", "ROW", "WRITTEN"]
+    assert "sev-snp" in row
+    assert "HARDWARE" not in provider_lines(result)[0]
 
 
 async def test_a_status_from_the_end_of_time_is_told(bench):

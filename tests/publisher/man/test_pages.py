@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Man pages: as the commands are now, whole, and without a word that groff does not know."""
+
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+
+from tests.paths import ROOT
+from tests.publisher.man.pages import FOLDER, pages
+from trustedpods.publisher.cli import VERBS
+
+PAGES = pages()
+
+
+def test_they_are_as_the_commands_are():
+    kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert kept == PAGES, "python -m tests.publisher.man.pages draws them anew"
+
+
+def test_there_is_one_for_each_verb():
+    assert PAGES.keys() == {"trustedpods.1"} | {f"trustedpods-{name}.1" for name in VERBS}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_its_parts_in_order(name):
+    heads = [line.partition(" ")[2] for line in PAGES[name].splitlines() if line.startswith(".SH ")]
+    assert heads[:3] == ["NAME", "SYNOPSIS", "DESCRIPTION"]
+    assert len(heads) == len(set(heads))
+    assert "\b" not in PAGES[name]
+
+
+def test_groups_show_their_verbs():
+    assert ".SS trustedpods network member add" in PAGES["trustedpods-network.1"]
+    assert "\\-\\-attest" in PAGES["trustedpods-provider.1"]
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
+def test_groff_warns_of_nothing():
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-z", *sorted(FOLDER.glob("*.1"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_wheel_brings_them():
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["shared-data"] == {"docs/man": "share/man/man1"}

@@ -244,6 +244,7 @@ def _seeds(manifest: PodManifest, path: Path, tree: Any) -> Seeds:  # noqa: ANN4
     for name, ordinal in wanted_seeds(manifest):
         seed = manifest.spec.volumes[places[name]].seed
         assert seed is not None
+        assert seed.directory is not None
         where = place_of(path, tree, ("spec", "volumes", places[name], "seed", "directory"))
         folder = path.parent / seed.directory.replace(ORDINAL_MARK, str(ordinal))
         files = contents.setdefault((name, ordinal), {})

@@ -110,6 +110,14 @@ VERBS = {
         "running.rollback:rollback",
         "Let an earlier version of the pod NAME run again: the one before, or that of GENERATION.",
     ),
+    "backup": LazyVerb(
+        "running.backup:backup",
+        "Back up the persistent volumes of the pod NAME, which runs, into a folder.",
+    ),
+    "restore": LazyVerb(
+        "running.backup:restore",
+        "Fill new volumes of the pod NAME from BACKUP, or from the newest one there is.",
+    ),
     "delete": LazyVerb("pods:delete", "Remove the pod NAME; what is left of its deposit comes back at once."),
     "image": LazyVerb("images.push:image", "Images of pods, without their pods."),
     "provider": LazyVerb("market:provider", "Look at the providers of the market."),

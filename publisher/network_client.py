@@ -189,9 +189,15 @@ class NetworkClient:
         return await members.remove(self._account, place, who, wait_s, self._journal())
 
     async def network_lost(
-        self, network: str, clusters: Mapping[str, str], lost: str, reason: str, *, wait_s: float = 0.0
+        self,
+        network: str,
+        clusters: Mapping[str, str],
+        lost: Sequence[str],
+        reason: str,
+        *,
+        wait_s: float = 0.0,
     ) -> MembersResult:
-        """Declare the cluster *lost* so, with a *reason* that stays: it is asked no more. Finds others."""
+        """Declare the clusters *lost* so, with a *reason* that stays: nothing asks them. Finds others."""
         place = _place(network, clusters)
         return await members.lose(self._account, place, lost, reason, wait_s, self._journal())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.volume import ORDINAL_MARK
+from trustedpods.manifests.spec.volume import ORDINAL_MARK, Volume
 from trustedpods.protocol.limits import KIB, MAX_SEED, MAX_SEED_FILES, MAX_SEEDS
 
 Seeds = Mapping[tuple[str, int | None], Mapping[str, bytes]]
@@ -21,18 +21,44 @@ MAX_SEED_PATH = 200
 OWN_PREFIX = ".trustedpods-"
 """Of the marks that are kept at the top of a seeded volume."""
 
+SEEDING, SEEDED = f"{OWN_PREFIX}seeding", f"{OWN_PREFIX}seeded"
+"""The mark of a volume that is being filled, and of one that is whole: the last thing that is written."""
+
+FILLING_PROGRAM, FILLED = "/busybox", "/volume"
+"""The program of a container that fills a volume, and where it has that volume."""
+
+MAX_FILLING_NAME = 58
+"""Characters before a number that tells it from another name: a container's has 63."""
+
 SEEDS_TOO_LARGE = f"the files of all seeds are larger than {MAX_SEED // KIB} KiB"
 TOO_MANY_FILES = f"the seeds have more than {MAX_SEED_FILES} files"
 
 
 def wanted_seeds(manifest: PodManifest) -> list[tuple[str, int | None]]:
-    """The seeds that the manifest names: one for each volume, or one for each replica of it."""
+    """The directories that the manifest names: one for each volume, or one for each replica of it."""
     found: list[tuple[str, int | None]] = []
     for volume in manifest.spec.volumes:
-        if volume.seed is not None:
+        if volume.seed is not None and not volume.seed.backup:
             ordinals = range(manifest.claims_each) if volume.seed.by_ordinal else (None,)
             found += [(volume.name, ordinal) for ordinal in ordinals]
     return found
+
+
+def filling_container(manifest: PodManifest, volume: Volume) -> str:
+    """The name of the container that fills *volume*: like the volume's, and nobody else's in the pod."""
+    taken = {part.name for part in manifest.spec.all_containers} | {one.name for one in manifest.spec.volumes}
+    name, number = _shortened(volume.name), 1
+    if [_shortened(one.name) for one in manifest.spec.volumes if one.seed].count(name) > 1:
+        name = f"seed-{[one.name for one in manifest.spec.volumes].index(volume.name)}"
+    free = name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _shortened(volume: str) -> str:
+    return f"seed-{volume}"[:MAX_FILLING_NAME].rstrip("-")
 
 
 def seeded_volume_problems(manifest: PodManifest) -> Iterator[Problem]:
@@ -41,7 +67,9 @@ def seeded_volume_problems(manifest: PodManifest) -> Iterator[Problem]:
     for index, volume in enumerate(manifest.spec.volumes):
         if volume.seed is None:
             continue
-        at: Location = ("spec", "volumes", index, "seed", "directory")
+        at: Location = ("spec", "volumes", index, "seed", "backup" if volume.seed.backup else "directory")
+        if volume.seed.backup and volume.persistent is not None and volume.persistent.never_restore:
+            yield Problem(at, "its files must not go back in time (neverRestore): no backup fills it")
         if volume.seed.by_ordinal and manifest.spec.workload != "stateful":
             yield Problem(at, f"{ORDINAL_MARK} needs workload: stateful, whose replicas have a number")
         if volume.name not in mounted:

@@ -28,13 +28,15 @@ class Persistent(ManifestPart):
 
     `accessMode` is who may mount it at once: the replicas on one node, one replica alone, or all replicas,
     wherever they run. With `retain` it outlives a `delete` too; without a word it does where the workload is
-    stateful.
+    stateful. Where `neverRestore` is true its files must not go back in time, as the last height that a
+    validator signed must not: no backup takes it, and none fills it.
     """
 
     size: MiB
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] = "ReadWriteOnce"
     storage_class_name: DnsLabel | None = None
     retain: bool | None = None
+    never_restore: bool = False
 
 
 _Directory = Annotated[str, Spelling(r"[^\x00]{1,1024}", "the path of a directory beside the manifest")]
@@ -89,18 +91,26 @@ ORDINAL_MARK = "{ordinal}"
 
 
 class Seed(ManifestPart):
-    """Files of the publisher, sealed into the bundle, with which a new volume begins.
+    """What a new volume begins with: files of the publisher, sealed into the bundle, or a backup.
 
     `directory` is relative to the manifest, with all that is below it; with `{ordinal}` in it each replica
-    of `workload: stateful` has a directory of its own.
+    of `workload: stateful` has a directory of its own. With `backup: true` the replica waits before its first
+    container for what `trustedpods restore` brings.
     """
 
-    directory: _Directory
+    directory: _Directory | None = None
+    backup: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.directory is None) == (not self.backup):
+            raise ValueError("give either a directory or `backup: true`")
+        return self
 
     @property
     def by_ordinal(self) -> bool:
-        """Whether each replica has its own."""
-        return ORDINAL_MARK in self.directory
+        """Whether each replica has its own directory."""
+        return self.directory is not None and ORDINAL_MARK in self.directory
 
 
 class Volume(ManifestPart):

@@ -10,18 +10,18 @@ here is checked by daemons before they take a write and by clients before they b
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import Address, address_bytes, address_from_bytes
 from trustedpods.protocol.limits import KIB
 from trustedpods.protocol.messages.base import U32, U64, Bytes20, Message
-from trustedpods.protocol.networks.documents import Document
+from trustedpods.protocol.networks.documents import Document, check_epoch
 from trustedpods.protocol.networks.members import (
     MAX_CHANGES,
     MAX_MEMBERS,
@@ -67,7 +67,8 @@ class SealedBody(Message):
     """One generation of a network's state. `cards` and `keys` are one for each member, by address.
 
     `schema_version` is that of the sealed content, in clear: a daemon refuses a lower one than it
-    has, and an older client learns why it must not write.
+    has, and an older client learns why it must not write. `epoch` is in clear, and alone counts, so that a
+    daemon bounds it; None where an earlier version wrote the body, whose signature is over no epoch.
     """
 
     kind: Literal["network-document"] = "network-document"
@@ -75,6 +76,7 @@ class SealedBody(Message):
     name: Name
     generation: U64
     schema_version: Annotated[U32, Field(ge=1)]
+    epoch: U64 | None = None
     changes: Annotated[list[MemberChange], Field(min_length=1, max_length=MAX_CHANGES)]
     cards: Annotated[list[MemberCard], Field(min_length=1, max_length=MAX_MEMBERS)]
     keys: Annotated[list[SealedKey], Field(min_length=1, max_length=MAX_MEMBERS)]
@@ -87,6 +89,11 @@ class SealedBody(Message):
         """Which network it is of."""
         return NetworkName(address_from_bytes(self.founder), self.name)
 
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if (name, value) != ("epoch", None)}
+
 
 def seal_body(
     private_key: bytes,
@@ -96,10 +103,13 @@ def seal_body(
     changes: Sequence[MemberChange],
     cards: Sequence[MemberCard],
     content: bytes,
+    *,
+    epoch: int | None,
 ) -> bytes:
     """The body of the next document: *content* sealed to the team that *changes* make, and signed.
 
-    *cards* may hold more than the members'. BadInput where a card is missing or *content* is too large.
+    *epoch* is that of *content*; None as an earlier version wrote it. *cards* may hold more than the
+    members'. BadInput where a card is missing or *content* is too large.
     """
     roster = roster_of(network, changes, verify=False)
     if len(content) > MAX_CONTENT:
@@ -112,6 +122,7 @@ def seal_body(
         name=network.name,
         generation=generation,
         schema_version=schema_version,
+        epoch=epoch,
         changes=list(changes),
         cards=present,
         keys=[
@@ -178,13 +189,16 @@ def verified(body: SealedBody, known: SealedBody | None = None) -> Roster:
     return roster
 
 
-def check_write(founder: Address, salt: bytes, base: Document, document: Document, signer: Address) -> None:
+def check_write(
+    founder: Address, salt: bytes, base: Document, document: Document, signer: Address, now: int
+) -> None:
     """Whether *signer* may let *document* follow *base*; what a daemon asks before it takes a write.
 
-    *signer* need not have written it: whoever holds the leases next rolls forward what another began.
+    *signer* need not have written it: whoever holds the leases next rolls forward what another began. *now*
+    is the daemon's clock, in Unix seconds.
 
     Refused, with the rule that failed (`network`, `generation`, `role`, `members`, `schema`,
-    `writer`), or RemoteProtocolError for what is no document.
+    `writer`, `epoch`), or RemoteProtocolError for what is no document.
     """
     body = parse_body(document.body)
     known = parse_body(base.body) if base.body else None
@@ -206,6 +220,7 @@ def check_write(founder: Address, salt: bytes, base: Document, document: Documen
             hint="use the newer client that wrote it",
             rule="schema",
         )
+    check_epoch(None if known is None else known.epoch, body.epoch, now)
 
 
 def role_of(founder: Address, salt: bytes, body: bytes, who: Address) -> Role | None:

@@ -15,6 +15,10 @@ NETWORKS = {
         "the copies of the network's document are unequal", _STATE + ", `state repair` makes them equal"
     ),
     "document": Rule("a copy of the document is not whole", _STATE),
+    "epoch": Rule(
+        "the state's epoch, or an address book's, is far ahead of the clock, or goes back",
+        "look at the clocks; `trustedpods state backup`, then `state restore` of it, begins a sane epoch",
+    ),
     "go-back": Rule(
         "the backup would undo changes", "`--go-back` takes it all the same, after a backup of now"
     ),
@@ -40,6 +44,10 @@ NETWORKS = {
     ),
     "no-network": Rule(
         "these clusters keep no network of that name", "`trustedpods network connect` begins one"
+    ),
+    "other-book": Rule(
+        "the pod has other addresses of the same generation of its network's state",
+        "`trustedpods network apply` again",
     ),
     "publisher": Rule("another member's key runs that node", "that member applies the file"),
     "reload": Rule(

@@ -101,6 +101,14 @@ PODS = {
         "`--explain` says why of each; `--trust open` allows operators who can read it",
     ),
     "no-replica": Rule("no replica runs", "a request to its URL wakes it; `scale: {min: 1}` keeps one awake"),
+    "no-backup": Rule(
+        "nothing of the pod can be backed up, or the commands that do it failed",
+        "do what the message says; docs/backup.md",
+    ),
+    "no-restore": Rule(
+        "no volume of the pod waits for a backup, or it could not be filled",
+        "do what the message says; docs/backup.md",
+    ),
     "no-version": Rule(
         "no earlier version of the pod is kept on this machine",
         "`trustedpods rollback NAME --list` shows those that are; deploy the older file and image otherwise",

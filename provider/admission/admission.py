@@ -149,7 +149,7 @@ class Admission:
         Refused where no such pod is served here.
         """
         offer = self._doors.offer
-        check_bundle(opened, offer, request)
+        check_bundle(opened, offer, request, self._doors.now())
         self._gate.check(request.ref.publisher)
         check_classes(opened.ask.volumes, offer.storage_classes)
         admission.check_csi_drivers(opened.ask.csi_drivers, offer)
@@ -163,7 +163,7 @@ class Admission:
 
         Everything that can be refused is refused before anything is stored.
         """
-        check_bundle(opened, self._doors.offer, request)
+        check_bundle(opened, self._doors.offer, request, self._doors.now())
         self._rights.check_newest(request)
         self._gate.check(request.ref.publisher)
         self._tenancy.check(request.ref.publisher, self._pods.standing)

@@ -45,6 +45,8 @@ class IngressHosts:
         for record in self._pods.standing:
             if record.channel != but and self._bundles.held(record):
                 yield self._bundles.open(record).manifest
+                if record.previous is not None:  # it serves until its update is proven
+                    yield self._bundles.open_stored(record.previous).manifest
 
 
 def _asked(ask: AdmitBody) -> tuple[set[str], set[str]]:

@@ -4,7 +4,8 @@
 The book is kept in the pod's namespace, so a daemon that starts anew, or starts the pod anew, goes on with
 it while no client is there. Replicas restart only where the template changed, by the workload's own pace:
 one after another. Files that are to be reloaded are replaced, their nodes told to look at once, and the pod's
-hook is run once they are there (`reloading.py`).
+hook is run once they are there (`reloading.py`). What is decided and written is so in the pod's turn; hooks
+are waited for outside of it, so nothing else that is done to the pod waits for them.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.books.reloading import ReloadHook, hook_of, reload_all
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, kept_objects, objects, with_book
-from trustedpods.provider.core.networks.book import check_book, newer
+from trustedpods.provider.core.networks.book import as_it_counts, check_book, newer
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.additions import kept_book, reload_due
@@ -61,12 +62,14 @@ class Books:
     async def take(self, record: PodRecord, book: NetworkBook) -> bool:
         """Let *book* be the pod's; False where it has that one already.
 
-        Refused (rules `phase`, `stale-book`, `egress`, `rate`), BadInput where it is not of the nodes that
-        the pod calls, or its files refer to what it does not have. Nothing is changed then.
+        Refused (rules `phase`, `stale-book`, `other-book`, `epoch`, `egress`, `rate`), BadInput where it is
+        not of the nodes that the pod calls, or its files refer to what it does not have: nothing is changed
+        then. Refused (rule `reload`) where all is changed, and a hook failed.
         """
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
-        check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
+        nodes = opened.manifest.spec.network.nodes
+        check_book(book, nodes, offer.egress_closed, offer.peers, self._doors.now())
         publisher = record.ref.publisher
         if self._waiting[publisher] >= self._most_waiting:
             raise Refused(
@@ -82,17 +85,55 @@ class Books:
 
     async def _take(self, record: PodRecord, opened: OpenBundle, book: NetworkBook) -> bool:
         publisher = record.ref.publisher
-        async with self._steps.turns.of(record.channel):
-            async with self._applying.setdefault(publisher, trio.Lock()), self._places:
-                applied = await self._applied(record, opened, book)
-            if applied is None:
-                return False
-            life, hook = applied
-            if hook is not None:  # others' nodes do not wait for it
-                async with self._reloading.setdefault(publisher, trio.Lock()):
-                    await reload_all(self._doors.cluster, life.namespace, hook)
-                await self._doors.cluster.apply(kept_objects(life))
+        async with (
+            self._steps.turns.of(record.channel),
+            self._applying.setdefault(publisher, trio.Lock()),
+            self._places,
+        ):
+            applied = await self._applied(record, opened, book)
+        if applied is None:
+            return False
+        life, hook = applied
+        if hook is not None:
+            async with self._reloading.setdefault(publisher, trio.Lock()):
+                await self._reload(record, life, hook)
         return True
+
+    async def _reload(self, asked: PodRecord, life: PodLife, hook: ReloadHook) -> None:
+        """Run the hook of *life* and note that it was run, where that is due by then and after.
+
+        A newer book, or another run of this one, has its own. Refused (rule `reload`) where it failed, (rule
+        `phase`) where the pod was changed, stopped or removed meanwhile.
+        """
+        async with self._steps.turns.of(asked.channel):
+            if not await self._is_due(asked, life):
+                return
+        try:
+            await reload_all(self._doors.cluster, life.namespace, hook)
+        except Refused:
+            async with self._steps.turns.of(asked.channel):
+                if not await self._is_due(asked, life):
+                    return  # what it waited for is not the pod's any more
+            raise
+        async with self._steps.turns.of(asked.channel):
+            if await self._is_due(asked, life):
+                await self._doors.cluster.apply(kept_objects(life))
+
+    async def _is_due(self, asked: PodRecord, life: PodLife) -> bool:
+        """Whether the pod still is as it was *asked*, and its replicas are to take the book of *life*."""
+        record = self._same_pod(asked)
+        kept = await kept_book(self._doors, record, record.namespace)
+        return kept == life.book and await reload_due(self._doors, record.namespace)
+
+    def _same_pod(self, asked: PodRecord) -> PodRecord:
+        """Its record now. Refused (rule `phase`) where it does not serve, or was changed since *asked*."""
+        record = self._pods.get(asked.channel)
+        if record is None:
+            raise Refused("the pod was removed meanwhile", rule="phase")
+        _check_serves(record)
+        if (record.request, record.namespace) != (asked.request, asked.namespace):
+            raise Refused("the pod was changed meanwhile", rule="phase", hint="ask again")
+        return record
 
     async def _applied(
         self, asked: PodRecord, opened: OpenBundle, book: NetworkBook
@@ -102,11 +143,9 @@ class Books:
         With it the hook by which its replicas take their files, where that is due: so it is kept beside the
         book until it was done.
         """
-        record = self._pods.get(asked.channel) or asked
-        _check_serves(record)
-        if (record.request, record.namespace) != (asked.request, asked.namespace):
-            raise Refused("the pod was changed meanwhile", rule="phase", hint="ask again")
-        before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
+        record, now = self._same_pod(asked), self._doors.now()
+        kept = await kept_book(self._doors, record, record.namespace)
+        before = newer(kept, as_it_counts(opened.bundle.book, now))
         _check_follows(before, book)
         due = await reload_due(self._doors, record.namespace)
         if before == book and not due:
@@ -152,4 +191,10 @@ def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:
             told + epochs,
             rule="stale-book",
             hint="read the network's state again: somebody else changed it",
+        )
+    if book.age == before.age and book != before:
+        raise Refused(
+            f"the pod has another book of generation {before.generation} already",
+            rule="other-book",
+            hint="a book of a later generation of the network's state is taken",
         )

@@ -31,7 +31,7 @@ HOOK_WITHIN_S = 30.0
 """A program that reads its configuration again is not away for longer; more nodes wait for their turn."""
 
 ALL_WITHIN_S = 300.0
-"""For all replicas: meanwhile nothing else is done to the pod, its removal neither."""
+"""For all replicas: so long other nodes of the publisher, whose hooks are due, wait for theirs at most."""
 
 MAX_PRINTED = 2 * KIB
 """Bytes that are told of what a hook printed, its last."""

@@ -24,7 +24,7 @@ from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
 from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
-from trustedpods.provider.core.networks.book import newer
+from trustedpods.provider.core.networks.book import as_it_counts, newer
 from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
@@ -39,7 +39,7 @@ async def with_additions(
     if book is None and life.book is not None:
         kept = await kept_book(doors, record, life.namespace)
         of_this_version = kept is not None and kept.nodes == life.book.nodes
-        book = newer(kept if of_this_version else None, life.book)
+        book = newer(kept if of_this_version else None, as_it_counts(life.book, doors.now()))
     local = {} if book is None else await _local_ends(doors, record, life.namespace)
     copier = await seed_copier(doors.registry, record, opened)
     return replace(life, secrets=generated, copier=copier, book=book, local=local)
@@ -59,7 +59,7 @@ async def kept_book(doors: Doors, record: PodRecord, namespace: str) -> NetworkB
     for place in dict.fromkeys((namespace, record.namespace)):
         files = await doors.cluster.secret_files(place, BOOK_SECRET)
         if BOOK_KEY in files:
-            newest = newer(newest, decode(files[BOOK_KEY], NetworkBook))
+            newest = newer(newest, as_it_counts(decode(files[BOOK_KEY], NetworkBook), doors.now()))
     return newest
 
 
@@ -121,7 +121,7 @@ async def shown_additions(
         if volume.secret is not None:
             files[volume.name] |= dict.fromkeys(volume.secret.generate, b"")
     copier = None
-    if life.seeds:
+    if any(volume.seed for volume in life.manifest.spec.volumes):
         image = await _copying_image()
         copier = Copier(registry.pull_reference(record.label, image.digest), users)
     return replace(life, secrets=files, copier=copier)
@@ -135,7 +135,7 @@ async def seed_copier(
     The image is pushed where the repository lacks it: it is made of this machine's busybox, which may be
     another one than when the pod came. Refused (rule `seed`) where there is none any more.
     """
-    if not opened.seeds:
+    if not any(volume.seed for volume in opened.manifest.spec.volumes):
         return None
     image, repo = await _copying_image(places), record.label
     if not await registry.has_manifest(repo, image.digest):

@@ -75,8 +75,9 @@ class Networks:
             if isinstance(body, ReadBody):
                 kept.read = False  # what a person did to the cluster itself is seen by whoever compares
             state = await self._state(kept, network)
-            question = wire.question_of(body, state.copy, signer, self._doors.now())
-            await trio.to_thread.run_sync(rights.check, ref, state.copy, question, signer)
+            now = self._doors.now()
+            question = wire.question_of(body, state.copy, signer, now)
+            await trio.to_thread.run_sync(rights.check, ref, state.copy, question, signer, now)
             _check_ticket(state, question)
             decided, answer = documents.answer(state, question, signer, _now())
             await self._keep(kept, network, decided)

@@ -10,8 +10,8 @@ from trustedpods.protocol.networks.sealed_documents import check_write, parse_bo
 from trustedpods.protocol.sealing.subjects import NetworkRef
 
 
-def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) -> None:
-    """Whether *signer* may ask this of a cluster that holds *copy*.
+def check(network: NetworkRef, copy: Copy, question: Question, signer: Address, now: int) -> None:
+    """Whether *signer* may ask this of a cluster that holds *copy*; *now* is its clock, in Unix seconds.
 
     Refused (rule `member`) for a stranger, (rule `role`) for a member who may not, and with
     `check_write`'s rules for a document that may not follow; RemoteProtocolError for what is none. That
@@ -33,17 +33,22 @@ def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) 
     if not role.writes:
         raise Refused(f"{signer} is a {role} of this network and changes nothing", rule="role")
     if isinstance(question, Prepare | Repair | Remove):
-        _check_change(network, copy, question, signer, role)
+        _check_change(network, copy, question, signer, role, now)
 
 
 def _check_change(
-    network: NetworkRef, copy: Copy, question: Prepare | Repair | Remove, signer: Address, role: Role
+    network: NetworkRef,
+    copy: Copy,
+    question: Prepare | Repair | Remove,
+    signer: Address,
+    role: Role,
+    now: int,
 ) -> None:
     match question:
         case Prepare(base=base, document=document):
             new = document not in (copy.current, copy.pending)
             if new and base == copy.current:  # any other base the core refuses, and says what stands here
-                check_write(network.publisher, network.salt, base, document, signer)
+                check_write(network.publisher, network.salt, base, document, signer, now)
         case Remove():
             if role is not Role.OWNER:
                 raise Refused(f"{signer} is a {role} of this network: only owners remove it", rule="role")

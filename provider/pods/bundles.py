@@ -215,8 +215,8 @@ def _check_sizes(bundle: Bundle) -> None:
         raise BadInput("two blobs have one id", where="bundle.images")
 
 
-def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> None:
-    """What this provider cannot serve is refused before anything is stored."""
+def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest, now: int) -> None:
+    """What this provider cannot serve is refused before anything is stored. *now* is Unix seconds."""
     spec = opened.manifest.spec
     check_class(spec.trust, offer)
     for service in opened.manifest.exposed_services:
@@ -225,7 +225,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
     named_pods(spec.network)
-    check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers)
+    check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers, now)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)

@@ -27,7 +27,7 @@ def without_files(body: RenderBody) -> OpenBundle:
     manifest = parse_received(body.manifest, seeds=seeds)
     if len(seeds) != len(body.seeds) or seeds.keys() != set(wanted_seeds(manifest)):
         raise BadInput("the seeds are not those of the manifest", where="seeds")
-    if seeds:
+    if any(volume.seed for volume in manifest.spec.volumes):
         _check_users(manifest, body.users)
     containers = [container.name for container in manifest.spec.all_containers]
     if sorted(body.images) != sorted(containers):

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
+from trustedpods.manifests.check.seeds import filling_container
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, StoreFailure
 from trustedpods.protocol.messages.exec import ExecBody, ExecEnded, ExecStarted
@@ -67,8 +68,10 @@ class PodCommands:
     def _container(self, record: PodRecord, asked: str | None) -> str:
         if record.phase in ENDED:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
-        spec = self._bundles.open(record).manifest.spec
-        names = [container.name for container in (*spec.containers, *spec.init_containers)]
+        manifest = self._bundles.open(record).manifest
+        spec = manifest.spec
+        filling = [filling_container(manifest, volume) for volume in spec.volumes if volume.seed]
+        names = [*(container.name for container in (*spec.containers, *spec.init_containers)), *filling]
         container = asked or names[0]
         if container not in names:
             raise Refused(f"no container {container!r}; there are {', '.join(names)}", rule="container")

@@ -53,9 +53,15 @@ def start_limit(doors: Doors, manifest: PodManifest | None) -> float:
 
 
 def _asked(doors: Doors, manifest: PodManifest | None) -> float:
-    """Seconds that the manifest's probes give a start, if they do; `max_start_s` at most."""
-    asked = 0 if manifest is None else start_seconds(manifest)
-    return min(float(asked), float(doors.config.terms.max_start_s))
+    """Seconds that the manifest's probes give a start, if they do; `max_start_s` at most.
+
+    A volume that waits for a backup has all of that: how long its publisher needs nobody knows.
+    """
+    most = float(doors.config.terms.max_start_s)
+    if manifest is None:
+        return 0.0
+    waits = any(volume.seed and volume.seed.backup for volume in manifest.spec.volumes)
+    return most if waits else min(float(start_seconds(manifest)), most)
 
 
 def _idle_connection(bundles: Bundles, record: PodRecord) -> float:

@@ -7,7 +7,7 @@ What comes from a cluster is believed only after its chain of members and its wr
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
@@ -19,7 +19,7 @@ from trustedpods.protocol.networks.content import (
     StateMetadata,
     read_content,
 )
-from trustedpods.protocol.networks.documents import Document
+from trustedpods.protocol.networks.documents import Document, check_epoch, later_epoch
 from trustedpods.protocol.networks.member_keys import member_key
 from trustedpods.protocol.networks.members import (
     MemberCard,
@@ -83,7 +83,15 @@ def read_state(publisher: Publisher, network: NetworkName, document: Document) -
     if read.schema_version != body.schema_version or read.content.metadata.name != network.name:
         raise RemoteProtocolError(f"the state of {network} is not what stands beside it in clear")
     _check_lost(roster, read.content)
-    return MemberView(network, document, body, roster, read)
+    return MemberView(network, document, body, roster, _in_clear_epoch(read, body.epoch))
+
+
+def _in_clear_epoch(read: ReadState, epoch: int | None) -> ReadState:
+    """The state in the epoch that daemons let pass: only its writer bounded what stands sealed."""
+    if epoch is None:
+        return read
+    metadata = read.content.metadata.model_copy(update={"epoch": epoch})
+    return replace(read, content=read.content.model_copy(update={"metadata": metadata}))
 
 
 def _check_lost(roster: Roster, content: NetworkContent) -> None:
@@ -131,10 +139,11 @@ def first_again(publisher: Publisher, backed_up: MemberView, content: NetworkCon
 def in_new_epoch(content: NetworkContent, *others: NetworkContent) -> NetworkContent:
     """*content* in an epoch that is later than its own and those of *others*: generations may count anew.
 
-    Nodes have books of documents that nobody has any more, so the clock goes first.
+    Nodes have books of documents that nobody has any more, so the clock goes first. An absurd epoch of
+    theirs counts as none: what is begun is sane again.
     """
     known = [one.metadata.epoch for one in (content, *others)]
-    metadata = content.metadata.model_copy(update={"epoch": max(int(time.time()), *(n + 1 for n in known))})
+    metadata = content.metadata.model_copy(update={"epoch": later_epoch(known, int(time.time()))})
     return content.model_copy(update={"metadata": metadata})
 
 
@@ -149,8 +158,10 @@ def next_body(
 
     *cards* are those of members who are new. BadInput where one is missing or the state is too large,
     Refused (rule `schema`) where a newer client wrote *view*, or an older one and *content* does not say
-    that it was migrated.
+    that it was migrated; (rule `epoch`) for an epoch that may not follow, as daemons refuse it.
     """
+    for before in (None, view.content.metadata.epoch):
+        check_epoch(before, content.metadata.epoch, int(time.time()))
     if content.metadata.migration == view.content.metadata.migration or view.read.schema_version > SCHEMA:
         view.read.writable()
     chain = [*view.body.changes, *changes]
@@ -173,4 +184,5 @@ def _sealed(
         checked = NetworkContent.model_validate(stamped.model_dump())
     except ValueError as error:  # a model copy is not checked by itself
         raise BadInput(f"the state of {network} cannot be written: {error}") from None
-    return seal_body(publisher.key, network, generation, SCHEMA, changes, cards, encode(checked))
+    epoch, sealed = checked.metadata.epoch, encode(checked)
+    return seal_body(publisher.key, network, generation, SCHEMA, changes, cards, sealed, epoch=epoch)

@@ -46,6 +46,9 @@ from trustedpods.publisher.results.pods import (
     UsageResult,
     VisitedPod,
     VisitProgress,
+    VolumeBackupResult,
+    VolumeBackupsResult,
+    VolumeRestoreResult,
 )
 
 if TYPE_CHECKING:
@@ -232,6 +235,24 @@ def _executed(result: ExecResult) -> JsonObject:
         "exit_code": result.exit_code,
         "stdout": result.stdout.decode(errors="backslashreplace"),
         "stderr": result.stderr.decode(errors="backslashreplace"),
+    }
+
+
+@json_of.register(VolumeBackupResult)
+def _backed_up(result: VolumeBackupResult) -> JsonObject:
+    return asdict(result) | {"size": result.size}
+
+
+@json_of.register(VolumeBackupsResult)
+def _backups(result: VolumeBackupsResult) -> JsonObject:
+    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
+
+
+@json_of.register(VolumeRestoreResult)
+def _restored(result: VolumeRestoreResult) -> JsonObject:
+    return json_of(result.pod) | {
+        "backup": result.name,
+        "volumes": [asdict(one) for one in result.volumes],
     }
 
 

@@ -197,6 +197,54 @@ class ExecResult:
 
 
 @dataclass(frozen=True, slots=True)
+class BackedUpVolume:
+    """One volume in a backup: of which replica (None: of all), and how many bytes its tar stream has."""
+
+    volume: str
+    ordinal: int | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBackupResult:
+    """One backup: its name, from when to when it was taken (Unix seconds), and what it holds.
+
+    `left_out` are volumes that must not go back in time; `removed` older backups that went for this one.
+    """
+
+    pod: str
+    name: str
+    began: int
+    ended: int
+    volumes: tuple[BackedUpVolume, ...]
+    left_out: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all volumes."""
+        return sum(one.size for one in self.volumes)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBackupsResult:
+    """Backups of a pod, oldest first; each was opened, and with `verified` every byte of it was checked."""
+
+    pod: str
+    backups: tuple[VolumeBackupResult, ...]
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRestoreResult:
+    """`restore`: which volumes were filled from the backup `name`."""
+
+    pod: VisitedPod
+    name: str
+    volumes: tuple[BackedUpVolume, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteResult:
     """`delete`: the pod is removed, and `money` says what became of its deposit.
 

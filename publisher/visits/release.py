@@ -115,8 +115,10 @@ async def release(
     """Send the kept bundle to the newly attested key; returns when the pod serves again.
 
     *sending_as* is told the request's generation before it goes: whoever is killed meanwhile knows it for
-    their own. *served* is what the provider says that it confirmed last, where it still can. Raises
-    `Refused` (rule "no-bundle") where this client never deployed the pod, or keeps another bundle than that.
+    their own. *served* is what the provider says that it confirmed last, where it still can.
+
+    Raises `Refused` (rule "no-bundle") where this client never deployed the pod, or keeps another bundle
+    than that.
     """
     from trustedpods.publisher.delivery.provision import ProvisionConversation  # noqa: PLC0415 - only after a restart
 

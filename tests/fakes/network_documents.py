@@ -54,7 +54,8 @@ class Author:
     def write(self, text, base=NOTHING, by=None):
         """The document that follows *base*; two of the same text are two documents."""
         generation = Generation(base.generation + 1)
-        body = seal_body(by or self.key, self.network, generation, 1, self.changes, self.cards, text)
+        team = (self.changes, self.cards)
+        body = seal_body(by or self.key, self.network, generation, 1, *team, text, epoch=0)
         return Document(generation, body)
 
     def body(self, text, generation):

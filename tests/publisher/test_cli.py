@@ -27,6 +27,8 @@ PODS = [
     "top",
     "restart",
     "rollback",
+    "backup",
+    "restore",
     "delete",
 ]
 MONEY = ["fund", "close", "balance", "bill"]

@@ -10,9 +10,10 @@ import json
 import tarfile
 from dataclasses import dataclass
 
+from trustedpods.manifests.check.seeds import FILLING_PROGRAM
 from trustedpods.protocol.errors import NoContext
 
-PROGRAM = "/busybox"
+PROGRAM = FILLING_PROGRAM
 """Where the program is in the image."""
 
 VOLUME = "/data"

@@ -203,7 +203,7 @@ def _check_complete(life: PodLife) -> None:
         raise LocalProtocolError(f"no files for secret volume {min(missing)}")
     if missing_seeds := set(wanted_seeds(life.manifest)) - life.seeds.keys():
         raise LocalProtocolError(f"no files for the seed of {missing_seeds.pop()[0]}")
-    if life.seeds and life.copier is None:
+    if any(volume.seed for volume in spec.volumes) and life.copier is None:
         raise LocalProtocolError("nothing that copies the seeds")
     for name in wanted_images:
         if "@sha256:" not in life.images[name]:

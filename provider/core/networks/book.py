@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
+from trustedpods.protocol.networks.documents import check_epoch, is_absurd
 from trustedpods.provider.core.egress import MAIL
 
 NODE_PORTS = range(30_000, 32_768)
@@ -17,11 +18,12 @@ others are opened: a book may name the provider's own machines, with their API s
 
 
 def check_book(
-    book: NetworkBook | None, nodes: Sequence[str], closed: Sequence[str], peers: Sequence[str]
+    book: NetworkBook | None, nodes: Sequence[str], closed: Sequence[str], peers: Sequence[str], now: int
 ) -> None:
     """Whether *book* is what a pod that calls *nodes* must have; node ports in *peers* are open all the same.
 
-    BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods.
+    BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods, (rule
+    `epoch`) where its epoch is far ahead of *now*, the daemon's clock in Unix seconds.
     """
     given = [] if book is None else book.nodes
     if sorted(given) != sorted(nodes):
@@ -32,6 +34,7 @@ def check_book(
         )
     if book is None:
         return
+    check_epoch(None, book.epoch, now)
     for entry in opened(book):
         address = IPv4Address(entry.address)
         at_peer = entry.published in NODE_PORTS and any(address in IPv4Network(one) for one in peers)
@@ -58,6 +61,13 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def as_it_counts(book: NetworkBook | None, now: int) -> NetworkBook | None:
+    """A book that was taken before: one of an absurd epoch counts as the oldest, so that any other passes."""
+    if book is None or not is_absurd(book.epoch, now):
+        return book
+    return book.model_copy(update={"epoch": 0, "generation": 0})
 
 
 def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | None:

@@ -111,18 +111,22 @@ def remove(options: Common, place: Callable[[], "NetworkPlace"], address: str, w
 @click.command(
     "lost",
     epilog="""\b
-Example:
+Examples:
   trustedpods network lost shop k2 --reason "its provider is gone" --cluster k1=0x7099…/1
+  trustedpods network lost shop k2 k3 --reason "one machine room burnt" --cluster k1=0x7099…/1
 """,
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Signed, and kept with your address.")
 @wait_option
 @of_network
-@click.argument("lost", metavar="CLUSTER")
+@click.argument("lost", metavar="CLUSTER...", nargs=-1, required=True)
 def lost_cluster(
-    options: Common, place: Callable[[], "NetworkPlace"], lost: str, reason: str, wait: str
+    options: Common, place: Callable[[], "NetworkPlace"], lost: tuple[str, ...], reason: str, wait: str
 ) -> None:
-    """Declare CLUSTER of the network NAME lost. Name all the others: commands ask only those from now on."""
+    """Declare each CLUSTER of the network NAME lost, all at once. Commands ask only the others from now on.
+
+    One --cluster of those leads to all; all must answer.
+    """
 
     async def work(
         account: "MarketAccount", found: "NetworkPlace", wait_s: float, run: Run

@@ -120,7 +120,7 @@ class Applying:
             begin()
         if not steps:
             async with self._writing:
-                await self._tell(self._content, list(self.manifests))
+                await self._tell(self._to_tell(self._content, list(self.manifests)))
         if failed or self._untold:
             raise (failed or self._untold)[0]
 
@@ -156,23 +156,44 @@ class Applying:
                 told = [*told, node.name]  # others came while it was deployed, and did not tell it
             await self._write_last(content, told)
 
-    async def _tell(self, content: NetworkContent, nodes: Sequence[str]) -> None:
-        """Let those of *nodes* that are ours and run as the file has them know the book as *content* has it.
+    def _to_tell(self, content: NetworkContent, nodes: Sequence[str]) -> list[str]:
+        """Those of *nodes* that call others, are ours and run as the file has them, as *content* says.
 
-        Others get it with their own deploy. Before that is written: so nobody who goes on after a kill takes
-        it for done. Who cannot be told is warned of, and told by the next apply.
+        Others get the book with their own deploy.
         """
+        calling = [one for one in nodes if one in self.manifests and self.manifests[one].spec.network.nodes]
+        found = (components.component_of(content, node) for node in calling)
+        return [one.name for one in found if one is not None and self._takes_books(one)]
+
+    async def _tell(self, nodes: Sequence[str]) -> None:
+        """Let *nodes* know the book of the state that stands: two books of one generation are equal.
+
+        Where the file says of nodes outside any cluster what it did not when a node was told that
+        generation, another one is written. Who cannot be told is warned of, and told by the next apply.
+        """
+        failed = await self._tell_each(nodes)
+        others = [node for node, error in failed.items() if error.rule == "other-book"]
+        if others:
+            await self.change.write(self._content)
+            failed = {node: error for node, error in failed.items() if node not in others}
+            failed |= await self._tell_each(others)
+        for node, error in failed.items():
+            error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+            error.hint = error.hint or "`trustedpods network apply` again tells it the others' addresses"
+            self._untold.append(error)
+            self.journal.show.warning(f"{error}: it does not know where the others are now")
+
+    async def _tell_each(self, nodes: Sequence[str]) -> dict[str, TrustedPodsError]:
+        """What those of *nodes* failed with that could not be told."""
+        failed: dict[str, TrustedPodsError] = {}
         for node in nodes:
-            found, given = components.component_of(content, node), self._book(node, content)
-            if given is None or found is None or not self._takes_books(found):
-                continue
-            try:
-                await self.pods.tell(node, given)
-            except TrustedPodsError as error:
-                error.where = f"node {node}" + (f": {error.where}" if error.where else "")
-                error.hint = error.hint or "`trustedpods network apply` again tells it the others' addresses"
-                self._untold.append(error)
-                self.journal.show.warning(f"{error}: it does not know where the others are now")
+            given = self._book(node)
+            if given is not None:
+                try:
+                    await self.pods.tell(node, given)
+                except TrustedPodsError as error:
+                    failed[node] = error
+        return failed
 
     def _takes_books(self, found: Component) -> bool:
         """Whether it is ours, serves as the file has it, and its cluster was not given up."""
@@ -184,10 +205,16 @@ class Applying:
 
     def _book(self, node: str, content: NetworkContent | None = None) -> NetworkBook | None:
         """What *node* is given of the book of *content*, or of the state that stands."""
-        state, name = content or self._content, view_of(self.change).network.name
-        epoch = state.metadata.epoch
+        view = view_of(self.change)
+        state, generation = content or view.content, view.document.generation
         return book.book_for(
-            node, name, self.manifests, state.addresses, self._next, self.external, epoch=epoch
+            node,
+            view.network.name,
+            self.manifests,
+            state.addresses,
+            generation,
+            self.external,
+            epoch=state.metadata.epoch,
         )
 
     @property
@@ -226,10 +253,14 @@ class Applying:
             raise
 
     async def _write_last(self, content: NetworkContent, told: Sequence[str]) -> None:
-        """Tell nodes of it, then write what a step ends with: with the last, all are told, and it is done."""
+        """Write what a step ends with, then tell nodes of it: with the last, all are told, and it is done.
+
+        Who is killed between the two left nothing for good: any later apply, and `watch`, tells them.
+        """
         self._left -= 1
-        await self._tell(content, told if self._left else list(self.manifests))
-        await self.change.write(content, result=None if self._left or self._untold else DONE)
+        nodes = self._to_tell(content, told if self._left else list(self.manifests))
+        await self.change.write(content, result=None if self._left or self._untold or nodes else DONE)
+        await self._tell(nodes)
 
     async def _let_be(self, component: Component) -> None:
         """Write that *component* is so; nothing where the one before wrote it and came no further."""

@@ -62,6 +62,7 @@ class MarketPods:
         async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
             await bring_book(visited.session, visited.location.ref, book)
             records.keep_book(self.account, visited.record.channel, book, self.journal)
+            visited.remember(external=list(self.external))
 
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""

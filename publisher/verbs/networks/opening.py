@@ -37,18 +37,18 @@ async def opened_whole(
     known: Mapping[str, Choice],
     journal: Journal,
     *,
-    lost: str | None = None,
+    lost: Collection[str] = (),
     founding: bool = False,
 ) -> AsyncIterator[NetworkClusters]:
     """All clusters of *network*, found through those that are *known*; one is enough. The one way to open it.
 
     Which clusters they are is what the newest document says, one that is about to count too: whoever takes
-    the leases brings it to its end, on all of them. *lost* is not asked. Where no cluster has its document
-    and *founding* is set, they are those that are known. Raises Refused (rule `no-network`) where none of
-    them has its document, (rule `clusters`) where one is another provider in the document; BadInput where
-    *lost* is none of them; and what a cluster failed with where none answers.
+    the leases brings it to its end, on all of them. Those that are *lost* are not asked. Where no cluster
+    has its document and *founding* is set, they are those that are known. Raises Refused (rule `no-network`)
+    where none of them has its document, (rule `clusters`) where one is another provider in it; BadInput where
+    one of *lost* is none of them; and what a cluster failed with where none answers.
     """
-    known = {name: choice for name, choice in known.items() if name != lost}
+    known = {name: choice for name, choice in known.items() if name not in lost}
     if not known:
         raise NoContext(
             f"no cluster of network {network.name} is named",
@@ -71,8 +71,8 @@ async def opened_whole(
             yield all_clusters
 
 
-def _ways(view: MemberView, known: Mapping[str, Choice], lost: str | None) -> dict[str, Choice]:
-    """Each cluster of the network but *lost*: as it is known, else by the document."""
+def _ways(view: MemberView, known: Mapping[str, Choice], lost: Collection[str]) -> dict[str, Choice]:
+    """Each cluster of the network but those that are *lost*: as it is known, else by the document."""
     whole = choices_of(view.content)
     for name, choice in known.items():
         if name in whole and not _same(choice, whole[name]):
@@ -82,9 +82,10 @@ def _ways(view: MemberView, known: Mapping[str, Choice], lost: str | None) -> di
                 rule="clusters",
                 hint=f"`trustedpods context map {name}={whole[name]}`, or --cluster {name}={whole[name]}",
             )
-    if lost is not None and lost not in whole:
-        raise BadInput(f"{view.network} has no cluster {lost!r} that is not lost already")
-    return {name: known.get(name, choice) for name, choice in whole.items() if name != lost}
+    for name in lost:
+        if name not in whole:
+            raise BadInput(f"{view.network} has no cluster {name!r} that is not lost already")
+    return {name: known.get(name, choice) for name, choice in whole.items() if name not in lost}
 
 
 def newest(
@@ -122,9 +123,9 @@ def newest_first(copies: Iterable[Copy]) -> list[Document]:
     return sorted(found - {NOTHING}, key=lambda one: one.generation, reverse=True)
 
 
-def check_all_named(view: MemberView, named: Collection[str], lost: str | None = None) -> None:
+def check_all_named(view: MemberView, named: Collection[str], lost: Collection[str] = ()) -> None:
     """Refused (rule `clusters`) unless *named* are the network's clusters but lost ones, and but *lost*."""
-    whole = {one.name for one in view.content.clusters if one.lost is None} - {lost}
+    whole = {one.name for one in view.content.clusters if one.lost is None} - set(lost)
     if set(named) != whole:
         raise Refused(
             f"{view.network} is in {', '.join(sorted(whole))}, and {', '.join(sorted(named))} is named",

@@ -93,10 +93,11 @@ def render_body(pod: Pod) -> RenderBody:
         SeedFiles(volume=volume, ordinal=ordinal, files=dict.fromkeys(files, b""))
         for (volume, ordinal), files in pod.loaded.seeds.items()
     ]
+    seeded = any(volume.seed for volume in pod.manifest.spec.volumes)
     return RenderBody(
         manifest=pod.manifest.model_dump_json(by_alias=True).encode(),
         images=pod.digests,
-        users={name: image.config.user for name, image in pod.images.items()} if seeds else {},
+        users={name: image.config.user for name, image in pod.images.items()} if seeded else {},
         seeds=seeds,
         book=pod.book,
     )

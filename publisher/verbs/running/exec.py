@@ -28,6 +28,7 @@ from trustedpods.publisher.market.session import Conversation, next_generation
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.pods import ExecResult, VisitProgress
 from trustedpods.publisher.verbs.pods import visit
+from trustedpods.publisher.visits.visit import Visit
 
 ReadInput = Callable[[int], Awaitable[bytes]]
 """At most so many bytes of the command's input; none at its end."""
@@ -85,14 +86,20 @@ async def execute(
     *read* is asked for its input when *body* has any. Raises what the provider reports, and NetworkFailure
     when the command's end never came to be known.
     """
-    async with (
-        visit(account, name, progress, journal) as visited,
-        visited.session.converse("exec", visited.location.ref, body, next_generation()) as conversation,
-    ):
+    async with visit(account, name, progress, journal) as visited:
+        started, code = await run_in(visited, body, read, write)
+    return ExecResult(progress.visited(), started.container, started.replica, code)
+
+
+async def run_in(
+    visited: Visit, body: ExecBody, read: ReadInput | None, write: WriteOutput
+) -> tuple[ExecStarted, int]:
+    """The same in a pod that is visited already: where the command ran, and its exit code."""
+    ref = visited.location.ref
+    async with visited.session.converse("exec", ref, body, next_generation()) as conversation:
         started = await conversation.reply(ExecStarted, timeout=EXECUTE_TIMEOUT_S)
         sealer = InputSealer(body.input_key, conversation.digest)
-        code = await _Streams(conversation, sealer, read if body.stdin else None, write).run()
-    return ExecResult(progress.visited(), started.container, started.replica, code)
+        return started, await _Streams(conversation, sealer, read if body.stdin else None, write).run()
 
 
 class Collected:

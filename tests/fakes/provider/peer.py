@@ -81,7 +81,7 @@ class ProviderPeer:
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
         self.name, self.restarts, self.generation = "", 0, 1
-        self.start_s = 0.0
+        self.start_s, self.programs = 0.0, {}
         self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
         allowed = Allowed(node_labels=("zone",), names=True, udp=True, node_port=True, load_balancer=True)
@@ -359,7 +359,7 @@ class ProviderPeer:
         await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
 
     async def _exec(self, request, answers):
-        await peer_exec.answer(self.faults, request, answers)
+        await peer_exec.answer(self.faults, request, answers, self.programs)
 
     async def _usage(self, request, answers):
         page = self.usage

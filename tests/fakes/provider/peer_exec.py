@@ -44,8 +44,8 @@ async def fail(command):
     return int(command.words[1])
 
 
-async def answer(faults, request, answers):
-    """One command: `cat`, or `fail CODE`."""
+async def answer(faults, request, answers, programs):
+    """One command: `cat`, `fail CODE`, or one of the test's own *programs*."""
     body = decode(request.body, ExecBody)
     await answers.send(ExecStarted(container=body.container or "hello", replica="pod-1"))
     if "floods" in faults:
@@ -67,8 +67,9 @@ async def answer(faults, request, answers):
     async def carried(_into, _out):
         await trio.lowlevel.checkpoint()
 
-    commands = PeerCommands({"cat": cat, "fail": fail})
-    async with commands.exec("ns", "pod-1", "hello", body.command, stdin=body.stdin) as command:
+    commands = PeerCommands({"cat": cat, "fail": fail} | programs)
+    place = ("ns", body.replica or "pod-1", body.container or "hello")
+    async with commands.exec(*place, body.command, stdin=body.stdin) as command:
         asked = SimpleNamespace(opened=request, replies=answers)
         code = await CommandStreams(asked, body, command, carried).run()
     await answers.send(ExecEnded(exit_code=code), final=True)

@@ -106,9 +106,8 @@ class ByHand:
         changes = changes or parse_body(founded_body(publisher, network, content)).changes
         fields = unpack(encode(content)) | {"schema_version": OLDER}
         packed = msgpack.packb({key: fields[key] for key in sorted(fields)}, use_bin_type=True)
-        return seal_body(
-            publisher.key, network, Generation(generation), OLDER, changes, [own_card(publisher)], packed
-        )
+        team, epoch = (changes, [own_card(publisher)]), content.metadata.epoch
+        return seal_body(publisher.key, network, Generation(generation), OLDER, *team, packed, epoch=epoch)
 
     def _attempt(self, account: MarketAccount) -> Attempt:
         return Attempt(NO_TICKET, secrets.token_hex(16), account.publisher.address)

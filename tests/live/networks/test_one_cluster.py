@@ -17,7 +17,7 @@ from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
-"""A market of two clusters, and a dozen deploys."""
+"""A market of two clusters, which goes with this file and all that is in it, and a dozen deploys."""
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,6 @@ def test_both_ways_and_no_stranger(people: People, tmp_path: Path) -> None:
     nodes.apply(b="updated")
     until("a calls b, which was updated", lambda: nodes.calls("a"))
     assert nodes.address_of_name("a") == address
-    people.verb("network", "delete", network=nodes.name)
-    stranger.run("delete", stranger.name)
 
 
 def test_one_moves_to_another_cluster_and_back(people: People) -> None:
@@ -93,4 +91,3 @@ def test_one_moves_to_another_cluster_and_back(people: People) -> None:
     daemons.restart(people.pair)
     assert nodes.calls("b")
     assert nodes.apply()["changes"] == 0
-    people.verb("network", "delete", network=nodes.name)

@@ -94,10 +94,12 @@ def written(
     changes: Sequence[MemberChange] = tuple(TEAM),
     schema: int = 1,
     cards: Sequence[MemberCard] = tuple(CARDS),
+    epoch: int | None = 0,
 ) -> Document:
     """The document that *by* writes behind *base*."""
     generation = Generation(base.generation + 1)
-    return Document(generation, seal_body(by.secret, NETWORK, generation, schema, changes, cards, content))
+    body = seal_body(by.secret, NETWORK, generation, schema, changes, cards, content, epoch=epoch)
+    return Document(generation, body)
 
 
 def read(document: Document, who: Person) -> bytes:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.networks.team import (
     ALICE,
+    AT,
     BOB,
     CAROL,
     MALLORY,
@@ -48,7 +49,7 @@ SECOND = written(BOB, b"second", FIRST)
 
 
 def take(document: Document, base: Document, signer: Person) -> None:
-    check_write(ALICE.address, SALT, base, document, signer.address)
+    check_write(ALICE.address, SALT, base, document, signer.address, AT)
 
 
 def refusal(document: Document, base: Document, signer: Person) -> str | None:
@@ -141,9 +142,34 @@ def test_generations_follow_one_another(document: Document, base: Document) -> N
 def test_a_document_is_of_the_network_that_is_asked_about() -> None:
     for founder, salt in ((BOB.address, SALT), (ALICE.address, network_salt("rung"))):
         with pytest.raises(Refused) as caught:
-            check_write(founder, salt, NOTHING, FIRST, ALICE.address)
+            check_write(founder, salt, NOTHING, FIRST, ALICE.address, AT)
         assert caught.value.rule == "network"
         assert role_of(founder, salt, FIRST.body, ALICE.address) is None
+
+
+def test_an_epoch_far_ahead_of_the_clock_is_no_epoch() -> None:
+    absurd = written(ALICE, b"x", FIRST, epoch=1 << 63)
+    for document, base, who in (
+        (written(ALICE, b"first", epoch=1 << 63), NOTHING, ALICE),
+        (absurd, FIRST, ALICE),
+        (written(ALICE, b"unsaid", FIRST, epoch=None), FIRST, ALICE),
+        (
+            written(ALICE, b"early", later := written(ALICE, b"y", FIRST, epoch=AT), epoch=AT - 1),
+            later,
+            ALICE,
+        ),
+    ):
+        assert refusal(document, base, who) == "epoch"
+    for sane in (1, AT):
+        take(written(BOB, b"sane", absurd, epoch=sane), absurd, BOB)
+    take(later, FIRST, BOB)
+
+
+def test_a_body_of_an_earlier_version_says_no_epoch_and_is_followed_by_one_that_does() -> None:
+    old = written(ALICE, b"old", epoch=None)
+    assert b"epoch" not in old.body
+    assert verified(parse_body(old.body)).network == NETWORK
+    take(written(BOB, b"new", old, epoch=AT), old, BOB)
 
 
 def test_the_schema_never_goes_back() -> None:
@@ -254,7 +280,7 @@ def test_round_trip(model: type[MemberCard], data: st.DataObject) -> None:
 def test_the_form_of_a_body_stays_as_it_is() -> None:
     """Frozen: what stands in clusters must stay readable."""
     assert sorted(SealedBody.model_fields) == [
-        "cards", "changes", "founder", "generation", "keys", "kind", "name", "schema_version", "sealed",
-        "signature", "writer",
+        "cards", "changes", "epoch", "founder", "generation", "keys", "kind", "name", "schema_version",
+        "sealed", "signature", "writer",
     ]  # fmt: skip
     assert BODY.network == NETWORK

@@ -95,6 +95,19 @@ async def test_a_host_is_one_pods_at_a_time(world, mine, theirs):
         await caller.provision()  # its own is no other's
 
 
+async def test_a_host_is_the_version_befores_until_an_update_is_proven(world):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, http(HOST))
+        caller.manifest, world.cluster.hold_starts = pod(http("other.localhost")), True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.provision)
+            await until(lambda: in_phase(parts, caller, Phase.STARTING))
+            with pytest.raises(Refused) as refused:
+                await deployed(world, address, shop())
+            assert refused.value.rule == "host-taken"
+            world.cluster.release_starts()
+
+
 async def test_a_host_of_the_clusters_own_ingresses_is_taken(world):
     world.cluster.foreign.append(IngressView("grafana", "grafana", "", frozenset({HOST}), ()))
     async with world.run() as (_, address):

@@ -10,11 +10,16 @@ import trio.testing
 from tests.fakes.provider.caller import Caller, manifest_of, serving, until
 from tests.fakes.provider.world import World
 from tests.protocol.networks.books import a_book, entry
+from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.books.books import Books
-from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_SECRET, RENDERED_NOTE
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
+    BOOK_KEY,
+    BOOK_SECRET,
+    RENDERED_NOTE,
+)
 from trustedpods.provider.core.pod import Phase
 
 TOKEN = b"${node.b.web.address}:${node.b.web.publishedPort}"
@@ -90,6 +95,33 @@ async def test_a_daemon_that_starts_anew_goes_on_with_the_newest_book(tmp_path):
         caller.manifest = caller.manifest.model_copy(deep=True)
         await caller.provision()  # with the book of its first bundle
         assert token_of(parts, world, caller) == b"192.0.2.7:30002"
+
+
+async def test_another_book_of_the_same_generation_is_refused(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        await bring(caller, a_book(entry(published=30002), generation=2))
+        with pytest.raises(Refused, match="another book of generation 2") as caught:
+            await bring(caller, a_book(entry(published=30003), generation=2))
+        assert caught.value.rule == "other-book"
+        assert token_of(parts, world, caller) == b"192.0.2.7:30002"
+
+
+async def test_a_book_of_an_absurd_epoch_is_refused_and_one_that_is_kept_already_gives_way(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        with pytest.raises(Refused, match="ahead of the clock") as caught:
+            await bring(caller, a_book(entry(published=30002), generation=2, epoch=1 << 63))
+        assert caught.value.rule == "epoch"
+        kept = encode(a_book(entry(published=30003), generation=1 << 63, epoch=1 << 63))
+        secret = objects_of(parts, world, caller)["Secret", BOOK_SECRET]
+        secret["data"][BOOK_KEY] = base64.b64encode(kept).decode()
+        await bring(caller, a_book(entry(published=30004), generation=1, epoch=int(world.now)))
+        assert token_of(parts, world, caller) == b"192.0.2.7:30004"
 
 
 async def test_a_book_of_a_later_epoch_is_taken_and_none_of_an_earlier_one_after_it(tmp_path):

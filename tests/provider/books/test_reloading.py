@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
@@ -14,6 +15,7 @@ from tests.provider.books.test_books import TOKEN, a_node, a_world, bring, objec
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.books.reloading import ARRIVES_WITHIN_S, HOOK_WITHIN_S, MAX_PRINTED
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_SECRET, RELOAD_DUE_KEY
+from trustedpods.provider.core.pod import Phase
 
 PATH = "/keys/token"
 
@@ -125,6 +127,73 @@ async def test_neither_a_file_nor_a_hook_is_waited_for_for_ever(node, virtual_ti
     node.late, node.world.cluster.programs["kill"] = 0, forever
     with pytest.raises(Refused, match=f"did not end within {HOOK_WITHIN_S:.0f} s"):
         await node.moved(30002)
+
+
+class Gated:
+    """A hook that ends when it is let."""
+
+    def __init__(self, node):
+        self.node, self.gate = node, trio.Event()
+        node.world.cluster.programs["kill"] = self.run
+
+    async def run(self, command):
+        await self.gate.wait()
+        return 0
+
+    @property
+    def turn(self):
+        return self.node.parts.provisioning_steps.turns.of(self.node.caller.ref.channel)
+
+
+async def test_nothing_else_that_is_done_to_a_pod_waits_for_its_hook_or_for_others(node):
+    hook = Gated(node)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.moved, 30002)
+        await until(lambda: node.ran)
+        with trio.fail_after(10):
+            async with hook.turn:
+                assert node.due
+        hook.gate.set()
+    assert not node.due
+
+
+async def test_a_newer_book_comes_while_the_hook_of_an_older_one_runs(node):
+    hook = Gated(node)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.moved, 30002)
+        await until(lambda: node.ran)
+        nursery.start_soon(node.moved, 30003, 3)
+        await until(lambda: token_of(node.parts, node.world, node.caller) == b"192.0.2.7:30003")
+        assert len(node.ran) == 1, "its own hook waits for its turn"
+        hook.gate.set()
+    assert (len(node.ran), node.due) == (2, False), "what is due is noted as done by the newest alone"
+
+
+async def test_the_same_book_brought_twice_at_once_runs_the_hook_once(node):
+    hook = Gated(node)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(node.moved, 30002)
+        await until(lambda: node.ran)
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        hook.gate.set()
+    assert (len(node.ran), node.due) == (1, False)
+
+
+async def test_a_pod_that_is_stopped_while_its_hook_runs_is_told_so(node):
+    hook, told = Gated(node), []
+
+    async def moved():
+        with pytest.raises(Refused) as caught:
+            await node.moved(30002)
+        told.append(caught.value.rule)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(moved)
+        await until(lambda: node.ran)
+        await node.parts.pods.learn(node.caller.ref.channel, phase=Phase.STARTING)
+        hook.gate.set()
+    assert (told, node.due) == (["phase"], True)
 
 
 async def test_another_publishers_node_does_not_wait_for_a_hook(node):

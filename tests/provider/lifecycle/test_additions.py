@@ -32,7 +32,8 @@ def opened(*seeds):
     made = Bundle(
         name="web", manifest=b"", images=[image], secrets=[], seeds=list(seeds), commanders=[b"\x02" * 20]
     )
-    return OpenBundle(made, manifest_of())
+    data = [{"name": one.volume, "persistent": {"size": "1Gi"}, "seed": {"directory": "d"}} for one in seeds]
+    return OpenBundle(made, manifest_of(volumes=data))
 
 
 SEEDED = opened(SeedFiles(volume="data", files={"a": b"b"}))

@@ -80,7 +80,7 @@ def test_a_cluster_is_lost_by_an_owners_word_alone() -> None:
     clusters = [one.model_copy(update={"lost": lost}) for one in state.content.clusters[:1]]
     content = state.content.model_copy(update={"clusters": [*clusters, *state.content.clusters[1:]]})
     sealed = (state.body.changes, state.body.cards, encode(content))
-    forged = Document(Generation(3), seal_body(BOB.key, SHOP, 3, SCHEMA, *sealed))
+    forged = Document(Generation(3), seal_body(BOB.key, SHOP, 3, SCHEMA, *sealed, epoch=7))
     for work in (lambda: read_state(ALICE, SHOP, forged), lambda: next_body(BOB, state, content)):
         with pytest.raises(Refused, match="cluster k1 stands as lost") as caught:
             work()

@@ -2,8 +2,9 @@
 """What fills new volumes with the publisher's files before anything else of a replica starts. Pure.
 
 For each seeded volume a first init container, of the provider's own image, copies from a Secret that no
-other container mounts. It runs as the user of the first container that mounts the volume, and has that one's
-limits, so a seed makes no replica larger.
+other container mounts; or it waits until the publisher has brought a backup by commands in it. It runs as the
+user of the first container that mounts the volume, and has that one's limits, so a seed makes no replica
+larger.
 """
 
 import re
@@ -12,11 +13,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trustedpods.manifests.check.seeds import Seeds
+from trustedpods.manifests.check.seeds import (
+    FILLED,
+    FILLING_PROGRAM,
+    SEEDED,
+    SEEDING,
+    Seeds,
+    filling_container,
+)
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Volume
-from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.workload import stateful_set
 from trustedpods.provider.cluster.objects.workload.container_template import confined, no_cluster, resources
@@ -27,7 +34,7 @@ READABLE = 0o440
 ALL = "all"
 """The folder of files that are every replica's; those of one lie in a folder of its name."""
 
-FROM, TO = "/seed", "/volume"
+FROM = "/seed"
 
 _USER = re.compile(r"\+?([0-9]+)(?::\+?([0-9]+))?", re.ASCII)
 
@@ -39,26 +46,39 @@ def copying(program: str, source: str, target: str) -> str:
     container of the publisher's has seen the volume. One without a mark that has files is somebody's work
     already, and stays as it is.
     """
-    return f"""
-set -eu
-umask 077
-cd {target}
-[ ! -e .trustedpods-seeded ] || exit 0
-if [ ! -e .trustedpods-seeding ]; then
-  if {program} ls -A | {program} grep -qvx lost+found; then
-    echo 'the volume has files: nothing is copied over them'
-    exit 0
-  fi
-  : > .trustedpods-seeding
-fi
+    return f"""{_unless_filled(program, target)}
 cd {source}
 {program} find . -mindepth 1 -type d -exec {program} mkdir -p {target}/{{}} ';'
 {program} find . -type f | while read -r file; do {program} cat "$file" > "{target}/$file"; done
 cd {target}
 {program} sync -f .
-{program} mv .trustedpods-seeding .trustedpods-seeded
+{program} mv {SEEDING} {SEEDED}
 {program} sync -f .
 """
+
+
+def awaiting(program: str, target: str) -> str:
+    """The shell's text that waits until *target* has the mark that a restore writes last."""
+    return f"""{_unless_filled(program, target)}
+trap 'exit 143' TERM
+echo 'the volume waits for its backup: trustedpods restore'
+while [ ! -e {SEEDED} ]; do {program} sleep 1; done
+"""
+
+
+def _unless_filled(program: str, target: str) -> str:
+    return f"""
+set -eu
+umask 077
+cd {target}
+[ ! -e {SEEDED} ] || exit 0
+if [ ! -e {SEEDING} ]; then
+  if {program} ls -A | {program} grep -qvx lost+found; then
+    echo 'the volume has files: nothing is copied over them'
+    exit 0
+  fi
+  : > {SEEDING}
+fi"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +102,7 @@ def seed_secrets(manifest: PodManifest, seeds: Seeds) -> list[KubeObject]:
                 for key, ordinal, path in _files(volume, seeds)
             },
         }
-        for volume in _seeded(manifest)
+        for volume in _copied(manifest)
     ]
 
 
@@ -96,7 +116,7 @@ def _volumes(manifest: PodManifest, seeds: Seeds) -> list[dict[str, Any]]:
     """Volumes of the template that only the copying containers mount."""
     return [
         {
-            "name": _name(manifest, volume),
+            "name": filling_container(manifest, volume),
             "secret": {
                 "secretName": _secret_name(volume),
                 "defaultMode": READABLE,
@@ -106,7 +126,7 @@ def _volumes(manifest: PodManifest, seeds: Seeds) -> list[dict[str, Any]]:
                 ],
             },
         }
-        for volume in _seeded(manifest)
+        for volume in _copied(manifest)
     ]
 
 
@@ -117,18 +137,20 @@ def _containers(manifest: PodManifest, copier: Copier) -> list[dict[str, Any]]:
 
 def _container(manifest: PodManifest, volume: Volume, copier: Copier) -> dict[str, Any]:
     assert volume.seed is not None
-    name = _name(manifest, volume)
+    name = filling_container(manifest, volume)
     whose = next(
         part
         for part in manifest.spec.all_containers
         if volume.name in {mount.name for mount in part.volume_mounts}
     )
     own = {"subPathExpr": "$(REPLICA)"} if volume.seed.by_ordinal else {"subPath": ALL}
+    text = awaiting(FILLING_PROGRAM, FILLED) if volume.seed.backup else copying(FILLING_PROGRAM, FROM, FILLED)
+    source = [] if volume.seed.backup else [{"name": name, "mountPath": FROM, "readOnly": True, **own}]
     return {
         "name": name,
         "image": copier.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [PROGRAM, "sh", "-c", copying(PROGRAM, FROM, TO)],
+        "command": [FILLING_PROGRAM, "sh", "-c", text],
         "env": [
             {
                 "name": "REPLICA",
@@ -139,10 +161,7 @@ def _container(manifest: PodManifest, volume: Volume, copier: Copier) -> dict[st
         "resources": resources(whose.resources.limits),
         "securityContext": {**confined(read_only=True), **_user(whose, copier)},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [
-            {"name": volume.name, "mountPath": TO},
-            {"name": name, "mountPath": FROM, "readOnly": True, **own},
-        ],
+        "volumeMounts": [{"name": volume.name, "mountPath": FILLED}, *source],
     }
 
 
@@ -162,6 +181,11 @@ def _seeded(manifest: PodManifest) -> list[Volume]:
     return [volume for volume in manifest.spec.volumes if volume.seed is not None]
 
 
+def _copied(manifest: PodManifest) -> list[Volume]:
+    """Those whose files came with the bundle."""
+    return [volume for volume in _seeded(manifest) if volume.seed is not None and not volume.seed.backup]
+
+
 def _files(volume: Volume, seeds: Seeds) -> Iterator[tuple[str, int | None, str]]:
     """Keys in the Secret, which has no folders, with the replica's number and the path."""
     for (name, ordinal), files in seeds.items():
@@ -176,17 +200,3 @@ def _folder(ordinal: int | None) -> str:
 
 def _secret_name(volume: Volume) -> str:
     return f"seed.{volume.name}"
-
-
-def _name(manifest: PodManifest, volume: Volume) -> str:
-    """Of the container and its volume: like the volume's, and nobody else's in the pod."""
-    taken = {part.name for part in manifest.spec.all_containers} | {one.name for one in manifest.spec.volumes}
-    name, number = f"seed-{volume.name}"[:58].rstrip("-"), 1
-    shortened = [one.name for one in _seeded(manifest) if f"seed-{one.name}"[:58].rstrip("-") == name]
-    if len(shortened) > 1:
-        name = f"seed-{[one.name for one in manifest.spec.volumes].index(volume.name)}"
-    free = name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free

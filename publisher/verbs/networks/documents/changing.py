@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network's document, read without a lease or changed under all of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from trustedpods.protocol.networks.documents import Document
@@ -45,7 +45,7 @@ async def changing(
     wait_s: float,
     journal: Journal,
     *,
-    lost: str | None = None,
+    lost: Collection[str] = (),
     founding: bool = False,
 ) -> AsyncIterator[tuple[NetworkId, RecordedChange]]:
     """The network under all leases; what the block writes stands in the history as *verb* with *given*.

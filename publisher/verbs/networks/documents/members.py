@@ -18,6 +18,7 @@ from trustedpods.protocol.networks.members import (
     MemberCard,
     MemberChange,
     Role,
+    changed,
     lost_digest,
     sign_change,
 )
@@ -30,17 +31,17 @@ from trustedpods.publisher.verbs.networks.documents.changing import changing, op
 from trustedpods.publisher.verbs.networks.files import read_card
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
-Change = Callable[[MemberView], tuple[MemberChange, NetworkContent]]
+Change = Callable[[MemberView], tuple[list[MemberChange], NetworkContent]]
 """What an owner signs over a state, and the content that goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A change, with the cards of who is new and the cluster that is lost by it."""
+    """A change, with the cards of who is new and the clusters that are lost by it."""
 
     change: Change
     cards: tuple[MemberCard, ...] = ()
-    lost: str | None = None
+    lost: tuple[str, ...] = ()
 
 
 async def add(
@@ -77,7 +78,7 @@ async def set_role(
 ) -> MembersResult:
     """Give *member* another role; no owner takes his own. Raises as `add`."""
 
-    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+    def change(view: MemberView) -> tuple[list[MemberChange], NetworkContent]:
         known = view.roster.members.get(member)
         if known is None:
             raise Refused(f"{member} is no member of {view.network}", rule="members")
@@ -94,11 +95,11 @@ async def remove(
 ) -> MembersResult:
     """Take *member* out; nobody takes himself out, another owner does. Raises as `add`."""
 
-    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+    def change(view: MemberView) -> tuple[list[MemberChange], NetworkContent]:
         signed = sign_change(
             account.publisher.key, view.roster, "remove", at=int(time.time()), member=address_bytes(member)
         )
-        return signed, view.read.writable()
+        return [signed], view.read.writable()
 
     _not_himself(account, member)
     given = [("member", member)]
@@ -106,29 +107,40 @@ async def remove(
 
 
 async def lose(
-    account: MarketAccount, place: NetworkPlace, cluster: str, reason: str, wait_s: float, journal: Journal
+    account: MarketAccount,
+    place: NetworkPlace,
+    clusters: Sequence[str],
+    reason: str,
+    wait_s: float,
+    journal: Journal,
 ) -> MembersResult:
-    """Declare *cluster* lost: it is asked no more, and need not be named. One of *place* leads to the others.
+    """Declare *clusters* lost, in one write: they are asked no more, and need not be named.
 
-    Its pods stay in the state until an apply removes them. Raises BadInput without a reason, or for a
-    cluster that the network does not have; else as `add`.
+    One of *place* leads to the others, which must all answer. Pods of lost ones stay in the state until an
+    apply removes them. Raises BadInput without a cluster or a reason, or for one that the network does not
+    have; else as `add`.
     """
+    gone = tuple(dict.fromkeys(clusters))
+    if not gone:
+        raise BadInput("no cluster is named that is lost", where="CLUSTER")
     if not reason.strip() or len(reason) > MAX_TEXT:
         raise BadInput(f"a reason has 1 to {MAX_TEXT} letters", where="--reason")
     publisher, at = account.publisher, int(time.time())
 
-    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
-        content = view.read.writable()
+    def change(view: MemberView) -> tuple[list[MemberChange], NetworkContent]:
+        content, roster, signed = view.read.writable(), view.roster, list[MemberChange]()
+        for name in gone:
+            subject = lost_digest(name, reason)
+            signed.append(sign_change(publisher.key, roster, "lose", at=at, subject=subject))
+            roster = changed(roster, signed[-1])
         lost = LostCluster(at=at, by=address_bytes(publisher.address), reason=reason)
-        clusters = [
-            one.model_copy(update={"lost": lost}) if one.name == cluster else one for one in content.clusters
+        kept = [
+            one.model_copy(update={"lost": lost}) if one.name in gone else one for one in content.clusters
         ]
-        subject = lost_digest(cluster, reason)
-        signed = sign_change(publisher.key, view.roster, "lose", at=at, subject=subject)
-        return signed, content.model_copy(update={"clusters": clusters})
+        return signed, content.model_copy(update={"clusters": kept})
 
-    given = [("cluster", cluster), ("--reason", reason)]
-    wanted = _Wanted(change, lost=cluster)
+    given = [*(("cluster", name) for name in gone), ("--reason", reason)]
+    wanted = _Wanted(change, lost=gone)
     return await _changed(account, place, "network lost", given, wait_s, journal, wanted)
 
 
@@ -142,7 +154,7 @@ def _not_himself(account: MarketAccount, member: Address) -> None:
 
 
 def _given(account: MarketAccount, member: Address, role: Role, key_digest: bytes) -> Change:
-    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+    def change(view: MemberView) -> tuple[list[MemberChange], NetworkContent]:
         signed = sign_change(
             account.publisher.key,
             view.roster,
@@ -152,7 +164,7 @@ def _given(account: MarketAccount, member: Address, role: Role, key_digest: byte
             member=address_bytes(member),
             subject=key_digest,
         )
-        return signed, view.read.writable()
+        return [signed], view.read.writable()
 
     return change
 
@@ -173,7 +185,7 @@ async def _changed(
         if view.roster.role(who) is not Role.OWNER:
             raise Refused(f"{who} is no owner of {view.network}: only owners change members", rule="role")
         signed, content = wanted.change(view)
-        after = await change.write(content, changes=[signed], cards=wanted.cards, result=DONE)
+        after = await change.write(content, changes=signed, cards=wanted.cards, result=DONE)
         return MembersResult(
             network,
             {address: member.role for address, member in after.roster.members.items()},

@@ -10,7 +10,7 @@ from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.backups import MAX_BACKUP, Backup, read_backup, to_backup
 from trustedpods.protocol.networks.content import Migration, NetworkContent
-from trustedpods.protocol.networks.documents import Document
+from trustedpods.protocol.networks.documents import Document, is_absurd
 from trustedpods.protocol.networks.members import MemberChange
 from trustedpods.protocol.networks.migrations import SCHEMA, missing
 from trustedpods.protocol.networks.sealed_documents import parse_body
@@ -92,7 +92,7 @@ async def restore(
         if present is None:
             check_all_named(saved, place.clusters)
         found = differences(None if present is None else present.content, saved.content)
-        if present is None or present.document != saved.document:
+        if present is None or present.document != saved.document or _is_absurd(present):
             await _restored(account.publisher, change, saved, found, go_back=go_back)
         return RestoreResult(network, saved.document, change.document, found)
 
@@ -122,9 +122,14 @@ async def _restored(
     await change.write(content, changes=_later(present, saved), cards=saved.body.cards, result=DONE)
 
 
+def _is_absurd(view: MemberView) -> bool:
+    """Whether nothing but a restore can follow: the state that counts, backed up, begins a sane epoch."""
+    return is_absurd(view.content.metadata.epoch, int(time.time()))
+
+
 def _goes_forward(present: MemberView, saved: MemberView) -> bool:
     """Whether *saved* came after *present*. Clusters that were empty count from 1 anew: history decides."""
-    newer = present.document.generation < saved.document.generation
+    newer = present.document.generation < saved.document.generation or present.document == saved.document
     return newer and holds_all(saved.content, present.content)
 
 

@@ -49,7 +49,7 @@ class NewestBooks:
         try:
             return await bring_book(visit.session, visit.location.ref, book, TOLD_WITHIN_S)
         except Refused as error:
-            if error.rule == "stale-book":  # somebody's apply brought a newer one meanwhile
+            if error.rule in ("stale-book", "other-book"):  # somebody's apply brought a newer one meanwhile
                 return False
             raise
 

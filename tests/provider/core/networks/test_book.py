@@ -6,13 +6,14 @@ import pytest
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.provider.core.egress import NOT_THE_WORLD
-from trustedpods.provider.core.networks.book import check_book, newer, opened
+from trustedpods.provider.core.networks.book import as_it_counts, check_book, newer, opened
 
 PEERS = ("10.9.0.0/24",)
+NOW = 1_700_000_000
 
 
 def check(book, nodes=("b",), peers=PEERS):
-    check_book(book, nodes, NOT_THE_WORLD, peers)
+    check_book(book, nodes, NOT_THE_WORLD, peers, NOW)
 
 
 def test_the_book_is_of_the_nodes_that_are_called():
@@ -58,3 +59,13 @@ def test_the_newer_of_two_counts():
 def test_a_book_of_a_later_epoch_counts_whatever_its_generation():
     old, new = a_book(epoch=1, generation=50), a_book(entry(address=""), epoch=2, generation=1)
     assert newer(old, new) == newer(new, old) == new
+
+
+def test_a_book_of_an_absurd_epoch_is_refused_and_one_that_was_taken_before_gives_way():
+    with pytest.raises(Refused, match="ahead of the clock") as caught:
+        check(a_book(epoch=1 << 63))
+    assert caught.value.rule == "epoch"
+    kept, new = a_book(epoch=1 << 63, generation=1 << 63), a_book(entry(address=""), epoch=NOW)
+    assert newer(as_it_counts(kept, NOW), new) == new
+    assert as_it_counts(new, NOW) == new
+    assert as_it_counts(None, NOW) is None

@@ -39,6 +39,11 @@ class FakePods:
         return [Endpoint(service="web", port=80, url=f"https://{node}.{cluster.name}.example")]
 
     async def tell(self, node, book):
+        known = self.books[node]
+        if book.age < known.age:
+            raise Refused(f"{book.age} is older than {known.age}", rule="stale-book")
+        if book.age == known.age and book != known:
+            raise Refused(f"another book of {known.age}", rule="other-book")
         await self._act(("tell", node), lambda: self.books.update({node: book}))
 
     async def remove(self, node):

@@ -4,10 +4,15 @@
 import pytest
 
 from tests.fakes.network_states import SHOP
+from tests.protocol.networks.books import a_book
+from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
+from trustedpods.publisher.visits import records
 
 
 async def test_a_node_with_volumes_that_outlive_it_is_not_touched_until_it_is_purged(bench):
@@ -26,6 +31,24 @@ async def test_a_node_with_volumes_that_outlive_it_is_not_touched_until_it_is_pu
         assert f"trustedpods delete {name} --purge" in caught.value.hint
         await pods(purge=True).remove("a")
         assert (await bench.status(name)).pod.channel.live is None
+
+
+async def test_whoever_tells_a_node_keeps_which_nodes_are_outside(bench):
+    """`watch` of this machine must not take their addresses for the state's."""
+    name, seen = pod_name(SHOP, "a"), []
+    made = MarketPods(bench.account, SHOP, {}, DeployOptions(), bench.journal(), external=("partner",))
+
+    async def take(request, answers):
+        seen.append(decode(request.body, NetworkBook))
+        await answers.send(Done(text="book of generation 1"), final=True)
+
+    async with bench.peer().serve() as peer:
+        await bench.deploy(name)
+        peer._book = take
+        await made.tell("a", a_book())
+    (channel,) = records.pod_records().channels()
+    record = records.pod_records().load(channel)
+    assert (seen, record.external) == ([a_book()], ["partner"])
 
 
 async def test_a_pod_that_is_gone_already_is_no_error(bench):

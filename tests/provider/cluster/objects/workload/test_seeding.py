@@ -13,7 +13,7 @@ from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.cluster.objects.workload.container_template import CLUSTER_VARIABLES
-from trustedpods.provider.cluster.objects.workload.seeding import Copier, copying
+from trustedpods.provider.cluster.objects.workload.seeding import Copier, awaiting, copying
 
 BUSYBOX = str(next(path for path in busybox.PLACES if path.exists()))
 COPIER = Copier("127.0.0.1:5000/ptest@sha256:" + "cd" * 32, {"c": "10001:10002"})
@@ -100,6 +100,28 @@ def test_its_name_is_nobody_else_s():
     assert copying_container(replace(taken, manifest=manifest, images=images))["name"] == "seed-data-2"
 
 
+def of_a_backup(copier=COPIER):
+    """As `life`, with a volume that waits for a backup."""
+    spec = life().manifest.spec.model_dump(by_alias=True, exclude_none=True)
+    volumes = [{"name": "data", "persistent": {"size": "1Gi"}, "seed": {"backup": True}}]
+    manifest = a_manifest(**{**spec, "volumes": volumes})
+    return replace(a_life(manifest), copier=copier)
+
+
+def test_what_waits_for_a_backup_mounts_the_volume_alone():
+    container = copying_container(of_a_backup())
+    assert container["name"] == "seed-data"
+    assert [mount["name"] for mount in container["volumeMounts"]] == ["data"]
+    assert container["securityContext"]["runAsUser"] == 10001
+    assert template(of_a_backup()).get("volumes", []) == []
+    assert [one for one in objects(of_a_backup()) if one["kind"] == "Secret"] == []
+
+
+def test_nothing_waits_without_a_program():
+    with pytest.raises(LocalProtocolError):
+        objects(of_a_backup(copier=None))
+
+
 @pytest.mark.parametrize("lost", [{"seeds": {}}, {"copier": None}])
 def test_no_life_without_its_files(lost):
     with pytest.raises(LocalProtocolError):
@@ -173,3 +195,25 @@ def test_a_copy_that_fails_leaves_no_last_mark(volume: Volume) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         volume.copy()
     assert not (volume.volume / ".trustedpods-seeded").exists()
+
+
+def test_a_new_volume_waits_until_it_has_the_mark_of_a_whole_backup(volume: Volume) -> None:
+    text = awaiting(BUSYBOX, str(volume.volume))
+    with subprocess.Popen([BUSYBOX, "sh", "-c", text], stdout=subprocess.PIPE, text=True) as waiting:
+        try:
+            assert waiting.stdout is not None
+            assert "waits for its backup" in waiting.stdout.readline()
+            assert waiting.poll() is None
+            (volume.volume / ".trustedpods-seeding").rename(volume.volume / ".trustedpods-seeded")
+            assert waiting.wait(timeout=20) == 0
+        finally:
+            waiting.kill()
+    done = subprocess.run([BUSYBOX, "sh", "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "", "once it is whole nothing waits again"
+
+
+def test_a_volume_with_files_does_not_wait(volume: Volume) -> None:
+    (volume.volume / "work").write_text("somebody's")
+    text = awaiting(BUSYBOX, str(volume.volume))
+    done = subprocess.run([BUSYBOX, "sh", "-c", text], capture_output=True, text=True, check=True, timeout=20)
+    assert "nothing is copied over them" in done.stdout

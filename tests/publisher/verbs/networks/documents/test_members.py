@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.publisher.verbs.networks.test_verbs import stranger
-from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.networks.members import Role, lost_digest
 from trustedpods.publisher.networks.states import own_card, read_state
 from trustedpods.publisher.output.json_forms import json_of
@@ -87,21 +87,44 @@ async def test_a_lost_cluster_is_declared_with_a_reason_and_asked_no_more(shop):
     left = shop.with_clusters("k1")
     for cluster, reason in (("k3", "gone"), ("k2", " "), ("k2", "x" * 257)):
         with pytest.raises(BadInput):
-            await members.lose(shop.account, left, cluster, reason, 0.0, shop.journal)
-    result = await members.lose(shop.account, left, "k2", "its provider is gone", 0.0, shop.journal)
+            await members.lose(shop.account, left, [cluster], reason, 0.0, shop.journal)
+    result = await members.lose(shop.account, left, ["k2"], "its provider is gone", 0.0, shop.journal)
     assert dict(result.lost) == {"k2": "its provider is gone"}
     shop.place = left
     view = await shop.view()
     assert view.roster.lost == {lost_digest("k2", "its provider is gone")}
     await shop.phase("stopped")
     with pytest.raises(BadInput, match="lost already"):
-        await members.lose(shop.account, left, "k2", "again", 0.0, shop.journal)
+        await members.lose(shop.account, left, ["k2"], "again", 0.0, shop.journal)
+
+
+async def test_two_clusters_that_are_away_at_once_are_declared_lost_at_once(shop):
+    """One after the other cannot be: all others must answer."""
+
+    def with_a_third(content):
+        third = content.clusters[1].model_copy(update={"name": "k3", "daemon": 77})
+        return content.model_copy(update={"clusters": [*content.clusters, third]})
+
+    await shop.write_by_hand(with_a_third)
+    left, before = shop.with_clusters("k1"), (await shop.view()).document.generation
+    shop.team.worlds[1].cluster.unreachable = True
+    with pytest.raises(BadInput, match="no cluster is named"):
+        await members.lose(shop.account, left, [], "gone", 0.0, shop.journal)
+    with pytest.raises(TrustedPodsError):
+        await members.lose(shop.account, left, ["k2"], "gone", 0.0, shop.journal)
+    result = await members.lose(shop.account, left, ["k3", "k2", "k3"], "gone", 0.0, shop.journal)
+    assert dict(result.lost) == {"k2": "gone", "k3": "gone"}
+    shop.place = left
+    view = await shop.view()
+    assert view.roster.lost == {lost_digest(name, "gone") for name in ("k2", "k3")}
+    assert view.document.generation == before + 1
+    await shop.phase("stopped")
 
 
 async def test_a_lost_cluster_may_stay_in_the_context(shop):
     """It is not asked, though it is named, and a later command leaves it out."""
     shop.team.worlds[1].cluster.unreachable = True
-    result = await members.lose(shop.account, shop.place, "k2", "its provider is gone", 0.0, shop.journal)
+    result = await members.lose(shop.account, shop.place, ["k2"], "its provider is gone", 0.0, shop.journal)
     assert dict(result.lost) == {"k2": "its provider is gone"}
     await shop.phase("stopped")
     shop.place = shop.with_clusters("k1")

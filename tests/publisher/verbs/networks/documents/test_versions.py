@@ -2,6 +2,7 @@
 """Migrations, backups and what goes back, at two whole daemons."""
 
 import json
+import time
 
 import pytest
 
@@ -13,6 +14,13 @@ from trustedpods.publisher.commands.network_lines import migrate_lines, restore_
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.verbs.networks.delete import delete
 from trustedpods.publisher.verbs.networks.documents import versions
+
+ABSURD = (1 << 64) - 1
+
+
+def in_absurd_epoch(content):
+    metadata = content.metadata.model_copy(update={"epoch": ABSURD})
+    return content.model_copy(update={"metadata": metadata})
 
 
 def of_schema_2(fields):
@@ -127,6 +135,22 @@ async def test_a_restored_state_begins_an_epoch_in_which_no_older_book_counts(sh
         assert (await shop.view()).content.metadata.epoch == epochs[-1]
     assert epochs[0] < epochs[1] <= epochs[2] < epochs[3]
     assert epochs[1] > 1_700_000_000, "the clock's, as the backup knows nothing of the first restore"
+
+
+async def test_an_absurd_epoch_is_read_and_told_and_a_restore_of_it_is_the_way_out(shop, file):
+    """A client that is not ours wrote it under a daemon that looked at no epoch."""
+    await shop.write_by_hand(in_absurd_epoch)
+    view = await shop.view()
+    assert view.content.metadata.epoch == ABSURD
+    with pytest.raises(Refused) as caught:
+        await shop.phase("stopped")
+    assert (caught.value.rule, "state restore" in caught.value.hint) == ("epoch", True)
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    await versions.restore(shop.account, shop.place, file, shop.journal)
+    epoch = (await shop.view()).content.metadata.epoch
+    assert abs(epoch - time.time()) < 60
+    await shop.phase("stopped")
+    assert (await shop.view()).content.metadata.epoch == epoch
 
 
 async def test_clusters_that_were_empty_count_anew_and_what_came_since_is_not_undone_unasked(shop, file):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """References to other nodes of a network in a pod's files: `${node.NAME.SERVICE.FIELD}`. Pure.
 
+`${node.NAME.identity.FORM}` is what a node is known by. While nobody has confirmed that, each line that has
+it is left out: half a line about a node would be worse than none.
+
 Only files that the manifest names as `rendered` are looked at, and in them nothing but what begins with
 `${node.`; `$${node.` stands for that text itself. Why it is this and no template engine:
 docs/adr/0007-references-in-files.md.
@@ -8,11 +11,12 @@ docs/adr/0007-references-in-files.md.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time
@@ -32,21 +36,30 @@ MAX_REFERENCES: Final = 4096
 
 _TOO_MANY: Final = f"more than {MAX_REFERENCES} references to nodes in one file"
 
-FIELDS: Final = ("name", "port", "address", "publishedPort", "url", "identity")
+FIELDS: Final = ("name", "port", "address", "publishedPort", "url")
 
 STABLE_FIELDS: Final = frozenset({"name", "port"})
 """Those that stay as they are when the node moves."""
 
+IDENTITY: Final = "identity"
+"""Stands in the place of a service where what the whole node is known by is meant."""
+
+_WHOLE_NODE: Final = ""
+"""No service is called so."""
+
 _OURS: Final = re.compile(r"(\$?)\$\{node\.([^}\n]{0,256})(\}?)")
 _FORM: Final = re.compile(
     r"(?P<node>[a-z0-9][-a-z0-9]{0,62})\.(?P<service>[a-z0-9][-a-z0-9]{0,62})(?::(?P<port>[0-9]{1,5}))?"
-    r"\.(?P<field>[A-Za-z]{1,16})"
+    r"\.(?P<field>[A-Za-z0-9]{1,16})"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One reference; `port` tells ports of a service apart, `at` counts letters before it."""
+    """One reference; `port` tells ports of a service apart, `at` counts letters before it.
+
+    `service` is `IDENTITY` and `field` one of its forms where what the node is known by is meant.
+    """
 
     node: str
     service: str
@@ -102,17 +115,38 @@ def rendered(text: str, book: "NetworkBook") -> str:
     by_service: dict[tuple[str, str], list[BookEntry]] = defaultdict(list)
     for entry in book.entries:
         by_service[entry.node, entry.service].append(entry)
-    made, size, end = [], 0, 0
+        by_service[entry.node, _WHOLE_NODE].append(entry)
+    whole, unknown = _filled(text, book, by_service)
+    return _filled(_without_lines(text, unknown), book, by_service)[0] if unknown else whole
+
+
+def _without_lines(text: str, places: Sequence[int]) -> str:
+    """*text* without the lines in which any of *places* is; those are in order."""
+    made, end = [], 0
+    for at in places:
+        begin = text.rfind("\n", 0, at) + 1
+        if begin >= end:  # else it is in the line that was left out last
+            made.append(text[end:begin])
+            end = text.find("\n", at) + 1 or len(text)
+    return "".join([*made, text[end:]])
+
+
+def _filled(text: str, book: "NetworkBook", by_service: "_ByService") -> tuple[str, list[int]]:
+    """*text* with all values, and where identities are asked for that nobody has confirmed."""
+    made, unknown, size, end = [], list[int](), 0, 0
     for number, found in enumerate(_OURS.finditer(text)):
         if number == MAX_REFERENCES:
             raise WrongReference(_TOO_MANY, found.start())
         value = found[0][1:] if found[1] else _value(_reference(found), book, by_service)
+        if value is None:
+            unknown.append(found.start())
+            value = ""
         made += [text[end : found.start()], value]
         size, end = size + sum(len(piece.encode()) for piece in made[-2:]), found.end()
         _check_size(size)
     made.append(text[end:])
     _check_size(size + len(made[-1].encode()))
-    return "".join(made)
+    return "".join(made), unknown
 
 
 def _check_size(size: int) -> None:
@@ -122,18 +156,30 @@ def _check_size(size: int) -> None:
 
 def _reference(found: re.Match[str]) -> Reference:
     form = _FORM.fullmatch(found[2]) if found[3] else None
-    if form is None or form["field"] not in FIELDS:
-        shown = found[0][:MAX_SHOWN]
+    of_node = form is not None and form["service"] == IDENTITY and form["field"] in IDENTITY_FORMS
+    if form is None or not ((of_node and form["port"] is None) or form["field"] in FIELDS):
         text = (
-            f"{shown!r} is no reference: write ${{node.NAME.SERVICE.FIELD}} with one of {', '.join(FIELDS)}"
+            f"{found[0][:MAX_SHOWN]!r} is no reference: write ${{node.NAME.SERVICE.FIELD}} with one of "
+            f"{', '.join(FIELDS)}, or ${{node.NAME.identity.FORM}} with one of {', '.join(IDENTITY_FORMS)}"
         )
         raise WrongReference(f"{text}; $${{node. stands for the text itself", found.start())
     port = None if form["port"] is None else int(form["port"])
     return Reference(form["node"], form["service"], port, form["field"], found.start())
 
 
-def _value(reference: Reference, book: "NetworkBook", by_service: "_ByService") -> str:
+def _value(reference: Reference, book: "NetworkBook", by_service: "_ByService") -> str | None:
+    if reference.field in IDENTITY_FORMS:
+        return _identity(reference, by_service)
     return _VALUES[reference.field](_entry(reference, by_service), book)
+
+
+def _identity(reference: Reference, by_service: "_ByService") -> str | None:
+    """What the node is known by; None while nobody has confirmed it, or where it has no such form."""
+    entries = by_service.get((reference.node, _WHOLE_NODE))
+    if not entries:
+        raise WrongReference(f"the pod calls no node {reference.node!r}", reference.at)
+    known = next((one.identity for one in entries if one.identity), b"")
+    return identity_text(known, reference.field) or None
 
 
 def _entry(reference: Reference, by_service: "_ByService") -> "BookEntry":
@@ -166,5 +212,4 @@ _VALUES: Final[dict[str, "Callable[[BookEntry, NetworkBook], str]"]] = {
     "address": lambda entry, book: entry.address or _name(entry, book),
     "publishedPort": lambda entry, _: str(entry.published or entry.port),
     "url": _url,
-    "identity": lambda entry, _: entry.identity.hex(),
 }

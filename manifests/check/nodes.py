@@ -26,9 +26,18 @@ def node_problems(manifest: PodManifest) -> Iterator[Problem]:
             text = f"the name {service.name!r} is kept for the way to another node: give the service another"
             yield Problem(("spec", "services", index, "name"), text)
     yield from _reload_problems(manifest)
+    yield from _identity_problems(manifest)
     for index, volume in enumerate(manifest.spec.volumes):
         if volume.secret is not None and volume.secret.rendered:
             yield from _rendered(("spec", "volumes", index, "secret"), volume, manifest)
+
+
+def _identity_problems(manifest: PodManifest) -> Iterator[Problem]:
+    for index, volume in enumerate(manifest.spec.volumes):
+        for file, made in volume.secret.generate.items() if volume.secret else ():
+            if made.identity and (volume.name, file) != manifest.identity:
+                at = ("spec", "volumes", index, "secret", "generate", file, "identity")
+                yield Problem(at, "a pod is known by one key: another one has `identity` already")
 
 
 def _reload_problems(manifest: PodManifest) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service
-from trustedpods.manifests.spec.volume import Persistent, Volume
+from trustedpods.manifests.spec.volume import Generated, Persistent, Volume
 from trustedpods.protocol.limits import MAX_REPLICAS, MAX_VOLUMES
 from trustedpods.protocol.messages.admission import IngressAsk, VolumeAsk
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
@@ -186,6 +186,25 @@ class PodManifest(ManifestPart):
     def made_secrets(self) -> list[str]:
         """Names of the secret volumes with values that are made inside the provider."""
         return [one.name for one in self.spec.volumes if one.secret is not None and one.secret.generate]
+
+    @property
+    def identity(self) -> tuple[str, str] | None:
+        """The secret volume, and the file in it, whose public half the pod is known by, if there is one."""
+        for volume in self.spec.volumes:
+            for file, made in volume.secret.generate.items() if volume.secret else ():
+                if made.identity:
+                    return volume.name, file
+        return None
+
+    @property
+    def identity_key(self) -> Generated | None:
+        """How that key is made."""
+        if self.identity is None:
+            return None
+        volume, file = self.identity
+        return next(
+            one.secret.generate[file] for one in self.spec.volumes if one.name == volume and one.secret
+        )
 
     @property
     def outliving_volumes(self) -> dict[str, Persistent]:

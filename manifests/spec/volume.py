@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What outlives a container, or comes with it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,13 @@ MAX_SECRET_FILES = 64
 MIN_GENERATED = 8
 MAX_GENERATED = 1024
 """Of what is generated: shorter is guessed, and longer than this is no key."""
+
+
+USUAL_LENGTH = 32
+"""Of a password 190 bits, and the bytes of every kind of key."""
+
+MAX_RENEWAL = 1_000_000
+"""Times that one value is made anew: a new one each hour lasts for a century."""
 
 
 class EmptyDir(ManifestPart):
@@ -42,15 +49,35 @@ class Persistent(ManifestPart):
 _Directory = Annotated[str, Spelling(r"[^\x00]{1,1024}", "the path of a directory beside the manifest")]
 
 
+KeyType = Literal["ed25519", "secp256k1", "x25519"]
+KEY_TYPES: Final = frozenset(get_args(KeyType))
+"""Of what is generated: pairs of keys, of which the file is the private one."""
+
+
 class Generated(ManifestPart):
     """A value that is made at random inside the provider when the pod first starts, and kept.
 
     `password` is of letters and digits (5.9 bits each), `hex` of digits 0-9a-f (4 bits each); `length` counts
-    characters, of `bytes` bytes.
+    characters, of `bytes` bytes. `ed25519`, `secp256k1` and `x25519` are private keys of 32 bytes: as `hex`
+    digits, `base64`, or `pem` (PKCS 8). The public half of the one with `identity` is told to whoever
+    deployed the pod, and is what other nodes of its network know it by. A value that was kept for a lower
+    `renewal` is made anew, and no other is.
     """
 
-    type: Literal["password", "hex", "bytes"] = "password"
-    length: Annotated[int, Field(ge=MIN_GENERATED, le=MAX_GENERATED)] = 32
+    type: Literal["password", "hex", "bytes"] | KeyType = "password"
+    length: Annotated[int, Field(ge=MIN_GENERATED, le=MAX_GENERATED)] = USUAL_LENGTH
+    encoding: Literal["hex", "base64", "pem"] = "hex"
+    identity: bool = False
+    renewal: Annotated[int, Field(ge=0, le=MAX_RENEWAL)] = 0
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        said = {"length": self.length != USUAL_LENGTH}
+        if self.type not in KEY_TYPES:
+            said = {"encoding": self.encoding != "hex", "identity": self.identity}
+        if wrong := [name for name, other in said.items() if other]:
+            raise ValueError(f"`{wrong[0]}` is not said of {self.type}")
+        return self
 
 
 class SecretSource(ManifestPart):

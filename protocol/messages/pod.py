@@ -7,6 +7,7 @@ from pydantic import Field
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Digest, LongText, Message, ShortText
+from trustedpods.protocol.networks.names import MAX_IDENTITY
 
 
 class StatusBody(Message):
@@ -68,7 +69,11 @@ class Endpoint(Message):
 
 
 class Statement(Message):
-    """What the provider confirms, signed by the attested reply key; see `SignedStatement`."""
+    """What the provider confirms, signed by the attested reply key; see `SignedStatement`.
+
+    `identity` is the public half of the key that was made for the pod and that it is known by, as a
+    SubjectPublicKeyInfo; empty where there is none.
+    """
 
     kind: Literal["statement"] = "statement"
     channel: Annotated[bytes, Field(min_length=24, max_length=24)]
@@ -79,6 +84,7 @@ class Statement(Message):
     terms: U256
     meter: Bytes20
     issued_at: U64
+    identity: Annotated[bytes, Field(max_length=MAX_IDENTITY)] = b""
 
 
 class SignedStatement(Message):

@@ -59,6 +59,10 @@ PODS = {
         "the command is not in the container, or may not be run", "look at the words behind `--`"
     ),
     "follow": Rule("logs are not followed yet", "leave `--follow` out, and ask again for newer lines"),
+    "generated-key": Rule(
+        "a key would be made in the place of one of another type that was kept",
+        "give its entry under `generate` the type that it had, or a higher `renewal` to have another key",
+    ),
     "generation": Rule(
         "a newer request of this key came first",
         _LOOK + "; if nobody else deploys with this key, this machine's clock is behind",

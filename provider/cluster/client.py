@@ -34,6 +34,7 @@ from trustedpods.provider.cluster.objects.names import (
     PROVEN,
     KubeObject,
 )
+from trustedpods.provider.cluster.objects.secret import made_files
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import (
     NamespaceView,
@@ -42,6 +43,7 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.generated.values import MadeFiles
 from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 MAX_REPLICAS_SET = 1000
@@ -89,6 +91,10 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
         """What a Secret of a pod holds; nothing where there is none."""
         found = await self._api.find(path_of("Secret", namespace, name))
         return {} if found is None else {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
+
+    async def made_files(self, namespace: str, name: str) -> MadeFiles:
+        """The same with which renewals they are of, of a Secret with values that were made here."""
+        return made_files(await self._api.find(path_of("Secret", namespace, name)))
 
     async def made_secrets(self, namespace: str) -> list[str]:
         """Names of the pod's Secrets that hold values which were made here, and which nobody else has."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import trio
 
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import NoContext, Refused
 from trustedpods.protocol.images.descriptors import parse_config, parse_manifest
@@ -22,8 +23,10 @@ from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
     RELOAD_DUE_KEY,
 )
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
-from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
+from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
+from trustedpods.provider.core.generated.key_pairs import private_key, public_key
+from trustedpods.provider.core.generated.values import MadeFiles, with_generated
 from trustedpods.provider.core.networks.book import as_it_counts, fits, newer
 from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import PodRecord
@@ -35,14 +38,18 @@ async def with_additions(
     doors: Doors, record: PodRecord, opened: OpenBundle, life: PodLife, book: NetworkBook | None = None
 ) -> PodLife:
     """The *life* with all that only this provider can give it, and *book* or the newest that it was given."""
-    generated = await _generated(doors, record, life)
+    made = await _generated(doors, record, life)
+    files = {name: dict(held) for name, held in life.secrets.items()}
+    for name, one in made.items():
+        files[name] |= one.files
+    renewals = {name: one.renewals for name, one in made.items()}
     if book is None and life.book is not None:
         kept = await kept_book(doors, record, life.namespace)
         of_this_version = kept is not None and fits(kept, life.manifest.spec.network)
         book = newer(kept if of_this_version else None, as_it_counts(life.book, doors.now()))
     local = {} if book is None else await _local_ends(doors, record, life.namespace)
     copier = await seed_copier(doors.registry, record, opened)
-    return replace(life, secrets=generated, copier=copier, book=book, local=local)
+    return replace(life, secrets=files, renewals=renewals, copier=copier, book=book, local=local)
 
 
 async def _local_ends(doors: Doors, record: PodRecord, namespace: str) -> dict[PublishedPort, WayEnd]:
@@ -68,22 +75,32 @@ async def reload_due(doors: Doors, namespace: str) -> bool:
     return RELOAD_DUE_KEY in await doors.cluster.secret_files(namespace, BOOK_SECRET)
 
 
-async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, dict[str, bytes]]:
-    """The files of each secret, with the values that are made here.
+async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, MadeFiles]:
+    """The values that are made here, of each secret that has some.
 
     What was made once stands in the pod's Secrets and nowhere else: first those of the version that was
     proven last, then of the one in its place, then of a start that was interrupted.
     """
-    files = {name: dict(held) for name, held in life.secrets.items()}
+    made = {}
     for volume in life.manifest.spec.volumes:
         if volume.secret is not None and volume.secret.generate:
             earlier = earlier_name(volume.name, record.version)
             places = [(record.namespace, earlier), (record.namespace, volume.name)]
             if record.namespace != life.namespace:
                 places.append((life.namespace, volume.name))
-            kept = [await doors.cluster.secret_files(*place) for place in places]
-            files[volume.name] |= with_generated(volume.secret.generate, kept, secrets.token_bytes)
-    return files
+            kept = [await doors.cluster.made_files(*place) for place in places]
+            made[volume.name] = with_generated(volume.secret.generate, kept, secrets.token_bytes)
+    return made
+
+
+async def identity_of(doors: Doors, record: PodRecord, manifest: PodManifest) -> bytes:
+    """The public half of the key that the pod is known by; empty where it has none."""
+    if manifest.identity is None or manifest.identity_key is None:
+        return b""
+    volume, file = manifest.identity
+    files = await doors.cluster.secret_files(record.namespace, volume)
+    key = private_key(files.get(file, b""), manifest.identity_key.type)
+    return b"" if key is None else public_key(key)
 
 
 async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
@@ -98,8 +115,8 @@ async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
     for name in made:
         earlier = earlier_name(name, record.version)
         if record.version and not is_earlier(name) and earlier not in kept:
-            files = await doors.cluster.secret_files(record.namespace, name)
-            made_earlier = secret(earlier, files, made_here=True)
+            held = await doors.cluster.made_files(record.namespace, name)
+            made_earlier = secret(earlier, held.files, held.renewals)
             await doors.cluster.apply([of_pod(made_earlier, record.namespace, record.label)])
             kept.add(earlier)
     return kept.union(made) if record.retained else kept

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pod's containers are told of it, as variables, and its publisher: where it is reached. Pure."""
+"""What a pod's containers are told of it, as variables, and what its publisher is: its statement. Pure."""
 
 from collections.abc import Mapping
 
 from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
-from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages.pod import Endpoint
+from trustedpods.protocol.ids import address_bytes, channel_bytes, channel_hex
+from trustedpods.protocol.messages.pod import Endpoint, Statement
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.exposure.exposure import Site
@@ -60,3 +61,25 @@ def endpoints(
         for one in opened.services(record.label, config)
         for port, url in one.endpoints(site, given[one.service])
     ]
+
+
+def statement_of(
+    record: PodRecord,
+    opened: OpenBundle,
+    config: ProviderConfig,
+    given: Mapping[str, ServiceExposure],
+    now: UnixSeconds,
+    identity: bytes,
+) -> Statement:
+    """What is confirmed to the publisher of the bundle, whose services have what was *given* them."""
+    return Statement(
+        channel=channel_bytes(record.channel),
+        generation=record.generation,
+        namespace=record.namespace,
+        endpoints=endpoints(record, opened, config, given),
+        images={image.name: image.blobs[0].digest for image in opened.bundle.images},
+        terms=record.terms or 0,
+        meter=address_bytes(record.meter),
+        issued_at=now,
+        identity=identity,
+    )

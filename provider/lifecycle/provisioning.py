@@ -11,10 +11,10 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.manifests.versions import why_stopped_before
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
+from trustedpods.protocol.ids import namespace_name
 from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
-from trustedpods.protocol.messages.pod import SignedStatement, Statement
+from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
@@ -28,9 +28,9 @@ from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.addresses import ADDRESS_LOOK_S, ADDRESS_WITHIN_S, ADDRESSED, no_address
 from trustedpods.provider.facade.activator.wake import WakeAddress
-from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
+from trustedpods.provider.lifecycle import additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
-from trustedpods.provider.lifecycle.pod_variables import endpoints, pod_variables, sleep_place
+from trustedpods.provider.lifecycle.pod_variables import pod_variables, sleep_place, statement_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -222,7 +222,8 @@ class ProvisioningSteps:
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
-        statement = self._state(self._pods.get(record.channel) or record, opened)
+        identity = await additions.identity_of(self._doors, record, opened.manifest)
+        statement = self._state(self._pods.get(record.channel) or record, opened, identity)
         outliving = await self.volumes.outliving(record, opened)
         await self._pods.change(record.channel, statement=encode(statement), outliving=outliving)
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
@@ -327,7 +328,8 @@ class ProvisioningSteps:
             made = objects(await self.complete(record, opened, namespace), beside=beside)
             kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
             if namespace == record.namespace:
-                kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
+                earlier = await additions.keep_earlier_values(self._doors, record)
+                kept |= {("Secret", name) for name in earlier}
             kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
             if opened.manifest.spec.network.by_name:
                 kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
@@ -341,11 +343,11 @@ class ProvisioningSteps:
         life = self.life(record, opened, namespace)
         if opened.volumes:
             life = replace(life, volumes=await self.volumes.stored(namespace))
-        return await with_additions(self._doors, record, opened, life, book)
+        return await additions.with_additions(self._doors, record, opened, life, book)
 
     async def shown(self, record: PodRecord, life: PodLife, users: Mapping[str, str]) -> PodLife:
         """The *life* of a pod that is only asked about, as it would be complete."""
-        return await shown_additions(self._doors.registry, record, life, users)
+        return await additions.shown_additions(self._doors.registry, record, life, users)
 
     def life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
         """What the cluster's objects are made from, for a version in *namespace*."""
@@ -380,21 +382,13 @@ class ProvisioningSteps:
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""
-        statement = self._state(record, self._bundles.open(record))
-        await self._pods.change(record.channel, statement=encode(statement))
-        return statement
+        opened = self._bundles.open(record)
+        identity = await additions.identity_of(self._doors, record, opened.manifest)
+        signed = self._state(record, opened, identity)
+        await self._pods.change(record.channel, statement=encode(signed))
+        return signed
 
-    def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
-        statement = Statement(
-            channel=channel_bytes(record.channel),
-            generation=record.generation,
-            namespace=record.namespace,
-            endpoints=endpoints(
-                record, opened, self._doors.config, exposures_of(self._doors, record, opened)
-            ),
-            images={image.name: image.blobs[0].digest for image in opened.bundle.images},
-            terms=record.terms or 0,
-            meter=address_bytes(record.meter),
-            issued_at=self._doors.now(),
-        )
-        return sign_statement(self._doors.keys.reply, statement)
+    def _state(self, record: PodRecord, opened: OpenBundle, identity: bytes) -> SignedStatement:
+        exposed = exposures_of(self._doors, record, opened)
+        said = statement_of(record, opened, self._doors.config, exposed, self._doors.now(), identity)
+        return sign_statement(self._doors.keys.reply, said)

@@ -130,13 +130,14 @@ def outlook_lines(result: PlanResult) -> list[str]:
             one.effect,
             one.cluster,
             "-" if one.an_hour is None else result.token.rough(one.an_hour),
+            "-" if one.identity == "none" else one.identity,
             one.why,
         ]
         for one in result.nodes
     ]
     lines = plan_lines(replace(result.plan, nodes=()))[1:]
     if rows:
-        lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "WHY"], rows)
+        lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "IDENTITY", "WHY"], rows)
         lines.append(f"{result.token.rough(result.an_hour)} an hour at full size, by the registry's prices")
     return [f"{result.plan.changes} to change", *lines]
 

@@ -10,6 +10,7 @@ from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.telling import digest
 from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.output.json_of import JsonObject, json_of
+from trustedpods.publisher.output.json_parts import identity_json
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
     ApplyResult,
@@ -185,6 +186,7 @@ def _planned(result: PlanResult) -> JsonObject:
             "cluster": one.cluster,
             "why": one.why,
             "peak_hour": None if one.an_hour is None else number(one.an_hour),
+            "identity": one.identity,
         }
         for one in result.nodes
     ]
@@ -258,6 +260,7 @@ def _endpoints(result: NetworkEndpointsResult) -> JsonObject:
             "service": one.service,
             "port": one.port,
             "url": one.url,
+            "identity": identity_json(one.identity),
         }
         for one in result.endpoints
     ]

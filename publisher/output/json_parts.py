@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject
@@ -138,7 +139,14 @@ def confirmed_json(confirmed: ConfirmedPod | None) -> JsonObject:
         "generation": confirmed.generation,
         "terms": _terms(confirmed.terms),
         "issued_at": confirmed.issued_at,
+        "identity": identity_json(confirmed.identity),
     }
+
+
+def identity_json(identity: bytes) -> JsonObject:
+    """What a pod is known by in each form that it has; nothing for nothing."""
+    texts = {form: identity_text(identity, form) for form in IDENTITY_FORMS if identity}
+    return {form: text for form, text in texts.items() if text}
 
 
 def _terms(terms: Terms) -> JsonObject:

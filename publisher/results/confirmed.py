@@ -14,7 +14,8 @@ from trustedpods.protocol.units import UnixSeconds
 class ConfirmedPod:
     """What the provider signed with its attested key: where the pod is reached, which images run, its terms.
 
-    `images` are digests by container. `generation` grows with every request that changed the pod.
+    `images` are digests by container. `generation` grows with every request that changed the pod. `identity`
+    is the public half of the key that it is known by (SubjectPublicKeyInfo), empty where it has none.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -23,6 +24,7 @@ class ConfirmedPod:
     generation: int
     terms: Terms
     issued_at: UnixSeconds
+    identity: bytes = b""
 
     @classmethod
     def of(cls, statement: Statement) -> Self:
@@ -34,4 +36,5 @@ class ConfirmedPod:
             generation=statement.generation,
             terms=Terms.unpack(statement.terms),
             issued_at=UnixSeconds(statement.issued_at),
+            identity=statement.identity,
         )

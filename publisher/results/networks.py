@@ -209,13 +209,14 @@ class NetworkStatusResult:
 
 @dataclass(frozen=True, slots=True)
 class NodeEndpoint:
-    """An address at which a port of a node's service is reached."""
+    """An address at which a port of a node's service is reached, and what the node is known by."""
 
     node: str
     cluster: str
     service: str
     port: int
     url: str
+    identity: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

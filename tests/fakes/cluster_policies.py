@@ -10,7 +10,9 @@ from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.networks.ways import ServiceEnd, change_of, way_of
 from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 from trustedpods.provider.cluster.objects.network_nodes import local_policy
+from trustedpods.provider.cluster.objects.secret import made_files
 from trustedpods.provider.cluster.views import NamespaceView, service_view
+from trustedpods.provider.core.generated.values import MadeFiles
 from trustedpods.provider.core.networks.local_nodes import NodeWay, Passages
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ class FakePolicies:
         life = self.lives.get(namespace)
         found = None if life is None else life.objects.get(("Secret", name))
         return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
+
+    async def made_files(self, namespace: str, name: str) -> MadeFiles:
+        await self._called("made files")
+        life = self.lives.get(namespace)
+        return made_files(None if life is None else life.objects.get(("Secret", name)))
 
     async def made_secrets(self, namespace: str) -> list[str]:
         await self._called("made secrets")

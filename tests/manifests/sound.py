@@ -75,7 +75,10 @@ SOUND: dict[str, Any] = {
                 "name": "keys",
                 "secret": {
                     "files": {"token": "t", "tls.crt": "c", "tls.key": "k"},
-                    "generate": {"cookie": {"type": "hex", "length": 16}},
+                    "generate": {
+                        "cookie": {"type": "hex", "length": 16},
+                        "id": {"type": "ed25519", "encoding": "pem", "identity": True, "renewal": 1},
+                    },
                 },
             },
             {

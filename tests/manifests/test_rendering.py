@@ -30,7 +30,9 @@ BOOK = a_book(
         ("${node.b.p2p.address}:${node.b.p2p.publishedPort}", "192.0.2.7:30500"),
         ("${node.b.p2p.url}", "tcp://192.0.2.7:30500"),
         ("${node.b.web:80.address}", "b.example"),
-        ("${node.b.web:80.identity}", "01ff"),
+        ("${node.b.identity.hex}", "01ff"),
+        ("${node.b.identity.base64}", "Af8="),
+        ("$${node.c.identity.hex}", "${node.c.identity.hex}"),
         ("${node.c.rpc.address}:${node.c.rpc.publishedPort}", "c.shop.internal:8545"),
         ("${node.c.rpc.url}", "tcp://c.shop.internal:8545"),
         ("$${node.b.web.port}", "${node.b.web.port}"),
@@ -51,6 +53,10 @@ def test_values(text, value):
         ("${node.b.web:80.colour}", "no reference"),
         ("${node.b.web", "no reference"),
         ("${node.}", "no reference"),
+        ("${node.b.web.identity}", "no reference"),
+        ("${node.b.web.hex}", "no reference"),
+        ("${node.b.identity:80.hex}", "no reference"),
+        ("${node.x.identity.hex}", "calls no node 'x'"),
         ("${node.b.web:80.address.more}", "no reference"),
     ],
 )
@@ -58,6 +64,27 @@ def test_what_is_wrong_is_told_with_its_place(text, why):
     with pytest.raises(WrongReference, match=why) as caught:
         rendered(f"ab {text}", BOOK)
     assert caught.value.at == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("a\n x ${node.c.identity.hex} y\nb\n", "a\nb\n"),
+        ("${node.c.identity.hex}${node.c.identity.pem}\n${node.b.identity.hex}", "01ff"),
+        ("a\n${node.b.identity.hex} ${node.c.identity.hex}", "a\n"),
+        ("${node.c.identity.hex}", ""),
+        ("${node.b.identity.enodeId}\na", "a"),
+        ("\n${node.c.identity.hex}\n\n${node.c.identity.hex}\n", "\n\n"),
+    ],
+)
+def test_a_line_about_what_nobody_confirmed_is_left_out(text, made):
+    assert rendered(text, BOOK) == made
+
+
+def test_an_identity_changes_files_as_an_address_does():
+    volume = {"name": "one", "secret": {"files": {"a": "a"}, "rendered": ["a"]}}
+    manifest = a_manifest(network={"nodes": ["b"]}, volumes=[volume])
+    assert followed(manifest, {"one": {"a": b"${node.b.identity.hex}"}}) == {"b": "restart"}
 
 
 def test_references_are_found_in_order():

@@ -7,6 +7,7 @@ Not in the table: forms (types, unknown fields) and words of other formats, whic
 from collections.abc import Mapping
 from typing import Any
 
+from tests.manifests.check.wrong_generated import GENERATED
 from tests.manifests.check.wrong_ingress import INGRESS
 from tests.manifests.check.wrong_nodes import NODES
 from tests.manifests.sound import FILES, SOUND, changed
@@ -72,6 +73,7 @@ _STATEFUL = {"workload": "stateful", "replicas": 20}
 
 WRONG = {
     **NODES,
+    **GENERATED,
     **INGRESS,
     "an init container that is no sidecar": wrong(
         "spec.initContainers.0.restartPolicy", "OnFailure", "Always makes it a sidecar"

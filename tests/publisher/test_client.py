@@ -167,6 +167,7 @@ CALLED = {
 """Methods of verbs that are not called as those are; `validate` is `validate_manifest`, without a market."""
 
 NOT_CALLED = {
+    "backup", "restore",  # no method yet
     "completion", "help", "version",  # of a shell, or of a person at it
     "context list", "context map", "context unmap", "context use",  # a program hands in files
     "convert", "explain", "init", "network init", "network render",  # files for a person to read and change

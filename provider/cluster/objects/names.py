@@ -29,7 +29,9 @@ PROVEN = "trustedpods.dev/proven"
 """Annotation of a volume claim: the MiB that a version wanted which serves, or served. Its data is kept."""
 
 MADE_HERE = "trustedpods.dev/made-here"
-"""Annotation of a Secret with values that were made inside: volumes that outlive their pod may need them."""
+"""Annotation of a Secret with values that were made inside: volumes that outlive their pod may need them.
+
+It says which renewal each value is of, as JSON, where that is not 0."""
 
 NODE_LEASES = "kube-node-lease"
 """Where each kubelet says every few seconds that it is there."""

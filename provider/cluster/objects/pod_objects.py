@@ -72,6 +72,7 @@ class PodLife:
     of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already, `book` is
     the address book of the nodes that it calls, `local` where those are that run in this cluster. `classes`
     are the ingress classes that the operator offers, `withheld` hosts under which no controller may serve it.
+    `renewals` says of each secret with values that are made here which of them were made anew.
     """
 
     namespace: str
@@ -95,6 +96,7 @@ class PodLife:
     volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
     classes: Mapping[str, ControllerClass] = field(default_factory=dict)
     withheld: frozenset[str] = frozenset()
+    renewals: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
@@ -106,7 +108,8 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
     """
     _check_complete(life)
     life = with_book(life)
-    spec, made = life.manifest.spec, life.manifest.made_secrets
+    spec = life.manifest.spec
+    made = {name: life.renewals.get(name, {}) for name in life.manifest.made_secrets}
     return [
         namespace.namespace(life.namespace, life.label, _marks(life)),
         _labelled(life, quota.quota(life.manifest, sum(_requests(life).values()))),
@@ -114,7 +117,7 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
         _labelled(life, service_account.service_account()),
         *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
-            _labelled(life, secret.secret(one.name, life.secrets[one.name], made_here=one.name in made))
+            _labelled(life, secret.secret(one.name, life.secrets[one.name], made.get(one.name)))
             for one in spec.volumes
             if one.secret
         ),

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Secret of each secret volume of a pod, and of its images. Pure, but for what it is given at random."""
+"""The Secret of each secret volume of a pod, and of its images. Pure."""
 
 import json
-import re
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trustedpods.manifests.spec.volume import Generated
 from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
+from trustedpods.provider.core.generated.values import MadeFiles
 
 PULL_SECRET = "images.pull"  # noqa: S105 - a name
 """No volume is called so: their names have no dot."""
@@ -36,15 +35,27 @@ def pull_secret(login: PullLogin) -> KubeObject:
     }
 
 
-def secret(name: str, files: Mapping[str, bytes], *, made_here: bool = False) -> KubeObject:
-    """A secret volume's files, under the volume's name; *made_here*: nobody else has some of them."""
+def secret(name: str, files: Mapping[str, bytes], renewals: Mapping[str, int] | None = None) -> KubeObject:
+    """A secret volume's files, under the volume's name. With *renewals* nobody else has some of them."""
+    marks = (
+        {} if renewals is None else {"annotations": {MADE_HERE: json.dumps(dict(renewals), sort_keys=True)}}
+    )
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name} | ({"annotations": {MADE_HERE: "true"}} if made_here else {}),
+        "metadata": {"name": name} | marks,
         "type": "Opaque",
         "data": {file: b64encode(content).decode() for file, content in files.items()},
     }
+
+
+def made_files(found: KubeObject | None) -> MadeFiles:
+    """What a Secret holds, and which renewals of it; nothing where there is none."""
+    if found is None:
+        return MadeFiles()
+    files = {name: b64decode(content) for name, content in (found.get("data") or {}).items()}
+    note = json.loads(found["metadata"].get("annotations", {}).get(MADE_HERE, "{}"))
+    return MadeFiles(files, note if isinstance(note, dict) else {})
 
 
 def earlier_name(volume: str, version: int) -> str:
@@ -72,42 +83,3 @@ def hidden(made: KubeObject) -> KubeObject:
     if made["kind"] != "Secret":
         return made
     return {**made, "data": dict.fromkeys(made.get("data", {}), HIDDEN)}
-
-
-def with_generated(
-    wanted: Mapping[str, Generated],
-    kept: Sequence[Mapping[str, bytes]],
-    random: Callable[[int], bytes],
-) -> dict[str, bytes]:
-    """The value of each of *wanted*: the first *kept* of it that has its form, else of *random* bytes."""
-    made = {}
-    for key, form in wanted.items():
-        fitting = (held[key] for held in kept if key in held and _has_form(held[key], form))
-        value = next(fitting, None)
-        made[key] = _made(form, random) if value is None else value
-    return made
-
-
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_FORMS = {"password": rb"[A-Za-z0-9]*", "hex": rb"[0-9a-f]*", "bytes": rb"(?s:.*)"}
-
-
-def _has_form(value: bytes, form: Generated) -> bool:
-    return len(value) == form.length and re.fullmatch(_FORMS[form.type], value) is not None
-
-
-def _made(form: Generated, random: Callable[[int], bytes]) -> bytes:
-    if form.type == "bytes":
-        return random(form.length)
-    if form.type == "hex":
-        return random((form.length + 1) // 2).hex()[: form.length].encode()
-    return _letters(form.length, random)
-
-
-def _letters(length: int, random: Callable[[int], bytes]) -> bytes:
-    """Each letter as likely as any other: bytes beyond the last whole round of letters are thrown away."""
-    made = b""
-    while len(made) < length:
-        fair = (byte for byte in random(length) if byte < 256 - 256 % len(_LETTERS))
-        made += bytes(_LETTERS[byte % len(_LETTERS)] for byte in fair)
-    return made[:length]

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from trustedpods.manifests.rendering import WrongReference, references
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook, Transport
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.protocol.networks.names import MAX_IDENTITY
+from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
 
 NOBODY_OUTSIDE: Mapping[str, Sequence[BookEntry]] = MappingProxyType({})
 """Of a file without nodes outside."""
@@ -42,8 +44,10 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 """Ports that a URL leaves out."""
 
 
-def address_entries(node: str, ends: Sequence[Endpoint], generation: int) -> list[AddressEntry]:
-    """The book's lines of *node*, as its provider confirmed it in state *generation*.
+def address_entries(
+    node: str, ends: Sequence[Endpoint], generation: int, identity: bytes = b""
+) -> list[AddressEntry]:
+    """The book's lines of *node*, as its provider confirmed it and its *identity* in state *generation*.
 
     One for each scheme of each port of a service: further hosts and paths of it lead to the same. What is no
     address, as a provider may confirm anything, is left out.
@@ -53,12 +57,44 @@ def address_entries(node: str, ends: Sequence[Endpoint], generation: int) -> lis
         try:
             scheme = urlsplit(end.url).scheme
             entry = AddressEntry(
-                component=node, service=end.service, port=end.port, url=end.url, generation=generation
+                component=node,
+                service=end.service,
+                port=end.port,
+                url=end.url,
+                identity=identity,
+                generation=generation,
             )
         except ValueError:
             continue
         found.setdefault((end.service, end.port, scheme), entry)
     return sorted(found.values(), key=lambda entry: entry.place)
+
+
+def check_identities(
+    text: str,
+    manifests: Mapping[str, PodManifest],
+    external: Mapping[str, Sequence[BookEntry]] = NOBODY_OUTSIDE,
+) -> None:
+    """That nodes whose identity *text* refers to have one, in that form. Raises WrongReference.
+
+    While a node is not there, a line about its identity is left out: so it would be for ever.
+    """
+    for one in references(text):
+        if one.field not in IDENTITY_FORMS:
+            continue
+        if one.node in external:
+            there = any(
+                identity_text(entry.identity, one.field) for entry in external[one.node] if entry.identity
+            )
+            hint = "write `identity` of spec.externalNodes, in hex digits"
+        else:
+            made = manifests[one.node].identity_key if one.node in manifests else None
+            there = made is not None and (one.field != "enodeId" or made.type == "secp256k1")
+            hint = "one of its keys under `generate` has `identity: true`"
+            hint += ", of type secp256k1" if one.field == "enodeId" else ""
+        if not there:
+            what = f"node {one.node!r} is known by nothing that has the form {one.field!r}: {hint}"
+            raise WrongReference(what, one.at)
 
 
 def book_for(

@@ -12,7 +12,7 @@ from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
-from trustedpods.publisher.core.networks.planning.outlook import outlook
+from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -63,7 +63,8 @@ async def plan(
     made = _plan(view, file, nodes, account.publisher.address, looking=True)
     shapes = {node.name: node.shape for node in file.nodes}
     costs = {one.name: hour_of(shapes[one.name], rows[one.cluster]) for one in nodes if one.cluster in rows}
-    whole = outlook(made, nodes, costs)
+    known_by = identity_states(file.manifests, view.content.addresses)
+    whole = outlook(made, nodes, costs, known_by)
     return PlanResult(network, made, view.document.generation, whole, account.token)
 
 

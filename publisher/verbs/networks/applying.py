@@ -30,13 +30,19 @@ NOT_AGREED = "not-agreed"
 """The rule by which a removal is refused before its pod is touched."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmedNode:
+    """Where a node's services are reached, and what it is known by; empty where that is nothing."""
+
+    endpoints: Sequence[Endpoint] = ()
+    identity: bytes = b""
+
+
 class NodePods(Protocol):
     """What is done to the pods of nodes. Both may be repeated whenever it is not known what came of them."""
 
-    async def deploy(
-        self, node: str, cluster: NetworkCluster, book: NetworkBook | None
-    ) -> Sequence[Endpoint]:
-        """Deploy the node's pod in *cluster*, or go on with it; where its services are reached.
+    async def deploy(self, node: str, cluster: NetworkCluster, book: NetworkBook | None) -> ConfirmedNode:
+        """Deploy the node's pod in *cluster*, or go on with it; what its provider confirms.
 
         *book* is what it is given of the address book; None where it calls no node.
         """
@@ -144,12 +150,12 @@ class Applying:
         component = components.requested(node, self.who)
         await self._let_be(component)
         given = self._book(node.name)
-        ends = await self.pods.deploy(node.name, self._cluster(node.cluster), given)
+        confirmed = await self.pods.deploy(node.name, self._cluster(node.cluster), given)
         async with self._writing:
             content = components.with_component(self._content, components.started(component))
-            if ends:
+            if ends := confirmed.endpoints:
                 self.urls[node.name] = ends[0].url
-            entries = book.address_entries(node.name, ends, self._next)
+            entries = book.address_entries(node.name, ends, self._next, confirmed.identity)
             content = components.with_addresses(content, node.name, entries)
             told = book.dependents(self.manifests, [node.name])
             newer = self._book(node.name, content)

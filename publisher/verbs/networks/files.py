@@ -24,7 +24,7 @@ from trustedpods.protocol.networks.book import BookEntry
 from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role, check_card
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.core.cost import shape_of
-from trustedpods.publisher.core.networks.book import book_for, external_entries
+from trustedpods.publisher.core.networks.book import book_for, check_identities, external_entries
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
 from trustedpods.publisher.core.networks.planning.placing import FileNode
 from trustedpods.publisher.pod import Pod, pod_of
@@ -117,6 +117,7 @@ def check_references(
                 try:
                     assert given is not None
                     rendered(text, given)
+                    check_identities(text, manifests, external)
                 except WrongReference as wrong:
                     place = f"node {name}: {volume.name}/{file}:{place_in(text, wrong.at)}"
                     raise BadInput(wrong.what, where=place) from None

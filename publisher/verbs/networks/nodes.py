@@ -9,7 +9,7 @@ import trio
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import PodRef, address_from_bytes
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.pod import Endpoint, LogsBody
+from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.networks.book import AS_BEFORE, NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.members import NetworkName
@@ -23,7 +23,7 @@ from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, OutlivingVolumes, VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
-from trustedpods.publisher.verbs.networks.applying import NOT_AGREED
+from trustedpods.publisher.verbs.networks.applying import NOT_AGREED, ConfirmedNode
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.records import NodePlace
 
@@ -44,9 +44,7 @@ class MarketPods:
     purge: bool = False
     external: tuple[str, ...] = ()
 
-    async def deploy(
-        self, node: str, cluster: NetworkCluster, book: NetworkBook | None
-    ) -> Sequence[Endpoint]:
+    async def deploy(self, node: str, cluster: NetworkCluster, book: NetworkBook | None) -> ConfirmedNode:
         """See `NodePods`; raises what `deploy` raises."""
         choice = Choice(address_from_bytes(cluster.owner), cluster.daemon)
         network = f"{self.network.founder}/{self.network.name}"
@@ -54,7 +52,7 @@ class MarketPods:
         options = replace(self.options, choice=choice, network=place)
         pod = replace(self.pods[node], book=book)
         done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
-        return done.confirmed.endpoints
+        return ConfirmedNode(done.confirmed.endpoints, done.confirmed.identity)
 
     async def tell(self, node: str, book: NetworkBook) -> None:
         """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""

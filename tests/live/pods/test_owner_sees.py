@@ -151,8 +151,9 @@ def test_no_request_fails_over_a_restart(publisher: Publisher) -> None:
         planned = publisher.run("restart", pod.name, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
         done = publisher.run("restart", pod.name).json
         assert "same" in web.get(pod.url, "/cgi-bin/whoami").text
+        (held,) = publisher.run("top", pod.name).json["pods"]
+    assert held["cpu_milli"] > 0
     assert planned["replicas"] >= 1
     assert planned["update"] == "beside"
     assert (done["update"], done["images"]) == ("beside", pod.result["images"])
     assert done["namespace"] != pod.namespace
-    assert publisher.run("top", pod.name).json["pods"][0]["cpu_milli"] > 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image that copies seeds, for a pod that has some."""
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 
 import pytest
 
@@ -10,10 +10,13 @@ from tests.fakes.provider.caller import Caller, image_of, manifest_of
 from tests.fakes.provider.pods import a_life
 from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import MARKER, FakeRegistry, World, digest_of
+from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.images.descriptors import parse_manifest
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SeedFiles
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.provider.cluster.isolation_proof import busybox
+from trustedpods.provider.core.generated.key_pairs import private_key, public_key
 from trustedpods.provider.lifecycle.additions import seed_copier, with_additions
 from trustedpods.provider.pods.bundles import OpenBundle
 
@@ -123,3 +126,56 @@ async def test_one_that_came_to_no_version_yet_is_kept_too(tmp_path):
         life = a_life(caller.manifest, namespace=record.namespace, secrets={"keys": {"token": b""}})
         again = await with_additions(parts.doors, record, parts.bundles.open(record), life)
         assert again.secrets["keys"]["password"].decode() == password(world, record.namespace)
+
+
+def known_by(key_type="secp256k1", **fields):
+    made = {"id": {"type": key_type, "identity": True, **fields}}
+    return manifest_of(volumes=[{"name": "keys", "secret": {"files": {"token": "t"}, "generate": made}}])
+
+
+def identity_told(world, caller, parts):
+    """What the statement says, which is that of the key in the pod's Secret."""
+    record = parts.pods.get(caller.ref.channel)
+    signed = decode(record.statement, SignedStatement)
+    told = decode(signed.statement, Statement).identity
+    held = world.cluster.lives[record.namespace].objects["Secret", "keys"]["data"]["id"]
+    assert told == public_key(private_key(b64decode(held), "secp256k1"))
+    return told
+
+
+async def test_what_a_pod_is_known_by_is_told_and_stays_until_a_higher_renewal(tmp_path):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = known_by()
+        await caller.provision()
+        first = identity_told(world, caller, parts)
+        caller.blobs = image_of(b"second")
+        caller.manifest = known_by(encoding="pem")
+        await caller.provision()
+        assert identity_told(world, caller, parts) == first
+        caller.manifest = known_by(renewal=1)
+        await caller.provision()
+        second = identity_told(world, caller, parts)
+        assert second != first
+        for blobs, manifest in ((b"third", known_by(renewal=1)), (b"fourth", known_by())):
+            caller.blobs, caller.manifest = image_of(blobs), manifest
+            await caller.provision()
+            assert identity_told(world, caller, parts) == second
+
+
+async def test_an_update_that_would_lose_what_a_pod_is_known_by_is_refused(tmp_path):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = known_by()
+        await caller.provision()
+        first = identity_told(world, caller, parts)
+        caller.manifest = known_by("ed25519", encoding="pem")
+        world.cluster.lives[parts.pods.get(caller.ref.channel).namespace].objects["Secret", "keys"]["data"][
+            "id"
+        ] = b64encode(b"no key").decode()
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "generated-key"
+        assert first

@@ -2,9 +2,12 @@
 """What a plan does to each node and what the network then costs an hour, as people are told it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.networks.plan import NodeStep, Plan, WantedNode
 
@@ -12,6 +15,12 @@ Effect = Literal["create", "in place", "restart", "reload", "recreate", "delete"
 """`in place`: the newer version proves itself beside the one before. `restart`: that one is stopped first, as
 two may not write one volume. `recreate`: removed where it is, and deployed in another cluster. A node that is
 as the file says may `reload` or `restart` all the same, as addresses change that its files have."""
+
+
+IdentityState = Literal["none", "to be made", "made"]
+"""Whether the key that a node is known by is there: it is made with the node's first start."""
+
+NO_IDENTITIES: Mapping[str, IdentityState] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +36,19 @@ class NodeOutlook:
     cluster: str
     why: str
     an_hour: TokenUnits | None
+    identity: IdentityState = "none"
 
 
 def outlook(
-    plan: Plan, nodes: Sequence[WantedNode], costs: Mapping[str, TokenUnits]
+    plan: Plan,
+    nodes: Sequence[WantedNode],
+    costs: Mapping[str, TokenUnits],
+    identities: Mapping[str, IdentityState] = NO_IDENTITIES,
 ) -> tuple[NodeOutlook, ...]:
-    """Every node: those that go, then all of the file in its order. *costs* are an hour's, by node."""
+    """Every node: those that go, then all of the file in its order. *costs* are an hour's, by node.
+
+    *identities* are as `identity_states` has them; a node that is recreated makes its own anew.
+    """
     wanted = {node.name for node in nodes}
     gone = {step.node: step for step in plan.nodes if step.doing == "remove"}
     doing = {step.node: step for step in plan.nodes if step.doing != "remove"}
@@ -41,7 +57,23 @@ def outlook(
         for step in gone.values()
         if step.node not in wanted
     ]
-    return (*going, *_staying(nodes, gone, doing, costs))
+    return (*going, *(_known_by(one, identities) for one in _staying(nodes, gone, doing, costs)))
+
+
+def _known_by(one: NodeOutlook, identities: Mapping[str, IdentityState]) -> NodeOutlook:
+    state = identities.get(one.node, "none")
+    return replace(one, identity="to be made" if state == "made" and one.effect == "recreate" else state)
+
+
+def identity_states(
+    manifests: Mapping[str, PodManifest], addresses: Sequence[AddressEntry]
+) -> dict[str, IdentityState]:
+    """How it stands with what each node is known by, as the network's address book has it."""
+    made = {one.component for one in addresses if one.identity}
+    return {
+        name: "none" if one.identity is None else "made" if name in made else "to be made"
+        for name, one in manifests.items()
+    }
 
 
 def _staying(

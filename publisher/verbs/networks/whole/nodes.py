@@ -76,7 +76,7 @@ async def endpoints(
         NetworkId(network.founder, network.name),
         view.document.generation,
         tuple(
-            NodeEndpoint(one.component, clusters[one.component], one.service, one.port, one.url)
+            NodeEndpoint(one.component, clusters[one.component], one.service, one.port, one.url, one.identity)
             for one in view.content.addresses
         ),
     )

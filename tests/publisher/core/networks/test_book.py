@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.network_states import state_of
 from tests.fakes.provider.pods import a_manifest
 from tests.protocol.networks.books import a_book, entry
+from trustedpods.manifests.rendering import WrongReference
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.pod import Endpoint
@@ -16,6 +17,7 @@ from trustedpods.publisher.core.networks import components
 from trustedpods.publisher.core.networks.book import (
     address_entries,
     book_for,
+    check_identities,
     dependents,
     external_entries,
     renewed,
@@ -178,3 +180,27 @@ def test_a_node_outside_is_given_as_one_of_the_file_and_stays_when_the_state_is_
     with pytest.raises(BadInput, match="of which no endpoint says where it is") as caught:
         book_for("c", "shop", nodes, external=outside)
     assert "tcp://ADDRESS:PORT" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("${node.a.identity.hex} ${node.a.identity.pem} ${node.k.identity.enodeId}", None),
+        ("${node.p.identity.base64} ${node.b.p2p.address}", None),
+        ("${node.b.identity.hex}", "node 'b' is known by nothing that has the form 'hex': one of its keys"),
+        ("${node.a.identity.enodeId}", "form 'enodeId': .* of type secp256k1"),
+        ("${node.p.identity.pem}", "write `identity` of spec.externalNodes"),
+    ],
+)
+def test_an_identity_that_no_node_will_have_is_told_before_anything_is_paid(text, why):
+    def known_by(kind):
+        made = {"id": {"type": kind, "identity": True}}
+        return a_manifest(volumes=[{"name": "keys", "secret": {"generate": made}}])
+
+    manifests = {"a": known_by("ed25519"), "k": known_by("secp256k1"), "b": a_manifest()}
+    outside = {"p": external_entries("p", {"p2p": "203.0.113.7:30303"}, "0xab01")}
+    if why is None:
+        check_identities(text, manifests, outside)
+        return
+    with pytest.raises(WrongReference, match=why):
+        check_identities(f"ab {text}", manifests, outside)

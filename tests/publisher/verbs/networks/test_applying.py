@@ -18,7 +18,7 @@ from trustedpods.publisher.core.networks.plan import WantedNode, plan_of, pod_na
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.networks.states import read_state
-from trustedpods.publisher.verbs.networks.applying import Applying, view_of
+from trustedpods.publisher.verbs.networks.applying import Applying, ConfirmedNode, view_of
 
 ONE = WantedNode("a", "k1", b"1" * 32)
 FIRST = (ONE, WantedNode("b", "k2", b"1" * 32))
@@ -30,13 +30,14 @@ class FakePods:
     """One publisher's pods by node: the cluster that each runs in."""
 
     def __init__(self):
-        self.running, self.acts, self.books = {}, [], {}
+        self.running, self.acts, self.books, self.identities = {}, [], {}, {}
         self.trouble = lambda act: None
 
     async def deploy(self, node, cluster, book):
         await self._act(("deploy", node, cluster.name), lambda: self.running.update({node: cluster.name}))
         self.books[node] = book
-        return [Endpoint(service="web", port=80, url=f"https://{node}.{cluster.name}.example")]
+        ends = [Endpoint(service="web", port=80, url=f"https://{node}.{cluster.name}.example")]
+        return ConfirmedNode(ends, self.identities.get(node, b""))
 
     async def tell(self, node, book):
         known = self.books[node]

@@ -146,3 +146,21 @@ async def test_a_node_outside_is_told_of_and_told_anew_when_its_file_says_otherw
     machine.external = {"partner": external_entries("partner", {"p2p": "203.0.113.8:30303"}, None)}
     assert await machine.apply(FIRST) == 0
     assert told(machine, "a") == told(machine, "b") == "tcp://203.0.113.8:30303"
+
+
+async def test_what_a_node_is_known_by_is_in_the_others_books_and_stays_over_an_update(virtual_time):
+    machine = Machine()
+    machine.manifests = calling()
+    await machine.found()
+    machine.pods.identities = {"a": b"first"}
+
+    def known():
+        return {node: book.entries[0].identity for node, book in machine.pods.books.items()}
+
+    await machine.apply(FIRST)
+    assert known() == {"a": b"", "b": b"first"}
+    await machine.apply((replace(ONE, digest=b"2" * 32), FIRST[1]))
+    assert known() == {"a": b"", "b": b"first"}
+    machine.pods.identities = {"a": b"second"}
+    await machine.apply((replace(ONE, digest=b"3" * 32), FIRST[1]))
+    assert known() == {"a": b"", "b": b"second"}

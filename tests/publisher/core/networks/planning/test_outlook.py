@@ -4,9 +4,11 @@
 from dataclasses import replace
 
 from tests.fakes.network_states import ALICE
+from tests.fakes.provider.pods import a_manifest
 from tests.publisher.core.networks.test_plan import content, founded, node
+from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks.plan import plan_of
-from trustedpods.publisher.core.networks.planning.outlook import outlook
+from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
 
 
 def effects(state, *nodes):
@@ -49,3 +51,18 @@ def test_a_node_whose_files_have_the_address_of_one_that_moves_says_what_it_does
         ("d", "recreate", "k2", 7),
         ("e", "create", "k1", 7),
     ]
+
+
+def test_a_plan_says_how_it_stands_with_what_each_node_is_known_by():
+    keys = {"name": "keys", "secret": {"generate": {"id": {"type": "ed25519", "identity": True}}}}
+    manifests = dict.fromkeys(("a", "b", "c"), a_manifest(volumes=[keys])) | {"d": a_manifest()}
+    state = content(node("a"), node("b"))
+    known = [
+        AddressEntry(component=name, service="web", port=80, url="tcp://192.0.2.1:80", identity=b"x")
+        for name in ("a", "b")
+    ]
+    states = identity_states(manifests, known)
+    assert states == {"a": "made", "b": "made", "c": "to be made", "d": "none"}
+    wanted = (node("a"), node("b", "k2"), node("c"), node("d"))
+    found = outlook(plan_of(state, founded(), wanted, None, ALICE.address), wanted, {}, states)
+    assert [one.identity for one in found] == ["made", "to be made", "to be made", "none"]

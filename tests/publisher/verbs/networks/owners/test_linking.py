@@ -21,6 +21,7 @@ from trustedpods.publisher.cli import main
 from trustedpods.publisher.core.networks.mapping import parse_clusters
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply
+from trustedpods.publisher.verbs.networks.applying import ConfirmedNode
 from trustedpods.publisher.verbs.networks.connect import connect
 from trustedpods.publisher.verbs.networks.files import read_network
 from trustedpods.publisher.verbs.networks.owners import linking
@@ -59,7 +60,7 @@ class Pods(FakePods):
     async def deploy(self, node, cluster, book):
         await super().deploy(node, cluster, book)
         url = f"tcp://{self.address}:{self.ports.get(node, 31000)}"
-        return [Endpoint(service="p2p", port=30303, url=url)]
+        return ConfirmedNode([Endpoint(service="p2p", port=30303, url=url)], b"")
 
 
 class Side:

@@ -135,10 +135,13 @@ class PodBackups:
             os.close(lock)
 
     def begin(self, now: int) -> "NewBackup":
-        """A backup that begins at *now* (Unix seconds); only while this one is `alone`."""
-        name = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        if name in self.names():
-            raise BadInput(f"a backup {name} is there already", where=str(self._folder))
+        """A backup that begins at *now* (Unix seconds); only while this one is `alone`.
+
+        Its name is its second, or the next one that no other backup has.
+        """
+        there = self.names()
+        while (name := datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")) in there:
+            now += 1
         return NewBackup(self._folder, self._pod, name, self._secret, now)
 
     def keep(self, most: int) -> list[str]:

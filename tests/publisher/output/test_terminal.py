@@ -157,6 +157,8 @@ def test_nothing_else_of_the_client_prints():
     for path in (ROOT / "publisher").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "sys.stdout.isatty":  # a question
+                continue
             if called in {"print", "click.echo", "click.secho"} or called.startswith(
                 ("sys.stdout.", "sys.stderr.")
             ):

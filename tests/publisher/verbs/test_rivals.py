@@ -76,7 +76,7 @@ class ContestedPeer(ProviderPeer):
         self.meet("paid", request)
         return channel
 
-    async def _outcome(self, request, answers, bundle, channel):
+    async def outcome(self, request, answers, bundle, channel):
         self.meet("outcome", request)
         if "theirs" in self.faults:
             self.meet(self.rival.at, request)
@@ -84,7 +84,7 @@ class ContestedPeer(ProviderPeer):
             return
         kept = (self.phase, self.statement)
         try:
-            await super()._outcome(request, answers, bundle, channel)
+            await super().outcome(request, answers, bundle, channel)
         finally:
             if self.rival.came:
                 self.phase, self.statement = kept

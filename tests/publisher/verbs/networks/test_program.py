@@ -65,7 +65,7 @@ async def test_a_team_its_nodes_and_its_end(team, clusters):
         assert (await client.network_delete("shop", one)).removed == ("a",)
         assert not (await client.network_delete("shop", one)).found
         assert (await client.network_connect("shop", clusters)).begun
-        lost = await client.network_lost("shop", clusters, "k2", "a lake")
+        lost = await client.network_lost("shop", clusters, ["k2"], "a lake")
         assert dict(lost.lost) == {"k2": "a lake"}
 
 

@@ -171,6 +171,8 @@ NOT_CALLED = {
     "completion", "help", "version",  # of a shell, or of a person at it
     "context list", "context map", "context unmap", "context use",  # a program hands in files
     "convert", "explain", "init", "network init", "network render",  # files for a person to read and change
+    # what two owners hand to each other as files: no method yet
+    "network accept", "network export", "network import", "network invite", "network join", "network leave",
     "network exec",  # `exec` of the node's pod, whose name `network_status` has
 }  # fmt: skip
 """Verbs without a method, and why."""

@@ -24,7 +24,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
 from wsproto.utilities import RemoteProtocolError as BrokenWebSocket
 
-from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.limits import KIB
 from trustedpods.provider.cluster.api import errors, kubeconfig, streams
 
@@ -86,7 +86,7 @@ class RunningCommand:
             await self._write(request)
             answer = await self._event()
             if isinstance(answer, ws.RejectConnection):
-                raise errors.from_answer(answer.status_code, await self._refusal(answer), self._where)
+                raise _not_begun(answer.status_code, await self._refusal(answer), self._where)
         if not isinstance(answer, ws.AcceptConnection) or answer.subprotocol != SUBPROTOCOL:
             raise RemoteProtocolError(f"does not speak {SUBPROTOCOL}", where=self._where)
 
@@ -170,6 +170,17 @@ class RunningCommand:
             except LocalProtocolError as error:
                 raise trio.BrokenResourceError from error  # the server closed it meanwhile
             await self._stream.send_all(data)
+
+
+_NO_CONTAINER = b"container not found"
+"""Of a kubelet whose replica is there, and the container not: it has not begun, or ended (`getExec`)."""
+
+
+def _not_begun(status: int, body: bytes, where: str) -> TrustedPodsError:
+    """Why the upgrade was refused."""
+    if status == 500 and _NO_CONTAINER in body:
+        return Refused("the command was not started: its container does not run", rule="exec-start")
+    return errors.from_answer(status, body, where)
 
 
 def _end(status: bytes, where: str) -> Exit:

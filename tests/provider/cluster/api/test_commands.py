@@ -157,10 +157,11 @@ async def test_ends_that_are_none(command, says, error):
         (status_object(404, "NotFound", "no such pod"), NotThere),
         (status_object(403, "Forbidden", "may not"), Refused),
         (answer(502, b"a proxy", "text/plain"), NetworkFailure),
+        (answer(500, b'container not found ("seed-data")\n', "text/plain"), Refused),
         (b"no HTTP at all\r\n\r\n", RemoteProtocolError),
         (b"", NetworkFailure),
     ],
-    ids=["no pod", "no right", "a proxy", "no HTTP", "hangs up"],
+    ids=["no pod", "no right", "a proxy", "no container", "no HTTP", "hangs up"],
 )
 async def test_an_upgrade_that_is_refused(command, reply, error):
     async def serve(stream):

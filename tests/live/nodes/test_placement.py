@@ -18,7 +18,7 @@ from tests.live.conftest import unique
 from tests.live.localnet_fixture import FAST, LiveLocalnet, localnet
 from tests.live.nodes.through_controller import Controller, write_certificate
 from tests.live.observers.books import counted
-from tests.live.observers.cluster import remains, replicas
+from tests.live.observers.cluster import remains, replicas, until_zero
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from tests.paths import EXAMPLES
@@ -275,6 +275,25 @@ def test_a_controller_serves_a_pod_under_its_host(
     until("nothing is left", lambda: not remains(market, label))
     assert host not in market.kubectl("get", "ingress", "-A", "-o", "json")
     until("the controller forgets it", lambda: controller.get(host, scheme="http").status_code == 404)
+
+
+FUNDED_FOR = "20s"
+"""So that its money ends while the test looks."""
+
+
+def test_a_pod_that_its_money_stopped_is_served_by_its_controller_again(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    host = f"{unique('dry')}.localhost"
+    trusted = write_certificate(publisher.folder, host)
+    file = publisher.manifest("hello", unique("dry"), served(host))
+    pod = publisher.deploy(file, "--deposit", FUNDED_FOR)
+    address = urlsplit(pod.result["endpoints"][2]["url"]).hostname
+    assert address is not None
+    controller = Controller(address, trusted)
+    until_zero(market, pod.namespace)
+    publisher.run("fund", pod.name, "1")
+    until("it serves again", lambda: controller.says(host, WHO, "hello from a trusted pod"))
 
 
 def billed(publisher: Publisher, name: str) -> int:

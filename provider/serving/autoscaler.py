@@ -193,7 +193,7 @@ class Autoscaler:
             pod_scaler.feed(scaler.LimitsSet(self._limits(record, reason)))
             return
         try:
-            await take_off(self._doors, self._meter, record)
+            await take_off(self._doors, self._meter, record, self._publishing)
         finally:  # without a facade too: it is not to cost anything
             if await self._doors.cluster.replicas(record.namespace):
                 await self._doors.cluster.scale(record.namespace, 0)
@@ -280,7 +280,7 @@ class Autoscaler:
         Nobody counts them, so none may serve a pod that is released again.
         """
         if record.channel not in self._pod_scalers:
-            await take_off(self._doors, self._meter, record)
+            await take_off(self._doors, self._meter, record, self._publishing)
         await self.empty(record)
         if record.other is not None:
             await self.discard(record, record.other)

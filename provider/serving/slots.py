@@ -4,6 +4,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import trio
+
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import MIB
@@ -109,20 +111,22 @@ async def _one(
     return services, before
 
 
-async def take_off(doors: Doors, meter: Meter, record: PodRecord) -> None:
+async def take_off(doors: Doors, meter: Meter, record: PodRecord, publishing: trio.Lock) -> None:
     """Take a pod off the facade that an earlier daemon published, with what passed until now in the books.
 
-    Before its replicas end: others' may get their addresses.
+    Before its replicas end: others' may get their addresses. While *publishing* is held, as two who read the
+    same counters would bill them twice: who comes second finds no slots.
     """
-    taken = set(doors.facade.slots_of(record.label).values())
-    if not taken:
-        return
-    passed = combine(await doors.facade.stats(taken))
-    await meter.begin_traffic({record.channel: mark_of(passed)})
-    await meter.traffic(record.channel, passed)
-    for slot in taken:
-        await doors.facade.withdraw(slot)
-    await meter.end_traffic(record.channel)
+    async with publishing:
+        taken = set(doors.facade.slots_of(record.label).values())
+        if not taken:
+            return
+        passed = combine(await doors.facade.stats(taken))
+        await meter.begin_traffic({record.channel: mark_of(passed)})
+        await meter.traffic(record.channel, passed)
+        for slot in taken:
+            await doors.facade.withdraw(slot)
+        await meter.end_traffic(record.channel)
 
 
 def exposures_of(

@@ -7,6 +7,7 @@ have, as a chain's genesis, are named by their hashes; their bytes may travel be
 """
 
 import hashlib
+from ipaddress import IPv4Address
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -39,11 +40,15 @@ MAX_CARRIED: Final = 256 * KIB
 MAX_WHOLE_EXPORT: Final = MAX_EXPORT + MAX_CARRIED + 4 * KIB
 """Bytes of an export with carried files and their names."""
 
+MAIL: Final = 25
+"""SMTP, as in `provider.core.egress`."""
+
 SharedName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]{0,62}$")]
 
 ExportWord = Literal["tells", "answers", "accepts", "leaves"]
 """Why it was signed. `answers` and `accepts` are of a guest and of who invited him, about the invitation that
-`about` names; with `leaves` the owner takes his nodes out, and names none."""
+`about` names; with `leaves` the owner takes his nodes out, and names none, but the invitation if
+there was one."""
 
 
 class ExportedPort(Message):
@@ -55,6 +60,25 @@ class ExportedPort(Message):
     address: Annotated[str, Field(min_length=1, max_length=253)]
     published: Annotated[int, Field(ge=1, le=65535)]
     url: Annotated[str, Field(min_length=1, max_length=512)]
+
+    @model_validator(mode="after")
+    def _could_be_called(self) -> Self:
+        """What no provider opens for a node: it would refuse all of a book for one such line."""
+        try:
+            address = IPv4Address(self.address)
+        except ValueError:
+            return self  # a host's name, which nothing is opened for
+        if (
+            address.is_loopback
+            or address.is_link_local
+            or address.is_multicast
+            or address.is_unspecified
+            or address.is_reserved
+        ):
+            raise ValueError(f"{address} is the address of no node")
+        if (self.transport, self.published) == ("TCP", MAIL):
+            raise ValueError(f"port {MAIL} is for mail, which providers open for nobody")
+        return self
 
     def entry(self, node: str, identity: bytes) -> BookEntry:
         """The line of an address book in which the node is called *node*. ValueError where it is none."""
@@ -82,6 +106,8 @@ class ExportedNode(Message):
         places = [port.entry(self.name, self.identity).place for port in self.ports]
         if places != sorted(set(places)):
             raise ValueError("ports must be in order, each once")
+        if len({(port.transport, port.port) for port in self.ports}) != len(self.ports):
+            raise ValueError("two services of one node have the same port: they share the node's name")
         return self
 
 
@@ -141,8 +167,11 @@ class NetworkExport(Message):
         names = [[each.name for each in part] for part in (self.nodes, self.shared, self.files)]
         if any(part != sorted(set(part)) for part in names):
             raise ValueError("names must be in order, each once")
-        if len(self.about) != (32 if self.word in ("answers", "accepts") else 0):
-            raise ValueError("answers and acceptances are about an invitation, and nothing else is")
+        lengths = {"answers": (32,), "accepts": (32,), "leaves": (0, 32)}.get(self.word, (0,))
+        if len(self.about) not in lengths:
+            raise ValueError(
+                "answers and acceptances are about an invitation, an end may be, and nothing else is"
+            )
         if self.word == "leaves" and self.nodes:
             raise ValueError("who leaves names no nodes")
         if sum(len(each.data) for each in self.files) > MAX_CARRIED:

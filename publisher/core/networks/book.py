@@ -212,7 +212,8 @@ def renewed(
 ) -> NetworkBook:
     """*book* with what *addresses*, of the state's *generation* and *epoch*, say of its entries now.
 
-    The state knows nothing of *external* nodes, so theirs stay; *others* are nodes of other owners.
+    The state knows nothing of *external* nodes, so theirs stay; *others* are nodes of other owners. BadInput
+    where all of them cannot stand in one book.
     """
     named = [node for node in book.nodes if node not in others.unnamed]
     entries: list[BookEntry] = []
@@ -227,13 +228,14 @@ def renewed(
             kept = one if node in external else blank
             entries.append(kept if found is None or node in external else _published(blank, found))
     entries += more_linked(named, others.open, others.most)
-    return NetworkBook(
-        network=book.network,
-        node=book.node,
-        epoch=epoch,
-        generation=generation,
-        entries=sorted(entries, key=lambda entry: entry.place),
-    )
+    entries.sort(key=lambda entry: entry.place)
+    try:
+        return NetworkBook(
+            network=book.network, node=book.node, epoch=epoch, generation=generation, entries=entries
+        )
+    except ValueError as wrong:
+        text = f"the address book of {book.node} cannot be written anew: {_first_line(wrong)}"
+        raise BadInput(text, where=f"network {book.network}") from None
 
 
 def dependents(manifests: Mapping[str, PodManifest], changed: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import Address, address_bytes, address_from_bytes
+from trustedpods.protocol.limits import KIB
 from trustedpods.protocol.networks.members import NOBODY, NetworkName
 from trustedpods.protocol.networks.owners.exports import NetworkExport, read_export
 from trustedpods.protocol.networks.owners.invitations import Invitation
@@ -19,6 +20,9 @@ from trustedpods.protocol.networks.owners.links import MAX_LINKS, OwnerLink
 
 OPEN: Final = frozenset({"imported", "joined", "accepted"})
 """States in which the other owner's nodes are called, and let in."""
+
+MAX_LINKED: Final = 96 * KIB
+"""Bytes of all links' exports together: less than half of what the state may have (`MAX_CONTENT`)."""
 
 OwnerLinks = list[OwnerLink]
 
@@ -222,11 +226,18 @@ def _check_expiry(expires: int, now: int, whose: str) -> None:
 
 
 def _check_follows(link: OwnerLink, export: NetworkExport) -> None:
-    """Whether *export* may come behind what is known of the link."""
+    """Whether *export* may come behind what is known of the link.
+
+    Who left, or was invited anew, may begin anew with another network: a fresh invitation is asked of both.
+    """
+    if export.word == "leaves" and link.state == "invited" and export.about != link.invitation:
+        raise Refused(f"{link.alias} leaves another network than he is invited to", rule="export")
     if not link.export:
         return
     known = read_export(link.export)
     if export.network != known.network:
+        if link.state not in OPEN and export.word != "leaves":
+            return
         raise Refused(f"{link.alias} is linked by {known.network}, not by {export.network}", rule="export")
     if export.word != "leaves" and export.shared != known.shared and link.state in OPEN:
         raise Refused(
@@ -278,7 +289,18 @@ def _alias(links: Sequence[OwnerLink], alias: str | None, of: bytes = b"") -> st
 
 
 def _with(links: Sequence[OwnerLink], changed: OwnerLink) -> OwnerLinks:
+    """*links* with one *changed*. Owners who left make room: first their nodes are forgotten, then they."""
     rest = [link for link in links if link.owner != changed.owner]
-    if len(rest) >= MAX_LINKS:
-        raise BadInput(f"a network has at most {MAX_LINKS} other owners")
+    gone = [link for link in rest if link.state == "left"]
+    while len(rest) >= MAX_LINKS:
+        if not gone:
+            raise BadInput(f"a network has at most {MAX_LINKS} other owners", hint="leave one of them first")
+        rest.remove(gone.pop(0))
+    if sum(len(link.export) for link in (*rest, changed)) > MAX_LINKED:
+        rest = [link.model_copy(update={"export": b""}) if link in gone else link for link in rest]
+    if changed.state != "left" and sum(len(link.export) for link in (*rest, changed)) > MAX_LINKED:
+        raise BadInput(
+            f"what other owners tell of their nodes takes more than {MAX_LINKED // KIB} KiB together",
+            hint="leave one of them first, or let them tell of fewer nodes",
+        )
     return sorted([*rest, changed], key=lambda link: link.alias)

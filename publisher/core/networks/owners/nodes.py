@@ -26,10 +26,10 @@ def nodes_of(links: Sequence[OwnerLink]) -> dict[str, list[BookEntry]]:
 
 
 def closed_nodes_of(links: Sequence[OwnerLink]) -> dict[str, list[BookEntry]]:
-    """The same of links whose owners left: ports that lead nowhere, for nodes that still name them."""
+    """The same of closed links that had nodes: ports that lead nowhere, for whoever still names them."""
     found: dict[str, list[BookEntry]] = {}
     for link in links:
-        if link.state == "left" and link.export:
+        if link.state not in OPEN and link.export:
             for name, entries in entries_of(link.alias, read_export(link.export)).items():
                 found[name] = [closed(entry) for entry in entries]
     return found

@@ -105,7 +105,6 @@ async def join(
     now, export = int(time.time()), invitation.export
     if file is not None:
         links.check_pinned(address_from_bytes(export.owner), export, file.hashes)
-    written = () if folder is None else await trio.to_thread.run_sync(_write_files, folder, export)
     said = [("invitation", invitation.digest.hex()), *_alias(options)]
     opening = changing(account, place, "network join", said, options.wait_s, journal, founding=True)
     async with opening as (network, change):
@@ -117,10 +116,14 @@ async def join(
             content = first_content(account.publisher, name_of(network), clusters)
             us = links.Us(name_of(network), account.publisher.address, {account.publisher.address})
             after = links.joined((), us, invitation, options.alias, now)
+            nodes_of(after)
+            written = await _files(folder, export)
             begun = await change.write(content.model_copy(update={"links": after}), result=DONE)
             return _result(network, (), begun.content.links, export.owner, files=written)
         view = _owned(account, network, change)
         after = links.joined(view.content.links, _us(account, view), invitation, options.alias, now)
+        nodes_of(after)
+        written = await _files(folder, export)
         return await _written(network, change, view, after, export.owner, files=written)
 
 
@@ -155,7 +158,8 @@ async def leave(
     said = [("owner", alias)]
     async with changing(account, place, "network leave", said, options.wait_s, journal) as (network, change):
         view = _owned(account, network, change)
-        owner = links.by_alias(view.content.links, alias).owner
+        link = links.by_alias(view.content.links, alias)
+        owner = link.owner
         after = links.left(view.content.links, alias)
         done = await _written(network, change, view, after, owner)
         now = _state(change)
@@ -165,6 +169,7 @@ async def leave(
             owner=address_bytes(account.publisher.address),
             to=owner,
             word="leaves",
+            about=link.invitation,
             epoch=now.content.metadata.epoch,
             generation=now.document.generation,
             nodes=[],
@@ -235,17 +240,31 @@ def _result(
     )
 
 
+async def _files(folder: Path | None, export: NetworkExport) -> tuple[str, ...]:
+    return () if folder is None else await trio.to_thread.run_sync(_write_files, folder, export)
+
+
 def _write_files(folder: Path, export: NetworkExport) -> tuple[str, ...]:
-    """Write the files that came along; one that is there must be the same."""
-    for file in export.files:
+    """Write the files that came along. One that is there must be the same: all are looked at before."""
+    missing = [file for file in export.files if not _is_there(folder / file.name, file.data)]
+    for file in missing:
         path = folder / file.name
         try:
-            if path.exists():
-                if path.read_bytes() != file.data:
-                    raise BadInput(f"{path} is there already, and is another file", where=str(path))
-                continue
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, file.data)
         except OSError as error:
             raise BadInput(f"cannot write {path}: {error.strerror or error}", where=str(path)) from None
     return tuple(str(folder / file.name) for file in export.files)
+
+
+def _is_there(path: Path, data: bytes) -> bool:
+    """Whether *path* holds *data*. BadInput where it holds something else, or cannot be read."""
+    try:
+        if not path.exists():
+            return False
+        same = path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}", where=str(path)) from None
+    if not same:
+        raise BadInput(f"{path} is there already, and is another file", where=str(path))
+    return True

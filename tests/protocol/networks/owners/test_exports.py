@@ -17,6 +17,7 @@ from trustedpods.protocol.networks.owners.exports import (
     MAX_WHOLE_EXPORT,
     CarriedFile,
     ExportedNode,
+    ExportedPort,
     NetworkExport,
     read_export,
 )
@@ -107,3 +108,25 @@ def test_what_is_too_large_is_neither_signed_nor_read() -> None:
     ]
     with pytest.raises(BadInput, match="more than"):
         export(nodes=many)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"address": "169.254.169.254"},
+        {"address": "127.0.0.1"},
+        {"address": "0.0.0.0"},
+        {"address": "224.0.0.1"},
+        {"published": 25},
+    ],
+    ids=["link-local", "loopback", "none", "multicast", "mail"],
+)
+def test_a_line_that_no_provider_opens_is_none(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ExportedPort.model_validate(port().model_dump() | fields)
+
+
+def test_services_of_one_node_have_ports_of_their_own() -> None:
+    second = port().model_copy(update={"service": "rpc"})
+    with pytest.raises(ValidationError, match="same port"):
+        ExportedNode(name="one", ports=[port(), second])

@@ -15,6 +15,7 @@ from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks import components
 from trustedpods.publisher.core.networks.book import (
+    LinkedNodes,
     address_entries,
     book_for,
     check_identities,
@@ -204,3 +205,9 @@ def test_an_identity_that_no_node_will_have_is_told_before_anything_is_paid(text
         return
     with pytest.raises(WrongReference, match=why):
         check_identities(f"ab {text}", manifests, outside)
+
+
+def test_linked_nodes_that_do_not_fit_one_book_are_said():
+    twice = [entry("l-one", "a", 30), entry("l-one", "b", 30)]
+    with pytest.raises(BadInput, match="same port"):
+        renewed(a_book(entry("b", "web", 80)), [], 2, others=LinkedNodes(open={"l-one": twice}, most=8))

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocol.networks.owners.documents import GENESIS, export, invitation, node
-from tests.protocol.networks.team import ALICE, AT, BOB, CAROL, MALLORY, Person
+from tests.protocol.networks.owners.documents import GENESIS, export, invitation, node, port
+from tests.protocol.networks.team import ALICE, AT, BOB, CAROL, MALLORY, Person, person
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.protocol.networks.owners.exports import SharedHash
+from trustedpods.protocol.networks.owners.links import MAX_LINKS
 from trustedpods.publisher.core.networks.owners import links
 from trustedpods.publisher.core.networks.owners.links import Us
 
@@ -151,3 +152,49 @@ def test_a_farewell_is_heard_once() -> None:
     again = links.joined(gone, us(BOB), invitation(generation=4), None, NOW)
     with refused("export"):
         links.imported(again, us(BOB), goodbye, None)
+
+
+def test_who_left_may_begin_anew_with_another_network() -> None:
+    gone = links.left(AT_BOB, "alice")
+    other = invitation(name="rung", epoch=1, generation=1)
+    again = links.joined(gone, us(BOB), other, None, NOW)
+    assert (again[0].state, again[0].age) == ("joined", (1, 1))
+    with refused("export"):
+        links.joined(AT_BOB, us(BOB), other, None, NOW)
+    anew = links.invited(links.left(ACCEPTED, "bob"), us(ALICE), INVITATION, None)
+    answer = {"to": ALICE.card.member, "word": "answers", "about": INVITATION.digest, "name": "rung"}
+    assert links.accepted(anew, us(ALICE), export(BOB, **answer), NOW)[0].state == "accepted"
+
+
+def test_an_end_of_another_network_ends_no_invitation() -> None:
+    goodbye = {"to": ALICE.card.member, "word": "leaves", "nodes": [], "shared": [], "generation": 9}
+    with refused("export"):
+        links.imported(AT_ALICE, us(ALICE), export(BOB, **goodbye), None)
+    ours = export(BOB, about=INVITATION.digest, **goodbye)
+    assert links.imported(AT_ALICE, us(ALICE), ours, None)[0].state == "left"
+
+
+def test_owners_who_left_make_room() -> None:
+    others = [person(number) for number in range(50, 50 + MAX_LINKS)]
+    known: list = []
+    for number, who in enumerate(others):
+        known = links.imported(known, us(BOB), export(who), f"o{number}")
+    with pytest.raises(BadInput, match="at most 16"):
+        links.imported(known, us(BOB), export(), "alice")
+    room = links.imported(links.left(known, "o3"), us(BOB), export(), "alice")
+    assert {link.alias for link in room} == {"alice", *(f"o{n}" for n in range(MAX_LINKS) if n != 3)}
+
+
+def test_what_others_tell_has_a_bound_together() -> None:
+    nodes = [
+        node(f"n{number:02}").model_copy(update={"ports": [port(1000 + at) for at in range(16)]})
+        for number in range(16)
+    ]
+    known: list = []
+    for number in range(3):
+        known = links.imported(known, us(BOB), export(person(50 + number), nodes=nodes), f"o{number}")
+    with pytest.raises(BadInput, match="together"):
+        links.imported(known, us(BOB), export(nodes=nodes), "alice")
+    room = links.imported(links.left(known, "o1"), us(BOB), export(nodes=nodes), "alice")
+    assert [link.alias for link in room if not link.export] == ["o1"]
+    assert links.left(room, "alice")

@@ -3,8 +3,8 @@
 
 import pytest
 
-from tests.protocol.networks.owners.documents import export, node
-from tests.protocol.networks.team import MALLORY
+from tests.protocol.networks.owners.documents import export, invitation, node
+from tests.protocol.networks.team import ALICE, BOB, MALLORY
 from tests.publisher.core.networks.owners.test_links import AT_ALICE, AT_BOB, us
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
@@ -21,6 +21,8 @@ def test_open_links_have_nodes_and_ended_ones_lead_nowhere() -> None:
     assert (nodes_of(AT_ALICE), closed_nodes_of(AT_BOB)) == ({}, {})
     gone = links.left(AT_BOB, "alice")
     assert (nodes_of(gone), closed_nodes_of(gone)["alice-one"][0].address) == ({}, "")
+    anew = links.invited(gone, us(BOB), invitation(BOB, ALICE), None)
+    assert (nodes_of(anew), closed_nodes_of(anew)) == ({}, closed_nodes_of(gone))
 
 
 def test_who_writes_the_state_makes_no_nodes_for_others() -> None:

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.networks.book import BookEntry
 from trustedpods.protocol.networks.owners.exports import NetworkExport, read_export
 from trustedpods.protocol.networks.owners.links import OwnerLink
@@ -25,13 +25,29 @@ def nodes_of(links: Sequence[OwnerLink]) -> dict[str, list[BookEntry]]:
     return found
 
 
+def standing_nodes_of(links: Sequence[OwnerLink]) -> dict[str, list[BookEntry]]:
+    """As `nodes_of`, without links that it raises for: what is said of a change that takes them out."""
+    found: dict[str, list[BookEntry]] = {}
+    for link in links:
+        try:
+            found |= nodes_of([link])
+        except (BadInput, Refused, RemoteProtocolError):
+            continue
+    return found
+
+
 def closed_nodes_of(links: Sequence[OwnerLink]) -> dict[str, list[BookEntry]]:
-    """The same of closed links that had nodes: ports that lead nowhere, for whoever still names them."""
+    """The same of closed links that had nodes: ports that lead nowhere, for whoever still names them.
+
+    Who is invited anew may have a longer alias: names that are too long with it are left out.
+    """
     found: dict[str, list[BookEntry]] = {}
     for link in links:
         if link.state not in OPEN and link.export:
-            for name, entries in entries_of(link.alias, read_export(link.export)).items():
-                found[name] = [closed(entry) for entry in entries]
+            for node in read_export(link.export).nodes:
+                name = f"{link.alias}-{node.name}"
+                if len(name) <= MAX_BOOK_NODE:
+                    found[name] = [closed(port.entry(name, node.identity)) for port in node.ports]
     return found
 
 

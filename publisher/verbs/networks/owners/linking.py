@@ -18,7 +18,7 @@ from trustedpods.protocol.networks.owners.invitations import Invitation, signed_
 from trustedpods.protocol.networks.owners.links import OwnerLink
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.owners import links
-from trustedpods.publisher.core.networks.owners.nodes import nodes_of
+from trustedpods.publisher.core.networks.owners.nodes import nodes_of, standing_nodes_of
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.recording import RecordedChange
@@ -210,7 +210,8 @@ async def _written(
 ) -> LinkResult:
     """Write the links, where they are others than before, and say what came of them."""
     before = view.content.links
-    nodes_of(after)  # a name that is too long is said before anything is written
+    # A name that is too long is said before anything is written. Old links are never in the way of a leave.
+    nodes_of([link for link in after if link not in before])
     if list(after) != before:
         await change.write(view.content.model_copy(update={"links": list(after)}), result=DONE)
     return _result(network, before, after, owner, document=document, files=files)
@@ -225,7 +226,7 @@ def _result(
     document: str = "",
     files: tuple[str, ...] = (),
 ) -> LinkResult:
-    old, new = nodes_of(before), nodes_of(after)
+    old, new = standing_nodes_of(before), standing_nodes_of(after)
     link = links.by_owner(after, owner)
     assert link is not None
     return LinkResult(

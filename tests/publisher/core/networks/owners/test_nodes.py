@@ -3,13 +3,22 @@
 
 import pytest
 
+from tests.fakes.network_states import state_of
+from tests.fakes.provider.pods import a_manifest
 from tests.protocol.networks.owners.documents import export, invitation, node
 from tests.protocol.networks.team import ALICE, BOB, MALLORY
 from tests.publisher.core.networks.owners.test_links import AT_ALICE, AT_BOB, us
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks.owners import links
-from trustedpods.publisher.core.networks.owners.nodes import check_apart, closed_nodes_of, nodes_of
+from trustedpods.publisher.core.networks.owners.exporting import exported_nodes
+from trustedpods.publisher.core.networks.owners.nodes import (
+    check_apart,
+    closed_nodes_of,
+    nodes_of,
+    standing_nodes_of,
+)
 
 __all__ = ["us"]
 
@@ -38,3 +47,27 @@ def test_names_are_apart_and_short_enough() -> None:
     long = [AT_BOB[0].model_copy(update={"export": encode(export(nodes=[node("n" * 50)]))})]
     with pytest.raises(BadInput, match="more than 50"):
         nodes_of(long)
+
+
+def test_a_name_too_long_of_an_ended_link_is_left_out() -> None:
+    told = encode(export(nodes=[node("n" * 44), node("one")]))
+    gone = links.left([AT_BOB[0].model_copy(update={"export": told})], "alice")
+    anew = links.invited(gone, us(BOB), invitation(BOB, ALICE), "alicelongername")
+    assert list(closed_nodes_of(anew)) == ["alicelongername-one"]
+
+
+def test_a_link_that_cannot_stand_hides_no_other() -> None:
+    long = AT_BOB[0].model_copy(update={"export": encode(export(nodes=[node("n" * 50)]))})
+    forged = export(MALLORY).model_copy(update={"owner": AT_BOB[0].owner})
+    unsigned = AT_BOB[0].model_copy(update={"export": encode(forged)})
+    torn = AT_BOB[0].model_copy(update={"export": b"torn"})
+    assert standing_nodes_of([long, unsigned, torn, *AT_BOB]) == nodes_of(AT_BOB)
+
+
+def test_a_node_that_no_export_may_hold_is_bad_input() -> None:
+    web = {"name": "web", "expose": "http", "ports": [{"port": 80}]}
+    told = [AddressEntry(component="b", service="web", port=80, url="http://127.0.0.1:80/", generation=7)]
+    state = state_of().model_copy(update={"addresses": told})
+    with pytest.raises(BadInput, match="the address of no node") as caught:
+        exported_nodes({"b": a_manifest(services=[web], scale={"min": 1})}, state)
+    assert caught.value.where == "node b"

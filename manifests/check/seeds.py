@@ -30,6 +30,9 @@ FILLING_PROGRAM, FILLED = "/busybox", "/volume"
 MAX_FILLING_NAME = 58
 """Characters before a number that tells it from another name: a container's has 63."""
 
+NAME_TAKEN = (
+    f"give it a name of at most {MAX_FILLING_NAME - len('seed-')} letters, and that one to nobody else"
+)
 SEEDS_TOO_LARGE = f"the files of all seeds are larger than {MAX_SEED // KIB} KiB"
 TOO_MANY_FILES = f"the seeds have more than {MAX_SEED_FILES} files"
 
@@ -68,6 +71,8 @@ def seeded_volume_problems(manifest: PodManifest) -> Iterator[Problem]:
         if volume.seed is None:
             continue
         at: Location = ("spec", "volumes", index, "seed", "backup" if volume.seed.backup else "directory")
+        if volume.seed.backup and filling_container(manifest, volume) != f"seed-{volume.name}":
+            yield Problem(at, f"`restore` finds it by the container seed-{volume.name}: {NAME_TAKEN}")
         if volume.seed.backup and volume.persistent is not None and volume.persistent.never_restore:
             yield Problem(at, "its files must not go back in time (neverRestore): no backup fills it")
         if volume.seed.by_ordinal and manifest.spec.workload != "stateful":

@@ -8,6 +8,7 @@ A backup is made under a name that begins with a dot, and gets its own when all 
 that was cut off is never taken for a backup; the next one takes it away.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -227,8 +228,9 @@ class NewPart:
         )
 
     def close(self) -> None:
-        """Also after an error."""
-        self._file.close()
+        """Also after an error: what could not be written was told before."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _put(self, sealed: bytes) -> None:
         try:

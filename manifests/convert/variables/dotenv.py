@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trustedpods.manifests.convert.variables.template import Lookup, TemplateError, filled
+from trustedpods.manifests.convert.variables.template import Lookup, NoTemplate, TemplateError, filled
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.limits import KIB
 
@@ -26,7 +26,7 @@ _LINE = re.compile(r"[^\n]*+")
 _COMMENT = re.compile(r"(?:^|[ \t])#")
 _END = re.compile(r"[ \t\r]*+(?:\#[^\n]*+)?+(?=\n|\Z)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "$": "$$"}
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _SHOWN = 24
 """Letters of a line that is wrong: enough to find it, too few to tell a secret's whole length."""
 
@@ -60,7 +60,11 @@ def read_dotenv(text: str, where: str, outer: Lookup) -> Dotenv:
         after = name.end()
         if name["sign"]:
             raw, template, after = _value(text, after, where)
-            values[name["name"]] = _with_values(raw, look, unset) if template else raw
+            try:
+                values[name["name"]] = raw if template is None else _with_values(raw, template, look, unset)
+            except TemplateError as wrong:
+                line = text.count("\n", 0, at) + 1
+                raise BadInput(f"{name['name']}: {wrong}", where=f"{where}:{line}") from None
         elif (value := outer(name["name"])) is not None:
             values[name["name"]] = value
         left -= len(values.get(name["name"], ""))
@@ -78,8 +82,8 @@ def _start(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _value(text: str, at: int, where: str) -> tuple[str, bool, int]:
-    """A value that begins at *at*, whether variables in it count, and where it ends."""
+def _value(text: str, at: int, where: str) -> tuple[str, str | None, int]:
+    """A value that begins at *at*, as a template if variables in it count, and where it ends."""
     blank = _BLANK.match(text, at)
     begin = blank.end() if blank else at
     quote = text[begin : begin + 1]
@@ -89,18 +93,28 @@ def _value(text: str, at: int, where: str) -> tuple[str, bool, int]:
             line_begins = text.rfind("\n", 0, at) + 1
             raise _wrong(text, line_begins, where, f"the {quote} is not closed")
         if quote == "'":
-            return match[1].replace("\\'", "'"), False, match.end()
-        return _ESCAPE.sub(lambda one: _ESCAPES.get(one[1], one[1]), match[1]), True, match.end()
+            return match[1].replace("\\'", "'"), None, match.end()
+        plain, template = (_unescaped(match[1], dollar) for dollar in ("$", "$$"))
+        return plain, template, match.end()
     line = _LINE.match(text, at)
     raw = line[0] if line else ""
-    return _COMMENT.split(raw, maxsplit=1)[0].strip(), True, at + len(raw)
+    plain = _COMMENT.split(raw, maxsplit=1)[0].strip()
+    return plain, plain, at + len(raw)
 
 
-def _with_values(raw: str, look: Lookup, unset: dict[str, None]) -> str:
-    """*raw* filled in; as it is where it is no template, as passwords with a `$` are not."""
+def _unescaped(quoted: str, dollar: str) -> str:
+    """What stands in double quotes, with *dollar* for one that is escaped."""
+    return _ESCAPE.sub(lambda one: dollar if one[1] == "$" else _ESCAPES.get(one[1], one[1]), quoted)
+
+
+def _with_values(raw: str, template: str, look: Lookup, unset: dict[str, None]) -> str:
+    """*template* filled in; *raw* where it is none, as passwords with a `$` are not.
+
+    Raises `TemplateError` for what a template demands and nobody set, and where it becomes too long.
+    """
     try:
-        made = filled(raw, look)
-    except TemplateError:
+        made = filled(template, look)
+    except NoTemplate:
         return raw
     unset.update(dict.fromkeys(made.unset))
     return made.text

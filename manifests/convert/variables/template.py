@@ -30,6 +30,10 @@ class TemplateError(Exception):
     """The text is none that Compose takes; the message says why, and what to write."""
 
 
+class NoTemplate(TemplateError):
+    """A `$` in it begins no variable."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilledText:
     """A text without variables, and what a person should know of those that were in it."""
@@ -89,7 +93,7 @@ class _Scanner:
         braced = self._takes("{")
         name = _NAME.match(self.text, self._at)
         if name is None:
-            raise TemplateError("`$` begins a variable here: write `$$` for a dollar sign")
+            raise NoTemplate("`$` begins a variable here: write `$$` for a dollar sign")
         self._at = name.end()
         if not braced:
             return self._value(name[0], used=used)
@@ -97,7 +101,7 @@ class _Scanner:
         self._at = sign.end() if sign else self._at
         made = self._with_sign(name[0], sign[0], depth, used=used) if sign else None
         if not self._takes("}"):
-            raise TemplateError(f"`${{{name[0]}` is not closed: write `${{{name[0]}}}`, or `$$` for a dollar")
+            raise NoTemplate(f"`${{{name[0]}` is not closed: write `${{{name[0]}}}`, or `$$` for a dollar")
         return self._value(name[0], used=used) if made is None else made
 
     def _with_sign(self, name: str, sign: str, depth: int, *, used: bool) -> str:

@@ -4,10 +4,12 @@
 A volume is filled in two steps, each a command in the container that waits there (`seed: {backup: true}`):
 the first clears what an attempt before this one left and unpacks, the second moves all into its place and
 sets the mark that ends the waiting. So a kill at any place leaves a volume that waits on, and the same
-command again fills it.
+command again fills it, and those that were not filled yet. An attempt unpacks in a place of its own, so of
+two at once the later one goes on, and the earlier one fails.
 """
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,31 +37,32 @@ MAX_TOLD = 600
 NOT_YET = frozenset({"container", "exec-start", "no-replica", "phase"})
 """Refusals of a command in a replica that is not there yet, or has not come so far."""
 
-ALREADY, NOT_WAITING = 17, 18
-"""Exit codes of the first command: the volume is whole already; it does not wait."""
+ALREADY, NOT_WAITING, OVERTAKEN = 17, 18, 19
+"""Exit codes: the volume is whole already; it does not wait; another attempt has begun since."""
 
-UNPACKED = f"{OWN_PREFIX}unpacked"
+_UNPACKED = f"{OWN_PREFIX}unpacked"
 """Where files lie until all of them are there: a backup may have the marks of the volume that it was of."""
 
-UNPACK = f"""
+_UNPACK = f"""
 set -eu
 cd {FILLED}
 [ ! -e {SEEDED} ] || exit {ALREADY}
 [ -e {SEEDING} ] || exit {NOT_WAITING}
 {FILLING_PROGRAM} find . -mindepth 1 -maxdepth 1 ! -name {SEEDING} ! -name lost+found \
 -exec {FILLING_PROGRAM} rm -rf {{}} +
-{FILLING_PROGRAM} mkdir {UNPACKED}
-{FILLING_PROGRAM} tar -xpo -f - -C {UNPACKED}
-{FILLING_PROGRAM} chmod u+rwx {UNPACKED}
+{FILLING_PROGRAM} mkdir {_UNPACKED}
+{FILLING_PROGRAM} tar -xpo -f - -C {_UNPACKED}
+{FILLING_PROGRAM} chmod u+rwx {_UNPACKED}
 """
 
-MARK = f"""
+_MARK = f"""
 set -eu
 cd {FILLED}
 [ -e {SEEDING} ] || exit {NOT_WAITING}
-{FILLING_PROGRAM} rm -rf {" ".join(f"{UNPACKED}/{name}" for name in NOT_RESTORED)}
-{FILLING_PROGRAM} find {UNPACKED} -mindepth 1 -maxdepth 1 -exec {FILLING_PROGRAM} mv {{}} . ';'
-{FILLING_PROGRAM} rmdir {UNPACKED}
+[ -d {_UNPACKED} ] || exit {OVERTAKEN}
+{FILLING_PROGRAM} rm -rf {" ".join(f"{_UNPACKED}/{name}" for name in NOT_RESTORED)}
+{FILLING_PROGRAM} find {_UNPACKED} -mindepth 1 -maxdepth 1 -exec {FILLING_PROGRAM} mv {{}} . ';'
+{FILLING_PROGRAM} rmdir {_UNPACKED}
 {FILLING_PROGRAM} sync -f .
 {FILLING_PROGRAM} mv {SEEDING} {SEEDED}
 {FILLING_PROGRAM} sync -f .
@@ -70,7 +73,7 @@ cd {FILLED}
 class RestoreOptions:
     """Which backup (None: the newest) from which folder, and of it which volume and replica (None: all).
 
-    `wait_s`: how long a volume is waited for that does not wait for its backup yet.
+    `wait_s`: how long it is waited, without one volume being filled, for those that do not wait for it yet.
     """
 
     folder: Path
@@ -83,10 +86,10 @@ class RestoreOptions:
 async def restore(
     account: MarketAccount, name: str, options: RestoreOptions, progress: VisitProgress, journal: Journal
 ) -> VolumeRestoreResult:
-    """Fill the volumes of the pod *name* that wait for a backup.
+    """Fill the volumes of the pod *name* that wait for a backup; those that it filled are in the result.
 
     All of the backup is read once before anything is sent. Raises `BadInput` for a backup that is not whole,
-    Refused (rule `no-restore`) where a volume does not wait for one, or cannot be filled.
+    Refused (rule `no-restore`) where none waits for one, or one cannot be filled.
     """
     store = PodBackups(options.folder, name, account.publisher.secret)
     found = store.backup(options.backup)
@@ -97,15 +100,14 @@ async def restore(
     while True:
         try:
             async with visit(account, name, progress, journal) as visited:
-                for part in parts:
-                    await _Filling(visited, store, found, part, deadline).run()
-                    journal.event("restored", f"{part.named}: {part.size} bytes")
+                fillings = [_Filling(visited, store, found, part) for part in parts]
+                filled = await _fill(visited, fillings, options.wait_s, journal)
                 break
         except Refused as error:
             if error.rule != "unknown-pod" or trio.current_time() > deadline:
                 raise
         await trio.sleep(ASK_EVERY_S)  # its deploy has not paid for it yet
-    volumes = tuple(BackedUpVolume(part.volume, part.ordinal, part.size) for part in parts)
+    volumes = tuple(BackedUpVolume(part.volume, part.ordinal, part.size) for part in filled)
     return VolumeRestoreResult(progress.visited(), found.name, volumes)
 
 
@@ -126,47 +128,73 @@ def _check(store: PodBackups, found: StoredBackup, part: BackupPart) -> None:
         pass
 
 
+async def _fill(
+    visited: Visit, fillings: Sequence["_Filling"], wait_s: float, journal: Journal
+) -> list[BackupPart]:
+    """Fill each as soon as it waits, in any order: one waits only when those before it are filled.
+
+    An attempt before this one may have filled some; they are left when the pod serves.
+    """
+    left, deadline = list(fillings), trio.current_time() + wait_s
+    while left:
+        done = [one for one in left if await one.settled(journal)]
+        left = [one for one in left if one not in done]
+        if done:
+            deadline = trio.current_time() + wait_s
+        elif len(left) < len(fillings) and (await visited.status()).phase == "serving":
+            break
+        elif trio.current_time() > deadline:
+            raise left[0].never_waited()
+        else:
+            await trio.sleep(ASK_EVERY_S)
+    filled = [one.part for one in fillings if one.filled]
+    if not filled:
+        raise fillings[0].failed(ALREADY)
+    return filled
+
+
 class _Filling:
     """One volume of one replica."""
 
-    def __init__(
-        self, visited: Visit, store: PodBackups, found: StoredBackup, part: BackupPart, deadline: float
-    ) -> None:
-        self._visited, self._store, self._found, self._part = visited, store, found, part
-        self._deadline = deadline
+    def __init__(self, visited: Visit, store: PodBackups, found: StoredBackup, part: BackupPart) -> None:
+        self.part = part
+        self._visited, self._store, self._found = visited, store, found
+        self._own = f"{_UNPACKED}-{secrets.token_hex(8)}"
         self._told = bytearray()
+        self._why = ""
+        self.filled = False
+        """By this attempt."""
 
-    async def run(self) -> None:
-        """Fill it, as soon as it waits."""
-        while True:
-            try:
-                code = await self._unpack()
-                break
-            except Refused as error:
-                if error.rule not in NOT_YET or trio.current_time() > self._deadline:
-                    raise self._never_waited(error) from None
-                await trio.sleep(ASK_EVERY_S)
-        if code:
-            raise self._failed(code)
-        if code := await self._run(MARK, None):
-            raise self._failed(code)
-
-    async def _unpack(self) -> int:
+    async def settled(self, journal: Journal) -> bool:
+        """Fill it if it waits; False where it is not there yet. `Refused` where it cannot be filled."""
         self._told.clear()
-        pieces = self._store.read(self._found, self._part)
-        return await self._run(UNPACK, _Pieces(pieces))
+        pieces = self._store.read(self._found, self.part)
+        try:
+            code = await self._run(_UNPACK, _Pieces(pieces))
+        except Refused as error:
+            self._why = error.what
+            if error.rule in NOT_YET:
+                return False
+            raise self.never_waited() from None
+        code = code or await self._run(_MARK, None)
+        if code not in (0, ALREADY):
+            raise self.failed(code)
+        self.filled = not code
+        if self.filled:
+            journal.event("restored", f"{self.part.named}: {self.part.size} bytes")
+        return True
 
     async def _run(self, script: str, pieces: "_Pieces | None") -> int:
-        body = self._body(script, stdin=pieces is not None)
+        body = self._body(script.replace(_UNPACKED, self._own), stdin=pieces is not None)
         _, code = await run_in(self._visited, body, None if pieces is None else pieces.read, self._hear)
         return code
 
     def _body(self, script: str, *, stdin: bool) -> ExecBody:
-        ordinal = self._part.ordinal
+        ordinal = self.part.ordinal
         return make_body(
             [FILLING_PROGRAM, "sh", "-c", script],
             stdin=stdin,
-            container=f"seed-{self._part.volume}",
+            container=f"seed-{self.part.volume}",
             replica=None if ordinal is None else str(ordinal),
         )
 
@@ -174,21 +202,24 @@ class _Filling:
         await trio.lowlevel.checkpoint()
         self._told.extend(data[: MAX_TOLD - len(self._told)])
 
-    def _never_waited(self, error: Refused) -> Refused:
+    def never_waited(self) -> Refused:
+        """It did not wait in time, and the last answer says why."""
         return Refused(
-            f"{self._part.named} does not wait for a backup: {error.what}",
+            f"{self.part.named} does not wait for a backup: {self._why}",
             rule="no-restore",
             hint="write `seed: {backup: true}` beside its `persistent`, and deploy the file while this waits",
         )
 
-    def _failed(self, code: int) -> Refused:
+    def failed(self, code: int) -> Refused:
+        """What the command's *code* says of the volume."""
         whys = {
             ALREADY: "it was filled before, and nothing is written over its files",
             NOT_WAITING: "it had files already, and nothing is written over them",
+            OVERTAKEN: "another `restore` of it has begun since, and goes on",
         }
         said = self._told.decode(errors="replace").strip()
         why = whys.get(code, f"the command that unpacks ended with {code}: {said}")
-        return Refused(f"{self._part.named} was not restored: {why}", rule="no-restore")
+        return Refused(f"{self.part.named} was not restored: {why}", rule="no-restore")
 
 
 class _Pieces:

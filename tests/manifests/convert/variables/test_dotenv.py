@@ -36,6 +36,7 @@ def read(text):
         ("A='first\nsecond'\nB=1", {"A": "first\nsecond", "B": "1"}),
         ("A=1\nB=${A}2\nC=${B:-x}$TAG", {"A": "1", "B": "12", "C": "127"}),
         ("A=p$$w\nB=p$5w\nC=${", {"A": "p$w", "B": "p$5w", "C": "${"}),
+        ('A="a\\$b$!"', {"A": "a$b$!"}),
         ("TAG\nNONE\nA=1", {"TAG": "7", "A": "1"}),
         ("TAG=8", {"TAG": "8"}),
         ("A.B-C=1", {"A.B-C": "1"}),
@@ -56,6 +57,12 @@ def test_a_line_that_is_no_variable(text, line):
     assert caught.value.where == f".env:{line}"
 
 
+def test_what_is_demanded_and_not_set_is_an_error():
+    with pytest.raises(BadInput, match=r"B: \$NONE is not set: say which") as caught:
+        read("A=1\nB=${NONE:?say which}")
+    assert caught.value.where == ".env:2"
+
+
 def test_an_error_does_not_show_a_value():
     with pytest.raises(BadInput) as caught:
         read('PASSWORD="secret')
@@ -68,7 +75,7 @@ def test_what_is_not_set_is_named():
 
 
 def test_lines_that_double_are_refused():
-    with pytest.raises(BadInput, match="values have more"):
+    with pytest.raises(BadInput, match="values have more|becomes longer"):
         read("A=" + "x" * 64 + "\n" + "".join("A=$A$A\n" for _ in range(40)))
     read("A=" + "x" * (MAX_VALUES - 1))
 

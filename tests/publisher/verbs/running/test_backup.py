@@ -8,16 +8,17 @@ import trio
 
 from tests.publisher.backups.volumes import BUSYBOX, Volumes
 from tests.publisher.test_cli import cli
-from trustedpods.manifests.check.seeds import SEEDED, SEEDING
+from trustedpods.manifests.check.seeds import FILLING_PROGRAM, SEEDED, SEEDING
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.publisher.backups.folder import PodBackups
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup, listed, verified
-from trustedpods.publisher.verbs.running.restore import RestoreOptions, restore
+from trustedpods.publisher.verbs.running.restore import ALREADY, RestoreOptions, restore
 
 __all__ = ["cli"]
 
 LARGE = bytes(range(256)) * 9000
+EMPTY_TAR = bytes(10240)
 
 
 @pytest.fixture
@@ -97,6 +98,50 @@ async def test_a_restore_that_is_cut_off_is_made_again(bench, volumes, served):
     await restored(bench)
     assert is_restored(volumes)
     assert not (volumes.filled / "half").exists()
+
+
+@pytest.mark.parametrize("code", [ALREADY, None], ids=["whole", "its container has ended"])
+async def test_an_attempt_after_the_first_volume_goes_on_with_the_second(bench, volumes, served, code):
+    """*code*: what the container of the first volume says by now; None: it is gone."""
+    kept = store(bench)
+    with kept.alone():
+        new = kept.begin(1_000_000_000)
+        for volume in ("data", "other"):
+            part = new.part(volume, None)
+            part.write(EMPTY_TAR)
+            new.add(part.end())
+            part.close()
+        new.finish(1_000_000_001)
+
+    async def shell(command):
+        if command.place[2] != "seed-data":
+            return await volumes.programs[FILLING_PROGRAM](command)
+        await trio.lowlevel.checkpoint()
+        if code is None:
+            raise Refused("the command was not started: its container does not run", rule="exec-start")
+        return code
+
+    served.programs = {FILLING_PROGRAM: shell}
+    waits(volumes)
+    done = await restored(bench)
+    assert [one.volume for one in done.volumes] == ["other"]
+    assert (volumes.filled / SEEDED).exists()
+
+
+async def test_of_two_attempts_the_earlier_one_marks_nothing(bench, volumes, served):
+    await backed_up(bench)
+    waits(volumes)
+
+    async def shell(command):
+        code = await volumes.programs[FILLING_PROGRAM](command)
+        for own in volumes.filled.glob(".trustedpods-unpacked-*"):
+            own.rename(own.with_name(".trustedpods-unpacked-another"))
+        return code
+
+    served.programs = {FILLING_PROGRAM: shell}
+    with pytest.raises(Refused, match="another `restore` of it has begun"):
+        await restored(bench)
+    assert (volumes.filled / SEEDING).exists()
 
 
 @pytest.mark.parametrize(("there", "why"), [(SEEDED, "filled before"), ("newer", "had files already")])

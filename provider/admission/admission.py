@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+import trio
+
 from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import (
@@ -226,20 +228,17 @@ class Admission:
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
                 record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
-            if record is not None and stored is None:
-                record, opened = self._still_serving(record)
+            try:  # another request may have come while this one was looked at
+                self._rights.check_newest(request)
+                record = self._pods.get(request.ref.channel)
+                if record is not None and stored is None:
+                    opened = self._restarted(record)
+            except Refused:
+                self._workers.ensure(request.ref.channel)
+                raise
             kept = stored if stored is not None or record is None else record.request
             await self._pods.put(next_record(self._doors, record, kept or b"", request, opened))
             return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE)
-
-    def _still_serving(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
-        """The record as it is now: another request may have come while this one was looked at."""
-        record = self._pods.get(record.channel) or record
-        try:
-            return record, self._restarted(record)
-        except Refused:
-            self._workers.ensure(record.channel)
-            raise
 
     async def _check_control(self, request: OpenedRequest, opened: OpenBundle) -> None:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
@@ -308,8 +307,9 @@ class Admission:
             )
         if record.runs_on:  # it ends here, whoever kills the rest: nobody takes it for one that runs
             now = self._doors.now()
-            record = await self._pods.change(record.channel, live=False, exposures={}, changed_at=now)
-            await self._pods.run(record, LifecycleCommand.LET_GO)
+            with trio.CancelScope(shield=True):  # nobody repeats the second where the first is in the books
+                record = await self._pods.change(record.channel, live=False, exposures={}, changed_at=now)
+                await self._pods.run(record, LifecycleCommand.LET_GO)
         await self._autoscaler.clear(record)
         return record
 

@@ -64,12 +64,13 @@ class LocalNodes:
             return
         ports = ports_of(pods, await cluster.services(), await cluster.service_ends())
         wanted = local_ways(ways, ports, _tenants(records))
-        await self._open(wanted.passages)
-        self._warnings.keep_only({*wanted.passages, *((way.namespace, way.name) for way in ways)})
+        looked_at = await self._open(wanted.passages)
+        self._warnings.keep_only({*looked_at, *((way.namespace, way.name) for way in ways)})
         for way in wanted.changed:
             await self._guarded((way.namespace, way.name), partial(cluster.lead, way))
 
-    async def _open(self, wanted: Mapping[str, Passages]) -> None:
+    async def _open(self, wanted: Mapping[str, Passages]) -> set[str]:
+        """Write policies that are others than *wanted*; the namespaces that have or want one."""
         cluster = self._doors.cluster
         held = await cluster.passages()
         for namespace in wanted.keys() | held.keys():
@@ -77,6 +78,7 @@ class LocalNodes:
             if made is None or local_policy(namespace, made)["spec"] != held.get(namespace):
                 await self._guarded(namespace, partial(cluster.open_passages, namespace, made))
         self._opened = bool(wanted or held)
+        return {*wanted, *held}
 
     async def _guarded(self, subject: Hashable, work: Callable[[], Awaitable[None]]) -> None:
         """Do *work*; what fails is told seldom, and keeps nothing else from being done."""
@@ -139,9 +141,10 @@ def _published(
         published = PublishedPort(one.protocol, site.node or site.host, one.node_port)
         yield published, view, targets.get((one.protocol, one.port), one.port)
     for address in given.addresses:
-        for view in views[:1]:
-            for kind, port, target in view.targets:
-                yield PublishedPort(kind, address, port), view, target
+        # Of a Service that has none now the record keeps the one before, and it may be another pod's.
+        view = next((view for view in views if address in view.addresses), None)
+        for kind, port, target in () if view is None else view.targets:
+            yield PublishedPort(kind, address, port), view, target
 
 
 def _namespaces(record: PodRecord) -> tuple[str, ...]:

@@ -99,7 +99,10 @@ class HostWatch:
         async with self._turns.of(channel), limiter:
             record, lost = self._pods.get(channel), self._autoscaler.hosts.withheld(channel)
             before = self._told.get(channel)
-            if lost == before or record is None or record.phase is not Phase.SERVING:
+            if record is None or record.phase is not Phase.SERVING:
+                self._told.pop(channel, None)  # what begins to serve now may have been written without hosts
+                return
+            if lost == before:
                 return
             try:
                 await self._serve(record, lost, changed=bool(lost or before))

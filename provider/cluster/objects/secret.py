@@ -5,12 +5,18 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field, TypeAdapter
+
+from trustedpods.protocol.errors import Refused
 from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 from trustedpods.provider.core.generated.values import MadeFiles
 
 PULL_SECRET = "images.pull"  # noqa: S105 - a name
 """No volume is called so: their names have no dot."""
+
+_RENEWALS = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0)]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,22 @@ def secret(name: str, files: Mapping[str, bytes], renewals: Mapping[str, int] | 
 
 
 def made_files(found: KubeObject | None) -> MadeFiles:
-    """What a Secret holds, and which renewals of it; nothing where there is none."""
+    """What a Secret holds, and which renewals of it; nothing where there is none.
+
+    Refused (rule `generated-key`) where somebody has edited the note: nothing is made anew for that.
+    """
     if found is None:
         return MadeFiles()
     files = {name: b64decode(content) for name, content in (found.get("data") or {}).items()}
-    note = json.loads(found["metadata"].get("annotations", {}).get(MADE_HERE, "{}"))
-    return MadeFiles(files, note if isinstance(note, dict) else {})
+    text = (found["metadata"].get("annotations") or {}).get(MADE_HERE, "{}")
+    try:
+        return MadeFiles(files, _RENEWALS.validate_json(text))
+    except ValueError:
+        raise Refused(
+            f"the note {MADE_HERE} of the Secret {found['metadata']['name']} cannot be read",
+            rule="generated-key",
+            hint="whoever edited it puts it back: a JSON object with a whole number for each file",
+        ) from None
 
 
 def earlier_name(volume: str, version: int) -> str:

@@ -2,6 +2,7 @@
 """Two nodes of one cluster: their ways lead to each other's replicas, through all that happens to them."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -9,11 +10,12 @@ from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.messages.base import Done
-from trustedpods.provider.books.local_nodes import LocalNodes
+from trustedpods.provider.books.local_nodes import LocalNodes, PublishingPod, ports_of
 from trustedpods.provider.cluster.objects.network_nodes.local_policy import local_policy
 from trustedpods.provider.cluster.objects.network_nodes.ways import LOCAL
 from trustedpods.provider.core.networks.local_nodes import Passage, Passages
 from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.lifecycle.pod_variables import site_of
 
 HERE, POLICY = "192.0.2.7", ("NetworkPolicy", "local-nodes")
 OTHER = {"a": "b", "b": "a"}
@@ -99,6 +101,23 @@ async def test_a_way_leads_to_the_replicas_and_both_sides_are_open(tmp_path, exp
         into = Passages(into=(Passage(a, pair.transport, 8080),))
         assert pair.objects("a")[POLICY] == local_policy(a, out)
         assert pair.objects("b")[POLICY] == local_policy(b, into)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_an_address_is_the_ones_whose_service_has_it(tmp_path, order):
+    """Whoever had it before keeps it in the record."""
+    pair = Pair(tmp_path, "loadBalancer")
+    async with pair.world.run() as (parts, address):
+        await pair.deploy(parts, address)
+        a, b = (pair.record(name) for name in "ab")
+        stale = replace(a, exposures=b.exposures)
+        pods = [PublishingPod(one, site_of(one, parts.doors.config)) for one in (stale, b)][::order]
+        cluster = parts.doors.cluster
+        found = ports_of(pods, await cluster.services(), await cluster.service_ends())
+        (address,) = b.exposures["web"].addresses
+        assert {one.namespaces for place, one in found.items() if place.address == address} == {
+            (b.namespace,)
+        }
 
 
 async def test_a_second_look_writes_nothing(tmp_path):

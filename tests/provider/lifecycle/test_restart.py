@@ -158,3 +158,22 @@ async def test_a_pod_that_does_not_serve_is_refused(world):
         with pytest.raises(Refused) as caught:
             await restart(caller)
         assert caught.value.rule == "not-serving"
+
+
+async def test_a_deploy_that_comes_while_a_restart_is_looked_at_wins(world, monkeypatch):
+    async with serving(world) as (parts, caller):
+        await awake(world, parts, caller)
+        stop, overtaken = parts.workers.stop, []
+
+        async def stop_slowly(channel):
+            await stop(channel)
+            if not overtaken:
+                overtaken.append(channel)
+                await caller.provision(pay=False)
+
+        monkeypatch.setattr(parts.workers, "stop", stop_slowly)
+        with pytest.raises(Refused) as caught:
+            await restart(caller)
+        assert (caught.value.rule, len(overtaken)) == ("generation", 1)
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        assert parts.pods.get(caller.ref.channel).live

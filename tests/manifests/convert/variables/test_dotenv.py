@@ -75,7 +75,7 @@ def test_what_is_not_set_is_named():
 
 
 def test_lines_that_double_are_refused():
-    with pytest.raises(BadInput, match="values have more|becomes longer"):
+    with pytest.raises(BadInput, match=r"values have more|becomes longer"):
         read("A=" + "x" * 64 + "\n" + "".join("A=$A$A\n" for _ in range(40)))
     read("A=" + "x" * (MAX_VALUES - 1))
 

@@ -5,9 +5,11 @@ import json
 from base64 import b64decode
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 
 from tests.provider.cluster.strategies import by_kind, lives
+from trustedpods.protocol.errors import Refused
 from trustedpods.provider.cluster.objects.secret import PULL_SECRET, PullLogin, made_files, secret
 
 
@@ -36,6 +38,12 @@ def test_what_was_made_is_found_again_with_its_renewals():
     assert (found.files, found.renewals) == ({"a": b"\xff", "b": b""}, {"a": 3})
     assert made_files(secret("keys", {"a": b"x"})).renewals == {}
     assert made_files(None).files == {}
-    older = secret("keys", {"a": b"x"}, {})
-    older["metadata"]["annotations"]["trustedpods.dev/made-here"] = "true"
-    assert made_files(older).renewals == {}
+
+
+@pytest.mark.parametrize("note", ["true", "no JSON", '{"a": null}', '{"a": "1"}', '{"a": -1}', '{"a": true}'])
+def test_a_note_that_somebody_edited_makes_nothing_anew(note):
+    edited = secret("keys", {"a": b"x"}, {})
+    edited["metadata"]["annotations"]["trustedpods.dev/made-here"] = note
+    with pytest.raises(Refused, match="Secret keys cannot be read") as caught:
+        made_files(edited)
+    assert caught.value.rule == "generated-key"

@@ -114,10 +114,8 @@ async def test_an_address_is_the_ones_whose_service_has_it(tmp_path, order):
         pods = [PublishingPod(one, site_of(one, parts.doors.config)) for one in (stale, b)][::order]
         cluster = parts.doors.cluster
         found = ports_of(pods, await cluster.services(), await cluster.service_ends())
-        (address,) = b.exposures["web"].addresses
-        assert {one.namespaces for place, one in found.items() if place.address == address} == {
-            (b.namespace,)
-        }
+        (shared,) = b.exposures["web"].addresses
+        assert {one.namespaces for at, one in found.items() if at.address == shared} == {(b.namespace,)}
 
 
 async def test_a_second_look_writes_nothing(tmp_path):

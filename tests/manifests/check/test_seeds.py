@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.manifests.sound import SOUND, changed
-from trustedpods.manifests.check.seeds import seed_problems, wanted_seeds
+from trustedpods.manifests.check.seeds import seed_problems, seeded_volume_problems, wanted_seeds
 from trustedpods.manifests.parse import parse_received
 from trustedpods.manifests.spec.pod import PodManifest
 
@@ -57,3 +57,13 @@ def test_all_seeds_together_are_bounded() -> None:
     half = {f"f{number}": b"" for number in range(300)}
     said = [problem.text for problem in seed_problems(MANIFEST, {("data", 0): half, ("data", 1): half})]
     assert said == ["the seeds have more than 512 files"]
+
+
+def test_what_a_restore_fills_has_a_name_that_it_finds() -> None:
+    manifest = PodManifest.model_validate(changed("spec.volumes.1.seed", {"backup": True}))
+    volume = manifest.spec.volumes[1]
+    assert not list(seeded_volume_problems(manifest))
+    long = volume.model_copy(update={"name": "d" * 54})
+    spec = manifest.spec.model_copy(update={"volumes": [long]})
+    said = [one.text for one in seeded_volume_problems(manifest.model_copy(update={"spec": spec}))]
+    assert said[0].startswith("`restore` finds it by the container seed-ddd")

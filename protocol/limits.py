@@ -5,6 +5,10 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
+MAIL = 25
+"""SMTP between servers, closed to pods and to nodes of networks: one tenant who sends unasked mail gets the
+provider's addresses listed."""
+
 MAX_MESSAGE = 4 * MIB
 """One framed message: a bundle with 1 MiB of secrets fits three times over."""
 

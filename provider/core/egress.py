@@ -9,6 +9,7 @@ from typing import Literal
 
 from trustedpods.manifests.spec.egress import EgressPeer, EgressPort, IpBlock, Network
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.limits import MAIL
 
 NOT_THE_WORLD = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -16,9 +17,6 @@ NOT_THE_WORLD = (
 )  # fmt: skip
 """Private, shared, local and multicast addresses (RFC 6890): there the operator's own machines are, the
 cluster's nodes, pods and services, clouds' metadata services, and nothing that a tenant has a claim to."""
-
-MAIL = 25
-"""SMTP between servers: one tenant who sends unasked mail gets the provider's addresses listed."""
 
 _LAST_PORT = 65_535
 

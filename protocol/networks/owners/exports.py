@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import address_bytes, address_from_bytes
-from trustedpods.protocol.limits import KIB
+from trustedpods.protocol.limits import KIB, MAIL
 from trustedpods.protocol.messages.base import U64, Bytes20, Bytes32, Message
 from trustedpods.protocol.networks.book import BookEntry, Transport
 from trustedpods.protocol.networks.members import NOBODY, NetworkName, Signature
@@ -39,9 +39,6 @@ MAX_CARRIED: Final = 256 * KIB
 
 MAX_WHOLE_EXPORT: Final = MAX_EXPORT + MAX_CARRIED + 4 * KIB
 """Bytes of an export with carried files and their names."""
-
-MAIL: Final = 25
-"""SMTP, as in `provider.core.egress`."""
 
 SharedName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]{0,62}$")]
 

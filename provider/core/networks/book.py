@@ -9,9 +9,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.limits import MAIL
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.networks.documents import check_epoch, is_absurd
-from trustedpods.provider.core.egress import MAIL
 
 NODE_PORTS = range(30_000, 32_768)
 """The ports that Kubernetes gives to services at nodes by default. In networks that are closed otherwise no

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of variables: read as Compose reads them, and never more than their bound."""
 
-import contextlib
-from time import process_time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.manifests.convert.variables.lengths import least_s
 from trustedpods.manifests.convert.variables.dotenv import MAX_VALUES, read_dotenv
 from trustedpods.protocol.errors import BadInput
 
@@ -89,15 +87,5 @@ def test_what_is_quoted_comes_back(values):
 
 @pytest.mark.parametrize("piece", ["#\n", "A=1\n", "\n", " ", 'A="\\"', "A='", "export ", "A ", "A=#"])
 def test_time_goes_by_the_length(piece):
-    def least(count):
-        text = piece * count
-        times = []
-        for _ in range(5):
-            start = process_time()
-            with contextlib.suppress(BadInput):
-                read(text)
-            times.append(process_time() - start)
-        return min(times)
-
-    small, large = least(1_000), least(8_000)
+    small, large = (least_s(read, piece * count, BadInput) for count in (1_000, 8_000))
     assert large < 24 * small + 0.001  # by the square: 64 times

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import trio
 
 from trustedpods.contracts.records import meter_tag
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import Refused, StoreFailure
 from trustedpods.protocol.ids import (
     ChannelId,
     PodRef,
@@ -43,6 +43,9 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
+
+LET_GO_WITHIN_S = 10.0
+"""For both writes that end a pod which ran on, whoever asked; a store that is silent must not hold a stop."""
 
 _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.REMOVING)
 _LATER = "try again in some minutes; a pod whose channel is open is let in at once"
@@ -307,9 +310,11 @@ class Admission:
             )
         if record.runs_on:  # it ends here, whoever kills the rest: nobody takes it for one that runs
             now = self._doors.now()
-            with trio.CancelScope(shield=True):  # nobody repeats the second where the first is in the books
+            with trio.move_on_after(LET_GO_WITHIN_S, shield=True) as limit:  # no caller's end comes between
                 record = await self._pods.change(record.channel, live=False, exposures={}, changed_at=now)
                 await self._pods.run(record, LifecycleCommand.LET_GO)
+            if limit.cancelled_caught:
+                raise StoreFailure("the books did not answer", hint="ask again; nothing was begun")
         await self._autoscaler.clear(record)
         return record
 

@@ -310,7 +310,8 @@ class Admission:
             )
         if record.runs_on:  # it ends here, whoever kills the rest: nobody takes it for one that runs
             now = self._doors.now()
-            with trio.move_on_after(LET_GO_WITHIN_S, shield=True) as limit:  # no caller's end comes between
+            end = trio.current_time() + LET_GO_WITHIN_S
+            with trio.CancelScope(deadline=end, shield=True) as limit:  # no caller's end comes between
                 record = await self._pods.change(record.channel, live=False, exposures={}, changed_at=now)
                 await self._pods.run(record, LifecycleCommand.LET_GO)
             if limit.cancelled_caught:

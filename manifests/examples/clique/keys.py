@@ -16,7 +16,9 @@ import secrets
 import sys
 from pathlib import Path
 
-from trustedpods.publisher.verbs.drafts.clique import NodeKeys, genesis, node_keys
+from eth_keys.datatypes import PrivateKey
+
+from trustedpods.publisher.verbs.drafts.clique import genesis, signer_account
 
 BOOTNODE = "boot.bootnode.internal"
 """Service and pod of bootnode.yaml."""
@@ -24,19 +26,20 @@ BOOTNODE = "boot.bootnode.internal"
 BOOTNODE_PORT = 30301
 
 
-def enode(boot: NodeKeys, host: str, port: int) -> str:
+def enode(boot_key: str, host: str, port: int) -> str:
     """Where a bootnode is asked for others: over UDP only (discport), known by its public key."""
-    return f"enode://{boot.public}@{host}:0?discport={port}"
+    public = str(PrivateKey(bytes.fromhex(boot_key)).public_key.to_hex().removeprefix("0x"))
+    return f"enode://{public}@{host}:0?discport={port}"
 
 
 def make(nodes: int) -> dict[str, str]:
-    """The files, by name."""
-    password = secrets.token_hex(16)
-    boot, own = node_keys(password), [node_keys(password) for _ in range(nodes)]
+    """The files, by name. A pod makes one key of its own, and here one has all nodes: theirs are brought."""
+    password, boot_key = secrets.token_hex(16), secrets.token_hex(32)
+    own = [signer_account(password) for _ in range(nodes)]
     files = {"password": password, "genesis.json": genesis([one.signer for one in own])}
-    files |= {"boot-key": boot.node_key, "bootnodes": enode(boot, BOOTNODE, BOOTNODE_PORT)}
+    files |= {"boot-key": boot_key, "bootnodes": enode(boot_key, BOOTNODE, BOOTNODE_PORT)}
     for index, one in enumerate(own):
-        files[f"nodekey-{index}"] = one.node_key
+        files[f"nodekey-{index}"] = secrets.token_hex(32)
         files[f"signer-{index}"] = one.signer
         files[f"account-{index}"] = one.account
     return files

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chain whose signers take turns (Clique, EIP-225), on geth: the network's file, and its keys.
+"""A chain whose signers take turns (Clique, EIP-225), on geth: the network's file, and its signers' accounts.
 
-Keys are made once: the first block names the signers for ever.
+Accounts are made once, here: the first block names the signers for ever. What nodes are known by to each
+other is made in their machines.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,30 +44,20 @@ IMAGES: Final = ("geth", "height")
 
 
 @dataclass(frozen=True, slots=True)
-class NodeKeys:
-    """A node's own: by `node_key` (64 hex digits) others know it, with `account` (a keystore) it signs."""
+class SignerAccount:
+    """What a node signs blocks with: its address, and its key as a keystore."""
 
-    node_key: str
     signer: str
     account: str
 
-    @property
-    def public(self) -> str:
-        """What others know the node by: 128 hex digits, as they stand in an enode's URL."""
-        from eth_keys.datatypes import PrivateKey  # noqa: PLC0415 - 0.2 s that no other verb needs
 
-        return str(PrivateKey(bytes.fromhex(self.node_key)).public_key.to_hex().removeprefix("0x"))
-
-
-def node_keys(password: str) -> NodeKeys:
-    """New ones; the account is locked with *password*."""
-    import secrets  # noqa: PLC0415 - with the next one
-
+def signer_account(password: str) -> SignerAccount:
+    """A new one, locked with *password*."""
     from eth_account import Account  # noqa: PLC0415 - 0.5 s that no other verb needs
 
     account = Account.create()
     locked = json.dumps(account.encrypt(password, iterations=KEYSTORE_ROUNDS))
-    return NodeKeys(secrets.token_hex(32), account.address, locked)
+    return SignerAccount(account.address, locked)
 
 
 def genesis(signers: Sequence[str]) -> str:
@@ -86,26 +77,33 @@ def genesis(signers: Sequence[str]) -> str:
 
 
 def chain_files(signers: int) -> dict[str, str]:
-    """The files of the network's folder, by name: the first block, and for each node its keys and peers."""
-    import secrets  # noqa: PLC0415 - as in node_keys
+    """The files of the network's folder, by name: the first block, each node's account, and its peers."""
+    names = [f"node-{number}" for number in range(1, signers + 1)]
+    files = signing_files([BOOT, *names], names)
+    return files | {f"peers-{name}.toml": peers(name, [BOOT, *names]) for name in (BOOT, *names, "web")}
+
+
+def signing_files(nodes: Sequence[str], signers: Sequence[str]) -> dict[str, str]:
+    """An account for each of *nodes*, and a first block in which those of *signers* sign."""
+    import secrets  # noqa: PLC0415 - 0.1 s that no other verb needs
 
     password = secrets.token_hex(16)
-    names = [f"node-{number}" for number in range(1, signers + 1)]
-    keys = {name: node_keys(password) for name in (BOOT, *names)}
-    files = {"password": password, "genesis.json": genesis([keys[name].signer for name in names])}
-    for name, own in keys.items():
-        files |= {f"nodekey-{name}": own.node_key, f"account-{name}": own.account}
-        files |= {f"signer-{name}": own.signer}
-    for name in (*keys, "web"):
-        files[f"peers-{name}.toml"] = peers({one: key for one, key in keys.items() if one != name})
+    accounts = {name: signer_account(password) for name in nodes}
+    files = {"password": password, "genesis.json": genesis([accounts[name].signer for name in signers])}
+    for name, own in accounts.items():
+        files |= {f"account-{name}": own.account, f"signer-{name}": own.signer}
     return files
 
 
-def peers(keys: Mapping[str, NodeKeys]) -> str:
-    """Geth's configuration: the nodes that it calls, at the names and ports that stay theirs."""
+def peers(node: str, nodes: Sequence[str]) -> str:
+    """Geth's configuration: those of *nodes* that *node* calls, which are all but itself.
+
+    At names and ports that stay theirs, by keys that their machines made: a line comes when its key is known.
+    """
     lines = [
-        f'  "enode://{own.public}@${{node.{one}.p2p.name}}:${{node.{one}.p2p.port}}",'
-        for one, own in keys.items()
+        f'  "enode://${{node.{one}.identity.enodeId}}@${{node.{one}.p2p.name}}:${{node.{one}.p2p.port}}",'
+        for one in nodes
+        if one != node
     ]
     return "\n".join(["[Node.P2P]", "StaticNodes = [", *lines, "]", ""])
 
@@ -118,7 +116,7 @@ def network_file(name: str, signers: int) -> str:
 _NETWORK: Final = """\
 # SPDX-License-Identifier: Apache-2.0
 # A chain that SIGNERS nodes sign by Clique, in any clusters; boot signs nothing, web shows how high it is.
-# Keys, once: trustedpods network init NAME --kind clique --nodes SIGNERS --keep
+# Signers' accounts, once: trustedpods network init NAME --kind clique --nodes SIGNERS --keep
 # Images beside it: python deploy/images/build.py geth height --out FOLDER
 apiVersion: trustedpods/v1
 kind: Network
@@ -135,6 +133,7 @@ spec:
         replicas: 1
         terminationGracePeriodSeconds: 20
         network: {nodes: [boot, node]}
+        reload: {container: geth, exec: {command: [call-peers]}}
         services:
           - {name: p2p, expose: nodePort, ports: [{port: 30303}]}
         initContainers:
@@ -148,7 +147,7 @@ spec:
           - name: geth
             image: oci-archive:geth.tar
             command: [run-node]
-            args: [--networkid, "4242", --nodiscover, --config, /keys/peers.toml]
+            args: [--networkid, "4242", --nodiscover, --nodekey, /keys/nodekey, --config, /keys/peers.toml]
             ports: [{containerPort: 30303}, {containerPort: 8545}]
             readinessProbe: {tcpSocket: {port: 8545}, periodSeconds: 2}
             resources: {limits: {cpu: 200m, memory: 256Mi, ephemeral-storage: 16Mi}}
@@ -158,17 +157,19 @@ spec:
           - name: keys
             secret:
               rendered: [peers.toml]
+              onChange: reload
+              generate: {nodekey: {type: secp256k1, identity: true}}
               files:
                 password: NAME/password
                 genesis.json: NAME/genesis.json
                 peers.toml: "NAME/peers-${self.name}.toml"
-                nodekey-0: "NAME/nodekey-${self.name}"
                 account-0: "NAME/account-${self.name}"
                 signer-0: "NAME/signer-${self.name}"
     web:
       spec:
         scale: {min: 1, max: 1}
         network: {nodes: [boot, node]}
+        reload: {container: geth, exec: {command: [call-peers]}}
         services:
           - {name: web, expose: http, ports: [{port: 80, targetPort: 3000}]}
         initContainers:
@@ -187,7 +188,7 @@ spec:
           - name: geth
             image: oci-archive:geth.tar
             command: [geth, --datadir, /data, --config, /keys/peers.toml, --networkid, "4242", --nodiscover]
-            args: [--syncmode, full, --ipcdisable, --authrpc.port, "0", --http]
+            args: [--syncmode, full, --authrpc.port, "0", --http]
             resources: {limits: {cpu: 200m, memory: 256Mi, ephemeral-storage: 16Mi}}
             volumeMounts: [{name: data, mountPath: /data}, {name: keys, mountPath: /keys, readOnly: true}]
         volumes:
@@ -195,5 +196,6 @@ spec:
           - name: keys
             secret:
               rendered: [peers.toml]
+              onChange: reload
               files: {genesis.json: NAME/genesis.json, peers.toml: NAME/peers-web.toml}
 """

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The profile of a Clique chain: keys that fit the first block, each node's peers, the example."""
+"""The profile of a Clique chain: accounts that fit the first block, each node's peers, the example."""
 
 import json
 import tomllib
 
+import pytest
 from eth_account import Account
+from eth_keys.datatypes import PrivateKey
 
 from tests.paths import EXAMPLES
-from trustedpods.manifests.rendering import references
-from trustedpods.publisher.verbs.drafts.clique import BOOT, chain_files, genesis, network_file, node_keys
+from trustedpods.manifests.rendering import references, rendered
+from trustedpods.protocol.networks.book import BookEntry, NetworkBook
+from trustedpods.publisher.verbs.drafts.clique import (
+    BOOT,
+    chain_files,
+    genesis,
+    network_file,
+    signer_account,
+)
 
 SIGNERS = ["node-1", "node-2", "node-3"]
 
@@ -27,27 +36,44 @@ def test_the_first_block_names_the_signers_and_nobody_else():
     extra = first["extradata"].removeprefix("0x")
     assert extra[64:-130] == "".join(sorted(one[2:].lower() for one in signers))
     assert files[f"signer-{BOOT}"] not in first["alloc"]
-    assert len({files[f"nodekey-{name}"] for name in (BOOT, *SIGNERS)}) == 4
+    own = signer_account("locked")
+    assert json.loads(genesis([own.signer]))["alloc"].keys() == {own.signer}
+
+
+def test_nodes_keys_are_made_in_their_machines_and_not_here():
+    assert not [name for name in chain_files(1) if "nodekey" in name]
+    assert "generate: {nodekey: {type: secp256k1, identity: true}}" in network_file("shop", 1)
 
 
 def test_each_node_calls_all_others_by_names_that_stay():
     files = chain_files(3)
     for name in (BOOT, *SIGNERS, "web"):
-        text = files[f"peers-{name}.toml"]
-        found = list(references(text))
+        found = list(references(files[f"peers-{name}.toml"]))
         assert {one.node for one in found} == {BOOT, *SIGNERS} - {name}
-        assert {one.field for one in found} == {"name", "port"}, "what changes would restart the node"
-        peers = tomllib.loads(text)["Node"]["P2P"]["StaticNodes"]
-        assert all(peer.startswith("enode://") and len(peer.split("@")[0]) == 8 + 128 for peer in peers)
+        assert {one.field for one in found} == {"enodeId", "name", "port"}, "what changes would be told anew"
 
 
-def test_a_node_is_known_by_its_public_key():
-    own = node_keys("locked")
-    assert own.public in chain_peers(own)
-    assert json.loads(genesis([own.signer]))["alloc"].keys() == {own.signer}
+@pytest.mark.parametrize("known", [0, 1, 3])
+def test_geths_configuration_is_whole_however_many_keys_are_known(known):
+    others = [BOOT, "node-2", "node-3"]
+    entries = [
+        BookEntry(
+            node=name,
+            service="p2p",
+            port=30303,
+            transport="TCP",
+            identity=public(number) if number < known else b"",
+        )
+        for number, name in enumerate(others)
+    ]
+    book = NetworkBook(network="ring", node="node-1", generation=1, entries=entries)
+    peers = tomllib.loads(rendered(chain_files(3)["peers-node-1.toml"], book))["Node"]["P2P"]["StaticNodes"]
+    assert peers == [
+        f"enode://{public(number).hex()}@{name}.ring.internal:30303"
+        for number, name in enumerate(others[:known])
+    ]
 
 
-def chain_peers(own):
-    from trustedpods.publisher.verbs.drafts.clique import peers
-
-    return peers({"b": own})
+def public(number: int) -> bytes:
+    """A public key of secp256k1, both coordinates."""
+    return PrivateKey((number + 1).to_bytes(32, "big")).public_key.to_bytes()

@@ -47,6 +47,10 @@ NETWORKS = {
     "networks": Rule(
         "the provider keeps as many networks as it takes", "choose another provider for a cluster"
     ),
+    "closed-node": Rule(
+        "a node that would be called is at an address that the caller's provider keeps closed",
+        "place one of them at another provider, or ask that provider's operator to open `peers`",
+    ),
     "no-market": Rule(
         "the daemon of that cluster keeps documents of networks, and takes no pods",
         "name another cluster for the node",

@@ -63,9 +63,9 @@ class Books:
     async def take(self, record: PodRecord, book: NetworkBook) -> bool:
         """Let *book* be the pod's; False where it has that one already.
 
-        Refused (rules `phase`, `stale-book`, `other-book`, `epoch`, `egress`, `rate`), BadInput where it is
-        not of the nodes that the pod calls, or its files refer to what it does not have: nothing is changed
-        then. Refused (rule `reload`) where all is changed, and a hook failed.
+        Refused (rules `phase`, `stale-book`, `other-book`, `epoch`, `closed-node`, `rate`), BadInput where
+        it is not of the nodes that the pod calls, or its files refer to what it does not have: nothing is
+        changed then. Refused (rule `reload`) where all is changed, and a hook failed.
         """
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer

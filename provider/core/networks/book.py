@@ -17,14 +17,21 @@ NODE_PORTS = range(30_000, 32_768)
 """The ports that Kubernetes gives to services at nodes by default. In networks that are closed otherwise no
 others are opened: a book may name the provider's own machines, with their API server and kubelets."""
 
+CLOSED_NODE = "closed-node"
+"""The rule by which a book is refused for nodes at addresses that are closed here; `where` names them."""
+
+MAX_NAMED = 8
+"""Nodes that one refusal names: who leaves them out is told of the next ones."""
+
 
 def check_book(
     book: NetworkBook | None, network: Network, closed: Sequence[str], peers: Sequence[str], now: int
 ) -> None:
     """Whether *book* is what a pod of this *network* must have; node ports in *peers* are open all the same.
 
-    BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods, (rule
-    `epoch`) where its epoch is far ahead of *now*, the daemon's clock in Unix seconds.
+    BadInput where it is not, Refused (rule `closed-node`, with the nodes' names as `where`) where addresses
+    of it are *closed* to pods, (rule `epoch`) where its epoch is far ahead of *now*, the daemon's clock in
+    Unix seconds.
     """
     if not fits(book, network):
         raise BadInput(
@@ -35,18 +42,28 @@ def check_book(
     if book is None:
         return
     check_epoch(None, book.epoch, now)
+    refused: dict[str, str] = {}
     for entry in opened(book):
-        address = IPv4Address(entry.address)
-        at_peer = entry.published in NODE_PORTS and any(address in IPv4Network(one) for one in peers)
-        for text in closed:
-            if address in IPv4Network(text) and not at_peer:
-                raise Refused(
-                    f"node {entry.node} at {address}:{entry.published}: this provider keeps {text} closed",
-                    rule="egress",
-                    hint="its operator opens other providers' node ports there: `peers` of [exposure]",
-                )
-        if (entry.transport, entry.published) == ("TCP", MAIL):
-            raise Refused(f"node {entry.node} at port {MAIL}: no mail is sent from here", rule="egress")
+        if why := _why_closed(entry, closed, peers):
+            refused.setdefault(entry.node, f"node {entry.node} at {entry.address}:{entry.published}: {why}")
+    if refused:
+        named = list(refused)[:MAX_NAMED]
+        raise Refused(
+            "; ".join(refused[name] for name in named),
+            where=", ".join(named),
+            rule=CLOSED_NODE,
+            hint="a provider's operator opens other providers' node ports by `peers` of [exposure]",
+        )
+
+
+def _why_closed(entry: BookEntry, closed: Sequence[str], peers: Sequence[str]) -> str:
+    """Why nothing is opened for *entry*; empty where it is."""
+    address = IPv4Address(entry.address)
+    at_peer = entry.published in NODE_PORTS and any(address in IPv4Network(one) for one in peers)
+    for text in closed:
+        if address in IPv4Network(text) and not at_peer:
+            return f"this provider keeps {text} closed"
+    return "no mail is sent from here" if (entry.transport, entry.published) == ("TCP", MAIL) else ""
 
 
 def fits(book: NetworkBook | None, network: Network) -> bool:

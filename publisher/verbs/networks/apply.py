@@ -11,6 +11,7 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
+from trustedpods.publisher.core.networks.owners.missing import held_back
 from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
 from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
@@ -64,7 +65,9 @@ async def plan(
     shapes = {node.name: node.shape for node in file.nodes}
     costs = {one.name: hour_of(shapes[one.name], rows[one.cluster]) for one in nodes if one.cluster in rows}
     known_by = identity_states(file.manifests, view.content.addresses)
-    whole = outlook(made, nodes, costs, known_by)
+    made, held = held_back(made, nodes, file.callers_of_missing)
+    _tell_missing(file, journal)
+    whole = outlook(made, nodes, costs, known_by, {step.node for step in held})
     return PlanResult(network, made, view.document.generation, whole, account.token)
 
 
@@ -101,8 +104,10 @@ async def apply(
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
         pods = _pods(account, file, options, journal)
+        made, held = held_back(made, nodes, file.callers_of_missing)
+        untouched = frozenset(file.callers_of_missing)
         applying = Applying(
-            publisher.address, change, pods, journal, file.manifests, file.external, file.others
+            publisher.address, change, pods, journal, file.manifests, file.external, file.others, untouched
         )
         if made.members:
             members = file.members or ()
@@ -111,7 +116,18 @@ async def apply(
             cards = [one.card for one in members if one.card is not None]
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, nodes)
+        _tell_missing(file, journal)
+        if held:
+            raise next(iter(file.missing.values())).error
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
+
+
+def _tell_missing(file: NetworkFile, journal: Journal) -> None:
+    """Say of each node that calls one which its owner does not name any more that it was left as it is."""
+    for node, gone in file.callers_of_missing.items():
+        journal.show.warning(
+            f"node {node} calls {gone.name}, of which {gone.owner} tells no more: it is left as it is"
+        )
 
 
 async def _unchanged(
@@ -150,7 +166,10 @@ def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, jour
     if options.pods is not None:
         return options.pods(account, file)
     outside = tuple(name for name in file.external if name not in file.linked)
-    return MarketPods(account, file.network, file.pods, options.deploy, journal, options.purge, outside)
+    theirs = frozenset({*file.linked, *file.others})
+    return MarketPods(
+        account, file.network, file.pods, options.deploy, journal, options.purge, outside, theirs
+    )
 
 
 def _plan(

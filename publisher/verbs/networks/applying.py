@@ -78,6 +78,9 @@ class Applying:
     manifests: Mapping[str, PodManifest] = field(default_factory=dict)
     external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
     linked: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    untouched: frozenset[str] = frozenset()
+    """Nodes that are given no book: they call what nobody says any more where it is."""
+
     urls: dict[str, str] = field(default_factory=dict)
     _wanted: dict[str, WantedNode] = field(default_factory=dict)
     _untold: list[TrustedPodsError] = field(default_factory=list)
@@ -168,7 +171,8 @@ class Applying:
 
         Others get the book with their own deploy.
         """
-        calling = [one for one in nodes if one in self.manifests and self.manifests[one].spec.network.calls]
+        known = [one for one in nodes if one in self.manifests and one not in self.untouched]
+        calling = [one for one in known if self.manifests[one].spec.network.calls]
         found = (components.component_of(content, node) for node in calling)
         return [one.name for one in found if one is not None and self._takes_books(one)]
 

@@ -25,6 +25,7 @@ from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role,
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.core.cost import shape_of
 from trustedpods.publisher.core.networks.book import book_for, check_identities, external_entries
+from trustedpods.publisher.core.networks.owners.missing import MissingNode
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
 from trustedpods.publisher.core.networks.planning.placing import FileNode
 from trustedpods.publisher.pod import Pod, pod_of
@@ -44,8 +45,8 @@ class NetworkFile:
     """What the file wants of which network. `pods` are called as `pod_name` says, by the node's name.
 
     `external` are the book's entries of nodes outside any cluster, by their names; of those in `linked`, by
-    their owners, a link to the owner says where they are. `others` are all nodes of open links. `shared` are
-    the bytes of shared files.
+    their owners, a link to the owner says where they are. `others` are all nodes of open links, `missing`
+    those of `linked` of which their owners tell no more. `shared` are the bytes of shared files.
     """
 
     network: NetworkName
@@ -55,12 +56,20 @@ class NetworkFile:
     external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
     linked: Mapping[str, Address] = field(default_factory=dict)
     others: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    missing: Mapping[str, MissingNode] = field(default_factory=dict)
     shared: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def hashes(self) -> dict[str, bytes]:
         """SHA-256 of each shared file."""
         return {name: hashlib.sha256(data).digest() for name, data in self.shared.items()}
+
+    @property
+    def callers_of_missing(self) -> dict[str, MissingNode]:
+        """The nodes that call a missing one, each with the first of those."""
+        called = {name: pod.manifest.spec.network.nodes for name, pod in self.pods.items()}
+        found = {name: [one for one in nodes if one in self.missing] for name, nodes in called.items()}
+        return {name: self.missing[gone[0]] for name, gone in found.items() if gone}
 
     @property
     def manifests(self) -> dict[str, PodManifest]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pods of a network's nodes, deployed and removed by the verbs that do it for a single pod."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import trio
@@ -13,6 +13,7 @@ from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.networks.book import AS_BEFORE, NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.networks.owners.nodes import without_refused
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -33,7 +34,8 @@ class MarketPods:
     """Pods in the market, each with a payment channel of its own; `options` are those of every deploy.
 
     Volumes that outlive a delete go with *purge* only: kept, they and their channel would keep the pod's
-    name at their provider, and so its node out of every other cluster. `external` are the nodes outside any.
+    name at their provider, and so its node out of every other cluster. `external` are the nodes outside any,
+    `theirs` those of other owners: where one of them is closed at a provider, the node goes without it.
     """
 
     account: MarketAccount
@@ -43,6 +45,7 @@ class MarketPods:
     journal: Journal
     purge: bool = False
     external: tuple[str, ...] = ()
+    theirs: frozenset[str] = frozenset()
 
     async def deploy(self, node: str, cluster: NetworkCluster, book: NetworkBook | None) -> ConfirmedNode:
         """See `NodePods`; raises what `deploy` raises."""
@@ -50,16 +53,22 @@ class MarketPods:
         network = f"{self.network.founder}/{self.network.name}"
         place = NodePlace(network, cluster.name, self.external)
         options = replace(self.options, choice=choice, network=place)
-        pod = replace(self.pods[node], book=book)
-        done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
+        while True:
+            pod = replace(self.pods[node], book=book)
+            try:
+                done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
+                break
+            except Refused as error:
+                book = _open_part(book, error, self.theirs, self.journal)
         return ConfirmedNode(done.confirmed.endpoints, done.confirmed.identity)
 
     async def tell(self, node: str, book: NetworkBook) -> None:
         """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""
         name = pod_name(self.network, node)
         async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
-            await bring_book(visited.session, visited.location.ref, book)
-            records.keep_book(self.account, visited.record.channel, book, self.journal)
+            bringing = BookBringing(visited.session, visited.location.ref, self.theirs, self.journal)
+            taken, _ = await bringing.bring(book)
+            records.keep_book(self.account, visited.record.channel, taken, self.journal)
             visited.remember(external=list(self.external))
 
     async def remove(self, node: str) -> None:
@@ -112,13 +121,40 @@ LAST_LINES_S = 20.0
 _HINT = "again with --purge ends its volumes, as `trustedpods delete {name} --purge` does"
 
 
-async def bring_book(
-    session: Session, ref: PodRef, book: NetworkBook, within_s: float = TAKEN_WITHIN_S
-) -> bool:
-    """Let a pod have *book*; False where it has that already. Raises what its provider answers."""
-    async with session.converse("book", ref, book, next_generation()) as conversation:
-        done = await conversation.reply(Done, timeout=within_s)
-    return not done.text.endswith(AS_BEFORE)
+@dataclass(frozen=True, slots=True)
+class BookBringing:
+    """How the pod *ref* is told of an address book, by the *session* with its provider."""
+
+    session: Session
+    ref: PodRef
+    theirs: Collection[str]
+    journal: Journal
+    within_s: float = TAKEN_WITHIN_S
+
+    async def bring(self, book: NetworkBook) -> tuple[NetworkBook, bool]:
+        """Let the pod have *book*, without those of `theirs` that are closed there.
+
+        What it has now, and whether it had that before: False where it did. Raises what its provider answers.
+        """
+        given = book
+        while True:
+            try:
+                async with self.session.converse("book", self.ref, given, next_generation()) as conversation:
+                    done = await conversation.reply(Done, timeout=self.within_s)
+                return given, not done.text.endswith(AS_BEFORE)
+            except Refused as error:
+                given = _open_part(given, error, self.theirs, self.journal)
+
+
+def _open_part(
+    book: NetworkBook | None, refused: Refused, theirs: Collection[str], journal: Journal
+) -> NetworkBook:
+    """*book* without nodes of other owners that a provider *refused*, which is told. Else it is raised."""
+    left = None if book is None else without_refused(book, refused, theirs)
+    if left is None:
+        raise refused
+    journal.show.warning(f"{refused.what}; {left.node} goes without")
+    return left
 
 
 def _printable(line: str) -> str:

@@ -184,7 +184,9 @@ class ProviderPeer:
         except NetworkFailure:
             raise
         except TrustedPodsError as error:
-            await answers.send(ErrorReply(code=error.code, what=error.what, rule=error.rule), final=True)
+            await answers.send(
+                ErrorReply(code=error.code, what=error.what, where=error.where, rule=error.rule), final=True
+            )
 
     async def _attest(self, stream, nonce):
         if "silent" in self.faults:

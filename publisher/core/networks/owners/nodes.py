@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of other owners as they stand in one's own address book: `ALIAS-NODE`. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
-from trustedpods.protocol.networks.book import BookEntry
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.networks.owners.exports import NetworkExport, read_export
 from trustedpods.protocol.networks.owners.links import OwnerLink
 from trustedpods.publisher.core.networks.owners.links import OPEN
@@ -54,6 +54,22 @@ def closed_nodes_of(links: Sequence[OwnerLink]) -> dict[str, list[BookEntry]]:
 def closed(entry: BookEntry) -> BookEntry:
     """The port without the place where it was."""
     return BookEntry(node=entry.node, service=entry.service, port=entry.port, transport=entry.transport)
+
+
+def without_refused(
+    book: NetworkBook, refused: TrustedPodsError, theirs: Collection[str]
+) -> NetworkBook | None:
+    """*book*, in which those nodes are closed that a provider *refused* (rule `closed-node`).
+
+    None where it refused anything else, or a node that is none of *theirs*, the other owners'. Each of them
+    had an address before, so who asks again with what is left comes to an end.
+    """
+    named = set((refused.where or "").split(", "))
+    had = {entry.node for entry in book.entries if entry.address}
+    if refused.rule != "closed-node" or not named <= had & set(theirs):
+        return None
+    entries = [closed(entry) if entry.node in named else entry for entry in book.entries]
+    return book.model_copy(update={"entries": entries})
 
 
 def entries_of(alias: str, export: NetworkExport) -> dict[str, list[BookEntry]]:

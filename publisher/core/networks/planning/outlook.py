@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a plan does to each node and what the network then costs an hour, as people are told it. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
@@ -19,6 +19,9 @@ as the file says may `reload` or `restart` all the same, as addresses change tha
 
 IdentityState = Literal["none", "to be made", "made"]
 """Whether the key that a node is known by is there: it is made with the node's first start."""
+
+HELD = "it waits for a node of which its owner tells no more"
+"""Why a node is left as it is, though the file has it otherwise."""
 
 NO_IDENTITIES: Mapping[str, IdentityState] = MappingProxyType({})
 
@@ -44,10 +47,12 @@ def outlook(
     nodes: Sequence[WantedNode],
     costs: Mapping[str, TokenUnits],
     identities: Mapping[str, IdentityState] = NO_IDENTITIES,
+    held: Collection[str] = (),
 ) -> tuple[NodeOutlook, ...]:
     """Every node: those that go, then all of the file in its order. *costs* are an hour's, by node.
 
-    *identities* are as `identity_states` has them; a node that is recreated makes its own anew.
+    *identities* are as `identity_states` has them; a node that is recreated makes its own anew. Those
+    that are *held* back are left as they are, though the file has them otherwise.
     """
     wanted = {node.name for node in nodes}
     gone = {step.node: step for step in plan.nodes if step.doing == "remove"}
@@ -57,7 +62,8 @@ def outlook(
         for step in gone.values()
         if step.node not in wanted
     ]
-    return (*going, *(_known_by(one, identities) for one in _staying(nodes, gone, doing, costs)))
+    staying = (_known_by(one, identities) for one in _staying(nodes, gone, doing, costs))
+    return (*going, *(replace(one, why=HELD) if one.node in held else one for one in staying))
 
 
 def _known_by(one: NodeOutlook, identities: Mapping[str, IdentityState]) -> NodeOutlook:

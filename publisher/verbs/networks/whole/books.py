@@ -15,7 +15,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.state.pod_records import PodRecord
-from trustedpods.publisher.verbs.networks.nodes import bring_book
+from trustedpods.publisher.verbs.networks.nodes import BookBringing
 from trustedpods.publisher.verbs.networks.opening import newest
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, parse_network
 from trustedpods.publisher.visits import records
@@ -55,12 +55,16 @@ class NewestBooks:
             called.linked_nodes,
         )
         book = renewed(bundle.book, content.addresses, generation, record.external, others, epoch=epoch)
+        bringing = BookBringing(
+            visit.session, visit.location.ref, others.entries, self._journal, TOLD_WITHIN_S
+        )
         try:
-            return await bring_book(visit.session, visit.location.ref, book, TOLD_WITHIN_S)
+            _, changed = await bringing.bring(book)
         except Refused as error:
             if error.rule in ("stale-book", "other-book"):  # somebody's apply brought a newer one meanwhile
                 return False
             raise
+        return changed
 
     async def _view(self, network: str) -> MemberView:
         async with self._reading:

@@ -39,7 +39,18 @@ def test_so_many_nodes_of_other_owners_come_and_go_as_the_pod_asks_for():
 def test_what_is_closed_to_pods_no_book_opens(address):
     with pytest.raises(Refused, match="closed") as caught:
         check(a_book(entry(address=address)))
-    assert (caught.value.rule, "`peers`" in caught.value.hint) == ("egress", True)
+    assert (caught.value.rule, "`peers`" in caught.value.hint) == ("closed-node", True)
+
+
+def test_all_that_is_closed_is_named_so_that_a_book_without_it_is_taken():
+    closed = [f"guest-n{number:02}" for number in range(10)]
+    book = a_book(entry(), *(entry(name, address="10.1.2.3") for name in closed), entry("h", published=25))
+    with pytest.raises(Refused, match=r"guest-n00 at 10\.1\.2\.3:\d+: this provider keeps") as caught:
+        check(book, ("b",), linked=11)
+    assert caught.value.where == ", ".join(closed[:8])
+    with pytest.raises(Refused, match="no mail") as caught:
+        check(a_book(entry(), entry("h", published=25)), ("b", "h"))
+    assert caught.value.where == "h"
 
 
 def test_of_peers_networks_node_ports_are_open():

@@ -4,7 +4,7 @@
 import pytest
 
 from tests.fakes.network_states import SHOP
-from tests.protocol.networks.books import a_book
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.base import Done
@@ -49,6 +49,39 @@ async def test_whoever_tells_a_node_keeps_which_nodes_are_outside(bench):
     (channel,) = records.pod_records().channels()
     record = records.pod_records().load(channel)
     assert (seen, record.external) == ([a_book()], ["partner"])
+
+
+async def test_a_node_goes_without_another_owners_node_that_is_closed_there_and_without_none_of_its_own(
+    bench,
+):
+    name, seen = pod_name(SHOP, "a"), []
+    book = a_book(entry(), entry("guest-one"), entry("guest-two"), node="a")
+    journal = bench.journal()
+    made = MarketPods(
+        bench.account, SHOP, {}, DeployOptions(), journal, theirs=frozenset({"guest-one", "guest-two"})
+    )
+
+    async def take(request, answers):
+        seen.append(decode(request.body, NetworkBook))
+        if any(one.node == closed and one.address for one in seen[-1].entries):
+            raise Refused(f"node {closed} is closed here", rule="closed-node", where=closed)
+        await answers.send(Done(text="book of generation 1"), final=True)
+
+    async with bench.peer().serve() as peer:
+        await bench.deploy(name)
+        peer._book = take
+        closed = "guest-one"
+        await made.tell("a", book)
+        assert [[one.node for one in told.entries if one.address] for told in seen] == [
+            ["b", "guest-one", "guest-two"],
+            ["b", "guest-two"],
+        ]
+        closed = "b"
+        with pytest.raises(Refused, match="node b is closed here"):
+            await made.tell("a", book)
+    (channel,) = records.pod_records().channels()
+    kept = records.pod_records().bundle(channel, bench.account.publisher.secret)
+    assert kept.book is None or kept.book == seen[1]
 
 
 async def test_a_pod_that_is_gone_already_is_no_error(bench):

@@ -5,6 +5,7 @@ import pytest
 
 from tests.fakes.network_states import state_of
 from tests.fakes.provider.pods import a_manifest
+from tests.protocol.networks.books import a_book, entry
 from tests.protocol.networks.owners.documents import export, invitation, node
 from tests.protocol.networks.team import ALICE, BOB, MALLORY
 from tests.publisher.core.networks.owners.test_links import AT_ALICE, AT_BOB, us
@@ -18,6 +19,7 @@ from trustedpods.publisher.core.networks.owners.nodes import (
     closed_nodes_of,
     nodes_of,
     standing_nodes_of,
+    without_refused,
 )
 
 __all__ = ["us"]
@@ -71,3 +73,41 @@ def test_a_node_that_no_export_may_hold_is_bad_input() -> None:
     with pytest.raises(BadInput, match="the address of no node") as caught:
         exported_nodes({"b": a_manifest(services=[web], scale={"min": 1})}, state)
     assert caught.value.where == "node b"
+
+
+def test_a_book_without_what_a_provider_keeps_closed_has_all_else() -> None:
+    book, theirs = a_book(entry("alice-one"), entry("alice-two"), entry()), {"alice-one", "alice-two"}
+    left = without_refused(book, Refused("closed", rule="closed-node", where="alice-one"), theirs)
+    assert left is not None
+    assert [(one.node, bool(one.address)) for one in left.entries] == [
+        ("alice-one", False),
+        ("alice-two", True),
+        ("b", True),
+    ]
+    assert left.age == book.age
+
+
+@pytest.mark.parametrize(
+    ("rule", "where"),
+    [
+        ("egress", "alice-one"),
+        ("closed-node", "b"),
+        ("closed-node", "alice-one, b"),
+        ("closed-node", "alice-three"),
+        ("closed-node", ""),
+        ("closed-node", None),
+    ],
+)
+def test_what_a_provider_says_of_ones_own_nodes_or_of_none_changes_no_book(
+    rule: str, where: str | None
+) -> None:
+    theirs = {"alice-one", "alice-two", "alice-three"}
+    book = a_book(entry("alice-one"), entry("alice-two", address=""), entry())
+    assert without_refused(book, Refused("closed", rule=rule, where=where), theirs) is None
+
+
+def test_a_node_that_is_closed_already_is_not_refused_again() -> None:
+    refused = Refused("closed", rule="closed-node", where="alice-one")
+    left = without_refused(a_book(entry("alice-one"), entry()), refused, {"alice-one"})
+    assert left is not None
+    assert without_refused(left, refused, {"alice-one"}) is None

@@ -19,8 +19,9 @@ from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.core.networks.mapping import parse_clusters
+from trustedpods.publisher.core.networks.planning.outlook import HELD
 from trustedpods.publisher.output.json_forms import json_of
-from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply
+from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply, plan
 from trustedpods.publisher.verbs.networks.applying import ConfirmedNode
 from trustedpods.publisher.verbs.networks.connect import connect
 from trustedpods.publisher.verbs.networks.files import read_network
@@ -193,6 +194,42 @@ async def test_a_node_that_moves_is_followed_by_a_newer_export_alone(sides):
     assert caught.value.rule == "export"
     assert guest.called() == {"host-one": "tcp://203.0.113.1:31999"}
     assert '"host-one": ["tcp://203.0.113.1:31999"]' in json.dumps(json_of(brought))
+
+
+async def test_a_node_that_its_owner_names_no_more_stops_nobody_but_who_calls_it(sides):
+    host, guest = sides
+    two = (host.folder / "ring.yaml").read_text()
+    (host.folder / "ring.yaml").write_text(two + "    - {name: two, pod: pod.yaml, cluster: k1}\n")
+    await host.apply()
+    await guest.join((await host.invite(guest)).document)
+    owner = host.account.publisher.address
+    caller = POD.replace("{linkedNodes: 4}", "{nodes: [host-two]}")
+    (guest.folder / "caller.yaml").write_text(caller)
+    file = (guest.folder / "ring.yaml").read_text()
+    partner = f'  externalNodes:\n    - {{name: host-two, owner: "{owner}"}}\n'
+    calling = "    - {name: caller, pod: caller.yaml, cluster: k2}\n"
+    (guest.folder / "ring.yaml").write_text(file + calling + partner)
+    await guest.apply()
+    assert sorted(guest.pods.running) == ["caller", "one"]
+    (host.folder / "ring.yaml").write_text(two)
+    await host.apply()
+    await host.accept(await guest.export("host"))
+    assert (await guest.take(await host.export())).gone == ("host-two",)
+
+    before = [act for act in guest.pods.acts if act[1] == "caller"]
+    assert (await guest.apply()).plan.changes == 0, "what runs goes on with what it has"
+    assert guest.called() == {"host-one": "tcp://203.0.113.1:31000"}
+    (guest.folder / "caller.yaml").write_text(caller.replace("100m", "200m"))
+    (guest.folder / "pod.yaml").write_text(POD.replace("100m", "200m"))
+    later = "    - {name: later, pod: pod.yaml, cluster: k2, dependsOn: [caller]}\n"
+    (guest.folder / "ring.yaml").write_text(file + calling + later + partner)
+    with pytest.raises(BadInput, match="has told of no node 'host-two'") as caught:
+        await guest.apply()
+    assert "host-one" in caught.value.hint
+    assert [act for act in guest.pods.acts if act[1] == "caller"] == before
+    assert sorted(guest.pods.running) == ["caller", "later", "one"]
+    planned = await plan(guest.account, guest.file, guest.known, guest.journal)
+    assert (planned.plan.changes, {one.node: one.why for one in planned.nodes}["caller"]) == (0, HELD)
 
 
 async def test_another_genesis_is_refused_before_anything_begins(sides, tmp_path):

@@ -168,10 +168,9 @@ class ProviderPeer:
             self.log.append("attest")
             await self._attest(stream, message.nonce)
             return
-        market = self.chain.market
         request = open_request(
             message,
-            chain=ChainContext(market.chain_id, market.payments),
+            chain=ChainContext(self.chain.market.chain_id, self.chain.market.payments),
             owner=self.owner,
             boot_id=self.boot_id,
             hpke=self.hpke,
@@ -184,9 +183,8 @@ class ProviderPeer:
         except NetworkFailure:
             raise
         except TrustedPodsError as error:
-            await answers.send(
-                ErrorReply(code=error.code, what=error.what, where=error.where, rule=error.rule), final=True
-            )
+            told = {"what": error.what, "where": error.where, "rule": error.rule}
+            await answers.send(ErrorReply(code=error.code, **told), final=True)
 
     async def _attest(self, stream, nonce):
         if "silent" in self.faults:

@@ -12,7 +12,8 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.networks.two_orgs import FILE, NETWORK, Organisation, build_image, is_paid, meet, pay
 from tests.live.observers.waiting import until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
+"""The first test brings two clusters and three nodes up, by a dozen commands."""
 
 FEW_BLOCKS = 3
 """Blocks come each two seconds: by then a node that is let in has them, as new blocks are told at once."""

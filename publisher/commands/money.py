@@ -162,7 +162,7 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     def lines(result: "BillResult") -> list[str]:
         from trustedpods.publisher.commands.lines import bill_lines
 
-        return bill_lines(result)
+        return bill_lines(result, wide=options.form == "wide")
 
     if run.finish(work, lines).problems:
         raise SystemExit(3)

@@ -127,7 +127,7 @@ async def _end(account: MarketAccount, location: PodLocation, journal: Journal) 
             raise
         return await refund.refunded(account, location.ref, journal)  # the provider released it just now
     transaction = MinedTransaction.of(receipt)
-    text = f"closed: {account.token.text(receipt.moved)} came back"
+    text = f"closed: {account.token.rough(receipt.moved)} came back"
     journal.event("closed", text, **transaction_json(transaction))
     return DepositOutcome("closed", refund=receipt.moved, transaction=transaction)
 

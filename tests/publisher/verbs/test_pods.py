@@ -174,9 +174,7 @@ async def test_fund_for_a_duration_pays_what_deploy_would(bench, tmp_path, monke
         await bench.deploy(funding=Funding(seconds=7200))
     before = channel_of(bench).left
     await money.fund(bench.account, "hello", Funding(seconds=7200), None, FundProgress(), bench.journal())
-    assert 0 <= 2 * before - channel_of(bench).left <= before // 100, (
-        "deploy adds what its grace period costs"
-    )
+    assert 0 <= 2 * before - channel_of(bench).left <= before // 100, "deploy adds a grace period"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of another machine"))
     progress = FundProgress()
     await money.fund(bench.account, "hello", Funding(seconds=86400), None, progress, bench.journal())

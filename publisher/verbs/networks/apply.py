@@ -104,7 +104,7 @@ async def apply(
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
         pods = _pods(account, file, options, journal)
-        made, held = held_back(made, nodes, file.callers_of_missing)
+        made, waiting = held_back(made, nodes, file.callers_of_missing)
         untouched = frozenset(file.callers_of_missing)
         applying = Applying(
             publisher.address, change, pods, journal, file.manifests, file.external, file.others, untouched
@@ -117,7 +117,7 @@ async def apply(
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, nodes)
         _tell_missing(file, journal)
-        if held:
+        if waiting:
             raise next(iter(file.missing.values())).error
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
 

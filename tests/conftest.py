@@ -43,7 +43,9 @@ differ tenfold in how fast they are while three workers share them."""
 SHARED = {
     "tests/live/billing/test_bill.py": "quiet markets",
     "tests/live/billing/test_funds.py": "quiet markets",
+    "tests/live/networks/test_identities.py": "own localnets",
     "tests/live/networks/test_leases.py": "own localnets",
+    "tests/live/networks/test_two_orgs.py": "own localnets",
     "tests/live/nodes/test_placement.py": "own localnets",
     "tests/live/pods/test_clusters.py": "own localnets",
     "tests/live/pods/test_demo.py": "own localnets",

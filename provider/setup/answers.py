@@ -87,4 +87,4 @@ EXAMPLES = {
 
 def tokens(text: str, decimals: int) -> Fraction:
     """Base units of a token with so many decimals; exact."""
-    return Fraction(text) * 10**decimals
+    return Fraction(text) * int(10**decimals)

@@ -131,9 +131,9 @@ def whole(
     return ListedPrices(
         core_hour,
         gib_hour,
-        filled(stored_gib_hour, market and market.stored_gib_hour, gib_hour * _STORED_PART),
-        filled(egress_gib, market and market.egress_gib, core_hour * _EGRESS_PART),
-        filled(ingress_gib, market and market.ingress_gib, Fraction(0)),
+        filled(stored_gib_hour, None if market is None else market.stored_gib_hour, gib_hour * _STORED_PART),
+        filled(egress_gib, None if market is None else market.egress_gib, core_hour * _EGRESS_PART),
+        filled(ingress_gib, None if market is None else market.ingress_gib, Fraction(0)),
     )
 
 

@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 import pytest
-from eth_abi import decode
+from eth_abi.abi import decode
 
 from tests.provider.setup.test_market_prices import TOKEN, row
 from trustedpods.contracts.records import Market

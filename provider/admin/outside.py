@@ -225,11 +225,10 @@ def _place(bind: str, here: str) -> tuple[str, int]:
 
 
 async def _answers(host: str, port: int) -> bool:
-    with trio.move_on_after(CONNECT_WITHIN_S):
-        try:
+    try:
+        with trio.fail_after(CONNECT_WITHIN_S):
             stream = await trio.open_tcp_stream(host, port)
-        except OSError:
-            return False
-        await stream.aclose()
-        return True
-    return False
+    except (OSError, trio.TooSlowError):
+        return False
+    await stream.aclose()
+    return True

@@ -96,13 +96,9 @@ def _to_do(
         yield f"port {port} is taken by another program: free it, it is for {use}"
     if not cluster.nodes:
         yield "no node takes pods now: kubectl get nodes; uncordon what may run pods"
-    if not cluster.storage_classes:
-        yield "the cluster has no storage class, so pods have no volumes: install one, such as local-path"
     if machine.tee is None and chosen.trust == "sealed":
         yield 'the kernel offers no TEE, and class sealed needs one: answer trust = "open", or boot one'
-    if machine.tee and chosen.trust == "open":
-        yield f"the machine has {machine.tee}, and class open does not use it: sealed pods pay for that"
-    if chosen.data != DATA:
+    if chosen.data != DATA and existing is None:
         units = " and ".join((UNITS[0], UNITS[3]))
         yield (
             f"let the daemon's user and its units write to {chosen.data}: make the folder (mode 0700), and "

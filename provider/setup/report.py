@@ -29,9 +29,10 @@ def fact_lines(
     """What was found, and what the chosen prices mean."""
     sizes = f"{cluster.allocatable.cpu_milli / 1000:g} cores, {cluster.allocatable.memory_mib} MiB"
     yield f"cluster: {cluster.version} by {cluster.kubeconfig}, nodes: {len(cluster.nodes)}, {sizes}"
-    yield f"storage classes: {', '.join(cluster.storage_classes) or 'none'}"
+    volumes = "none, so pods have no volumes; local-path is one that is soon installed"
+    yield f"storage classes: {', '.join(cluster.storage_classes) or volumes}"
     yield f"ingress classes: {', '.join(cluster.ingress_classes) or 'none'}"
-    yield f"TEE: {machine.tee or 'none'}"
+    yield f"TEE: {machine.tee or 'none, so class open: publishers are told that you can read their pods'}"
     yield f"address: {machine.address or 'none'}"
     core, gib = (tokens_text(one, market.decimals) for one in (prices.core_hour, prices.gib_hour))
     yield f"prices: {core} {market.symbol} a core-hour, {gib} a GiB-hour"

@@ -207,9 +207,14 @@ async def test_each_thing_that_is_wrong_has_its_line(setup, answers, site):
     site.address, site.taken = "10.0.0.5", {80: "http to pods (HAProxy)"}
     site.storage_classes, site.nodes, site.tee = (), {}, "tdx"
     result = await set_up(setup, answered(trust="open", data="/srv/pods").over(answers))
-    for part in ("port 80 is taken", "no node takes pods", "no storage class", "the machine has tdx",
-                 "ReadWritePaths=/srv/pods", "10.0.0.5 is no public address"):  # fmt: skip
+    for part in ("port 80 is taken", "no node takes pods", "ReadWritePaths=/srv/pods",
+                 "10.0.0.5 is no public address"):  # fmt: skip
         assert [line for line in result.to_do if part in line], part
+    assert any("so pods have no volumes" in line for line in result.facts)
+    site.tee = None
+    sealed = await set_up(setup, answered(trust="sealed", public_address="10.0.0.5"))
+    assert [line for line in sealed.to_do if "the kernel offers no TEE" in line]
+    assert not [line for line in sealed.to_do if "public" in line or "ReadWritePaths" in line]
     assert result.config.store.path == "/srv/pods/store.db"
     assert "/srv/pods/registry" in (setup.config_path.parent / "registry.yaml").read_text()
 

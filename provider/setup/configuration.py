@@ -135,11 +135,11 @@ def _fresh(folder: str, machine: MachineFound) -> dict[str, dict[str, object]]:
 
 def _net(chosen: Chosen, machine: MachineFound) -> dict[str, object]:
     """It listens at this machine's own address, and tells the one that was answered."""
-    own = machine.address
+    own = machine.address or chosen.public_address
     if own is None:
         raise BadInput(
             "this machine has no way to the world, so no address to listen at",
-            hint="give it a default route (`ip route`), then run `trustedpods-provider setup` again",
+            hint="give it a default route (`ip route`), or say --public-address",
         )
     told = [] if chosen.public_address is None else [_multiaddress(chosen.public_address)]
     return {"listen": [_multiaddress(own)], "announce": told}

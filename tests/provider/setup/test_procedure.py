@@ -229,6 +229,15 @@ async def test_behind_nat_the_public_address_is_told(setup, answers, site):
     assert moved.config.net.announce == ["/ip4/9.9.9.10/tcp/4001"]
 
 
+async def test_a_machine_without_a_way_to_the_world_listens_where_it_is_told(setup, answers, site):
+    site.address = None
+    with pytest.raises(BadInput, match="no way to the world"):
+        await set_up(setup, answers)
+    assert not setup.config_path.parent.exists()
+    result = await set_up(setup, answered(public_address="10.9.0.1").over(answers))
+    assert result.config.net.listen == ["/ip4/10.9.0.1/tcp/4001"]
+
+
 async def test_class_sealed_where_there_is_a_tee(setup, answers, site):
     site.tee = "sev-snp"
     result = await set_up(setup, answers)

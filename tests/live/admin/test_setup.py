@@ -65,7 +65,7 @@ def test_what_it_prints_is_signed_elsewhere_and_then_nothing_is_left(
     answers = tmp_path / "answers.toml"
     answers.write_text(
         f'domain = "{running.identity.domain}"\nmarket = "{market.market_file}"\n'
-        f'owner = "{running.identity.owner}"\ntrust = "{running.identity.trust}"\nregion = "moon"\n'
+        f'owner = "{running.identity.owner}"\ntrust = "open"\nregion = "moon"\n'
         f'core_hour = "2.5"\ngib_hour = "0.5"\nkubeconfig = "{cluster.path("pki", "provider.conf")}"\n'
         f'data = "{Path(running.store.path).parent}"\npublic_address = "{cluster.node_ip}"\n'
     )

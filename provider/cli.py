@@ -23,6 +23,7 @@ for verb in (
     pods.top,
     pods.evict,
     pods.drain,
+    setup.set_up_provider,
     setup.facade_files,
     setup.tls_request,
     setup.doctor,

@@ -5,6 +5,7 @@ import errno
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import trio
 
@@ -120,6 +121,18 @@ class Host:
             port = listener.socket.getsockname()[1]
             self.addresses.append(str(PeerAddress(wanted.protocol, wanted.host, port, self.peer_id)))
         self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
+
+    def reached_at(self, announced: Sequence[str]) -> list[str]:
+        """Addresses that others are told: *announced*, each with this host's peer id, else the own ones.
+
+        A provider has another id after each boot, so its settings cannot know it. `BadInput` for what is no
+        address.
+        """
+        try:
+            parsed = [PeerAddress.parse(address) for address in announced]
+        except ValueError as error:
+            raise BadInput(str(error), where="net.announce") from error
+        return [str(replace(one, peer_id=self.peer_id)) for one in parsed] or self.addresses
 
     async def _accept(self, stream: trio.SocketStream) -> None:
         """One inbound connection, from its first byte to its last; never raises."""

@@ -13,7 +13,7 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
-from trustedpods.provider.admin import probes
+from trustedpods.provider.admin import outside, probes
 from trustedpods.provider.admission.isolation_probe import users_at
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
@@ -42,12 +42,18 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("keys", _keys),
         ("tee", _tee),
         ("chain", _chain),
+        ("clock", outside.clock),
+        ("gas", outside.gas),
         ("cluster", _cluster),
         ("registry", _registry),
         ("facade", _facade),
         ("activator", probes.activator),
         ("daemon", probes.daemon),
         ("store", probes.store),
+        ("disk", outside.disk),
+        ("ports", outside.ports),
+        ("names", outside.names),
+        ("certificate", outside.certificate),
         ("traffic", probes.traffic),
         ("ingress", probes.ingress),
     )

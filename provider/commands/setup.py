@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs for whoever sets a provider up: doctor, facade-files, tls-request."""
+"""Verbs for whoever sets a provider up: setup, doctor, facade-files, tls-request."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,94 @@ import click
 
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.commands.options import config_option, explained, no_market_option, output_option
-from trustedpods.provider.commands.output import show_rows
+from trustedpods.provider.commands.output import show, show_rows
+
+MOST_WAIT_S = 7 * 86_400
+"""An owner with a cold key may take days; longer than that is a mistake in the unit."""
+
+
+@click.command("setup")
+@config_option
+@click.option("--answers", "answers_file", type=click.Path(path_type=Path), help="A file of answers (TOML).")
+@click.option(
+    "--yes", is_flag=True, help="Ask nothing; prices that nobody gave are the market's middle ones."
+)
+@click.option("--domain", help="Pods are at NAME.DOMAIN.")
+@click.option("--market", type=click.Path(path_type=Path), help="The file with the market's contracts.")
+@click.option("--rpc", metavar="URL", help="The chain's node.")
+@click.option("--owner", metavar="ADDRESS", help="Who is paid.")
+@click.option("--core-hour", metavar="TOKENS", help="The price of a core-hour.")
+@click.option("--gib-hour", metavar="TOKENS", help="The price of a GiB-hour of memory.")
+@click.option("--region", help="A short word for where this is.")
+@click.option("--data", type=click.Path(path_type=Path), help="The folder for books, blobs and images.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="The cluster, where it is not found.")
+@click.option("--public-address", metavar="IP", help="Where the world reaches this machine, behind NAT.")
+@click.option("--trust", type=click.Choice(["sealed", "open"]), help="Sealed where the machine has a TEE.")
+@click.option("--user", default="trustedpods", show_default=True, help="Who runs the daemon.")
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(0, MOST_WAIT_S), default=0.0, show_default=True,
+    help="Seconds to wait for the owner's transactions.",
+)  # fmt: skip
+@output_option
+@explained
+def set_up_provider(
+    config_path: Path,
+    answers_file: Path | None,
+    yes: bool,
+    user: str,
+    wait_s: float,
+    output: str,
+    **given: str | Path | None,
+) -> None:
+    r"""Set a provider up: find, ask, write the settings, print what the owner signs. Run it again to go on.
+
+    What is there already stays: a second run changes nothing, and no key is ever replaced. It asks only at a
+    terminal, and only for what no flag, no file and no settings answer. Once the daemon runs it ends in
+    `doctor`. Exit code 4: something is left to do.
+
+    \b
+    Examples:
+      trustedpods-provider setup
+      trustedpods-provider setup --answers answers.toml --yes -o json
+      trustedpods-provider setup --core-hour 2.5 --gib-hour 0.5    # other prices
+    """
+    import trio
+
+    from trustedpods.provider.setup.answers import SetupAnswers, answered, read_answers
+    from trustedpods.provider.setup.asking import Asking
+    from trustedpods.provider.setup.files import service_user
+    from trustedpods.provider.setup.procedure import Setup, set_up
+    from trustedpods.provider.setup.site import RealSite
+
+    flags = answered(**{name: _absolute(value) for name, value in given.items()})
+    answers = flags.over(read_answers(answers_file) if answers_file else SetupAnswers())
+    ask = None if yes or output == "json" or not sys.stdin.isatty() else _ask
+    setup = Setup(
+        config_path=config_path.absolute(),
+        user=service_user(user),
+        site=RealSite(),
+        asking=Asking(ask, usual=yes, told=click.echo),
+        wait_s=wait_s,
+    )
+    result = trio.run(set_up, setup, answers)
+    if output == "json":
+        show(result.plain(), output)
+    else:
+        for line in result.lines():
+            click.echo(line)
+    if not result.complete:
+        sys.exit(int(ExitCode.NO_CONTEXT))
+    if output != "json":
+        _examine(config_path, False, output)
+
+
+def _absolute(value: str | Path | None) -> str | None:
+    return str(value.absolute()) if isinstance(value, Path) else value
+
+
+def _ask(question: str, usual: str | None) -> str:
+    said: str = click.prompt(question, default=usual)
+    return said.strip()
 
 
 @click.command()
@@ -18,6 +105,11 @@ from trustedpods.provider.commands.output import show_rows
 @explained
 def doctor(config_path: Path, no_market: bool, output: str) -> None:
     """Check every part that the daemon needs, and say what is missing."""
+    _examine(config_path, no_market, output)
+
+
+def _examine(config_path: Path, no_market: bool, output: str) -> None:
+    """The doctor's table; leaves with an exit code where a part is missing."""
     from dataclasses import asdict
 
     import trio

@@ -145,7 +145,7 @@ async def run_documents(
         nursery.start_soon(keep_lease, doors)
         nursery.start_soon(supervise, "telling of networks' leases", networks.keep_telling)
         conversations.begin()
-        for address in doors.config.net.announce or host.addresses:
+        for address in host.reached_at(doors.config.net.announce):
             _log.info("keeping documents at %s/%d@%s", doors.owner, doors.config.identity.daemon, address)
         notify_ready()
         task_status.started()

@@ -132,7 +132,7 @@ async def run_parts(
             ("looking at the disk", doors.store.keep_looking),
         ):
             nursery.start_soon(supervise, name, task)
-        endpoint = (config.net.announce or host.addresses)[0]
+        endpoint = host.reached_at(config.net.announce)[0]
         nursery.start_soon(supervise, "keeping the row", partial(keep_registry_row, doors, profile, endpoint))
         operator = AdminApi(parts, profile, endpoint, lambda: conversations.running)
         await nursery.start(serve_admin, config.admin_socket, operator.verbs())
@@ -188,7 +188,7 @@ async def _hear_own_sleep(parts: Parts, nursery: trio.Nursery) -> None:
 async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
     """What attestation binds, and the profile whose digest is in the registry."""
     config = doors.config
-    addresses = config.net.announce or host.addresses
+    addresses = host.reached_at(config.net.announce)
     offered = capabilities(await doors.cluster.features(), config.allowed)
     profile = profile_of(config, offered, simulated=doors.collector.simulated, addresses=addresses[:8])
     return binding_of(config, doors.keys, host.peer_id), profile

@@ -1,12 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's and the owner's key files: 64 hex digits, readable by their user alone."""
 
+import os
+import secrets
 from pathlib import Path
 from stat import S_IMODE
 
 from trustedpods.protocol.errors import BadInput
 
 KEY_BYTES = 32
+_CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Of secp256k1: a key is a number below it, and not zero."""
+
+
+def make_key(path: Path, uid: int, gid: int) -> bool:
+    """Put a new key at *path*, for that user alone, unless something is there already; whether it was made.
+
+    Never in place of anything, also when two do it at once: link(2) fails where there is a file. Raises
+    `OSError`.
+    """
+    if os.path.lexists(path):
+        return False
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(f"{secrets.randbelow(_CURVE_ORDER - 1) + 1:064x}\n".encode())
+            file.flush()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), uid, gid)
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 def read_key_of(setting: str | None) -> bytes | None:

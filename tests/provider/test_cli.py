@@ -186,3 +186,19 @@ def test_others_text_is_one_printable_line(text: str, capsys: pytest.CaptureFixt
     assert said.count("\n") == 3
     record = logging.LogRecord("x", logging.WARNING, "", 0, "pod: %s", (text,), None)
     assert LineFormatter(logging.Formatter("%(message)s")).format(record).isprintable()
+
+
+def test_a_setup_that_nobody_answers_says_what_is_missing(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    words = ["setup", "-c", str(tmp_path / "provider.toml"), "--user", "root"]
+    bad = CliRunner().invoke(main, [*words, "--core-hour", "2,5"])
+    assert bad.exit_code == ExitCode.BAD_INPUT
+    assert "error: --core-hour: '2,5' will not do" in bad.stderr
+    assert "hint: for example 2.5" in bad.stderr
+    nowhere = CliRunner().invoke(main, [*words, "--kubeconfig", str(kubeconfig)])
+    assert nowhere.exit_code == ExitCode.NO_CONTEXT
+    assert str(kubeconfig) in nowhere.stderr
+    nobody = CliRunner().invoke(main, [*words[:-1], "nobody-of-that-name"])
+    assert nobody.exit_code == ExitCode.NO_CONTEXT
+    assert "hint: useradd" in nobody.stderr
+    assert list(tmp_path.iterdir()) == []

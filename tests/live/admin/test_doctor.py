@@ -29,7 +29,8 @@ pytestmark = pytest.mark.live
 
 AGENT = "k1/netpol"
 PARTS = {
-    "keys", "tee", "chain", "cluster", "registry", "facade", "activator", "daemon", "traffic", "isolation",
+    "keys", "tee", "chain", "clock", "gas", "cluster", "registry", "facade", "activator", "daemon", "disk",
+    "ports", "names", "certificate", "traffic", "isolation",
     "scratch", "users",
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from tests.protocol.net import peers
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.frames import frame
 from trustedpods.protocol.net import Bounds, FrameStream, open_host
-from trustedpods.protocol.net.addresses import PeerAddress
+from trustedpods.protocol.net.addresses import PeerAddress, peer_name
 from trustedpods.protocol.protocol_ids import PROVIDER, ProtocolId
 
 
@@ -40,6 +40,19 @@ async def test_a_dns_name_can_be_dialled():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
         host.serve(PROVIDER, peers.echo)
         await peers.assert_served(client, host.addresses[0].replace("/ip4/127.0.0.1/", "/dns4/localhost/"))
+
+
+async def test_what_is_announced_carries_the_peer_id_of_this_boot():
+    async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
+        host.serve(PROVIDER, peers.echo)
+        port = PeerAddress.parse(host.addresses[0]).port
+        bare, named = f"/dns4/localhost/tcp/{port}", "/ip4/192.0.2.1/tcp/4001"
+        told = host.reached_at([bare, f"{named}{str(client.reached_at([named])[0]).removeprefix(named)}"])
+        assert told == [f"{bare}/p2p/{peer_name(host.peer_id)}", f"{named}/p2p/{peer_name(host.peer_id)}"]
+        await peers.assert_served(client, told[0])
+        assert host.reached_at([]) == host.addresses
+        with pytest.raises(BadInput, match="not an address"):
+            host.reached_at(["192.0.2.1:4001"])
 
 
 async def test_both_ends_know_who_the_other_is():

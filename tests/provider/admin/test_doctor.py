@@ -30,12 +30,18 @@ PARTS = [
     "keys",
     "tee",
     "chain",
+    "clock",
+    "gas",
     "cluster",
     "registry",
     "facade",
     "activator",
     "daemon",
     "store",
+    "disk",
+    "ports",
+    "names",
+    "certificate",
     "traffic",
     "ingress",
     "isolation",
@@ -50,6 +56,8 @@ def path(tmp_path):
     """The configuration of a machine on which nothing runs yet."""
     text = GOOD.replace("/var/lib/tp", str(tmp_path)).replace("/run/f", str(tmp_path / "facade"))
     text = text.replace("/k/", f"{tmp_path}/keys/").replace("10.0.0.1:8545", "127.0.0.1:1")
+    text = text.replace("[facade]\n", '[facade]\nbinds = ["127.0.0.1:1"]\n')
+    text = text.replace("/ip4/10.0.0.2/tcp/4001", "/ip4/127.0.0.1/tcp/1").replace("example.org", "localhost")
     text = text.replace("[cluster]\n", '[cluster]\nregistry = "127.0.0.1:1"\n')
     file = tmp_path / "provider.toml"
     file.write_text(text)
@@ -73,7 +81,14 @@ async def test_where_nothing_runs_every_part_is_told(path):
     findings = await examine(load_config(path))
     assert [finding.part for finding in findings] == PARTS
     states = {finding.part: finding.state for finding in findings}
-    assert {part for part in PARTS if states[part] == "ok"} == {"tee", "traffic", "ingress"}
+    assert {part for part in PARTS if states[part] == "ok"} == {
+        "tee",
+        "disk",
+        "names",
+        "traffic",
+        "ingress",
+        "certificate",
+    }
     texts = {finding.part: finding.text for finding in findings}
     assert "cannot be read" in texts["keys"]
     assert texts["tee"] == "none"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the owner signs, as any wallet takes it: to, value, data, chain. Pure: nothing is signed here."""
+
+from dataclasses import dataclass
+
+from trustedpods.contracts.client.rpc.contract import Contract, ContractCall
+from trustedpods.contracts.records import Market
+from trustedpods.contracts.registry_rows import RegistryRow, entry, pack_offer
+from trustedpods.protocol.ids import Address
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedTransaction:
+    """One transaction, and what it does. `value` is in wei, `data` the calldata.
+
+    `link` is an `ethereum:` address (EIP-681) that wallets open; None where EIP-681 has no words for it: it
+    knows no structs.
+    """
+
+    purpose: str
+    chain_id: int
+    sender: Address | None
+    to: Address
+    value: int
+    data: bytes
+    link: str | None = None
+
+    def plain(self) -> dict[str, object]:
+        """As JSON-RPC has it (`eth_sendTransaction`), with the purpose and the link beside it."""
+        made: dict[str, object] = {"purpose": self.purpose, "chainId": self.chain_id}
+        if self.sender is not None:
+            made["from"] = self.sender
+        made |= {"to": self.to, "value": hex(self.value), "data": f"0x{self.data.hex()}"}
+        return made if self.link is None else made | {"link": self.link}
+
+
+def registering(market: Market, row: RegistryRow) -> UnsignedTransaction:
+    """Write the row: the one transaction without which nobody finds the provider. `BadInput` as `entry`."""
+    call = Contract("PodRegistry", market.registry).functions.register(row.daemon, entry(row))
+    return _of(market, row.owner, call, f"write the registry row {row.owner}/{row.daemon}")
+
+
+def naming_operator(market: Market, owner: Address, operator: Address) -> list[UnsignedTransaction]:
+    """Let the operator's key keep the row and hand in moves of channels: one for each contract.
+
+    In the order (registry, payments).
+    """
+    contracts = (
+        ("PodRegistry", market.registry, "keep the registry row true after a reboot, and fresh each day"),
+        ("PodPayments", market.payments, "move channels to the keys of a new boot"),
+    )
+    return [
+        _of(
+            market,
+            owner,
+            Contract(name, address).functions.setOperator(operator, True),
+            f"let the operator's key {purpose}",
+            f"ethereum:{address}@{market.chain_id}/setOperator?address={operator}&bool=true",
+        )
+        for name, address, purpose in contracts
+    ]
+
+
+def funding(market: Market, operator: Address, wei: int) -> UnsignedTransaction:
+    """Give the operator's key coin for gas. Anybody may send it."""
+    link = f"ethereum:{operator}@{market.chain_id}?value={wei}"
+    return UnsignedTransaction(
+        "give the operator's key coin for gas", market.chain_id, None, operator, wei, b"", link
+    )
+
+
+def differs(written: RegistryRow | None, wanted: RegistryRow) -> str | None:
+    """Why the owner has to write the row (again); None where it stands as it should.
+
+    Endpoint and profile are the daemon's own to keep, once its operator is named.
+    """
+    if written is None:
+        return "there is no row yet"
+    parts = {
+        "class": (written.trust, wanted.trust),
+        "TEE": (sorted(written.tee), sorted(wanted.tee)),
+        "chip": (written.chip_digest, wanted.chip_digest),
+        "token": (written.token, wanted.token),
+        "region": (written.region, wanted.region),
+        "prices or least terms": (
+            pack_offer(written.prices, written.least),
+            pack_offer(wanted.prices, wanted.least),
+        ),
+    }
+    different = [name for name, (there, here) in parts.items() if there != here]
+    return f"its {', '.join(different)} differs from the settings" if different else None
+
+
+def _of(
+    market: Market, owner: Address, call: ContractCall, purpose: str, link: str | None = None
+) -> UnsignedTransaction:
+    return UnsignedTransaction(purpose, market.chain_id, owner, call.to, 0, call.data, link)

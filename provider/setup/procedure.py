@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of a set-up, from looking to what is left to do; the next goes on where it ended."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from trustedpods.contracts.records import Market
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages.provider import Prices, TrustClass
+from trustedpods.provider.admin.registration import row_of
+from trustedpods.provider.admin.views import DaemonIdentity
+from trustedpods.provider.config import ProviderConfig, load_config
+from trustedpods.provider.setup import owner_transactions
+from trustedpods.provider.setup.answers import SetupAnswers
+from trustedpods.provider.setup.asking import NOBODY, Asking, asked, asked_prices, market_of
+from trustedpods.provider.setup.configuration import DATA, FIRST_DAEMON, Chosen, kept
+from trustedpods.provider.setup.facts import ClusterFound, OwnerFound
+from trustedpods.provider.setup.files import FileResult, ServiceUser, operator_key, put, readable_by, remove
+from trustedpods.provider.setup.market_prices import listed_prices
+from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
+from trustedpods.provider.setup.plan import ROW_FILE, UNITS, SetupPlan, planned
+from trustedpods.provider.setup.report import fact_lines, transaction_lines
+from trustedpods.provider.setup.site import SetupSite, kubeconfig
+
+FIRST_GAS = 5_000_000
+"""Coin for so much gas is asked for at the start: two months of heartbeats and daily claims, of few pods."""
+
+LOOK_AGAIN_S = 2.0
+"""Between two looks at the chain, while somebody signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupResult:
+    """What a run did and what is left.
+
+    `facts` are lines on what was found. `to_do` is what only a person can do, in order; `transactions` what
+    the owner has to sign. Nothing is left when both are empty: then the provider is in the market.
+    """
+
+    config: ProviderConfig
+    operator: Address
+    facts: tuple[str, ...]
+    files: tuple[FileResult, ...]
+    to_do: tuple[str, ...]
+    transactions: tuple[UnsignedTransaction, ...] = ()
+    running: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.to_do and not self.transactions
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield from self.facts
+        yield f"operator's key: {self.operator}"
+        yield from (f"{one.path}: {one.state}" for one in self.files)
+        if all(one.state == "unchanged" for one in self.files):
+            yield "nothing was changed"
+        for number, line in enumerate(self.to_do, start=1):
+            yield f"to do {number}: {line}"
+        for one in self.transactions:
+            yield from ("", *transaction_lines(one))
+
+    def plain(self) -> dict[str, object]:
+        """Ready for JSON."""
+        return {
+            "complete": self.complete,
+            "operator": self.operator,
+            "facts": list(self.facts),
+            "files": {one.path: one.state for one in self.files},
+            "toDo": list(self.to_do),
+            "transactions": [one.plain() for one in self.transactions],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Where it happens: the file of the settings, the daemon's user, the place itself, and whom to ask.
+
+    `wait_s`: for so long the owner's transactions are waited for, once the daemon runs.
+    """
+
+    config_path: Path
+    user: ServiceUser
+    site: SetupSite
+    asking: Asking = NOBODY
+    wait_s: float = 0
+
+
+async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
+    """Look, ask what is missing, write what is not there yet, and say what is left.
+
+    `BadInput` for an answer that is missing or wrong; what cannot be looked at raises as the doors do, before
+    anything is written.
+    """
+    existing = load_config(setup.config_path) if setup.config_path.exists() else None
+    answers = answers.over(kept(existing))
+    machine = setup.site.machine()
+    cluster = await setup.site.cluster(kubeconfig(answers.kubeconfig))
+    answers = asked(setup.asking, answers, existing)
+    trust = answers.trust or ("sealed" if machine.tee else "open")
+    market, rpc = market_of(answers, existing)
+    owner = Address(_needed(answers, "owner"))
+    found = await setup.site.market(rpc, market, owner, trust)
+    prices = asked_prices(setup.asking, answers, existing, found, cluster)
+    chosen = _chosen(answers, rpc, market, prices, trust)
+    plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
+    operator, key_file = operator_key(Path(plan.config.identity.operator_key_file), setup.user)
+    files = [put(Path(one.path), one.text, setup.user, private=one.private) for one in plan.files]
+    told = tuple(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
+    result = SetupResult(plan.config, operator, told, (key_file, *files), ())
+    return await _left(setup, plan, cluster, result)
+
+
+async def _left(setup: Setup, plan: SetupPlan, cluster: ClusterFound, result: SetupResult) -> SetupResult:
+    """What a person has to do, and the transactions, waited for as long as was asked for."""
+    to_do = list(plan.to_do)
+    if not readable_by(Path(cluster.kubeconfig), setup.user):
+        to_do.append(
+            f"the daemon's user cannot read {cluster.kubeconfig}: give the daemon a kubeconfig of its own "
+            "(docs/operator.md, What the daemon may do) at /etc/trustedpods/kubeconfig, mode 0640, its group"
+        )
+    identity = await setup.site.daemon(plan.config)
+    if identity is None:
+        units = " ".join(UNITS)
+        to_do.append(f"start it: systemctl enable --now {units}; then run this again for the registry row")
+        return replace(result, to_do=tuple(to_do))
+    transactions = await _unsigned(setup, plan.config, identity, result.operator)
+    deadline = trio.current_time() + setup.wait_s
+    files = result.files
+    while True:
+        files = (*files, *_row_file(setup, transactions))
+        if not transactions or trio.current_time() >= deadline:
+            break
+        await trio.sleep(LOOK_AGAIN_S)
+        transactions = await _unsigned(setup, plan.config, identity, result.operator)
+    return replace(result, files=files, to_do=tuple(to_do), transactions=transactions, running=True)
+
+
+async def _unsigned(
+    setup: Setup, config: ProviderConfig, identity: DaemonIdentity, operator: Address
+) -> tuple[UnsignedTransaction, ...]:
+    """What is not in the chain yet."""
+    found: OwnerFound = await setup.site.owner(config, operator)
+    row, market = row_of(config, identity), config.market.market
+    left = []
+    if owner_transactions.differs(found.row, row):
+        left.append(owner_transactions.registering(market, row))
+    if not found.operator_named:
+        left += owner_transactions.naming_operator(market, row.owner, operator)
+    if found.operator_wei == 0:
+        left.append(owner_transactions.funding(market, operator, FIRST_GAS * max(1, found.gas_price)))
+    return tuple(left)
+
+
+def _row_file(setup: Setup, transactions: tuple[UnsignedTransaction, ...]) -> list[FileResult]:
+    """What the owner has to sign, as a file to take along; none where nothing is left.
+
+    Coin for gas is not in it: anybody may send that, and how much changes with its price.
+    """
+    path = setup.config_path.parent / ROW_FILE
+    own = [one.plain() for one in transactions if one.sender is not None]
+    if not own:
+        return remove(path)
+    return [put(path, json.dumps(own, indent=2) + "\n", setup.user, private=False)]
+
+
+def _chosen(answers: SetupAnswers, rpc: str, market: Market, prices: Prices, trust: TrustClass) -> Chosen:
+    return Chosen(
+        domain=_needed(answers, "domain"),
+        rpc=rpc,
+        market=market,
+        owner=_needed(answers, "owner"),
+        prices=prices,
+        trust=trust,
+        region=answers.region or "",
+        daemon=FIRST_DAEMON if answers.daemon is None else answers.daemon,
+        data=answers.data or DATA,
+        public_address=answers.public_address,
+    )
+
+
+def _needed(answers: SetupAnswers, name: str) -> str:
+    value = getattr(answers, name)
+    assert isinstance(value, str), name
+    return value

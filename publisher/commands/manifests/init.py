@@ -62,7 +62,7 @@ def built_by(verb: F) -> F:
     """Add --builder to a verb, which gets `builder`."""
     choice = click.Choice(["buildah", "podman", "docker"])
     help_text = "Builds a folder with a Dockerfile: else the first that is there."
-    return cast("F", click.option("--builder", type=choice, help=help_text)(verb))
+    return click.option("--builder", type=choice, help=help_text)(verb)
 
 
 def made_words(words: ImageWords, name: str | None) -> "DraftWords":

@@ -187,8 +187,8 @@ class Registry:
     def _answer(self, url: httpx.URL, headers: dict[str, str]) -> Iterator[httpx.Response]:
         """The answer after redirects; who we are is told to the registry itself and to no other place."""
         for _ in range(MAX_REDIRECTS + 1):
-            known = _origin(url) == _origin(self._base) and self._authorization
-            sent = headers | ({"authorization": self._authorization} if known else {})
+            known = self._authorization if _origin(url) == _origin(self._base) else None
+            sent = headers | ({} if known is None else {"authorization": known})
             with self._client.stream("GET", url, headers=sent) as response:
                 if response.status_code not in _MOVED:
                     yield response
@@ -262,7 +262,7 @@ class Registry:
 
     def _unreachable(self, error: httpx.TransportError) -> NetworkFailure:
         hint = "an image on this disk needs no network: oci-archive:FILE, docker-daemon:NAME"
-        what = f"the registry cannot be reached: {error or type(error).__name__}"
+        what = f"the registry cannot be reached: {str(error) or type(error).__name__}"
         return NetworkFailure(what[:300], where=self._where, hint=hint)
 
 

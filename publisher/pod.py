@@ -12,14 +12,15 @@ from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol import limits
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, NetworkFailure
 from trustedpods.protocol.images.layers import LayerFacts
 from trustedpods.protocol.images.runnable import program_line, user_number
 from trustedpods.publisher.core.adjust import adjusted, with_containers, with_writable
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
+from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.images.programs import check_program
-from trustedpods.publisher.images.source import absolute, open_image
+from trustedpods.publisher.images.source import is_of_file, lasting, open_image
 from trustedpods.publisher.images.users import numbered
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Pod:
     def image_sources(self) -> list[str]:
         """Where the images are, each once, as a manifest names them from anywhere."""
         base = self.loaded.path.parent
-        found = [absolute(one.image, base) for one in self.manifest.spec.all_containers]
+        found = [lasting(one.image, base, self.images[one.name]) for one in self.manifest.spec.all_containers]
         return list(dict.fromkeys(found))
 
     @property
@@ -84,18 +85,29 @@ class Pod:
         return list(dict.fromkeys(found))
 
 
-def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClass | None" = None) -> Pod:
+def read_pod(
+    file: Path,
+    cache: Path,
+    name: str | None = None,
+    trust: "TrustClass | None" = None,
+    opening: ImageOpening | None = None,
+) -> Pod:
     """Read a manifest, the secrets it names and its images; a layer that is known is not read again.
 
-    Raises `BadInput`, before anything was sent or paid.
+    Raises `BadInput`, and `NetworkFailure` for an image of a registry, before anything was sent or paid.
     """
-    return pod_of(load(file), cache, name, trust)
+    return pod_of(load(file), cache, name, trust, opening)
 
 
 def pod_of(
-    loaded: LoadedManifest, cache: Path, name: str | None = None, trust: "TrustClass | None" = None
+    loaded: LoadedManifest,
+    cache: Path,
+    name: str | None = None,
+    trust: "TrustClass | None" = None,
+    opening: ImageOpening | None = None,
 ) -> Pod:
     """The same of a manifest that was read already."""
+    opening = opening or ImageOpening()
     file, manifest = loaded.path, adjusted(loaded, name, trust)
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
@@ -104,7 +116,7 @@ def pod_of(
     for location, named in _containers(manifest):
         where = loaded.place(location)
         if named.image not in known:
-            known[named.image], facts = _open(named.image, file, cache, where)
+            known[named.image], facts = _open(named.image, file, cache, where, opening)
             layers |= facts
         images[named.name] = image = known[named.image]
         at = (*location[:-1], "securityContext", "runAsUser")
@@ -134,13 +146,16 @@ def _containers(manifest: PodManifest) -> Iterator[tuple[Location, Container]]:
             yield ("spec", field, index, "image"), container
 
 
-def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, dict[str, LayerFacts]]:
+def _open(
+    reference: str, file: Path, cache: Path, where: str, opening: ImageOpening
+) -> tuple[Image, dict[str, LayerFacts]]:
     try:
-        image = open_image(reference, file.parent, cache)
+        image = open_image(reference, file.parent, cache, opening)
         return image, layer_facts(image, cache)
-    except BadInput as error:
+    except (BadInput, NetworkFailure) as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
-        raise BadInput(what, where=where, hint=error.hint or _ANEW) from None
+        hint = error.hint or (_ANEW if is_of_file(reference) else None)
+        raise type(error)(what, where=where, hint=hint) from None
 
 
 def verify_images(pod: Pod) -> dict[str, VerifiedBlob]:

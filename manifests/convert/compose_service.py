@@ -14,8 +14,8 @@ from trustedpods.manifests.convert.compose_volumes import ComposeVolumes
 from trustedpods.manifests.convert.findings import Findings
 from trustedpods.manifests.convert.parts import PodParts
 from trustedpods.manifests.convert.values import (
-    archive,
     flag,
+    image_name,
     label,
     literal,
     seconds,
@@ -61,7 +61,7 @@ def _image(service: Mapping[str, object], at: Location, name: str, found: Findin
     if "image" in service:
         if service.get("build") is not None:
             found.note(f"{name} is not built here: its `image` is taken")
-        return archive(text_of(service["image"], (*at, "image"), found), found)
+        return image_name(text_of(service["image"], (*at, "image"), found), (*at, "image"), found)
     build = service.get("build")
     if build is None:
         found.refuse(at, "it has neither `image` nor `build`")
@@ -69,7 +69,11 @@ def _image(service: Mapping[str, object], at: Location, name: str, found: Findin
     folder = build.get("context", ".") if isinstance(build, Mapping) else build
     where = (*at, "build", "context") if isinstance(build, Mapping) else (*at, "build")
     shown = text_of(folder, where, found)
-    found.note(f"image of {name}: docker build -t {name} {shown} && docker save -o {name}.tar {name}")
+    more = sorted(map(str, build.keys() - {"context"})) if isinstance(build, Mapping) else []
+    if not more and "://" not in shown and not found.around.outside(shown):
+        return f"dockerfile:{shown}"
+    said = f" (with its {', '.join(more)})" if more else ""
+    found.note(f"image of {name}: docker build -t {name} {shown}{said} && docker save -o {name}.tar {name}")
     return f"docker-archive:{name}.tar"
 
 

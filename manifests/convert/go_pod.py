@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trustedpods.manifests.convert.findings import Findings
 from trustedpods.manifests.convert.parts import MADE_UP_VOLUME, SCRATCH, PodParts, Way
-from trustedpods.manifests.convert.values import archive, label, literal
+from trustedpods.manifests.convert.values import image_name, label, literal
 from trustedpods.manifests.problem import Location
 
 DATA_KEY = "data"
@@ -118,7 +118,7 @@ def _image(value: object, at: Location, found: Findings) -> str:
     if not isinstance(url, str) or not url:
         found.refuse((*at, "url"), "write the image's name")
         return ""
-    return archive(url.removeprefix("docker://"), found)
+    return image_name(url.removeprefix("docker://"), (*at, "url"), found)
 
 
 def _no_signers(value: object, at: Location, found: Findings) -> None:

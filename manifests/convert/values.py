@@ -8,6 +8,8 @@ from fractions import Fraction
 from trustedpods.manifests.convert.findings import Findings
 from trustedpods.manifests.convert.variables.template import TemplateError, filled
 from trustedpods.manifests.problem import Location
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.references import parse_reference
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([bkmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
@@ -119,11 +121,13 @@ def literal(text: str) -> str:
     return text.replace("$(", "$$(")
 
 
-def archive(image: str, found: Findings) -> str:
-    """What a manifest calls an image of a registry: an archive, and how it is made."""
+def image_name(image: str, at: Location, found: Findings) -> str:
+    """What a manifest calls an image: a registry's as it is; what is no image's name is refused."""
     kind = image.partition(":")[0]
-    if kind in ("oci-archive", "docker-archive", "oci"):
-        return image
-    file = f"{label(image.rpartition('/')[2].partition('@')[0])}.tar"
-    found.note(f"image {image}: skopeo copy docker://{image} oci-archive:{file}")
-    return f"oci-archive:{file}"
+    told = any(one.location == at for one in found.problems)  # of a variable that is not set
+    if kind not in ("oci-archive", "docker-archive", "oci") and not told:
+        try:
+            parse_reference(image)
+        except BadInput as error:
+            found.refuse(at, f"{error.what}: {error.hint or 'write a shorter one'}")
+    return image

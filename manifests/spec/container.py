@@ -91,8 +91,9 @@ class SecurityContext(ManifestPart):
 class Container(ManifestPart):
     """One container, as in a PodSpec.
 
-    `image` names an archive on the publisher's disk: `oci-archive:FILE`, `docker-archive:FILE`
-    or `oci:DIRECTORY`; no registry is asked.
+    `image` is an image of a registry (`registry.example.org/team/app:1.2`), an archive on this disk
+    (`oci-archive:FILE`, `docker-archive:FILE`, `oci:DIRECTORY`), one in a store of this machine
+    (`docker-daemon:NAME`, `podman:NAME`, `containerd:NAME`), or built here (`dockerfile:DIRECTORY`).
     """
 
     name: DnsLabel

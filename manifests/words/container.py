@@ -9,7 +9,7 @@ _TERMINAL = "leave it out: no terminal is attached"
 _ENV = "write `env: [{name: A, value: x}]`"
 _BY_KEY = "write `valueFrom: {secretKeyRef: {name: VOLUME, key: FILE}}` with a secret volume of this manifest"
 _SIZES = "write `resources: {limits: {cpu: 100m, memory: 64Mi, ephemeral-storage: 64Mi}}`"
-_IMAGE = "write `image: oci-archive:FILE` or `docker-archive:FILE` (`docker save -o FILE IMAGE`)"
+_IMAGE = "write `image: dockerfile:FOLDER`, or `image: NAME` of a registry"
 _MOUNTS = (
     "write `volumeMounts: [{name: data, mountPath: /data}]`, and `volumes: [{name: data, ...}]` in `spec`"
 )
@@ -67,7 +67,7 @@ _COMPOSE = {
     "environment": Word(_ENV),
     "env_file": Word(_BY_KEY),
     "entrypoint": Word('write `command: ["/app"]`; what Compose calls `command` is `args` here'),
-    "build": Word("build it first: `docker build -t app . && docker save -o app.tar app`, then " + _IMAGE),
+    "build": Word(_IMAGE),
     "volumes": Word(_MOUNTS),
     "tmpfs": Word(_MOUNTS.replace("...", "emptyDir: {}")),
     "expose": Word("write `ports: [{containerPort: 8080}]`, and a service with `expose: http` in `spec`"),

@@ -8,17 +8,18 @@ first one is kept until the verb next waits for something. Code that never waits
 
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
-
-import trio
 
 R = TypeVar("R")
 
 
 def run(work: Callable[[], Awaitable[R]]) -> R:
     """Run *work* under trio; raises `KeyboardInterrupt` after the first Ctrl-C."""
+    import trio
+
     if threading.current_thread() is not threading.main_thread():
         return trio.run(work)  # Ctrl-C is never ours there
 
@@ -31,6 +32,19 @@ def run(work: Callable[[], Awaitable[R]]) -> R:
             signal.signal(signal.SIGINT, before)
 
     return trio.run(watched, restrict_keyboard_interrupt_to_checkpoints=True)
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let Ctrl-C raise `KeyboardInterrupt` where it comes: for work that waits, and not by trio's means."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _once(

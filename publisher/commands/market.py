@@ -51,7 +51,8 @@ def list_(options: Common, attest: bool, file: Path | None) -> None:
             from trustedpods.publisher.context import cache_dir
             from trustedpods.publisher.pod import read_pod
 
-            pod = read_pod(file, cache_dir())
+            with run.opening() as opening:
+                pod = read_pod(file, cache_dir(), opening=opening)
         async with open_market(market_file) as market:
             return await list_providers(market, attest, pod)
 
@@ -132,7 +133,8 @@ def render(
         from trustedpods.publisher.core.select import parse_choice
         from trustedpods.publisher.pod import read_pod
 
-        pod = read_pod(file, cache_dir(), name, trust)
+        with run.opening() as opening:
+            pod = read_pod(file, cache_dir(), name, trust, opening)
         market_file, key = run.market(), run.key_if_any()
         from trustedpods.publisher.market.market import open_market
         from trustedpods.publisher.verbs.offers.render import render
@@ -184,7 +186,8 @@ def estimate(
         from trustedpods.publisher.pod import read_pod
 
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
-        pod = read_pod(file, cache_dir(), trust=trust)
+        with run.opening() as opening:
+            pod = read_pod(file, cache_dir(), trust=trust, opening=opening)
         market_file = run.market()
         from trustedpods.publisher.core.select import parse_choice
         from trustedpods.publisher.market.market import open_market

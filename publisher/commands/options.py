@@ -4,7 +4,8 @@
 import functools
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from trustedpods.protocol.errors import TrustedPodsError
     from trustedpods.publisher.context import MarketFile
+    from trustedpods.publisher.images.opening import ImageOpening
     from trustedpods.publisher.keyfile import Key
     from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.output.json_of import JsonObject
@@ -133,6 +135,15 @@ class Run:
                 raise
             self.show.warning("no key is set: names and addresses are those of one that is made up")
             return None
+
+    @contextmanager
+    def opening(self, *, offline: bool = False, builder: str | None = None) -> Iterator["ImageOpening"]:
+        """How images are opened within: told of as the rest of the run, and ended by Ctrl-C at once."""
+        from trustedpods.publisher.commands.interrupts import at_once
+        from trustedpods.publisher.images.opening import ImageOpening
+
+        with at_once():
+            yield ImageOpening(self.show, offline, builder)
 
     def account(self) -> "AbstractAsyncContextManager[MarketAccount]":
         """The market and the key, to be entered; what is missing is said before slow imports."""

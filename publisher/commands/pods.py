@@ -11,6 +11,7 @@ import click
 
 from trustedpods.publisher.commands.manifests.init import (
     ImageWords,
+    built_by,
     deployed_pod,
     draft_words,
     without_manifest,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 Examples:
   trustedpods deploy pod.yaml
   trustedpods deploy hello.tar --port 8080 --env MODE=demo --volume /data=1Gi
+  trustedpods deploy registry.example.org/team/app:1.2 --port 8080
+  trustedpods deploy ./folder-with-a-Dockerfile --port 8080
   trustedpods deploy pod.yaml --dry-run
   trustedpods deploy pod.yaml --deposit 2.5 --explain
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
@@ -69,6 +72,7 @@ Examples:
     "--dry-run", is_flag=True, help="Only say what would change: exit code 10 where that is anything."
 )
 @click.option("-y", "--yes", is_flag=True, help="Change what runs without being asked.")
+@built_by
 @draft_words
 @common
 def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
@@ -83,12 +87,14 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     explain: bool,
     dry_run: bool,
     yes: bool,
+    builder: str | None,
     words: ImageWords,
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
 
-    FILE may be an image (an archive or an OCI folder) without a manifest: one is made as `init` makes it,
-    and shown.
+    FILE may be an image without a manifest: an archive, an OCI folder, a folder with a Dockerfile,
+    docker-daemon:NAME, podman:NAME, containerd:NAME, or a name in a registry. A manifest is made as `init`
+    makes it, and shown.
 
     Where the pod runs already, what changes is shown first, and asked on a terminal. Without one a manifest's
     change goes on, and an image's needs --yes.
@@ -105,7 +111,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         patience_s = parse_duration(patience, "--patience")
         with run.journal.step("manifest") as step:
-            pod = deployed_pod(file, name, trust, words, run.journal)
+            pod = deployed_pod(file, name, trust, words, run, builder)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
             opening = run.account()
@@ -147,19 +153,25 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 Example:
   trustedpods validate pod.yaml
   trustedpods validate network.yaml
+  trustedpods validate pod.yaml --offline
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--offline", is_flag=True, help="Ask no registry: its images must be on this disk.")
 @common
-def validate(options: Common, file: Path) -> None:
-    """Check a Pod's or a Network's FILE, the secrets and the images that it names. Talks to nobody."""
+def validate(options: Common, file: Path, *, offline: bool) -> None:
+    """Check a Pod's or a Network's FILE, the secrets and the images that it names.
+
+    Talks to nobody, but to a registry for an image of one.
+    """
     run = Run(options)
 
     def work() -> "ValidateResult | ValidatedNetwork":
         from trustedpods.publisher.context import cache_dir
         from trustedpods.publisher.verbs.validate import validate
 
-        return validate(file, cache_dir())
+        with run.opening(offline=offline) as opening:
+            return validate(file, cache_dir(), opening)
 
     def form(result: "ValidateResult | ValidatedNetwork") -> "JsonObject":
         from trustedpods.publisher.output.json_validated import sound_json

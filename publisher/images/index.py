@@ -21,7 +21,7 @@ from trustedpods.protocol.images.descriptors import (
 )
 from trustedpods.protocol.images.strict_json import MAX_JSON, parse_object
 from trustedpods.protocol.limits import MAX_BLOBS
-from trustedpods.publisher.images.layout import Layout
+from trustedpods.publisher.images.layout import Blobs, Layout
 from trustedpods.publisher.images.names import NamedImage, choose
 from trustedpods.publisher.images.oci import Blob, Image, document, image, is_there
 
@@ -74,9 +74,21 @@ def _read_image(layout: Layout, name: str | None) -> Image:
         raise BadInput("not an OCI image layout: there is no index.json")
     if index.size > MAX_JSON:
         raise BadInput(f"a JSON document of {index.size} bytes; the bound is {MAX_JSON}")
+    return _chosen(layout, _entries(parse_object(index.read(0, index.size), "index.json")), name)
+
+
+def read_entry(blobs: Blobs, entry: dict[str, Any]) -> Image:
+    """The image for linux/amd64 behind one descriptor, checked as `read_image` does. Raises `BadInput`."""
+    try:
+        return _chosen(blobs, [entry], None)
+    except BadInput as error:
+        raise BadInput(error.what, where=error.where or blobs.place, hint=error.hint) from None
+
+
+def _chosen(layout: Blobs, entries: list[dict[str, Any]], name: str | None) -> Image:
     seen = _Seen([])
     found: list[NamedImage[Blob]] = []
-    for entry in _entries(parse_object(index.read(0, index.size), "index.json")):
+    for entry in entries:
         found += [
             NamedImage(_names_of(entry), manifest.digest, manifest)
             for manifest in _manifests(layout, [entry], 0, seen)
@@ -105,7 +117,7 @@ def _entries(tree: dict[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _manifests(layout: Layout, entries: list[dict[str, Any]], depth: int, seen: _Seen) -> Iterator[Blob]:
+def _manifests(layout: Blobs, entries: list[dict[str, Any]], depth: int, seen: _Seen) -> Iterator[Blob]:
     """The manifests of images for our platform behind *entries*, depth first."""
     if depth >= MAX_INDEX_DEPTH:
         raise BadInput(f"indexes nested deeper than {MAX_INDEX_DEPTH}")
@@ -128,7 +140,7 @@ def _manifests(layout: Layout, entries: list[dict[str, Any]], depth: int, seen: 
             yield from _manifest(layout, document(layout, named), seen)
 
 
-def _manifest(layout: Layout, manifest: Blob, seen: _Seen) -> Iterator[Blob]:
+def _manifest(layout: Blobs, manifest: Blob, seen: _Seen) -> Iterator[Blob]:
     """The *manifest*, unless it is of something else than an image for our platform."""
     tree = parse_object(manifest.read(0, manifest.size), "the image manifest")
     if not _is_image(tree):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.descriptors import Descriptor
 
 MAX_MEMBERS = 10_000
 """An image has at most a few hundred files; an archive of more is not one."""
@@ -38,15 +39,26 @@ class Extent:
         return data
 
 
-class Layout(Protocol):
-    """Files of an image layout by their names inside it."""
+class Blobs(Protocol):
+    """Blobs of images by their digests."""
 
     @property
     def place(self) -> str:
         """What errors call it."""
 
+    def blob(self, named: Descriptor) -> Extent | None:
+        """Where the blob lies; None when it is not there. Its bytes are not compared with the digest."""
+
+
+class Layout(Blobs, Protocol):
+    """Files of an image layout by their names inside it."""
+
     def find(self, name: str) -> Extent | None:
         """Where the file *name* lies; None when there is none."""
+
+
+def _file_of(named: Descriptor) -> str:
+    return f"blobs/sha256/{named.digest.removeprefix('sha256:')}"
 
 
 class TarLayout:
@@ -64,6 +76,10 @@ class TarLayout:
     def find(self, name: str) -> Extent | None:
         """Where *name* lies in the archive."""
         return self._members.get(name)
+
+    def blob(self, named: Descriptor) -> Extent | None:
+        """Where the blob lies in the archive."""
+        return self.find(_file_of(named))
 
 
 def _index(path: Path) -> dict[str, Extent]:
@@ -117,3 +133,7 @@ class DirectoryLayout:
             return Extent(target, 0, os.stat(target).st_size) if target.is_file() else None
         except OSError as error:
             raise BadInput(f"cannot read {name!r}: {error.strerror}", where=str(self._path)) from None
+
+    def blob(self, named: Descriptor) -> Extent | None:
+        """Where the blob lies."""
+        return self.find(_file_of(named))

@@ -9,7 +9,7 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import Descriptor, ImageConfig, parse_config, parse_manifest
 from trustedpods.protocol.images.strict_json import MAX_JSON
-from trustedpods.publisher.images.layout import Extent, Layout
+from trustedpods.publisher.images.layout import Blobs, Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +91,28 @@ class Image:
         return self.config.user
 
 
-def document(layout: Layout, named: Descriptor) -> Blob:
+def document(layout: Blobs, named: Descriptor) -> Blob:
     """A small blob, its digest checked. Raises `BadInput` naming the layout."""
+    _check_document(layout, named)
     found = blob(layout, named)
-    if found.size > MAX_JSON:
-        raise BadInput(f"{found.digest} has {found.size} bytes; the bound is {MAX_JSON}", where=layout.place)
     found.verify()
     return found
 
 
-def is_there(layout: Layout, named: Descriptor) -> bool:
-    """Whether the layout has the blob: an index may name more than was saved."""
-    return layout.find(_file_of(named)) is not None
+def _check_document(layout: Blobs, named: Descriptor) -> None:
+    if named.size > MAX_JSON:
+        raise BadInput(f"{named.digest} has {named.size} bytes; the bound is {MAX_JSON}", where=layout.place)
 
 
-def _file_of(named: Descriptor) -> str:
-    return f"blobs/sha256/{named.digest.removeprefix('sha256:')}"
+def is_there(layout: Blobs, named: Descriptor) -> bool:
+    """Whether the layout has the document: an index may name more than was saved."""
+    _check_document(layout, named)
+    return layout.blob(named) is not None
 
 
-def blob(layout: Layout, named: Descriptor) -> Blob:
+def blob(layout: Blobs, named: Descriptor) -> Blob:
     """Where *named* lies, with the size that was told."""
-    extent = layout.find(_file_of(named))
+    extent = layout.blob(named)
     if extent is None:
         raise BadInput(f"blob {named.digest} is not in it", where=layout.place)
     if extent.size != named.size:
@@ -119,7 +120,7 @@ def blob(layout: Layout, named: Descriptor) -> Blob:
     return Blob(named.digest, named.size, named.media_type, extent)
 
 
-def image(layout: Layout, manifest: Blob) -> Image:
+def image(layout: Blobs, manifest: Blob) -> Image:
     """The image behind a *manifest*; layers are compared with their digests by `Blob.verify` only."""
     named = parse_manifest(manifest.read(0, manifest.size), manifest.media_type)
     config = document(layout, named.config)

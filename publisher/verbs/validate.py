@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`validate`: a manifest, the secrets and the images that it names. Talks to nobody."""
+"""`validate`: a manifest, the secrets and images that it names. Asks registries alone, for their images."""
 
 from functools import partial
 from pathlib import Path
 
 from trustedpods.manifests.network.load import is_network, load_network
+from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.pod import Pod, pod_of, read_pod
 from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult, update_way
 
 
-def validate(file: Path, cache: Path) -> ValidateResult | ValidatedNetwork:
+def validate(
+    file: Path, cache: Path, opening: ImageOpening | None = None
+) -> ValidateResult | ValidatedNetwork:
     """What is in *file*, a Pod or a Network, once all of it is sound; *cache* keeps what can be made again.
 
-    Raises `BadInput`.
+    Raises `BadInput`, and `NetworkFailure` for an image of a registry.
     """
     if not is_network(file):
-        return _validated(read_pod(file, cache))
-    loaded = load_network(file, partial(pod_of, cache=cache))
+        return _validated(read_pod(file, cache, opening=opening))
+    loaded = load_network(file, partial(pod_of, cache=cache, opening=opening or ImageOpening()))
     metadata, spec = loaded.manifest.metadata, loaded.manifest.spec
     return ValidatedNetwork(
         network=metadata.name,

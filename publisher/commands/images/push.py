@@ -27,6 +27,7 @@ def image() -> None:
 Examples:
   trustedpods image push pod.yaml
   trustedpods image push web-2.tar --name web
+  trustedpods image push registry.example.org/team/web:2 --name web
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -35,7 +36,7 @@ Examples:
 def push(options: Common, file: Path, name: str | None) -> None:
     """Send the images of FILE to the provider of the pod that runs; `deploy` then sends nothing.
 
-    FILE is a manifest, or an image (an archive or an OCI folder). They are sealed as in a deploy; run again
+    FILE is a manifest, or an image as `deploy` takes one. They are sealed as in a deploy; run again
     it goes on where it stopped. What no version needs goes after an hour or two.
     """
     run = Run(options)
@@ -45,7 +46,8 @@ def push(options: Common, file: Path, name: str | None) -> None:
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.running.push import images_of, push
 
-        pod, images = images_of(file, name, cache_dir())
+        with run.opening() as opening:
+            pod, images = images_of(file, name, cache_dir(), opening)
         run.progress = progress = VisitProgress()
         async with run.account() as account:
             return await push(account, pod, images, progress, run.journal)

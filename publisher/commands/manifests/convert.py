@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trustedpods.publisher.commands.manifests.init import print_draft
-from trustedpods.publisher.commands.options import Common, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.validated import DraftResult
@@ -63,4 +63,4 @@ def convert(
         place = file or source.parent / "pod.yaml"
         return convert(source, place, name, force=force, shell=os.environ, env_files=env_files)
 
-    print_draft(options, work)
+    print_draft(Run(options), work)

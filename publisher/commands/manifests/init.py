@@ -58,6 +58,13 @@ def draft_words(verb: F) -> F:
     return cast("F", wrapped)
 
 
+def built_by(verb: F) -> F:
+    """Add --builder to a verb, which gets `builder`."""
+    choice = click.Choice(["buildah", "podman", "docker"])
+    help_text = "Builds a folder with a Dockerfile: else the first that is there."
+    return click.option("--builder", type=choice, help=help_text)(verb)
+
+
 def made_words(words: ImageWords, name: str | None) -> "DraftWords":
     """The words as they are handed on."""
     from trustedpods.manifests.draft import DraftWords
@@ -74,7 +81,12 @@ def without_manifest(file: Path) -> bool:
 
 
 def deployed_pod(
-    file: Path, name: str | None, trust: "TrustClass | None", words: ImageWords, journal: "Journal"
+    file: Path,
+    name: str | None,
+    trust: "TrustClass | None",
+    words: ImageWords,
+    run: Run,
+    builder: str | None = None,
 ) -> "Pod":
     """The pod of a manifest's *file*, or of an image, whose manifest is made and shown first.
 
@@ -85,19 +97,25 @@ def deployed_pod(
 
     if not without_manifest(file):
         _only_for_an_image(words)
-        return read_pod(file, cache_dir(), name, trust)
+        with run.opening(builder=builder) as opening:
+            return read_pod(file, cache_dir(), name, trust, opening)
     from trustedpods.publisher.verbs.drafts.draft import read_draft
 
     made = made_words(words, name)
-    loaded, text, notes = read_draft(str(file), Path("pod.yaml"), made, cache_dir())
+    with run.opening(builder=builder) as opening:
+        loaded, text, notes = read_draft(str(file), Path("pod.yaml"), made, cache_dir(), opening)
+        _show_draft(str(file), text, notes, run.journal)
+        return pod_of(loaded, cache_dir(), None, trust, opening)
+
+
+def _show_draft(image: str, text: str, notes: tuple[str, ...], journal: "Journal") -> None:
     journal.event(
-        "drafted", f"the manifest of {file}, which `trustedpods init` writes to a file:", manifest=text
+        "drafted", f"the manifest of {image}, which `trustedpods init` writes to a file:", manifest=text
     )
     for line in text.splitlines():
         journal.show.line(f"  {line}")
     for note in notes:
         journal.show.warning(note)
-    return pod_of(loaded, cache_dir(), None, trust)
 
 
 def _only_for_an_image(words: ImageWords) -> None:
@@ -115,6 +133,7 @@ Examples:
   trustedpods init hello.tar
   trustedpods init oci-archive:shop.tar --port 8080 --env MODE=demo --volume /data=2Gi
   trustedpods init compose.yaml
+  trustedpods init docker.io/library/redis:7 --port 6379/tcp
   trustedpods init shop.tar --secret password=db.txt -f - | less
 """
 )
@@ -124,18 +143,27 @@ Examples:
 )
 @click.option("--name", metavar="NAME", callback=pod_name, help="The pod's; else it is the image's file's.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
+@built_by
 @draft_words
 @common
 def init(
-    options: Common, image: str, file: Path, name: str | None, *, force: bool, words: ImageWords
+    options: Common,
+    image: str,
+    file: Path,
+    name: str | None,
+    builder: str | None,
+    *,
+    force: bool,
+    words: ImageWords,
 ) -> None:
-    """Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.
+    """Write a manifest for IMAGE from what its configuration says; IMAGE is written as for `deploy`.
 
     A Compose file is taken too, as by `convert`.
 
     Its ports, user and volumes are taken over; program and variables stay the image's. The manifest is
-    checked with the image as `validate` does before it is written. Talks to nobody.
+    checked with the image as `validate` does before it is written. Asks a registry for an image of one only.
     """
+    run = Run(options)
 
     def work() -> "DraftResult":
         from trustedpods.publisher.context import cache_dir
@@ -148,14 +176,14 @@ def init(
             return convert(source, file, name, force=force, shell=os.environ)
         from trustedpods.publisher.verbs.drafts.draft import init
 
-        return init(image, file, made_words(words, name), cache_dir(), force=force)
+        with run.opening(builder=builder) as opening:
+            return init(image, file, made_words(words, name), cache_dir(), opening, force=force)
 
-    print_draft(options, work)
+    print_draft(run, work)
 
 
-def print_draft(options: Common, making: "Callable[[], DraftResult]") -> None:
+def print_draft(run: Run, making: "Callable[[], DraftResult]") -> None:
     """Run *making*, and tell of the manifest that came of it, with its notes."""
-    run = Run(options)
 
     def work() -> "DraftResult":
         done = making()

@@ -88,7 +88,9 @@ def render(
         from trustedpods.protocol.ids import parse_address
         from trustedpods.publisher.verbs.networks.files import read_network
 
-        read = read_network(file, cache_dir(), parse_address(NOBODY) if key is None else key.address)
+        with run.opening() as opening:
+            who = parse_address(NOBODY) if key is None else key.address
+            read = read_network(file, cache_dir(), who, opening)
         from trustedpods.publisher.verbs.networks.rendering import render_manifests, render_objects
 
         made = render_manifests(read, nodes)

@@ -284,7 +284,8 @@ def _with_file(
         from trustedpods.publisher.market.market import open_account
         from trustedpods.publisher.verbs.networks.files import read_network
 
-        read = read_network(file, cache_dir(), key.address)
+        with run.opening() as opening:
+            read = read_network(file, cache_dir(), key.address, opening)
         async with open_account(market, key) as account:
             known = known or await _asked(account, read)
             return await work(account, read, known, run)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`init`, and `deploy` of an image: its manifest, made from what the image says and checked as a file's."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from trustedpods.manifests.draft import DraftWords, drafted, name_of_image
 from trustedpods.manifests.parse import LoadedManifest, load_made
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.whole_file import replace_whole
-from trustedpods.publisher.images.source import image_reference, moved, open_image
+from trustedpods.publisher.images.opening import ImageOpening
+from trustedpods.publisher.images.source import called, image_reference, moved, open_image, registry_reference
 from trustedpods.publisher.pod import pod_of
 from trustedpods.publisher.results.validated import DraftResult
 
@@ -25,7 +27,7 @@ PRIVATE = 0o600
 
 
 def read_draft(
-    image: str, file: Path, words: DraftWords, cache: Path
+    image: str, file: Path, words: DraftWords, cache: Path, opening: ImageOpening
 ) -> tuple[LoadedManifest, str, tuple[str, ...]]:
     """The manifest of *image* as if it stood in *file*, its text, and what a person should know.
 
@@ -36,22 +38,31 @@ def read_draft(
     if reference is None:
         raise _no_image(image)
     words = replace(words, secrets=tuple(_moved_secrets(words.secrets, file.parent)))
-    config = open_image(reference, Path(), cache).config
-    name = words.name or name_of_image(image.partition(":")[2] or image)
+    config = open_image(reference, Path(), cache, opening).config
+    name = words.name or name_of_image(called(reference))
     draft = drafted(moved(reference, file.parent), name, config, words)
     text = written(draft.tree)
     tree, _ = first_document(text, file)
     return load_made(file, tree, plain(tree, file)), text, draft.notes
 
 
-def init(image: str, file: Path, words: DraftWords, cache: Path, *, force: bool) -> DraftResult:
+def init(
+    image: str,
+    file: Path,
+    words: DraftWords,
+    cache: Path,
+    opening: ImageOpening | None = None,
+    *,
+    force: bool,
+) -> DraftResult:
     """Write the manifest of *image* to *file*; one that is there is kept, but for *force*.
 
     It is checked together with its image first. Raises `BadInput`.
     """
     check_free(file, force=force)
-    loaded, text, notes = read_draft(image, file, words, cache)
-    pod = pod_of(loaded, cache)
+    opening = opening or ImageOpening()
+    loaded, text, notes = read_draft(image, file, words, cache, opening)
+    pod = pod_of(loaded, cache, opening=opening)
     return DraftResult(pod.name, text, keep_draft(text, file, force=force), notes)
 
 
@@ -80,20 +91,16 @@ def _moved_secrets(secrets: tuple[str, ...], base: Path) -> Iterator[str]:
     for word in secrets:
         name, sign, file = word.rpartition("=")
         path = Path(file)
-        at = moved(f":{file}", base).removeprefix(":") if file and not path.is_absolute() else file
+        at = os.path.relpath(file, base) if file and not path.is_absolute() else file
         yield f"{name}{sign}{at}"
 
 
 def _no_image(given: str) -> BadInput:
-    path = Path(given)
-    if (path / "Dockerfile").is_file():
-        build = f"buildah build -t app {given} && buildah push app oci-archive:app.tar"
-        return BadInput("this folder is not built yet", where=given, hint=f"{build}; then give app.tar")
-    if path.exists():
-        what = "neither an image archive nor an OCI folder"
+    if Path(given).exists():
+        what = "neither an image archive nor an OCI folder, and no folder with a Dockerfile"
         return BadInput(what, where=given, hint="write one with `docker save -o app.tar IMAGE`")
-    return BadInput(
-        "there is no such file or folder",
-        where=given,
-        hint=f"of a registry's image make one: skopeo copy docker://{given} oci-archive:app.tar",
-    )
+    try:
+        registry_reference(given)
+    except BadInput as error:
+        return BadInput(f"there is no such file or folder; {error.what}", where=given, hint=error.hint)
+    raise AssertionError(given)  # it would have been asked for

@@ -28,6 +28,7 @@ from trustedpods.publisher.core.networks.book import book_for, check_identities,
 from trustedpods.publisher.core.networks.owners.missing import MissingNode
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
 from trustedpods.publisher.core.networks.planning.placing import FileNode
+from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.pod import Pod, pod_of
 
 MAX_CARD_FILE = 8 * 1024
@@ -77,12 +78,12 @@ class NetworkFile:
         return {name: pod.manifest for name, pod in self.pods.items()}
 
 
-def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
+def read_network(file: Path, cache: Path, who: Address, opening: ImageOpening | None = None) -> NetworkFile:
     """Read *file* with all that it names; the founder is *who* where it names none.
 
-    Raises `BadInput`, before anybody was asked.
+    Raises `BadInput`, before anybody was asked but registries, and `NetworkFailure` for an image of one.
     """
-    loaded = load_network(file, partial(pod_of, cache=cache))
+    loaded = load_network(file, partial(pod_of, cache=cache, opening=opening or ImageOpening()))
     metadata, spec = loaded.manifest.metadata, loaded.manifest.spec
     founder = who if metadata.founder is None else parse_address(metadata.founder)
     network = NetworkName(founder, metadata.name)

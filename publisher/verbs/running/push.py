@@ -10,6 +10,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.delivery.bundle import make_pieces
 from trustedpods.publisher.delivery.upload import Traffic, upload
 from trustedpods.publisher.images.oci import Image
+from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.images.source import image_reference, open_image
 from trustedpods.publisher.journal import Journal, Meter
 from trustedpods.publisher.market.market import MarketAccount
@@ -45,15 +46,17 @@ async def push(
         return PushResult(progress.visited(), traffic.so_far())
 
 
-def images_of(file: Path, name: str | None, cache: Path) -> tuple[str, Iterable[Image]]:
+def images_of(
+    file: Path, name: str | None, cache: Path, opening: ImageOpening | None = None
+) -> tuple[str, Iterable[Image]]:
     """The pod of a manifest *file*, or that *name* says of an image, and its images as they are on this disk.
 
     Raises `BadInput`.
     """
     reference = image_reference(str(file))
     if reference is None:
-        pod = read_pod(file, cache, name)
+        pod = read_pod(file, cache, name, None, opening)
         return pod.name, pod.images.values()
     if name is None:
         raise BadInput("of which pod is this image?", where=str(file), hint="--name NAME")
-    return name, [open_image(reference, Path(), cache)]
+    return name, [open_image(reference, Path(), cache, opening)]

@@ -33,15 +33,15 @@ def test_the_shell_then_named_files_then_the_file_beside(made, tmp_path):
     with pytest.raises(BadInput):
         made()
     (tmp_path / ".env").write_text("TAG=beside")
-    assert image_of(made()) == "oci-archive:x-beside.tar"
+    assert image_of(made()) == "x:beside"
     outside = tmp_path / "other"
     outside.mkdir()
     first, second = outside / "a.env", outside / "b.env"
     first.write_text("TAG=first\nONLY=1")
     second.write_text("TAG=second")
-    assert image_of(made(env_files=(first,))) == "oci-archive:x-first.tar"
-    assert image_of(made(env_files=(first, second))) == "oci-archive:x-second.tar"
-    assert image_of(made(env_files=(first,), shell={"TAG": "shell"})) == "oci-archive:x-shell.tar"
+    assert image_of(made(env_files=(first,))) == "x:first"
+    assert image_of(made(env_files=(first, second))) == "x:second"
+    assert image_of(made(env_files=(first,), shell={"TAG": "shell"})) == "x:shell"
 
 
 def test_all_that_is_not_set_is_named(made):
@@ -115,5 +115,5 @@ def test_a_named_file_is_bounded_and_must_be_there(made, tmp_path):
 def test_a_file_that_uses_what_is_not_set(made, tmp_path):
     (tmp_path / ".env").write_text("TAG=1$X")
     converted = made()
-    assert image_of(converted) == "oci-archive:x-1.tar"
+    assert image_of(converted) == "x:1"
     assert ".env uses $X, which is not set: it is nothing there" in converted.notes

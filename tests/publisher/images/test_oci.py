@@ -191,7 +191,7 @@ def test_what_is_not_an_archive(tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    "reference", ["nginx", "docker://nginx", "docker.io/library/nginx:1", "oci:", "oci-archive:no"]
+    "reference", ["Nginx", "nginx.tar", "./app", "nginx.yaml", "docker-daemon:", "oci:", "oci-archive:no"]
 )
 def test_what_is_not_on_this_disk(tmp_path, reference):
     with pytest.raises(BadInput):

@@ -2,7 +2,6 @@
 """`convert` and `init` of a Compose file: from there to a pod that runs."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,9 @@ COMPOSE = ROOT / "tests/manifests/convert/compose"
 def folder(bench, monkeypatch):
     monkeypatch.chdir(bench.folder)
     Path("pod.yaml").unlink()
-    shutil.copy(COMPOSE / "web.yaml", "compose.yaml")
-    ImageFiles().write_archive(bench.folder / "nginx-1-27.tar")
+    text = (COMPOSE / "web.yaml").read_text().replace("nginx:1.27", "oci-archive:web.tar")
+    Path("compose.yaml").write_text(text)
+    ImageFiles().write_archive(bench.folder / "web.tar")
     return bench.folder
 
 
@@ -31,7 +31,6 @@ async def test_a_compose_file_becomes_a_pod_that_runs(cli, bench, folder, verb):
     done = await cli(verb, "compose.yaml", "--name", "web")
     assert done.exit_code == 0, done.output
     assert done.stdout == "pod.yaml: pod web; `trustedpods deploy pod.yaml` runs it\n"
-    assert "skopeo copy docker://nginx:1.27 oci-archive:nginx-1-27.tar" in done.stderr
     assert (await cli("validate", "pod.yaml")).exit_code == 0
     async with bench.peer().serve():
         assert (await cli("deploy", "pod.yaml")).exit_code == 0

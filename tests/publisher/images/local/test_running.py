@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program has ended when its run has, however that ends, and its progress is told."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.publisher.images.local.running import MAX_TOLD, Growing, run_program
+from trustedpods.publisher.images.opening import Silent
+
+
+class ImageTold(Silent):
+    def __init__(self):
+        self.bars = []
+
+    def progress(self, name, done, total):
+        self.bars.append((name, done, total))
+
+
+def has_ended(file):
+    try:
+        os.kill(int(file.read_text()), 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_what_it_writes_comes_back_and_what_it_saves_is_told(tmp_path):
+    told, out = ImageTold(), tmp_path / "out"
+    script = f"echo said; printf 12345 > {out}; sleep 0.5; printf 67890 >> {out}"
+    assert run_program(("/bin/sh", "-c", script), 30, told, Growing(out, "app")) == "said"
+    assert told.bars[-1] == ("app", 10, 10)
+    assert told.bars[0] == ("app", 5, 6)
+
+
+def test_one_that_does_not_end_is_ended(tmp_path):
+    pid = tmp_path / "pid"
+    with pytest.raises(BadInput, match="sh did not finish in 1 s"):
+        run_program(("/bin/sh", "-c", f"echo $$ > {pid}; exec sleep 60"), 1, Silent())
+    assert has_ended(pid)
+
+
+def test_ctrl_c_ends_it(tmp_path):
+    pid = tmp_path / "pid"
+
+    def press():
+        until = time.monotonic() + 10
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            run_program(("/bin/sh", "-c", f"echo $$ > {pid}; exec sleep 60"), 60, Silent())
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    assert has_ended(pid)
+
+
+def test_of_much_that_it_says_the_end_is_read():
+    script = "i=0; while [ $i -lt 20000 ]; do echo line; i=$((i+1)); done; echo last"
+    said = run_program(("/bin/sh", "-c", script), 60, Silent())
+    assert len(said) <= MAX_TOLD
+    assert said.endswith("last")
+
+
+def test_one_that_says_nothing_and_one_that_is_none():
+    with pytest.raises(BadInput, match=r"^sh: failed \(3\)$"):
+        run_program(("/bin/sh", "-c", "exit 3"), 60, Silent())
+    with pytest.raises(BadInput, match="cannot be run"):
+        run_program(("/nonexistent",), 60, Silent())

@@ -20,7 +20,7 @@ from tests.paths import ROOT
 from tests.test_layout import rooms, tracked
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = {"provider": ("provider",), "deploy/localnet": ("provider",)}
+EXTRAS = {"provider": ("provider",), "deploy/localnet": ("provider",), "deploy/guest": ("provider",)}
 """The extra that a room's imports may come from; every other room is the client's."""
 
 DEVELOPMENT = {

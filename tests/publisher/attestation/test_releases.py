@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.protocol.attestation.policy.test_entries import RELEASED
+from tests.protocol.attestation.policy.test_file import WHOLE
 from tests.protocol.attestation.releases.signed import PAIR, STRANGER, after, release, signed
 from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.publisher.attestation.evidence import read_policy
 from trustedpods.publisher.attestation.releases import UserReleases
 from trustedpods.publisher.state.releases import FILE
 
@@ -135,3 +138,14 @@ def test_this_version_of_the_client_has_no_keys_and_says_so(user):
     user.has(ONE)
     with pytest.raises(Refused, match="knows no release keys"):
         UserReleases(user.environment).demanded(1)
+
+
+def test_a_policy_by_its_name_asks_for_the_users_file(user):
+    policies = user.settings.parent / "policies"
+    policies.mkdir()
+    (policies / "ours.toml").write_text(RELEASED)
+    with pytest.raises(Refused) as error:
+        read_policy("ours", user.environment)
+    assert error.value.rule == "release-missing"
+    (policies / "own.toml").write_text(WHOLE)
+    assert read_policy("own", user.environment).release is None

@@ -3,7 +3,7 @@
 
 import click
 
-from trustedpods.provider.commands import money, pods, registry, serve, setup
+from trustedpods.provider.commands import guest, money, pods, registry, serve, setup
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,5 +27,6 @@ for verb in (
     setup.facade_files,
     setup.tls_request,
     setup.doctor,
+    guest.guest,
 ):
     main.add_command(verb)

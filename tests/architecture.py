@@ -86,7 +86,7 @@ def _border(above: set[int], below: set[int]) -> str:
 def source_of(dotted: str) -> Path:
     """The package's folder or the module's file, in the repository."""
     _, room, *rest = dotted.split(".")
-    place = (ROOT / "deploy/localnet" if room == "localnet" else ROOT / room).joinpath(*rest)
+    place = (ROOT / "deploy" / room if room in ("localnet", "guest") else ROOT / room).joinpath(*rest)
     return place if place.is_dir() else place.with_suffix(".py")
 
 

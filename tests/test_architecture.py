@@ -25,7 +25,15 @@ def test_every_package_of_the_house_is_described() -> None:
     described = set(re.findall(r"^\| `([^`]+)/` \|", PAGE_TEXT, re.MULTILINE))
     packages = {
         place.relative_to(ROOT).as_posix()
-        for room in ("publisher", "provider", "protocol", "contracts", "manifests", "deploy/localnet")
+        for room in (
+            "publisher",
+            "provider",
+            "protocol",
+            "contracts",
+            "manifests",
+            "deploy/localnet",
+            "deploy/guest",
+        )
         for place in (ROOT / room, *architecture.packages_in(ROOT / room))
     }
     assert described == packages

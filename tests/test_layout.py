@@ -89,7 +89,7 @@ def test_no_folder_holds_more_modules_than_fit_a_glance() -> None:
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 
-SHARED_ROOMS = ("protocol/", "contracts/", "manifests/")
+SHARED_ROOMS = ("protocol/", "contracts/", "manifests/", "deploy/guest/")
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.paths import ROOT
 from tests.test_layout import tracked
 
-ROOMS = {"publisher", "provider", "protocol", "contracts", "manifests", "deploy/localnet"}
+ROOMS = {"publisher", "provider", "protocol", "contracts", "manifests", "deploy/localnet", "deploy/guest"}
 LIST = ROOT / "tests" / "tested_elsewhere.toml"
 
 

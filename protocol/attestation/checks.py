@@ -87,6 +87,8 @@ class Check(StrEnum):
     """The processor features that the trust domain may use are ones that the policy lists."""
     MEASUREMENT = "measurement"
     """The guest that was launched (launch digest, MRTD) is one that the policy lists."""
+    WITHDRAWN = "withdrawn"
+    """The image that runs was not withdrawn by those who published it."""
     RTMR = "rtmr"
     """What the guest loaded (firmware configuration, kernel, command line) is what the policy says."""
     EVENTS = "events"

@@ -11,6 +11,7 @@ from trustedpods.protocol.attestation import simulated
 from trustedpods.protocol.attestation.checks import Check, need, refusal
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.profile import check_profile
+from trustedpods.protocol.attestation.releases import names
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.attestation.snp import chain as snp_chain
 from trustedpods.protocol.attestation.snp import policy as snp_policy
@@ -200,15 +201,17 @@ def _judge_snp(evidence: Evidence, expected: bytes, now: datetime, policy: Polic
     roots, entries = _expectations(market, policy)
     verified = snp.verify(evidence.report, vek, roots, now, crl=evidence.collateral or None)
     _check_report_data(verified.report.report_data, expected)
-    entry = snp_policy.appraise(verified, entries)
+    named = None if market else names.snp_image(policy.release, verified.report.measurement)
+    with names.refused_in_words(None if market else policy.release, named):
+        entry = snp_policy.appraise(verified, entries)
     platform = f"AMD SEV-SNP ({verified.product})"
     return _Finding(
         platform=f"SIMULATED {platform}" if market else platform,
-        entry="simulated" if market else f"snp {entries.index(entry) + 1}",
+        entry="simulated" if market else names.entry_name(f"snp {entries.index(entry) + 1}", named),
         checks=_snp_checks(verified, entry, in_localnet=market is not None),
         simulated=market is not None,
         chip_id=verified.report.chip_id,
-        warnings=(ANY_CHIP.format("chip_ids"),) if entry.allowed_chip_ids is None and not market else (),
+        warnings=_warnings("chip_ids", named, any_chip=entry.allowed_chip_ids is None and not market),
     )
 
 
@@ -216,20 +219,23 @@ def _judge_tdx(evidence: Evidence, expected: bytes, now: datetime, policy: Polic
     need(not evidence.certificates, Check.CERTIFICATES, "certificates beside a TDX quote, which has its own")
     verified = tdx.verify(evidence.report, evidence.collateral, evidence.event_log, now, policy.intel_root)
     _check_report_data(verified.report_data, expected)
-    entry = tdx_policy.appraise(verified, policy.tdx)
+    named = names.tdx_image(policy.release, verified.mrtd, verified.rtmr)
+    with names.refused_in_words(policy.release, named):
+        entry = tdx_policy.appraise(verified, policy.tdx)
     unused = {
         Check.HOST_DATA: entry.mr_config_id,
         Check.MR_SEAM: entry.mr_seam,
         Check.EVENTS: entry.events or None,
         Check.ALLOWED_CHIP: entry.allowed_piids,
+        Check.WITHDRAWN: entry.image or None,
     }
     made = (check for check, demanded in unused.items() if demanded is not None)
     return _Finding(
         platform="Intel TDX",
-        entry=f"tdx {policy.tdx.index(entry) + 1}",
+        entry=names.entry_name(f"tdx {policy.tdx.index(entry) + 1}", named),
         checks=(*_OF_ANY_HARDWARE, *_OF_TDX, *made),
         chip_id=verified.piid,
-        warnings=(ANY_CHIP.format("piids"),) if entry.allowed_piids is None else (),
+        warnings=_warnings("piids", named, any_chip=entry.allowed_piids is None),
         expiry=verified.expiry,
     )
 
@@ -253,7 +259,17 @@ def _snp_checks(
         made.append(Check.HOST_DATA)
     if entry.allowed_chip_ids is not None:
         made.append(Check.ALLOWED_CHIP)
+    if entry.image:
+        made.append(Check.WITHDRAWN)
     return tuple(made)
+
+
+def _warnings(chips: str, named: names.ReleasedImage | None, *, any_chip: bool) -> tuple[str, ...]:
+    """What a person must be told although the machine is good enough."""
+    found = [ANY_CHIP.format(chips)] if any_chip else []
+    if named is not None and named.image.withdrawn is not None:
+        found.append(f"the policy lists a measurement of {named.words}")
+    return tuple(found)
 
 
 def _expectations(

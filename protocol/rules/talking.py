@@ -53,6 +53,34 @@ TALKING = {
     "profile-owner": Rule("the provider's profile is that of another", _BROKEN),
     "ports": Rule("no port is free on the loopback", "end what holds them"),
     "registry": Rule("the provider's image registry failed", "try again later, or choose another provider"),
+    "release-clock": Rule("the release file of measurements is of a day to come", _CLOCK),
+    "release-expired": Rule(
+        "the release file of measurements is too old to be trusted",
+        "install the newest version of the client",
+    ),
+    "release-forged": Rule(
+        "no release key signed this file of measurements", "take the file from the maintainers again"
+    ),
+    "release-fork": Rule(
+        "two release files of measurements have different pasts",
+        "ask the maintainers, by another way, which one is theirs; use neither before",
+    ),
+    "release-keys": Rule(
+        "this client has no keys to check a release file of measurements with",
+        "list measurements in a policy of your own, or install a newer version",
+    ),
+    "release-minimum": Rule(
+        "the newest release file of measurements is older than the policy demands",
+        "install the newest version of the client",
+    ),
+    "release-missing": Rule(
+        "there is no release file of measurements here",
+        "list measurements in a policy of your own, or install a newer version",
+    ),
+    "release-older": Rule(
+        "a release file of measurements is older than one that was seen here before",
+        "take it away: the newer one stays in use",
+    ),
     "replay": Rule("the request was seen before", _AGAIN),
     "reply-sequence": Rule("an answer is missing", _BROKEN),
     "reply-signature": Rule("an answer is not the attested machine's", _BROKEN),

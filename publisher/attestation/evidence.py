@@ -14,6 +14,7 @@ from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.publisher.attestation.releases import UserReleases
 from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.contexts import config_dir
 from trustedpods.publisher.journal import Journal
@@ -35,14 +36,16 @@ class Wanted:
 def read_policy(name: str, environment: Mapping[str, str] = os.environ) -> Policy:
     """The policy in a file, or the one that the user keeps as policies/NAME.toml.
 
-    A word with a slash or `.toml` is a file. Raises BadInput, or NoContext when there is none.
+    A word with a slash or `.toml` is a file. Raises BadInput, NoContext when there is none, or Refused
+    where it takes measurements from a release file and no good one is here (rules `release-*`).
     """
+    releases = UserReleases(environment)
     if "/" in name or name.endswith(".toml"):
-        return load_policy(Path(name))
+        return load_policy(Path(name), releases)
     path = config_dir(environment) / POLICIES / f"{name}.toml"
     if not path.is_file():
         raise NoContext(f"no policy {name!r}: {path} does not exist", hint="name a file, or put it there")
-    return load_policy(path)
+    return load_policy(path, releases)
 
 
 def simulated_market(file: MarketFile | None) -> SimulatedMarket | None:

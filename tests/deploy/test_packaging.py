@@ -20,7 +20,7 @@ from tests.paths import ROOT
 from tests.test_layout import rooms, tracked
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = {"provider": ("provider",), "deploy/localnet": ("provider",)}
+EXTRAS = {"provider": ("provider",), "deploy/localnet": ("provider",), "deploy/guest": ("provider",)}
 """The extra that a room's imports may come from; every other room is the client's."""
 
 DEVELOPMENT = {
@@ -29,7 +29,12 @@ DEVELOPMENT = {
 }
 """Imports that run with the development extra only: the compiler of the contracts, and types."""
 
-DATA = (r"contracts/abi/\w+\.json", r"protocol/attestation/snp/roots/(README\.md|\w+\.pem)", r"\w+/py\.typed")
+DATA = (
+    r"contracts/abi/\w+\.json",
+    r"protocol/attestation/releases/measurements\.json",
+    r"protocol/attestation/snp/roots/(README\.md|\w+\.pem)",
+    r"\w+/py\.typed",
+)
 """Files of a wheel that are no modules: contracts' ABI, AMD's roots, and the mark of typed packages."""
 
 

@@ -2,7 +2,8 @@
 """Policies as files: TOML in which every field is there, and nothing else (docs/attestation.md).
 
 What may be anything says so ("any"); an empty list is an error, as is a platform that is accepted
-without a description, or described without being accepted.
+without a description, or described without being accepted. Measurements may be left to the release
+file (`attestation.releases`), which the caller finds.
 """
 
 import hashlib
@@ -10,12 +11,16 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
-from trustedpods.protocol.attestation.policy.model import PolicyFile
+from trustedpods.protocol.attestation.policy.entries import snp_entries, tdx_entries
+from trustedpods.protocol.attestation.policy.model import LISTED, PolicyFile
 from trustedpods.protocol.attestation.policy.policy import Policy
+from trustedpods.protocol.attestation.releases.model import ImageRelease
+from trustedpods.protocol.attestation.snp.policy import SnpEntry
+from trustedpods.protocol.attestation.tdx.policy import TdxEntry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.limits import KIB
 
@@ -29,8 +34,21 @@ _TABLE: Final = re.compile(r"\s*\[(\[?)\s*([A-Za-z_-]+)\s*\]\]?\s*(#.*)?$")
 _KEY: Final = re.compile(r"\s*(?:\"([^\"]*)\"|'([^']*)'|([A-Za-z0-9_-]+))\s*[.=]")
 
 
-def load_policy(path: Path) -> Policy:
-    """The policy in a file; BadInput, with file, line and field, for whatever is wrong with it."""
+class Releases(Protocol):
+    """Who finds the newest release file; both raise what `releases.file` and `releases.order` raise."""
+
+    def demanded(self, least: int) -> ImageRelease:
+        """The file, for a policy that takes its values from number *least* or later."""
+
+    def for_names(self) -> ImageRelease | None:
+        """The file, for a policy that only wants images called by their names; None without one."""
+
+
+def load_policy(path: Path, releases: Releases | None = None) -> Policy:
+    """The policy in a file; BadInput, with file, line and field, for whatever is wrong with it.
+
+    What *releases* raises comes through.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_POLICY + 1)
@@ -42,11 +60,11 @@ def load_policy(path: Path) -> Policy:
         text = raw.decode()
     except UnicodeDecodeError:
         raise BadInput("the policy is not UTF-8 text", where=str(path)) from None
-    return parse_policy(text, str(path))
+    return parse_policy(text, str(path), releases)
 
 
-def parse_policy(text: str, where: str) -> Policy:
-    """The policy that *text* says; *where* names it in errors. Raises BadInput."""
+def parse_policy(text: str, where: str, releases: Releases | None = None) -> Policy:
+    """The policy that *text* says; *where* names it in errors. Raises as `load_policy`."""
     if len(text) > MAX_POLICY:
         raise BadInput(f"a policy of more than {MAX_POLICY // KIB} KiB", where=where)
     if any(line.count(".") > MAX_DOTS for line in text.splitlines()):
@@ -59,22 +77,33 @@ def parse_policy(text: str, where: str) -> Policy:
         model = PolicyFile.model_validate(tree)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_context=False)[0]
-        raise _at(text, where, first["loc"], _words(first)) from None
+        location = [part for part in first["loc"] if part != LISTED]
+        raise _at(text, where, location, _words(first)) from None
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return _build(model, text, where, f"{where} ({digest[:12]})")
+    release = _release(model, text, where, releases)
+    return _build(model, text, where, f"{where} ({digest[:12]})", release)
 
 
-def _build(model: PolicyFile, text: str, where: str, label: str) -> Policy:
+def _release(model: PolicyFile, text: str, where: str, releases: Releases | None) -> ImageRelease | None:
+    if model.min_release is None:
+        return None if releases is None else releases.for_names()
+    if releases is None:
+        raise _at(text, where, ("min_release",), "no release file can be had here")
+    return releases.demanded(model.min_release)
+
+
+def _build(model: PolicyFile, text: str, where: str, label: str, release: ImageRelease | None) -> Policy:
     """The entries are checked once more as what they become."""
-    snp, tdx = [], []
+    snp: list[SnpEntry] = []
+    tdx: list[TdxEntry] = []
     for number, snp_model in enumerate(model.snp):
         try:
-            snp.append(snp_model.entry())
+            snp += snp_entries(snp_model, release)
         except BadInput as error:
             raise _at(text, where, ("snp", number, error.where or ""), error.what) from None
     for number, tdx_model in enumerate(model.tdx):
         try:
-            tdx.append(tdx_model.entry())
+            tdx += tdx_entries(tdx_model, release)
         except BadInput as error:
             raise _at(text, where, ("tdx", number, error.where or ""), error.what) from None
     return Policy(
@@ -86,6 +115,7 @@ def _build(model: PolicyFile, text: str, where: str, label: str) -> Policy:
         require_hardware="none" not in model.accept,
         max_evidence=model.max_evidence_bytes,
         label=label,
+        release=release,
     )
 
 

@@ -3,7 +3,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.simulated import market_digest
@@ -20,6 +20,7 @@ MAX_ITEMS: Final = 4096
 
 VERSION: Final = 1
 EVENT_LOG: Final = "eventlog"
+NO_MINIMUM: Final = Tcb()
 
 
 def _address(text: str) -> str:
@@ -50,10 +51,23 @@ ChipId = Annotated[str, Field(pattern=r"^([0-9a-f]{16}|[0-9a-f]{128})$")]
 """64 bytes, or the 8 of a Turin."""
 
 Any_ = Literal["any"]
+Release_ = Literal["release"]
+"""The values come from the newest release file of measurements (`attestation.releases`)."""
+
 Never = Annotated[bool, AfterValidator(_never)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 ListBounds = Field(min_length=1, max_length=MAX_ITEMS)
 AddressText = Annotated[str, AfterValidator(_address)]
+
+
+LISTED: Final = "listed"
+"""What pydantic calls a list in the place of errors, where a word may be in its place."""
+
+Measurements = Annotated[
+    Annotated[list[Hex48], ListBounds, AfterValidator(_unique), Tag(LISTED)]
+    | Annotated[Release_, Tag("word")],
+    Discriminator(lambda value: "word" if value == "release" else LISTED),
+]
 
 
 class Table(BaseModel):
@@ -71,6 +85,11 @@ class TcbModel(Table):
     ucode: Byte
     fmc: Byte | None = None
 
+    @property
+    def tcb(self) -> Tcb:
+        """What it means."""
+        return Tcb(self.bl, self.tee, self.snp, self.ucode, self.fmc or 0)
+
 
 class GuestPolicyModel(Table):
     """What the host may have been allowed at launch; debugging and copying never."""
@@ -85,7 +104,7 @@ class SnpModel(Table):
     """`[[snp]]`: one kind of SEV-SNP machine."""
 
     product: Literal["Milan", "Genoa", "Turin"]
-    measurements: Annotated[list[Hex48], ListBounds, AfterValidator(_unique)]
+    measurements: Measurements
     min_tcb: TcbModel
     min_guest_svn: Annotated[int, Field(ge=0, lt=1 << 32)]
     guest_policy: GuestPolicyModel
@@ -108,16 +127,15 @@ class SnpModel(Table):
             raise ValueError("min_tcb.fmc is there for Turin, and only for Turin")
         return self
 
-    def entry(self) -> SnpEntry:
-        """What it means."""
+    def entry(self, measurements: frozenset[bytes], least: Tcb = NO_MINIMUM, image: str = "") -> SnpEntry:
+        """What it means with these launch digests; firmware must reach both its own minimum and *least*."""
         required = PlatformInfo(0)
         for name in () if self.platform_require == "none" else self.platform_require:
             required |= PlatformInfo[name.upper()]
-        least = self.min_tcb
         return SnpEntry(
             product=self.product,
-            measurements=_bytes(self.measurements),
-            minimum=Tcb(least.bl, least.tee, least.snp, least.ucode, least.fmc or 0),
+            measurements=measurements,
+            minimum=self.min_tcb.tcb.highest(least),
             vmpl=frozenset(self.vmpl),
             allow_smt=self.guest_policy.smt,
             require_single_socket=self.guest_policy.single_socket,
@@ -127,14 +145,15 @@ class SnpModel(Table):
             revocation=self.revocation,
             host_data=None if self.host_data == "any" else _bytes(self.host_data),
             allowed_chip_ids=None if self.allowed_chip_ids == "any" else _chips(self.allowed_chip_ids),
+            image=image,
         )
 
 
 class TdxModel(Table):
     """`[[tdx]]`: one kind of TDX machine."""
 
-    mrtd: Annotated[list[Hex48], ListBounds, AfterValidator(_unique)]
-    rtmr: Annotated[list[Hex48 | Literal["eventlog"]], Field(min_length=4, max_length=4)]
+    mrtd: Measurements
+    rtmr: Annotated[list[Hex48 | Literal["eventlog", "any", "release"]], Field(min_length=4, max_length=4)]
     event_log: (
         Annotated[dict[str, Annotated[list[HexBytes], ListBounds] | Any_], Field(min_length=1)]
         | Literal["none"]
@@ -149,15 +168,34 @@ class TdxModel(Table):
     min_tcb_eval_data_number: Annotated[int, Field(ge=1, lt=1 << 32)]
     allowed_piids: Annotated[list[Hex16], ListBounds, AfterValidator(_unique)] | Any_
 
-    def entry(self) -> TdxEntry:
-        """What it means."""
+    @model_validator(mode="after")
+    def _registers_of_one_source(self) -> Self:
+        """RTMR0 is the host's: it may be anything only where the image is known to distrust the host."""
+        if self.mrtd == "release":
+            if self.rtmr[1:3] != ["release", "release"] or self.rtmr[0] in ("release", EVENT_LOG):
+                raise ValueError('with mrtd = "release" rtmr is ["any", "release", "release", RTMR3]')
+        elif {"any", "release"} & {*self.rtmr}:
+            raise ValueError('rtmr has "any" and "release" only with mrtd = "release"')
+        if self.rtmr[3] in ("any", "release"):
+            raise ValueError("RTMR3 is 96 hex, or left to the event log")
+        return self
+
+    def entry(
+        self,
+        mrtd: frozenset[bytes],
+        registers: tuple[bytes | None, ...],
+        least: bytes = b"",
+        image: str = "",
+    ) -> TdxEntry:
+        """What it means with this MRTD and these *registers*; firmware must reach *least* too."""
+        own = bytes.fromhex(self.min_tee_tcb_svn)
         events = () if self.event_log == "none" else tuple(self.event_log.items())
         return TdxEntry(
-            mrtd=_bytes(self.mrtd),
-            rtmr=tuple(None if value == EVENT_LOG else bytes.fromhex(value) for value in self.rtmr),
+            mrtd=mrtd,
+            rtmr=registers,
             td_attributes=bytes.fromhex(self.td_attributes),
             xfam=_bytes(self.xfam),
-            min_tee_tcb_svn=bytes.fromhex(self.min_tee_tcb_svn),
+            min_tee_tcb_svn=bytes(map(max, own, least)) if least else own,
             min_tcb_eval_data_number=self.min_tcb_eval_data_number,
             tcb_status=frozenset(self.tcb_status),
             events=tuple((name, None if values == "any" else _bytes(values)) for name, values in events),
@@ -165,6 +203,7 @@ class TdxModel(Table):
             mr_seam=None if self.mr_seam == "any" else _bytes(self.mr_seam),
             mr_config_id=None if self.mr_config_id == "any" else _bytes(self.mr_config_id),
             allowed_piids=None if self.allowed_piids == "any" else _bytes(self.allowed_piids),
+            image=image,
         )
 
 
@@ -190,6 +229,7 @@ class PolicyFile(Table):
         list[Literal["sev-snp", "tdx", "simulated", "none"]], Field(min_length=1), AfterValidator(_unique)
     ]
     max_evidence_bytes: Annotated[int, Field(ge=1024, le=limits.MAX_EVIDENCE)]
+    min_release: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
     snp: Annotated[list[SnpModel], Field(max_length=MAX_ITEMS)] = []
     tdx: Annotated[list[TdxModel], Field(max_length=MAX_ITEMS)] = []
     simulated: Annotated[list[SimulatedModel], Field(max_length=MAX_ITEMS)] = []
@@ -202,6 +242,13 @@ class PolicyFile(Table):
                 raise ValueError(f"accept has {kind!r} exactly when there is a [[{table}]]")
         if "none" in self.accept and "open" not in self.trust:
             raise ValueError('accept has "none" (no hardware), which only class open can be: trust lacks it')
+        return self
+
+    @model_validator(mode="after")
+    def _release_has_a_minimum(self) -> Self:
+        values = (*(one.measurements for one in self.snp), *(one.mrtd for one in self.tdx))
+        if ("release" in values) != (self.min_release is not None):
+            raise ValueError('min_release is there exactly where a table takes its values from a "release"')
         return self
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.releases.model import ImageRelease
 from trustedpods.protocol.attestation.simulated import SimulatedMarket, market_digest
 from trustedpods.protocol.attestation.snp.chain import Roots, amd_roots
 from trustedpods.protocol.attestation.snp.policy import SnpEntry
@@ -23,7 +24,8 @@ class Policy:
     simulated evidence counts; in a policy from a file it is filled in by `in_market`, for the
     markets in `simulated_markets` (`market_digest`s). `allow_sealed`, `allow_open`: the classes
     that are good enough; `require_hardware`: class open must have evidence too. `label` names the
-    policy for people and logs. The roots are the vendors' everywhere but in tests.
+    policy for people and logs. `release` is the release file that gives images their names, and
+    values where the policy takes them from it. The roots are the vendors' everywhere but in tests.
     """
 
     snp: tuple[SnpEntry, ...] = ()
@@ -35,6 +37,7 @@ class Policy:
     require_hardware: bool = False
     max_evidence: int = limits.MAX_EVIDENCE
     label: str = BUILT_IN
+    release: ImageRelease | None = field(default=None, repr=False)
     vendor_roots: Roots = field(default_factory=amd_roots, repr=False)
     intel_root: bytes | None = field(default=None, repr=False)
 

@@ -28,8 +28,8 @@ class SnpEntry:
     """One kind of SEV-SNP machine that is accepted; all of it must match.
 
     `measurements` are launch digests, one per image and VM shape. `host_data` and
-    `allowed_chip_ids` are None where any value will do. BadInput when a list is empty or a
-    value has the wrong length.
+    `allowed_chip_ids` are None where any value will do. `image` says whose digests they are,
+    where a release file says it. BadInput when a list is empty or a value has the wrong length.
     """
 
     product: str
@@ -44,6 +44,7 @@ class SnpEntry:
     revocation: Revocation = "require"
     host_data: frozenset[bytes] | None = None
     allowed_chip_ids: frozenset[bytes] | None = None
+    image: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would silently accept nothing, or anything."""
@@ -70,8 +71,15 @@ SIMULATED_ENTRY: Final = SnpEntry(
 
 
 def appraise(verified: VerifiedSnp, entries: tuple[SnpEntry, ...]) -> SnpEntry:
-    """The entry that *verified* matches; EvidenceRefused by the first entry's failed check."""
-    candidates = [entry for entry in entries if entry.product == verified.product]
+    """The entry that *verified* matches; EvidenceRefused by the first entry's failed check.
+
+    Of images from a release file the one with its launch digest comes first: its refusal says most.
+    """
+
+    def other_image(entry: SnpEntry) -> bool:
+        return bool(entry.image) and verified.report.measurement not in entry.measurements
+
+    candidates = sorted((entry for entry in entries if entry.product == verified.product), key=other_image)
     nobody = f"the policy has no entry for {verified.product} processors"
     return first_match(candidates, partial(_match, verified), nobody)
 

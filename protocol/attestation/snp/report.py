@@ -77,6 +77,16 @@ class Tcb:
         need(not any(raw[2:6]), Check.REPORT, "reserved bytes of a TCB version are not zero")
         return cls(bootloader=raw[0], tee=raw[1], snp=raw[6], microcode=raw[7])
 
+    def highest(self, other: Self) -> Self:
+        """Each component the higher of the two."""
+        return type(self)(
+            max(self.bootloader, other.bootloader),
+            max(self.tee, other.tee),
+            max(self.snp, other.snp),
+            max(self.microcode, other.microcode),
+            max(self.fmc, other.fmc),
+        )
+
     def reaches(self, minimum: Self) -> bool:
         """Every component is at least that of *minimum*."""
         return (

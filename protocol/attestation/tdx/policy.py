@@ -41,7 +41,8 @@ EventRule = tuple[str, frozenset[bytes] | None]
 class TdxEntry:
     """One kind of TDX machine that is accepted; all of it must match.
 
-    `rtmr` are the four registers; None for RTMR3 means that it is what `events` say, in this order.
+    `rtmr` are the four registers; None for RTMR0 means that it is not relied on, None for RTMR3 that
+    it is what `events` say, in this order. `image` says whose they are, where a release file says it.
     `td_attributes` must match exactly, `xfam` one of its list but for CET. `mr_seam`,
     `mr_config_id` and `allowed_piids` are None where any value will do. BadInput when a list is
     empty or a value has the wrong length.
@@ -59,6 +60,7 @@ class TdxEntry:
     mr_seam: frozenset[bytes] | None = None
     mr_config_id: frozenset[bytes] | None = None
     allowed_piids: frozenset[bytes] | None = None
+    image: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would silently accept nothing, or anything."""
@@ -80,8 +82,11 @@ class TdxEntry:
         lengths = {REGISTER_BYTES if value is None else len(value) for value in self.rtmr}
         if len(self.rtmr) != RTMRS or lengths != {REGISTER_BYTES}:
             raise BadInput(f"there are {RTMRS} registers of {REGISTER_BYTES} bytes", where="rtmr")
-        if None in self.rtmr[:-1]:
-            raise BadInput("only RTMR3 can be left to the event log", where="rtmr")
+        if None in self.rtmr[1 if self.image else 0 : -1]:
+            raise BadInput(
+                "only RTMR3 can be left to the event log, and RTMR0 only of an image from a release file",
+                where="rtmr",
+            )
         if (self.rtmr[-1] is None) != bool(self.events):
             raise BadInput("events belong to an RTMR3 that is left to the event log", where="event_log")
         if any(payloads is not None and not payloads for _, payloads in self.events):
@@ -100,8 +105,17 @@ _LENGTHS: Final = (
 
 
 def appraise(verified: VerifiedTdx, entries: tuple[TdxEntry, ...]) -> TdxEntry:
-    """The entry that *verified* matches; EvidenceRefused by the first entry's failed check."""
-    return first_match(entries, partial(_match, verified), "the policy has no entry for TDX machines")
+    """The entry that *verified* matches; EvidenceRefused by the first entry's failed check.
+
+    Of images from a release file the one with its MRTD and RTMR1 comes first: its refusal says most.
+    """
+
+    def other_image(entry: TdxEntry) -> bool:
+        runs = verified.mrtd in entry.mrtd and verified.rtmr[1] == entry.rtmr[1]
+        return bool(entry.image) and not runs
+
+    candidates = sorted(entries, key=other_image)
+    return first_match(candidates, partial(_match, verified), "the policy has no entry for TDX machines")
 
 
 def _match(verified: VerifiedTdx, entry: TdxEntry) -> None:

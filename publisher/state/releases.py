@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Release files of measurements on the user's disk: the newest that was seen, so that none goes back."""
+
+from pathlib import Path
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.publisher.state.files import write_whole
+
+FILE = "measurements.json"
+"""Of the release file, in the user's folders of state and of settings."""
+
+
+def keep_release(path: Path, raw: bytes) -> None:
+    """Put a verified file in place of the one before it; BadInput where that cannot be."""
+    try:
+        write_whole(path, raw)
+    except OSError as error:
+        raise BadInput(f"cannot keep the release file: {error.strerror}", where=str(path)) from None
+
+
+def read_kept(path: Path, limit: int) -> bytes | None:
+    """What is in a file, at most *limit* bytes and one more; None where there is no file.
+
+    BadInput where it is there and cannot be read: that is not the same as none.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"cannot read the release file: {error.strerror}", where=str(path)) from None

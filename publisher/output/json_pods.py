@@ -29,6 +29,7 @@ from trustedpods.publisher.results.deployed import (
     RestartResult,
     VersionsResult,
 )
+from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
@@ -40,6 +41,7 @@ from trustedpods.publisher.results.pods import (
     ListResult,
     LogsResult,
     OutlivingVolumes,
+    OverviewResult,
     StatusResult,
     TopPod,
     TopResult,
@@ -328,6 +330,16 @@ def _used(result: UsageResult) -> JsonObject:
         "month": None if result.month is None else number(result.month),
         "problems": list(result.problems),
     }
+
+
+@json_of.register(OverviewResult)
+def _overview(result: OverviewResult) -> JsonObject:
+    log = result.log
+    bill = error_json(result.bill) if isinstance(result.bill, ErrorReport) else json_of(result.bill)
+    told = (
+        [piece.data.decode(errors="replace") for piece in log] if isinstance(log, tuple) else error_json(log)
+    )
+    return {**json_of(result.status), "log": told, "bill": bill}
 
 
 @json_of.register(AuditResult)

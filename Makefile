@@ -15,7 +15,7 @@ export EXAMPLES ?= few
 MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -1) -gt 1000000 && echo /dev/shm)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint unit policies forge live bench soak contracts release clean coverage slither
+.PHONY: help setup demo test check lint unit policies forge live bench soak contracts docs release clean coverage slither
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -98,6 +98,9 @@ coverage: setup ## every line and branch of the contracts has a forge test
 slither: setup ## static analysis of the contracts
 	@$(call title,slither)
 	$(BIN)/python -m tests.contracts.forge.slither_check
+
+docs: setup ## the pages as a site in build/site; what leads nowhere is an error
+	$(BIN)/mkdocs build --quiet --strict
 
 contracts: setup ## compile the contracts and write their ABI and bytecode
 	$(BIN)/python -m trustedpods.contracts.compile

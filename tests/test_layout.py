@@ -69,7 +69,7 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
 def test_nothing_at_the_top_that_a_stranger_would_not_expect() -> None:
     expected = {
         "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "NOTICE", "Makefile",
-        "pyproject.toml", ".gitignore", ".importlinter", ".ci", "docs", "publisher", "provider",
+        "pyproject.toml", "mkdocs.yml", ".gitignore", ".importlinter", ".ci", "docs", "publisher", "provider",
         "hatch_build.py", "contracts", "protocol", "manifests", "deploy", "tests", "findings",
     }  # fmt: skip
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= expected

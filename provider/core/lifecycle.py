@@ -106,6 +106,30 @@ _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
 }
 """For each event: the phases in which it counts, and the phase that it leads to."""
 
+TOLD: dict[LifecycleEvent, str] = {
+    LifecycleEvent.BUNDLE: "a version of it was accepted",
+    LifecycleEvent.BLOBS_COMPLETE: "manifest and images are here; it waits for its payment channel",
+    LifecycleEvent.CHANNEL_GOOD: "the payment channel is there; its images go into the registry",
+    LifecycleEvent.IMPORTED: "its images are in the registry; a replica starts",
+    LifecycleEvent.STARTED: "it runs, and is published",
+    LifecycleEvent.FAILED: "it did not start, and is removed",
+    LifecycleEvent.FUNDS_OUT: "its money has ended; it is stopped",
+    LifecycleEvent.UNLOCK_ANNOUNCED: "notice was given on its channel; it is stopped",
+    LifecycleEvent.CHANNEL_CHANGED: "its channel is not the one that was agreed; it is stopped",
+    LifecycleEvent.FUNDED: "it is paid for again, and is served",
+    LifecycleEvent.GRACE_OVER: "no money came within the grace period; it is removed",
+    LifecycleEvent.CHANNEL_GONE: "its channel has ended; it is removed",
+    LifecycleEvent.NAMESPACE_LOST: "the cluster has lost it; it is made anew",
+    LifecycleEvent.KEY_LOST: "the machine was restarted; it waits for its publisher",
+    LifecycleEvent.TAKEN_OVER: "another machine's daemon took over; it waits for its publisher",
+    LifecycleEvent.DELETED: "its publisher deleted it",
+    LifecycleEvent.DELETED_BUT_VOLUMES: "its publisher deleted it; its volumes stay",
+    LifecycleEvent.CLEARED: "nothing but its volumes is left",
+    LifecycleEvent.EVICTED: "the operator sent it away",
+    LifecycleEvent.REMOVED: "nothing of it is left",
+}
+"""What the pod's history says of an event that has no reason of its own."""
+
 _OF_RUNNING_ON: dict[LifecycleEvent, Phase] = dict.fromkeys(
     (*_MONEY_ENDS, LifecycleEvent.NAMESPACE_LOST, LifecycleEvent.KEY_LOST), Phase.AWAITING_KEY
 )

@@ -165,7 +165,7 @@ class ProvisioningSteps:
         agreed = None if record.terms is None else Terms.unpack(record.terms)
         check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
         await self._pods.change(record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack())
-        self._progress.tell(record.channel, "channel", f"channel found with {channel.left} base units")
+        self._progress.tell(record.channel, "channel", "its payment channel is there")
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""

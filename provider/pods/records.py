@@ -201,7 +201,7 @@ class Pods:
 def _save_step(tx: Tx, record: PodRecord, event: lifecycle.LifecycleEvent, reason: str) -> None:
     """Record and history change together."""
     pods.save(tx, record)
-    history.note(tx, record.channel, record.changed_at, str(event), reason or str(record.phase))
+    history.note(tx, record.channel, record.changed_at, str(event), reason or lifecycle.TOLD[event])
 
 
 def _nobody(_channel: ChannelId, _event: str, _text: str) -> None:

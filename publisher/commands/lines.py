@@ -49,11 +49,6 @@ def moment(unix: int | None) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def rounded(number: str) -> str:
-    """Four digits of a price; JSON has all of them."""
-    return f"{float(number):.4g}"
-
-
 def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
     """A pod; *wide* with its channel and namespace, and what each replica holds."""
     pod, confirmed = result.pod, result.confirmed
@@ -69,7 +64,7 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
     lines += [line for service in result.services for line in _service(service)]
     if confirmed is not None:
         lines += [f"image     {name}: {digest}" for name, digest in confirmed.images.items()]
-    lines += [f"money     {line}" for line in _money(result)]
+    lines += [f"money     {line}" for line in _money(result, wide=wide)]
     if result.outliving is not None:
         lines.append(f"volumes   {result.outliving.told(pod.name, pod.token)}")
     lines += event_lines(result.events)
@@ -147,10 +142,10 @@ def _failure(failure: PodFailure | None) -> list[str]:
     return [*lines, f"next try  {moment(failure.next_try_at)}, {by}"]
 
 
-def _money(result: StatusResult) -> list[str]:
+def _money(result: StatusResult, *, wide: bool) -> list[str]:
     token, live = result.pod.token, result.pod.channel.live
     amounts = (result.deposit, result.claimed, result.accrued)
-    deposit, claimed, accrued = map(token.number, amounts)
+    deposit, claimed, accrued = map(token.number if wide else token.short, amounts)
     lines = [f"deposit {deposit}, claimed {claimed}, accrued {accrued} {token.symbol}"]
     if live is None:
         return [*lines, "the channel has ended"]
@@ -163,7 +158,7 @@ def _money(result: StatusResult) -> list[str]:
 
 def _others(pod: VisitedPod) -> list[str]:
     return [
-        f"also      {pod.token.text(other.live.left)} at {other.provider.name}, from an earlier deploy "
+        f"also      {pod.token.rough(other.live.left)} at {other.provider.name}, from an earlier deploy "
         f"(`trustedpods close {pod.name}` gets it back)"
         for other in pod.others
         if other.live is not None
@@ -173,7 +168,7 @@ def _others(pod: VisitedPod) -> list[str]:
 def funded_lines(result: FundResult) -> list[str]:
     """What was paid, and what there is now."""
     live = result.channel.live
-    holds = "" if live is None else f"; the channel holds {result.token.text(live.left)} now"
+    holds = "" if live is None else f"; the channel holds {result.token.rough(live.left)} now"
     return [f"paid {result.token.text(result.paid)}{holds}"]
 
 
@@ -225,8 +220,8 @@ def _pod_row(pod: ListedPod, token: Token) -> tuple[str, ...]:
         "unlocking" if pod.unlock_at else pod.phase or "?",
         "" if pod.replicas is None else f"{pod.ready}/{pod.replicas}",
         lasts,
-        "" if pod.day is None else rounded(token.number(pod.day)),
-        "" if pod.left is None else rounded(token.number(pod.left)),
+        "" if pod.day is None else token.short(pod.day),
+        "" if pod.left is None else token.short(pod.left),
         f"{pod.owner[:10]}/{'?' if pod.daemon is None else pod.daemon}",
         pod.urls[0] if pod.urls else "",
     )
@@ -234,9 +229,10 @@ def _pod_row(pod: ListedPod, token: Token) -> tuple[str, ...]:
 
 def balance_lines(result: BalanceResult, *, wide: bool = False) -> list[str]:
     """An address and its channels, with *wide* in full."""
+    holds = result.token.text if wide else result.token.rough
     lines = [
         result.publisher,
-        f"{result.token.text(result.balance)}, {result.gas_wei / 1e18:.4f} for gas",
+        f"{holds(result.balance)}, {result.gas_wei / 1e18:.4f} for gas",
     ]
     rows = [_channel_row(channel, result.token, wide=wide) for channel in result.channels]
     header = ("POD", "CHANNEL", "STATE", "DEPOSIT", "LEFT", "REFUND", "UNLOCKS")
@@ -244,39 +240,40 @@ def balance_lines(result: BalanceResult, *, wide: bool = False) -> list[str]:
 
 
 def _channel_row(channel: ChannelBalance, token: Token, *, wide: bool) -> tuple[str, ...]:
-    shown = channel_hex(channel.channel)
+    shown, amount = channel_hex(channel.channel), token.number if wide else token.short
     return (
         channel.name or "?",
         shown if wide else shown[:12],
         channel.state,
-        token.number(channel.deposit),
-        "" if channel.left is None else token.number(channel.left),
-        "" if channel.refund is None else token.number(channel.refund),
+        amount(channel.deposit),
+        "" if channel.left is None else amount(channel.left),
+        "" if channel.refund is None else amount(channel.refund),
         moment(channel.unlock_at),
     )
 
 
-def bill_lines(result: BillResult) -> list[str]:
-    """A bill, line by line, and what does not agree."""
+def bill_lines(result: BillResult, *, wide: bool = False) -> list[str]:
+    """A bill, line by line, and what does not agree; *wide*: amounts in full."""
     bill, token = result.bill, result.pod.token
+    text, number = (token.text, token.number) if wide else (token.rough, token.short)
     rows = [
         (
             moment(line.from_),
             moment(line.up_to),
             *map(str, line.usage.quantities),
-            token.number(line.amount),
+            number(line.amount),
             "not yet" if line.transaction is None else "0x" + line.transaction.hex()[:10],
         )
         for line in bill.lines
     ]
     header = ("FROM", "TO", "CORE-MS", "MIB-S", "STORED", "OUT KIB", "IN KIB", "AMOUNT", "TRANSACTION")
-    claimed = "not known" if result.claimed is None else token.text(result.claimed)
+    claimed = "not known" if result.claimed is None else text(result.claimed)
     return [
         *table(header, rows),
         "",
-        f"total    {token.text(bill.total)}",
+        f"total    {text(bill.total)}",
         f"claimed  {claimed}",
-        f"open     {token.text(bill.open_amount)} since the last period",
+        f"open     {text(bill.open_amount)} since the last period",
         *(f"PROBLEM  {problem}" for problem in result.problems),
     ]
 
@@ -289,7 +286,7 @@ def audit_lines(result: AuditResult) -> list[str]:
     return [
         *table(("CHECK", "", "WHY"), rows),
         "",
-        f"{verdict}: {result.leaves} periods, {result.pod.token.text(result.total)}",
+        f"{verdict}: {result.leaves} periods, {result.pod.token.rough(result.total)}",
     ]
 
 
@@ -373,8 +370,8 @@ def _provider_row(one: ListedProvider, token: Token, *, wide: bool) -> tuple[str
         one.provider.name,
         "OPEN" if one.trust == "open" else one.trust,
         one.provider.region,
-        *(token.number(price) if wide else rounded(token.number(price)) for price in prices),
-        token.number(one.least.deposit),
+        *map(token.number if wide else token.short, prices),
+        token.number(one.least.deposit) if wide else token.short(one.least.deposit, at_least=True),
         evidence_text(one.proof),
         *(
             (

@@ -31,7 +31,8 @@ def _shape(manifest: Path | None) -> "Shape | None":
     epilog="""\b
 Examples:
   trustedpods fund web 2.5
-  trustedpods fund web 7d --manifest pod.yaml
+  trustedpods fund web 7d
+  trustedpods fund web 7d --manifest pod.yaml    # on a machine that did not deploy it
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
@@ -46,8 +47,9 @@ Examples:
 def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None:
     """Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d).
 
-    Without --manifest a duration is counted at the channel's cap, the most that the provider can
-    take in that time, traffic included.
+    A duration is counted at full size, as by deploy: that of --manifest, else the largest with which
+    the pod was deployed from this machine. Where neither is known it is counted at the channel's
+    cap, the most that the provider can take in that time, traffic included.
     """
     run = Run(options)
 
@@ -162,7 +164,7 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     def lines(result: "BillResult") -> list[str]:
         from trustedpods.publisher.commands.lines import bill_lines
 
-        return bill_lines(result)
+        return bill_lines(result, wide=options.form == "wide")
 
     if run.finish(work, lines).problems:
         raise SystemExit(3)

@@ -166,7 +166,7 @@ def _sum(account: "Account", settled: Sequence["Line"], chain: OnChain) -> Findi
     told = sum(result.paid for result in results if result is not None)
     bad = [f"{chain.claimed} base units left the channel, and the leaves account for {told}"]
     return _finding(
-        "sum", bad if told != chain.claimed else [], f"the leaves account for all {told} base units"
+        "sum", bad if told != chain.claimed else [], "the leaves account for all that was claimed"
     )
 
 

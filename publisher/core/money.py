@@ -3,7 +3,7 @@
 
 import re
 from dataclasses import dataclass
-from decimal import Context, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, localcontext
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.units import TokenUnits
@@ -44,10 +44,15 @@ class Token:
         return f"{self.number(units)} {self.symbol}"
 
     def rough(self, units: int) -> str:
-        """`0.3884 TEST`: four digits, for prices that nobody pays exactly."""
-        amount = Decimal(units).scaleb(-self.decimals)
-        rounded = amount.normalize(Context(prec=4))
-        return f"{rounded:f} {self.symbol}"
+        """`0.3884 TEST`: four digits, for people; JSON has all of them."""
+        return f"{self.short(units)} {self.symbol}"
+
+    def short(self, units: int, *, at_least: bool = False) -> str:
+        """`0.3884`: four digits, never in exponent form; *at_least*: rounded up, as what has to be there."""
+        rounding = ROUND_CEILING if at_least else ROUND_HALF_EVEN
+        with localcontext(prec=80):
+            amount = Decimal(units).scaleb(-self.decimals)
+        return f"{amount.normalize(Context(prec=4, rounding=rounding)):f}"
 
     def number(self, units: int) -> str:
         """`2.5`: exact, never in exponent form."""

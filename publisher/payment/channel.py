@@ -94,7 +94,7 @@ async def _open(
     payment.there, payment.life = True, receipt.tx_hash
     facts = transaction_json(MinedTransaction.of(receipt))
     step.facts |= {"opened": True, "deposit": account.token.number(payment.amount), **facts}
-    text = f"paid {account.token.text(payment.amount)} into a new channel (gas {receipt.gas_used})"
+    text = f"paid {account.token.rough(payment.amount)} into a new channel (gas {receipt.gas_used})"
     journal.event("channel", text, **facts)
     return None
 
@@ -109,7 +109,7 @@ def _meet(
             rule="meter",
             hint="it restarted just now: run this again, and the channel moves to its new meter",
         )
-    journal.event("channel", f"the pod's channel is there, with {account.token.text(channel.left)} left")
+    journal.event("channel", f"the pod's channel is there, with {account.token.rough(channel.left)} left")
 
 
 async def cancel_notice(account: MarketAccount, payment: ChannelPayment, journal: Journal) -> None:
@@ -136,7 +136,7 @@ async def raise_cap(
     receipt = await account.chain.raise_cap(
         account.publisher.key, payment.ref.owner, payment.ref.salt, raised.cap_mantissa, raised.cap_exponent
     )
-    text = f"raised the cap of the pod's channel to {account.token.text(raised.cap_per_day)} a day"
+    text = f"raised the cap of the pod's channel to {account.token.rough(raised.cap_per_day)} a day"
     journal.event("cap-raised", text, **transaction_json(MinedTransaction.of(receipt)))
     return replace(channel, terms=raised)
 

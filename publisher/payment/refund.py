@@ -102,7 +102,7 @@ async def _as_it_stands(
         return await refunded(account, ref, journal)
     if current.unlock_at:
         return await give_notice(account, ref, name, journal)  # it runs already: this only says until when
-    left = account.token.text(current.left)
+    left = account.token.rough(current.left)
     why = "" if kept is None else f": {kept.why}"
     advised = in_use is False and (kept is None or kept.close)
     how = f"; `trustedpods close {name}` gets it back" if advised else ""
@@ -129,7 +129,7 @@ async def refunded(account: MarketAccount, ref: PodRef, journal: Journal) -> Dep
     if outcome is None or outcome.refund is None:
         journal.event("no-channel", "no channel is open")
         return DepositOutcome("closed")
-    text = f"the provider released the channel: {account.token.text(outcome.refund)} came back"
+    text = f"the provider released the channel: {account.token.rough(outcome.refund)} came back"
     facts = outcome_json(outcome, account.token)
     journal.event("refunded", text, **facts)
     return outcome
@@ -163,7 +163,7 @@ async def give_notice(account: MarketAccount, ref: PodRef, name: str, journal: J
     wait = max(0, current.unlock_at - head.time)
     journal.event(
         "unlocking",
-        f"the channel is unlocking: `trustedpods close {name}` gets {account.token.text(current.left)} back "
+        f"the channel is unlocking: `trustedpods close {name}` gets {account.token.rough(current.left)} back "
         f"{'in ' + duration_text(wait) if wait else 'now'}",
         unlock_at=current.unlock_at,
     )

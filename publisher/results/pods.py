@@ -227,11 +227,23 @@ class VolumeBackupResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DamagedBackup:
+    """A backup that does not open, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeBackupsResult:
-    """Backups of a pod, oldest first; each was opened, and with `verified` every byte of it was checked."""
+    """Backups of a pod, oldest first; each was opened, and with `verified` every byte of it was checked.
+
+    `damaged` are those that do not open.
+    """
 
     pod: str
     backups: tuple[VolumeBackupResult, ...]
+    damaged: tuple[DamagedBackup, ...] = ()
     verified: bool = False
 
 

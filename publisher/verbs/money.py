@@ -34,6 +34,7 @@ from trustedpods.publisher.results.money import (
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import known_names
 from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.visits import records
 
 
 def top_up_amount(
@@ -60,11 +61,13 @@ async def fund(
     progress: FundProgress,
     journal: Journal,
 ) -> FundResult:
-    """Add to the pod's channel; *shape* is the pod's, where its manifest is at hand.
+    """Add to the pod's channel; *shape* is the pod's, else the largest that it was deployed with from here.
 
     When it raises after the money moved, *progress* has the transaction.
     """
     location, _ = await find_pod(account, name)
+    if shape is None and (record := records.load(channel_hex(location.ref.channel), journal)) is not None:
+        shape = records.shape_of_record(record)
     amount = top_up_amount(account, location.live, funding, shape)
     await channel.check_funds(account, amount)
     if location.live.unlock_at:
@@ -127,7 +130,7 @@ async def _end(account: MarketAccount, location: PodLocation, journal: Journal) 
             raise
         return await refund.refunded(account, location.ref, journal)  # the provider released it just now
     transaction = MinedTransaction.of(receipt)
-    text = f"closed: {account.token.text(receipt.moved)} came back"
+    text = f"closed: {account.token.rough(receipt.moved)} came back"
     journal.event("closed", text, **transaction_json(transaction))
     return DepositOutcome("closed", refund=receipt.moved, transaction=transaction)
 

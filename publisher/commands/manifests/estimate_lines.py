@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a manifest costs, as text."""
 
-from trustedpods.publisher.commands.lines import rounded
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
@@ -25,8 +24,7 @@ def _retained_lines(result: EstimateResult) -> list[str]:
     if not result.outliving_mib:
         return []
     prices = ", ".join(
-        f"{rounded(result.token.number(offer.retained_hour))} at {offer.provider.name}"
-        for offer in result.offers
+        f"{result.token.short(offer.retained_hour)} at {offer.provider.name}" for offer in result.offers
     )
     return [
         f"a delete leaves {result.outliving_mib} MiB of volumes, an hour of which costs {prices}; "
@@ -41,6 +39,6 @@ def _estimate_row(offer: EstimatedOffer, token: Token) -> tuple[str, ...]:
         offer.provider.name,
         "OPEN" if offer.trust == "open" else offer.trust,
         offer.provider.region,
-        *(rounded(token.number(price)) for price in prices),
-        token.number(offer.deposit),
+        *map(token.short, prices),
+        token.short(offer.deposit, at_least=True),
     )

@@ -100,7 +100,7 @@ def backup(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             return await backup(account, name, wanted, progress, run.journal)
 
     if listing or verify:
-        run.finish(kept, lambda result: [line for one in result.backups for line in _lines(one)])
+        run.finish(kept, _listed_lines)
     else:
         run.finish(made, _lines)
 
@@ -169,6 +169,11 @@ def _store(run: Run, folder: str, name: str) -> "PodBackups":
     from trustedpods.publisher.backups.folder import PodBackups
 
     return PodBackups(Path(folder), name, publisher_secret(key.secret))
+
+
+def _listed_lines(result: "VolumeBackupsResult") -> list[str]:
+    sound = [line for one in result.backups for line in _lines(one)]
+    return [*sound, *(f"{one.name}: does not open: {one.why}" for one in result.damaged)]
 
 
 def _lines(result: "VolumeBackupResult") -> list[str]:

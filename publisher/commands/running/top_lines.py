@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`top` as text."""
 
-from trustedpods.publisher.commands.lines import rounded
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.pods import TopPod, TopResult
@@ -18,7 +17,7 @@ def top_lines(result: TopResult, *, wide: bool = False) -> list[str]:
 
 
 def _row(pod: TopPod, token: Token, *, wide: bool) -> tuple[str, ...]:
-    amount = token.number if wide else lambda units: rounded(token.number(units))
+    amount = token.number if wide else token.short
     lasts = "?" if pod.error else "no end" if pod.runway_s is None else duration_text(pod.runway_s)
     return (
         pod.name,
@@ -37,4 +36,4 @@ def _sum(result: TopResult) -> str:
     memory = sum(pod.memory_mib or 0 for pod in result.pods)
     replicas = sum(pod.replicas or 0 for pod in result.pods)
     day = sum(pod.day or 0 for pod in result.pods)
-    return f"all: {replicas} replicas, {cpu}m CPU, {memory}Mi, {rounded(result.token.number(day))} a day"
+    return f"all: {replicas} replicas, {cpu}m CPU, {memory}Mi, {result.token.short(day)} a day"

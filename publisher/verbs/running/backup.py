@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.backups.folder import NewBackup, NewPart, PodBackups, StoredBackup
 from trustedpods.publisher.backups.sources import (
@@ -24,6 +24,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.results.pods import (
     BackedUpVolume,
+    DamagedBackup,
     VisitProgress,
     VolumeBackupResult,
     VolumeBackupsResult,
@@ -83,8 +84,15 @@ async def backup(
 
 
 def listed(store: PodBackups, name: str) -> VolumeBackupsResult:
-    """The whole backups of the pod *name*, oldest first; BadInput for one that does not open."""
-    return VolumeBackupsResult(name, tuple(_result(name, store.backup(one)) for one in store.names()))
+    """The backups of the pod *name*, oldest first, and apart those that do not open."""
+    sound: list[VolumeBackupResult] = []
+    damaged: list[DamagedBackup] = []
+    for one in store.names():
+        try:
+            sound.append(_result(name, store.backup(one)))
+        except BadInput as error:
+            damaged.append(DamagedBackup(one, error.what))
+    return VolumeBackupsResult(name, tuple(sound), tuple(damaged))
 
 
 def verified(store: PodBackups, name: str, chosen: str | None) -> VolumeBackupsResult:

@@ -96,19 +96,38 @@ async def restore(
     parts = _chosen(found, options, str(options.folder))
     for part in parts:
         await trio.to_thread.run_sync(_check, store, found, part)
-    deadline = trio.current_time() + options.wait_s
+    waiting = _Waiting(options.wait_s)
     while True:
         try:
             async with visit(account, name, progress, journal) as visited:
-                fillings = [_Filling(visited, store, found, part) for part in parts]
-                filled = await _fill(visited, fillings, options.wait_s, journal)
+                await _fill(
+                    visited, [_Filling(visited, store, found, part) for part in parts], waiting, journal
+                )
                 break
         except Refused as error:
-            if error.rule != "unknown-pod" or trio.current_time() > deadline:
+            if error.rule != "unknown-pod" or waiting.over:
                 raise
         await trio.sleep(ASK_EVERY_S)  # its deploy has not paid for it yet
-    volumes = tuple(BackedUpVolume(part.volume, part.ordinal, part.size) for part in filled)
+    volumes = tuple(BackedUpVolume(part.volume, part.ordinal, part.size) for part in waiting.filled)
     return VolumeRestoreResult(progress.visited(), found.name, volumes)
+
+
+class _Waiting:
+    """What was filled, over all visits, and how long the next one is waited for."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.filled: list[BackupPart] = []
+        self._wait_s = wait_s
+        self.begin()
+
+    def begin(self) -> None:
+        """From now on, as something was done."""
+        self._end = trio.current_time() + self._wait_s
+
+    @property
+    def over(self) -> bool:
+        """Nothing was filled for that long."""
+        return trio.current_time() > self._end
 
 
 def _chosen(found: StoredBackup, options: RestoreOptions, where: str) -> list[BackupPart]:
@@ -128,29 +147,25 @@ def _check(store: PodBackups, found: StoredBackup, part: BackupPart) -> None:
         pass
 
 
-async def _fill(
-    visited: Visit, fillings: Sequence["_Filling"], wait_s: float, journal: Journal
-) -> list[BackupPart]:
+async def _fill(visited: Visit, fillings: Sequence["_Filling"], waiting: _Waiting, journal: Journal) -> None:
     """Fill each as soon as it waits, in any order: one waits only when those before it are filled.
 
     An attempt before this one may have filled some; they are left when the pod serves.
     """
-    left, deadline = list(fillings), trio.current_time() + wait_s
+    left = list(fillings)
     while left:
-        done = [one for one in left if await one.settled(journal)]
+        done = [one for one in left if await one.settled(waiting, journal)]
         left = [one for one in left if one not in done]
         if done:
-            deadline = trio.current_time() + wait_s
+            waiting.begin()
         elif len(left) < len(fillings) and (await visited.status()).phase == "serving":
             break
-        elif trio.current_time() > deadline:
+        elif waiting.over:
             raise left[0].never_waited()
         else:
             await trio.sleep(ASK_EVERY_S)
-    filled = [one.part for one in fillings if one.filled]
-    if not filled:
+    if not waiting.filled:
         raise fillings[0].failed(ALREADY)
-    return filled
 
 
 class _Filling:
@@ -162,10 +177,8 @@ class _Filling:
         self._own = f"{_UNPACKED}-{secrets.token_hex(8)}"
         self._told = bytearray()
         self._why = ""
-        self.filled = False
-        """By this attempt."""
 
-    async def settled(self, journal: Journal) -> bool:
+    async def settled(self, waiting: _Waiting, journal: Journal) -> bool:
         """Fill it if it waits; False where it is not there yet. `Refused` where it cannot be filled."""
         self._told.clear()
         pieces = self._store.read(self._found, self.part)
@@ -179,8 +192,8 @@ class _Filling:
         code = code or await self._run(_MARK, None)
         if code not in (0, ALREADY):
             raise self.failed(code)
-        self.filled = not code
-        if self.filled:
+        if code != ALREADY:
+            waiting.filled.append(self.part)
             journal.event("restored", f"{self.part.named}: {self.part.size} bytes")
         return True
 

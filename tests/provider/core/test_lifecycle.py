@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.provider.records import pod_record
-from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent, step
+from trustedpods.provider.core.lifecycle import TOLD, LifecycleCommand, LifecycleEvent, step
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase
 
 HAPPY = [
@@ -20,6 +20,11 @@ HAPPY = [
     (LifecycleEvent.DELETED, Phase.REMOVING),
     (LifecycleEvent.REMOVED, Phase.GONE),
 ]
+
+
+def test_the_history_has_words_for_each_event():
+    assert set(TOLD) == set(LifecycleEvent)
+    assert not set(TOLD.values()) & {str(one) for one in (*Phase, *LifecycleEvent)}
 
 
 def test_a_whole_life():

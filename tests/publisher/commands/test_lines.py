@@ -76,6 +76,7 @@ async def test_a_wide_status_has_what_scripts_ask_for(bench):
         f"channel   {channel_hex(result.pod.channel.id)}",
         "each      100m CPU, 64Mi of memory",
         f"namespace {result.confirmed.namespace}, generation {result.confirmed.generation}",
+        f"money     deposit {result.pod.token.number(result.deposit)}, claimed 0, accrued 0.000005 TPT",
     ]
 
 

@@ -41,6 +41,15 @@ def test_rough_prices_have_four_digits():
     assert token.rough(1) == "0.000000000000000001 X"
 
 
+@given(TOKENS, st.integers(0, 10**30))
+def test_four_digits_are_near_and_rounded_up_where_they_must_be_there(token, units):
+    exact = Decimal(token.number(units))
+    short, least = Decimal(token.short(units)), token.short(units, at_least=True)
+    assert abs(short - exact) * 2000 <= exact
+    assert exact <= Decimal(least) <= exact + exact / 999
+    assert "e" not in least.lower()
+
+
 def test_a_finer_amount_than_the_token_has_is_refused():
     with pytest.raises(BadInput, match="more than the 6 decimals"):
         Token("USDC", 6).units(Decimal("0.0000001"), "deposit")

@@ -169,6 +169,18 @@ async def test_fund_by_amount_by_cap_and_by_size(bench):
         money.top_up_amount(bench.account, channel_of(bench), parse_funding("1" + "0" * 25, "x"), None)
 
 
+async def test_fund_for_a_duration_pays_what_deploy_would(bench, tmp_path, monkeypatch):
+    async with bench.peer().serve():
+        await bench.deploy(funding=Funding(seconds=7200))
+    before = channel_of(bench).left
+    await money.fund(bench.account, "hello", Funding(seconds=7200), None, FundProgress(), bench.journal())
+    assert 0 <= 2 * before - channel_of(bench).left <= before // 100, "deploy adds a grace period"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of another machine"))
+    progress = FundProgress()
+    await money.fund(bench.account, "hello", Funding(seconds=86400), None, progress, bench.journal())
+    assert progress.done.paid == channel_of(bench).terms.cap_per_day
+
+
 async def test_close_gives_notice_then_closes(bench):
     async with bench.peer().serve():
         await bench.deploy()

@@ -28,8 +28,9 @@ async def fund(
 ) -> NetworkFundResult:
     """Pay *funding* into the channels of all nodes that are one's own, one transaction each.
 
-    A duration is paid for each at its cap; an amount is split as their caps are. A node whose channel cannot
-    be found stops all before anything is paid; a payment that fails later is told, and the others are made.
+    A duration is paid for each as `fund` of a pod does; an amount is split as their caps are. A node whose
+    channel cannot be found stops all before anything is paid; a payment that fails later is told, and the
+    others are made.
     """
     view = await view_of(account, network, known, journal)
     pods = own_pods(account, view)

@@ -86,6 +86,49 @@ async def test_a_volume_goes_out_and_comes_back(bench, volumes, served):
     assert volumes.ran[-1][1] == "seed-data"
 
 
+async def test_a_backup_that_does_not_open_is_listed_as_one(bench, volumes, served, cli):
+    made = await backed_up(bench)
+    folder = bench.folder / "backups" / "hello"
+    damaged = folder / "20260101T000000Z"
+    damaged.mkdir()
+    (damaged / "index").write_bytes((folder / made.name / "index").read_bytes())
+    found = listed(store(bench), "hello")
+    assert ([one.name for one in found.backups], [one.name for one in found.damaged]) == (
+        [made.name],
+        [damaged.name],
+    )
+    told = await cli("backup", "hello", "--folder", folder.parent, "--list")
+    assert (told.exit_code, f"{damaged.name}: does not open" in told.stdout) == (0, True)
+
+
+async def test_a_restore_waits_until_its_pod_is_paid_for(bench, volumes):
+    kept = store(bench)
+    with kept.alone():
+        new = kept.begin(1_000_000_000)
+        part = new.part("data", None)
+        part.write(EMPTY_TAR)
+        new.add(part.end())
+        part.close()
+        new.finish(1_000_000_001)
+    waits(volumes)
+    peer = bench.peer()
+    peer.programs = volumes.programs
+    wanted = RestoreOptions(bench.folder / "backups", wait_s=30.0)
+    done = []
+
+    async def restoring():
+        done.append(await restore(bench.account, "hello", wanted, VisitProgress(), bench.journal()))
+
+    async with peer.serve():
+        with pytest.raises(Refused) as refused:
+            await restored(bench)
+        assert refused.value.rule == "unknown-pod"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(restoring)
+            await bench.deploy()
+    assert [one.volume for one in done[0].volumes] == ["data"]
+
+
 async def test_a_restore_that_is_cut_off_is_made_again(bench, volumes, served):
     await backed_up(bench)
     waits(volumes)

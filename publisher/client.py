@@ -54,7 +54,6 @@ from trustedpods.publisher.results.pods import (
     ListResult,
     LogPiece,
     LogsResult,
-    OverviewResult,
     StatusResult,
     TopResult,
     UsageResult,
@@ -62,7 +61,7 @@ from trustedpods.publisher.results.pods import (
 )
 from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
 from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
-from trustedpods.publisher.results.watched import WatchResult
+from trustedpods.publisher.results.watched import OverviewResult, WatchResult
 from trustedpods.publisher.verbs import (
     attest,
     audit,

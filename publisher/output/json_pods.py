@@ -41,7 +41,6 @@ from trustedpods.publisher.results.pods import (
     ListResult,
     LogsResult,
     OutlivingVolumes,
-    OverviewResult,
     StatusResult,
     TopPod,
     TopResult,
@@ -52,6 +51,7 @@ from trustedpods.publisher.results.pods import (
     VolumeBackupsResult,
     VolumeRestoreResult,
 )
+from trustedpods.publisher.results.watched import OverviewResult
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.bill import Bill, Line

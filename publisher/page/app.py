@@ -20,8 +20,9 @@ from trustedpods.publisher.page.pod_view import pod_view
 from trustedpods.publisher.page.pods_view import pods_view
 from trustedpods.publisher.page.readings import Readings
 from trustedpods.publisher.page.texts import clean
-from trustedpods.publisher.results.pods import ListResult, OverviewResult
+from trustedpods.publisher.results.pods import ListResult
 from trustedpods.publisher.results.providers import ProvidersResult
+from trustedpods.publisher.results.watched import OverviewResult
 
 MARKET_FRESH_S = 60.0
 """A market is asked for proof as a whole, and its rows change in days."""

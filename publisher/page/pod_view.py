@@ -9,7 +9,8 @@ from trustedpods.publisher.page.charts import Charts, charts_of
 from trustedpods.publisher.page.pods_view import LOW_S, WebAddress
 from trustedpods.publisher.page.texts import MAX_WORD, amount, clean, lasts, log_text, when
 from trustedpods.publisher.results.errors import ErrorReport
-from trustedpods.publisher.results.pods import BillResult, OverviewResult, StatusResult
+from trustedpods.publisher.results.pods import BillResult, StatusResult
+from trustedpods.publisher.results.watched import OverviewResult
 
 MAX_EVENTS = 40
 """The newest: `trustedpods events` has all that the provider keeps."""

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import trio
 from hypercorn.config import Config
@@ -14,6 +15,9 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.page.access import LOOPBACK, Access
 from trustedpods.publisher.page.app import Reader, make_app
 from trustedpods.publisher.page.readings import ReadingLimits, Readings
+
+if TYPE_CHECKING:
+    from hypercorn.typing import Framework
 
 LOGGER = logging.getLogger("trustedpods")
 
@@ -55,7 +59,7 @@ async def serve_page(
     """Serve until cancelled; *tell* is given the link once it can be opened. Takes over *listening*."""
     access = Access(listening.getsockname()[1])
     async with trio.open_nursery() as nursery:
-        app = make_app(access, reader, Readings(nursery, limits))
+        app = cast("Framework", make_app(access, reader, Readings(nursery, limits)))  # two typings of ASGI
         await nursery.start(partial(serve, app, _config(listening)))
         tell(access.link)
 

@@ -306,18 +306,6 @@ class UsageResult:
 
 
 @dataclass(frozen=True, slots=True)
-class OverviewResult:
-    """`overview`: what `status` says, the last lines of its first container, and its bill so far.
-
-    The bill's lines name no transactions. An `ErrorReport` says why there are no lines, or no bill.
-    """
-
-    status: StatusResult
-    log: tuple[LogPiece, ...] | ErrorReport
-    bill: BillResult | ErrorReport
-
-
-@dataclass(frozen=True, slots=True)
 class AuditResult:
     """`audit`: every check over `leaves` usage leaves, which cost `total` in all."""
 

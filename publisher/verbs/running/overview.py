@@ -6,7 +6,8 @@ from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.results.errors import ErrorReport
-from trustedpods.publisher.results.pods import BillResult, LogPiece, OverviewResult, VisitProgress
+from trustedpods.publisher.results.pods import BillResult, LogPiece, VisitProgress
+from trustedpods.publisher.results.watched import OverviewResult
 from trustedpods.publisher.verbs.bill import bill_of
 from trustedpods.publisher.verbs.pods import logs_of, status_of, visit
 from trustedpods.publisher.visits.visit import Visit

@@ -21,7 +21,6 @@ from trustedpods.publisher.results.pods import (
     ListedPod,
     ListResult,
     LogPiece,
-    OverviewResult,
     ServiceStatus,
     StatusResult,
     VisitedPod,
@@ -33,6 +32,7 @@ from trustedpods.publisher.results.providers import (
     ProvidersResult,
     VerifiedMachine,
 )
+from trustedpods.publisher.results.watched import OverviewResult
 
 TOKEN = Token("TPT", 6)
 OWNER = "0x" + "aB" * 20

@@ -120,9 +120,8 @@ async def open_tab():
                 for domain in ("Network", "Page", "Runtime", "Log"):
                     await tab.call(f"{domain}.enable")
                 yield tab
-                start.terminate()
-                await start.wait()
-                nursery.cancel_scope.cancel()
+            start.terminate()
+            await start.wait()
 
 
 async def _address(folder):

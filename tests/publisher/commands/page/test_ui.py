@@ -4,6 +4,7 @@
 import socket
 
 import httpx
+import trio
 
 from tests.publisher.test_cli import cli, loaded_modules
 from trustedpods.publisher.commands.page import ui
@@ -24,10 +25,12 @@ async def test_the_link_is_printed_and_leads_to_the_pods(bench, cli, monkeypatch
 
         async def get(link):
             async with httpx.AsyncClient(follow_redirects=True, timeout=60) as browser:
-                seen.append((link, await browser.get(link)))
+                folder = link.partition("/open/")[0]
+                addresses = (link, f"{folder}/market", f"{folder}/pods/hello")
+                seen.extend([(address, (await browser.get(address)).text) for address in addresses])
             nursery.cancel_scope.cancel()
 
-        async with server.trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
             await serve(listening, reader, told, limits)
 
     monkeypatch.setattr(server, "serve_page", look)
@@ -35,11 +38,12 @@ async def test_the_link_is_printed_and_leads_to_the_pods(bench, cli, monkeypatch
         await bench.deploy()
         result = await cli("ui", "--no-browser")
     assert result.exit_code == 0, result.output
-    ((link, page),) = seen
+    (link, pods), (_, market), (_, pod) = seen
     assert result.stdout == f"{link}\n"
     assert "works once" in result.stderr
-    assert page.status_code == 200
-    assert "hello" in page.text
+    assert "/pods/hello" in pods
+    assert "SIMULATED AMD SEV-SNP" in market
+    assert "line one\nline two" in pod
 
 
 async def test_a_port_that_is_taken_is_one_line(bench, cli):

@@ -10,6 +10,11 @@
   const shown = new Map(parts.map((part) => [part.id, part.innerHTML]));
   let paused = false;
 
+  // What a screen reader says, once for each change: the parts are replaced far more often.
+  const said = document.getElementById("said");
+  const news = () => (document.querySelector(".trouble strong, .phase strong") || {}).textContent || "";
+  let known = news();
+
   pause.hidden = false;
   pause.addEventListener("click", () => {
     paused = !paused;
@@ -48,6 +53,7 @@
         shown.set(part.id, other.innerHTML);
         put(part, other);
       }
+      if (news() !== known) said.textContent = known = news();
     } catch {
       connection.hidden = false;
     }
@@ -56,5 +62,5 @@
   const lines = document.getElementById("lines");
   if (lines) lines.scrollTop = lines.scrollHeight;
   const wait = () => setTimeout(() => update().finally(wait), EVERY_MS);
-  setTimeout(() => update().finally(wait), parts.some((part) => part.querySelector("[role=status]")) ? 1000 : EVERY_MS);
+  setTimeout(() => update().finally(wait), parts.some((part) => part.querySelector("[data-waiting]")) ? 1000 : EVERY_MS);
 })();

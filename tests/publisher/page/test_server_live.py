@@ -128,6 +128,7 @@ async def test_the_page_follows_what_changes_and_can_be_told_not_to():
         reader.error = AWAY
         await tab.until("document.getElementById('reading').innerText.includes('does not answer')")
         assert "GET /about 200" in await tab.run("document.body.innerText")
+        assert await tab.run("document.getElementById('said').textContent") == "The pod web could not be read"
         reader.error, reader.pods = None, ListResult(reader.pods.token, (listed(phase="failing"),))
         await tab.until("!document.getElementById('reading').innerText.includes('does not answer')")
         assert await tab.run("document.getElementById('numbers').open")

@@ -143,6 +143,6 @@ build/view/trustedpods: hatch_build.py | $(BIN)/.installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json | system
-	@echo "installing the contracts' compiler, forge and anvil into contracts/node_modules"
+	@echo "installing the contracts' compiler, forge, anvil, and axe for the page, into contracts/node_modules"
 	@cd contracts && npm ci --silent
 	@touch $@

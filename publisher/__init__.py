@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     )
     from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
-    from trustedpods.publisher.results.watched import WatchResult
+    from trustedpods.publisher.results.watched import OverviewResult, WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
 
 _MODULES = {
@@ -129,7 +129,7 @@ _MODULES = {
     ),
     "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
     "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
-    "publisher.results.watched": ("WatchResult",),
+    "publisher.results.watched": ("OverviewResult", "WatchResult"),
     "publisher.verbs.watch": ("WatchOptions",),
 }
 """Where each public name is: the doors to libp2p and to a chain load slowly, and `--help` needs neither."""
@@ -171,6 +171,7 @@ __all__ = [
     "NetworkFundResult",
     "NetworkLogsResult",
     "NetworkStatusResult",
+    "OverviewResult",
     "PlanResult",
     "ProvidersResult",
     "PushResult",

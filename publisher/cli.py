@@ -125,6 +125,7 @@ VERBS = {
         "attest:attest",
         "Ask a provider for proof of what it is, and judge it; or judge proof that was saved.",
     ),
+    "ui": LazyVerb("page.ui:ui", "Show the market and your pods in a browser of this machine, until Ctrl-C."),
     "watch": LazyVerb(
         "watch:watch", "Look after the pods that were deployed from here, or after those NAMEd."
     ),

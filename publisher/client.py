@@ -61,7 +61,7 @@ from trustedpods.publisher.results.pods import (
 )
 from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
 from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
-from trustedpods.publisher.results.watched import WatchResult
+from trustedpods.publisher.results.watched import OverviewResult, WatchResult
 from trustedpods.publisher.verbs import (
     attest,
     audit,
@@ -75,7 +75,7 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.offers import render
-from trustedpods.publisher.verbs.running import history, listed, push, restart, rollback, top
+from trustedpods.publisher.verbs.running import history, listed, overview, push, restart, rollback, top
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 T = TypeVar("T")
@@ -166,6 +166,17 @@ class Client(NetworkClient):
     async def status(self, name: str) -> StatusResult:
         """What the pod does, where it is reached, how long its money lasts."""
         return await pods.status(self._account, name, VisitProgress(), self._journal())
+
+    async def overview(self, name: str, *, tail: int = 100) -> OverviewResult:
+        """What the pod does, its last *tail* lines (1 to 10000) and its bill, in one visit.
+
+        It looks on: unlike other verbs it does not release a pod whose provider was restarted.
+        """
+        try:
+            body = LogsBody(tail=tail)
+        except ValidationError:
+            raise BadInput("1 to 10000 lines", where="tail") from None
+        return await overview.overview(self._account, name, body, VisitProgress(), self._journal())
 
     async def logs(
         self, name: str, container: str | None = None, tail: int = 100, *, previous: bool = False

@@ -29,6 +29,7 @@ from trustedpods.publisher.results.deployed import (
     RestartResult,
     VersionsResult,
 )
+from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
@@ -50,6 +51,7 @@ from trustedpods.publisher.results.pods import (
     VolumeBackupsResult,
     VolumeRestoreResult,
 )
+from trustedpods.publisher.results.watched import OverviewResult
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.bill import Bill, Line
@@ -328,6 +330,16 @@ def _used(result: UsageResult) -> JsonObject:
         "month": None if result.month is None else number(result.month),
         "problems": list(result.problems),
     }
+
+
+@json_of.register(OverviewResult)
+def _overview(result: OverviewResult) -> JsonObject:
+    log = result.log
+    bill = error_json(result.bill) if isinstance(result.bill, ErrorReport) else json_of(result.bill)
+    told = (
+        [piece.data.decode(errors="replace") for piece in log] if isinstance(log, tuple) else error_json(log)
+    )
+    return {**json_of(result.status), "log": told, "bill": bill}
 
 
 @json_of.register(AuditResult)

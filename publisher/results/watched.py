@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`watch`: what became of each pod in a round."""
+"""`watch`: what became of each pod in a round; `overview`: all of one pod in one look."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.core.watch import worst
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
-from trustedpods.publisher.results.pods import LastAttestation
+from trustedpods.publisher.results.pods import BillResult, LastAttestation, LogPiece, StatusResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +71,15 @@ class WatchResult:
     def exit_code(self) -> int:
         """The worst pod's: what a person should look at first."""
         return worst(pod.exit_code for pod in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewResult:
+    """`overview`: what `status` says, the last lines of its first container, and its bill so far.
+
+    The bill's lines name no transactions. An `ErrorReport` says why there are no lines, or no bill.
+    """
+
+    status: StatusResult
+    log: tuple[LogPiece, ...] | ErrorReport
+    bill: BillResult | ErrorReport

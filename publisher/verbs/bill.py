@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`bill`: what a pod cost, computed here from signed usage and the terms, and compared with the chain."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trustedpods.contracts.records import ChannelEvents
@@ -21,6 +22,7 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.results.pods import BillResult, VisitProgress
 from trustedpods.publisher.verbs.pods import visit
+from trustedpods.publisher.visits.visit import Visit
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Shape
@@ -37,17 +39,20 @@ async def bill(
     With the pod's *shape* (from its manifest), usage beyond it is a problem too.
     """
     async with visit(account, name, progress, journal, ended=True) as visited:
-        location = visited.location
-        events = await events_of(account, location)
-        report = await report_of(visited.session, location, events.opened_at or UnixSeconds(0))
-    file = account.market.file
+        found = await bill_of(visited, shape, progress)
+    owner = visited.location.ref.owner
+    mined = {line.root: await _submission(account, owner, line) for line in found.bill.lines}
+    return replace(found, bill=with_transactions(found.bill, mined))
+
+
+async def bill_of(visited: Visit, shape: "Shape | None", progress: VisitProgress) -> BillResult:
+    """The same in a visit that goes on, without the transactions of its lines."""
+    location, file = visited.location, visited.account.market.file
+    events = await events_of(visited.account, location)
+    report = await report_of(visited.session, location, events.opened_at or UnixSeconds(0))
     billed = Account(file.chain_id, file.payments, location.ref.owner, location.ref.channel, location.terms)
-    made = make_bill(billed, report, events.opened_at, shape)
-    claimed = claimed_of(events, location)
-    mined = {line.root: await _submission(account, location.ref.owner, line) for line in made.lines}
-    made = with_transactions(made, mined)
-    problems = (*made.problems, *compare_with_chain(made, claimed))
-    return BillResult(progress.visited(), made, claimed, problems)
+    made, claimed = make_bill(billed, report, events.opened_at, shape), claimed_of(events, location)
+    return BillResult(progress.visited(), made, claimed, (*made.problems, *compare_with_chain(made, claimed)))
 
 
 async def report_of(session: Session, location: PodLocation, since: UnixSeconds) -> UsageReport:

@@ -88,9 +88,13 @@ async def status(
 ) -> StatusResult:
     """What the pod does, where it is reached, how long its money lasts."""
     async with visit(account, name, progress, journal, ended=True) as visited:
-        answer = await visited.status()
-        statement = statement_of(answer, visited.session, visited.location.ref.channel)
-        outliving = _outliving(visited, answer)
+        return await status_of(visited, progress)
+
+
+async def status_of(visited: Visit, progress: VisitProgress) -> StatusResult:
+    """What `status` says, asked in a visit that goes on."""
+    answer = await visited.status()
+    statement = statement_of(answer, visited.session, visited.location.ref.channel)
     return StatusResult(
         pod=progress.visited(),
         phase=answer.phase,
@@ -106,7 +110,7 @@ async def status(
         services=_services(answer, statement),
         events=tuple(answer.events),
         confirmed=None if statement is None else ConfirmedPod.of(statement),
-        outliving=outliving,
+        outliving=_outliving(visited, answer),
         cpu_milli=answer.cpu_milli,
         memory_mib=answer.memory_mib,
     )
@@ -159,15 +163,19 @@ async def logs(
 
     The result has none of them.
     """
-    async with (
-        visit(account, name, progress, journal) as visited,
-        visited.session.converse("logs", visited.location.ref, body, next_generation()) as conversation,
-    ):
+    async with visit(account, name, progress, journal) as visited:
+        await logs_of(visited, body, write)
+    return LogsResult(progress.visited())
+
+
+async def logs_of(visited: Visit, body: LogsBody, write: Callable[[LogPiece], None]) -> None:
+    """The same in a visit that goes on."""
+    asked = visited.session.converse("logs", visited.location.ref, body, next_generation())
+    async with asked as conversation:
         while not conversation.finished:
             reply = await conversation.reply(LogLines, Done, timeout=None if body.follow else 60.0)
             if isinstance(reply, LogLines):
                 write(LogPiece.of(reply))
-    return LogsResult(progress.visited())
 
 
 @dataclass(frozen=True, slots=True)

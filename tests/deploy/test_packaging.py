@@ -20,7 +20,12 @@ from tests.paths import ROOT
 from tests.test_layout import rooms, tracked
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = {"provider": ("provider",), "deploy/localnet": ("provider",), "deploy/guest": ("provider",)}
+EXTRAS = {
+    "provider": ("provider",),
+    "publisher": ("ui",),
+    "deploy/localnet": ("provider",),
+    "deploy/guest": ("provider",),
+}
 """The extra that a room's imports may come from; every other room is the client's."""
 
 DEVELOPMENT = {
@@ -34,6 +39,7 @@ DATA = (
     r"protocol/attestation/releases/measurements\.json",
     r"protocol/attestation/snp/roots/(README\.md|\w+\.pem)",
     r"\w+/py\.typed",
+    r"publisher/page/(static|templates)/\w+\.\w+",
 )
 """Files of a wheel that are no modules: contracts' ABI, AMD's roots, and the mark of typed packages."""
 
@@ -102,7 +108,8 @@ def test_what_is_declared_is_imported() -> None:
     everywhere = {module for room in rooms() for _, module in _imports(room)}
     owners = _owners()
     used = {canonicalize_name(name) for module in everywhere for name in owners.get(module, [])}
-    wanted = _names(PROJECT["dependencies"]) | _names(PROJECT["optional-dependencies"]["provider"])
+    extras = PROJECT["optional-dependencies"]
+    wanted = _names([*PROJECT["dependencies"], *extras["provider"], *extras["ui"]])
     assert wanted - used == set()
 
 

@@ -168,6 +168,7 @@ CALLED = {
 
 NOT_CALLED = {
     "backup", "restore",  # no method yet
+    "ui",  # a page for a person, made of `list`, `providers` and `overview`
     "completion", "help", "version",  # of a shell, or of a person at it
     "context list", "context map", "context unmap", "context use",  # a program hands in files
     "convert", "explain", "init", "network init", "network render",  # files for a person to read and change

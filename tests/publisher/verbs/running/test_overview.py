@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`overview`: what `status`, `logs` and `bill` say, in one visit that changes nothing."""
+
+import pytest
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.bill import bill
+from trustedpods.publisher.verbs.pods import status
+from trustedpods.publisher.verbs.running.overview import overview
+
+
+async def look(bench, name="hello"):
+    return await overview(bench.account, name, LogsBody(tail=100), VisitProgress(), bench.journal())
+
+
+async def test_it_says_what_the_verbs_say_and_dials_once(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.log.clear()
+        shown = await look(bench)
+        asked = tuple(peer.log)
+        alone = await status(bench.account, "hello", VisitProgress(), bench.journal())
+        billed = await bill(bench.account, "hello", None, VisitProgress(), bench.journal())
+    assert shown.status.phase == alone.phase == "serving"
+    assert shown.status.events == alone.events
+    assert b"".join(piece.data for piece in shown.log) == b"line one\nline two\n"
+    assert (shown.bill.bill.total, shown.bill.problems) == (billed.bill.total, ())
+    assert asked == ("attest", "status", "logs", "usage")
+    tree = json_of(shown)
+    assert (tree["phase"], tree["log"]) == ("serving", ["line one\n", "line two\n"])
+
+
+async def test_it_does_not_release_a_pod_after_a_reboot(bench):
+    peer = bench.peer()
+    async with peer.serve():
+        await bench.deploy()
+    peer.reboot()
+    async with peer.serve():
+        peer.log.clear()
+        shown = await look(bench)
+    assert shown.status.phase == "awaiting-key"
+    assert set(peer.log) <= {"attest", "status", "logs", "usage"}
+    assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+async def test_what_the_provider_does_not_tell_is_said_in_its_place(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+
+        async def refuse(request, answers):
+            raise Refused("no lines", rule="no-logs")
+
+        peer._logs = peer._usage = refuse
+        shown = await look(bench)
+    assert (shown.log.rule, shown.bill.rule) == ("no-logs", "no-logs")
+    assert "no-logs" in str(json_of(shown)["log"])
+
+
+async def test_a_pod_that_is_not_there_is_refused(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        with pytest.raises(Refused):
+            await look(bench, "nobody")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod whose image is a name in a registry: what is sent, pinned, and said when it fails, as a person types it."""
+"""A pod whose image is a name in a registry: what is sent, pinned, and said when it fails."""
 
 import json
 import re

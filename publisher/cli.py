@@ -55,7 +55,7 @@ VERBS = {
     ),
     "init": LazyVerb(
         "manifests.init:init",
-        "Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.",
+        "Write a manifest for IMAGE, written as for `deploy`, from what its configuration says.",
     ),
     "convert": LazyVerb(
         "manifests.convert:convert",

@@ -82,7 +82,10 @@ T = TypeVar("T")
 
 
 def validate_manifest(manifest: str | Path) -> ValidateResult | ValidatedNetwork:
-    """Check a Pod's or a Network's file with its secrets and images; talks to nobody. Raises `BadInput`."""
+    """Check a Pod's or a Network's file with its secrets and images; asks registries alone, for theirs.
+
+    Raises `BadInput`, and `NetworkFailure` where a registry does not answer.
+    """
     return validate.validate(Path(manifest), cache_dir())
 
 

@@ -156,7 +156,7 @@ def init(
     force: bool,
     words: ImageWords,
 ) -> None:
-    """Write a manifest for IMAGE from what its configuration says; IMAGE is written as for `deploy`.
+    """Write a manifest for IMAGE, written as for `deploy`, from what its configuration says.
 
     A Compose file is taken too, as by `convert`.
 

@@ -91,3 +91,27 @@ def test_code_that_never_waits_ends_with_the_second() -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == -signal.SIGINT  # a shell shows 130
+
+
+def test_work_that_waits_without_trio_ends_at_once():
+    code = """
+import time
+from trustedpods.publisher.commands.options import Common, Run
+
+run = Run(Common(None, None))
+
+async def work():
+    with run.opening():
+        print("busy", flush=True)
+        try:
+            time.sleep(60)
+        finally:
+            print("tidied", flush=True)
+
+run.finish(work, lambda _: ["done"])
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "busy\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == "tidied\n"
+    assert process.returncode == INTERRUPTED

@@ -97,6 +97,11 @@ class ImageModel(Table):
             raise ValueError("fmc is there for Turin, and only for Turin")
         return self
 
+    @property
+    def trust_domains(self) -> set[tuple[str, str, str]]:
+        """MRTD, RTMR1 and RTMR2, as hex, of each trust domain that is this image."""
+        return {(shape.mrtd, shape.rtmr1, shape.rtmr2) for shape in self.tdx}
+
 
 class SuccessionModel(Table):
     """One release key replaced by another, signed by the one beside it."""
@@ -130,6 +135,9 @@ class ImageRelease(Table):
         digests = [shape.digest for image in self.images for shape in image.snp]
         if len(set(digests)) != len(digests):
             raise ValueError("two images or shapes have one launch digest")
+        machines = [machine for image in self.images for machine in image.trust_domains]
+        if len(set(machines)) != len(machines):
+            raise ValueError("two images have the same TDX registers")
         return self
 
     @property

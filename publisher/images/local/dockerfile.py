@@ -10,7 +10,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.images.local.converted import read_docker_archive
 from trustedpods.publisher.images.local.running import Growing, run_program
-from trustedpods.publisher.images.local.stores import SAVE_TIMEOUT_S, archive_file, write_archive
+from trustedpods.publisher.images.local.stores import SAVE_TIMEOUT_S, write_archive
 from trustedpods.publisher.images.oci import Image
 from trustedpods.publisher.images.opening import ImageOpening
 
@@ -56,6 +56,7 @@ def open_built(folder: Path, cache: Path, opening: ImageOpening) -> Image:
 
     Raises `BadInput` with the builder's own last words where it fails.
     """
+    folder = folder.absolute()  # so that its name is no option of a builder
     file = build_file(folder)
     if file is None:
         raise BadInput("there is no Dockerfile in this folder", where=str(folder))
@@ -67,12 +68,14 @@ def open_built(folder: Path, cache: Path, opening: ImageOpening) -> Image:
     name, path = _builder(opening.builder, file)
     identity = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     tag = f"localhost/trustedpods/build-{identity}:latest"
-    builder, out = BUILDERS[name], archive_file(cache, "dockerfile", identity)
+    builder = BUILDERS[name]
     opening.told.line(f"{name} builds {folder}")
     try:
         run_program((path, *builder.build(tag, str(file), str(folder))), BUILD_TIMEOUT_S, opening.told)
-        write_archive(
-            out,
+        out = write_archive(
+            cache,
+            f"dockerfile\0{folder.resolve()}",
+            None,
             lambda draft: run_program(
                 (path, *builder.save(tag, str(draft))),
                 SAVE_TIMEOUT_S,

@@ -79,11 +79,14 @@ def open_stored(kind: str, name: str, cache: Path, opening: ImageOpening) -> Ima
     identity = run_program((path, *store.ask(name)), ASK_TIMEOUT_S, opening.told).partition("\n")[0]
     if not identity:
         raise BadInput(f"{store.program} has no image {name}", hint=f"`{store.program} images` lists them")
-    file = archive_file(cache, f"{kind}\0{name}", identity)
-    if not (_FULL_ID.fullmatch(identity) and file.is_file()):
+    what, known = f"{kind}\0{name}", identity if _FULL_ID.fullmatch(identity) else None
+    file = archive_file(cache, what, identity)
+    if known is None or not file.is_file():
         opening.told.line(f"{store.program} writes {name} to an archive")
-        write_archive(
-            file,
+        file = write_archive(
+            cache,
+            what,
+            known,
             lambda draft: run_program(
                 (path, *store.save(name, str(draft))), SAVE_TIMEOUT_S, opening.told, Growing(draft, name)
             ),
@@ -114,17 +117,27 @@ def _remove_older(file: Path) -> None:
         older.unlink(missing_ok=True)
 
 
-def write_archive(file: Path, write: Callable[[Path], object]) -> None:
-    """Have *write* make *file*, whole or not at all; of earlier images of its name the last few stay.
+def write_archive(cache: Path, what: str, identity: str | None, write: Callable[[Path], object]) -> Path:
+    """Have *write* make the archive of one image of *what*, whole or not at all; of earlier ones few stay.
 
-    Raises `BadInput`, and leaves nothing half done behind.
+    Without an *identity* that tells images apart its own bytes do: who deployed an earlier one finds it under
+    its own name. Raises `BadInput`, and leaves nothing half done behind.
     """
+    folder = cache / "saved"
     try:
-        private_folder(file.parent)
-        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+        private_folder(folder)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
             draft = Path(scratch) / "image.tar"
             write(draft)
+            file = archive_file(cache, what, _digest(draft) if identity is None else identity)
             os.replace(draft, file)
+        os.utime(file)
         _remove_older(file)
     except OSError as error:
-        raise BadInput(f"cannot keep an archive: {error.strerror}", where=str(file.parent)) from None
+        raise BadInput(f"cannot keep an archive: {error.strerror}", where=str(folder)) from None
+    return file
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

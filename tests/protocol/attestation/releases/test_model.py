@@ -40,6 +40,15 @@ def test_images_that_say_too_little(wrong, why):
         release(images=[wrong])
 
 
+def test_two_images_have_no_measurement_in_common():
+    """One that is withdrawn would be trusted by the other's name."""
+    old = {"snp": [], "tdx": TDX, "withdrawn": withdrawn()}
+    with pytest.raises(ValidationError, match="same TDX registers"):
+        release(images=[image("0.1.0", **old), image("0.2.0", [shape()], TDX)])
+    with pytest.raises(ValidationError, match="one launch digest"):
+        release(images=[image("0.1.0"), image("0.2.0")])
+
+
 def test_a_platform_may_be_left_out():
     only_tdx = image(snp=[], tdx=TDX)
     assert release(images=[only_tdx]).images[0].least_snp == {}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder with a Dockerfile is built by the first builder there is, or the one that is wanted."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.fakes.images.oci_images import ImageFiles, digest
@@ -44,6 +46,30 @@ def test_each_builder_builds_for_our_platform_and_saves(here, put, name):
     assert build.endswith(f"--file {here}/web/Dockerfile {here}/web")
     assert build.partition("--tag ")[2].split()[0] in save
     assert lasting("dockerfile:web", here, image).startswith(f"oci-archive:{here}/cache/saved/")
+
+
+def test_each_build_keeps_an_archive_of_its_own(here, put):
+    """A rollback reads the one before; other folders' builds take none away."""
+    put("podman")
+    first = opened(here)
+    ImageFiles(user="7").write_archive(here / "a.tar")
+    second = opened(here)
+    for number in range(4):
+        (here / f"other{number}").mkdir()
+        (here / f"other{number}" / "Dockerfile").write_text("FROM scratch\n")
+        open_image(f"dockerfile:other{number}", here, here / "cache", ImageOpening())
+    names = [lasting("dockerfile:web", here, one) for one in (first, second)]
+    again = [open_image(name, here, here / "cache", ImageOpening()).digest for name in names]
+    assert again == [first.digest, second.digest]
+    assert first.digest != second.digest
+
+
+def test_a_folders_name_is_no_option_of_a_builder(here, put, monkeypatch):
+    log = put("podman")
+    (here / "--volume=x").mkdir()
+    (here / "--volume=x" / "Dockerfile").write_text("FROM scratch\n")
+    open_image("dockerfile:--volume=x", Path(), here / "cache", ImageOpening())
+    assert " --volume" not in log.read_text()
 
 
 def test_the_first_that_is_there_builds_or_the_one_that_is_wanted(here, put):

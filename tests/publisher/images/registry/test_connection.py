@@ -130,6 +130,21 @@ def test_another_host_never_learns_who_asks(registry):
         assert [one.authorization for one in other.seen] == [None]
 
 
+def test_a_place_that_it_leads_to_is_not_logged_in_at(registry):
+    """Its challenge would name a token server of its own."""
+    with serving(FakeRegistry(asks_for="bearer")) as other:
+        registry.redirect = f"http://{other.host}/v2/team/app/blobs/"
+        with pytest.raises(BadInput):
+            Asked(registry, ALICE).blob(ImageFiles().config)
+        assert [(one.path.split("/")[1], one.authorization) for one in other.seen] == [("v2", None)]
+
+
+def test_no_proxy_hears_of_a_registry_of_this_machine(registry, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert Asked(registry).manifest() == ImageFiles().manifest
+
+
 @pytest.mark.parametrize("place", ["http://elsewhere.example/", "ftp://127.0.0.1/"])
 def test_a_redirect_into_the_clear_is_not_followed(registry, place):
     registry.redirect = place

@@ -41,6 +41,8 @@ class _Seen:
     platforms: list[str]
     others: int = 0
     absent: int = 0
+    read: int = 0
+    """Documents of all nested indexes: a registry is asked for each."""
 
     def __str__(self) -> str:
         parts = list(dict.fromkeys(self.platforms))
@@ -130,6 +132,9 @@ def _manifests(layout: Blobs, entries: list[dict[str, Any]], depth: int, seen: _
             seen.platforms.append(_shown(platform))
             continue
         named = parse_descriptor(_bare(entry), INDEX_TYPES | MANIFEST_TYPES, "image")
+        seen.read += 1
+        if seen.read > MAX_BLOBS:
+            raise BadInput(f"its indexes name more than {MAX_BLOBS} images in all")
         if not is_there(layout, named):
             seen.absent += 1
         elif named.media_type in INDEX_TYPES:

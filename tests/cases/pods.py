@@ -135,7 +135,7 @@ def _image(reference: str) -> str:
     return instead("oci-archive:app.tar", reference)
 
 
-_NO_IMAGE = "skopeo copy docker://NAME oci-archive:FILE"
+_NO_IMAGE = "nobody may be asked; without --offline it is fetched from docker.io"
 
 OWN: dict[str, Pod] = {
     "UTF-16": Pod(BASE.encode("utf-16"), refused="this is UTF-16, not UTF-8; save the file as UTF-8"),

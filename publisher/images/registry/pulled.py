@@ -103,13 +103,15 @@ def pull(reference: ImageReference, cache: Path, opening: ImageOpening) -> Image
 
 
 def _pull(reference: ImageReference, folder: Path, opening: ImageOpening) -> Image:
-    memory = folder / f"{hashlib.sha256(str(reference).encode()).hexdigest()[:32]}.json"
-    if opening.offline or (reference.digest and _known(memory)):
-        found = _known(memory)
+    memory = _memory(folder, reference)
+    found = _known(memory) if opening.offline or reference.digest else None
+    if opening.offline:
         if found is None:
             raise _asks_nobody(reference)
         return _read(PulledLayout(reference, folder, None, opening), found)
     with Registry(reference) as registry:
+        if found is not None:  # asked only for what is missing here
+            return _read(PulledLayout(reference, folder, registry, opening), found)
         data, kind = registry.manifest()
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if reference.digest not in {None, digest}:
@@ -118,8 +120,18 @@ def _pull(reference: ImageReference, folder: Path, opening: ImageOpening) -> Ima
         named = Descriptor(kind, digest, len(data))
         image = _read(PulledLayout(reference, folder, registry, opening), named)
         keep(memory, {"mediaType": kind, "digest": digest, "size": len(data)})
-    opening.told.line(f"{reference} is {reference.pinned(image.digest)}")
+    pinned, manifest = reference.pinned(image.digest), image.blobs[0]
+    keep(
+        _memory(folder, pinned),
+        {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size},
+    )
+    opening.told.line(f"{reference} is {pinned}")
     return image
+
+
+def _memory(folder: Path, reference: ImageReference) -> Path:
+    """Where it is kept what the name meant last: a name with a digest then needs no registry."""
+    return folder / f"{hashlib.sha256(str(reference).encode()).hexdigest()[:32]}.json"
 
 
 def _read(layout: PulledLayout, named: Descriptor) -> Image:
@@ -142,9 +154,9 @@ def _known(memory: Path) -> Descriptor | None:
 
 def _asks_nobody(reference: ImageReference) -> BadInput:
     return BadInput(
-        "it is not on this disk as a whole, and nobody may be asked",
+        "it is not on this disk as a whole, and nobody may be asked; "
+        f"without --offline it is fetched from {reference.host}",
         where=str(reference),
-        hint=f"without --offline it is fetched from {reference.host}",
     )
 
 

@@ -173,6 +173,19 @@ def test_damage_is_named(tmp_path):
         assert caught.value.where == str(tmp_path / f"{number}.tar")
 
 
+def test_wide_indexes_end(tmp_path):
+    """Each image of each index would be asked of a registry."""
+    files = ImageFiles()
+    others = [descriptor(MANIFEST, b"absent")] * 300
+    nested = [
+        descriptor(INDEX, files.blob(json.dumps({"manifests": others, "n": number}).encode()))
+        for number in range(2)
+    ]
+    files.set_index(nested)
+    with pytest.raises(BadInput, match="more than 512 images in all"):
+        archive(tmp_path, files)
+
+
 def test_deep_indexes_end(tmp_path):
     files = ImageFiles()
     entry = descriptor(MANIFEST, files.manifest)

@@ -77,7 +77,7 @@ def test_a_digest_that_is_here_asks_nobody_and_a_tag_does_so_offline(registry, t
     wanted = registry.put(ImageFiles())
     with pytest.raises(BadInput, match="nobody may be asked") as caught:
         pulled(registry, tmp_path, offline=True)
-    assert registry.host in caught.value.hint
+    assert registry.host in caught.value.what
     assert not registry.seen
     pulled(registry, tmp_path)
     pulled(registry, tmp_path, f"@{wanted}")
@@ -85,6 +85,23 @@ def test_a_digest_that_is_here_asks_nobody_and_a_tag_does_so_offline(registry, t
     assert pulled(registry, tmp_path, f"@{wanted}").digest == wanted
     assert pulled(registry, tmp_path, offline=True).digest == wanted
     assert len(registry.seen) == asked
+
+
+def test_what_a_tag_meant_is_found_by_its_digest_without_asking_unless_a_part_is_gone(registry, tmp_path):
+    """A rollback or a release after a reboot opens it so, whatever became of the tag."""
+    registry.index([json_descriptor(registry.put(ImageFiles(), "2"), registry)])
+    image = pulled(registry, tmp_path)
+    asked = len(registry.seen)
+    assert pulled(registry, tmp_path, f"@{image.digest}").digest == image.digest
+    assert len(registry.seen) == asked
+    image.blobs[-1].extent.path.unlink()
+    again = pulled(registry, tmp_path, f"@{image.digest}")
+    again.blobs[-1].verify()
+    assert len(registry.seen) > asked
+
+
+def json_descriptor(wanted, registry):
+    return {"mediaType": registry.types[wanted], "digest": wanted, "size": len(registry.blobs[wanted])}
 
 
 def test_a_digest_must_be_that_of_what_is_sent(registry, tmp_path):

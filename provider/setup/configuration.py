@@ -2,6 +2,7 @@
 """From answers and facts to the settings, over those that are there. Pure."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
@@ -77,7 +78,8 @@ def settings_of(
         "region": chosen.region,
         "domain": chosen.domain,
     }
-    tables["store"] |= {"path": f"{chosen.data}/store.db", "spool": f"{chosen.data}/spool"}
+    if existing is None or chosen.data != _data(existing):
+        tables["store"] |= {"path": f"{chosen.data}/store.db", "spool": f"{chosen.data}/spool"}
     tables["cluster"] |= {"kubeconfig": cluster.kubeconfig}
     if existing is None:
         tables["cluster"]["egress_closed"] = _closed(chosen, cluster, machine)
@@ -96,17 +98,22 @@ def kept(existing: ProviderConfig | None) -> SetupAnswers:
     """What settings that are there answer already; prices are kept as they are, mantissa by mantissa."""
     if existing is None:
         return SetupAnswers()
-    identity, data = existing.identity, existing.store.path.removesuffix("/store.db")
+    identity = existing.identity
     return SetupAnswers(
         domain=identity.domain,
         rpc=existing.market.rpc,
         owner=identity.owner,
         region=identity.region or None,
         daemon=identity.daemon,
-        data=data if data != existing.store.path else None,
+        data=_data(existing),
         trust=identity.trust,
         kubeconfig=existing.cluster.kubeconfig,
     )
+
+
+def _data(existing: ProviderConfig) -> str:
+    """The folder of its books, whatever they are called: a daemon with other books knows none of its pods."""
+    return str(PurePosixPath(existing.store.path).parent)
 
 
 def _fresh(folder: str, machine: MachineFound) -> dict[str, dict[str, object]]:

@@ -59,19 +59,22 @@ def operator_key(path: Path, user: ServiceUser) -> tuple[Address, FileResult]:
 
 
 def put(path: Path, text: str, user: ServiceUser, *, private: bool) -> FileResult:
-    """Make the file hold *text*; `BadInput` says why it cannot be written."""
+    """Make the file hold *text*, readable by whom it should be, also where a kill came before that.
+
+    `BadInput` says why it cannot be written.
+    """
     try:
-        if path.exists() and path.read_bytes() == text.encode():
-            return FileResult(str(path), "unchanged")
         was_there = path.exists()
-        path.parent.mkdir(_FOLDER, parents=True, exist_ok=True)
-        replace_whole(path, text.encode(), 0o600)
+        same = was_there and path.read_bytes() == text.encode()
+        if not same:
+            path.parent.mkdir(_FOLDER, parents=True, exist_ok=True)
+            replace_whole(path, text.encode(), 0o600)
         if os.geteuid() == 0:
             os.chown(path, 0, user.gid)
         path.chmod(_PRIVATE if private else _PUBLIC)
     except OSError as error:
         raise _unwritten(path, error) from None
-    return FileResult(str(path), "replaced" if was_there else "written")
+    return FileResult(str(path), "unchanged" if same else "replaced" if was_there else "written")
 
 
 def remove(path: Path) -> list[FileResult]:

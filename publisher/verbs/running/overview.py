@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`overview`: all that a page shows of a pod, asked in one visit that changes nothing."""
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -11,6 +12,12 @@ from trustedpods.publisher.results.watched import OverviewResult
 from trustedpods.publisher.verbs.bill import bill_of
 from trustedpods.publisher.verbs.pods import logs_of, status_of, visit
 from trustedpods.publisher.visits.visit import Visit
+
+MAX_LOG = 4 * MIB
+"""What is kept of the lines that were asked for, some hundred: a page keeps this for many pods."""
+
+PIECE = 256
+"""Bytes that a piece costs beside its data: empty ones have no end either."""
 
 
 async def overview(
@@ -33,8 +40,17 @@ async def _log(visited: Visit, wanted: LogsBody) -> tuple[LogPiece, ...] | Error
     if visited.location.channel is None:
         return ()
     pieces: list[LogPiece] = []
+    left = MAX_LOG
+
+    def keep(piece: LogPiece) -> None:
+        nonlocal left
+        left -= len(piece.data) + PIECE
+        if left < 0:
+            raise RemoteProtocolError(f"the provider sends more than {MAX_LOG // MIB} MiB of lines")
+        pieces.append(piece)
+
     try:
-        await logs_of(visited, wanted, pieces.append)
+        await logs_of(visited, wanted, keep)
     except TrustedPodsError as error:
         return ErrorReport.of(error)
     return tuple(pieces)

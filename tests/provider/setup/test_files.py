@@ -25,6 +25,15 @@ def test_a_file_is_written_once_and_replaced_when_it_differs(tmp_path):
     assert sorted(path.parent.iterdir()) == [path, path.with_name("b")]
 
 
+def test_a_file_that_a_kill_left_unreadable_is_mended(tmp_path):
+    path = tmp_path / "a"
+    for left in (0o600, 0o644):
+        path.write_text("one")
+        path.chmod(left)
+        assert put(path, "one", ME, private=True).state == "unchanged"
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_what_cannot_be_written_says_where(tmp_path):
     (tmp_path / "file").write_text("")
     for failing in (lambda path: put(path, "", ME, private=True), lambda path: operator_key(path, ME)):

@@ -67,6 +67,21 @@ async def sign(site, result):
     site.chain.gas[result.operator] = 10**16
 
 
+async def test_books_at_a_place_that_was_changed_by_hand_stay_there(setup, answers, tmp_path):
+    """A daemon that opens others knows none of its pods."""
+    first = await set_up(setup, answers)
+    text = setup.config_path.read_text()
+    moved = text.replace(first.config.store.path, "/srv/tp/books.db").replace(
+        first.config.store.spool, "/blobs/spool"
+    )
+    assert moved != text
+    setup.config_path.write_text(moved)
+    again = (await set_up(setup, answered())).config
+    assert (again.store.path, again.store.spool) == ("/srv/tp/books.db", "/blobs/spool")
+    elsewhere = (await set_up(setup, answered(data="/data"))).config
+    assert elsewhere.store.path == "/data/store.db"
+
+
 async def test_run_by_run_until_the_provider_is_in_the_market(setup, answers, site):
     first = await set_up(setup, answers)
     assert states(first) == {

@@ -4,7 +4,7 @@
 import pytest
 
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.protocol.messages.pod import LogLines, LogsBody
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.bill import bill
@@ -44,6 +44,21 @@ async def test_it_does_not_release_a_pod_after_a_reboot(bench):
     assert shown.status.phase == "awaiting-key"
     assert set(peer.log) <= {"attest", "status", "logs", "usage"}
     assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+async def test_a_provider_that_sends_lines_without_end_is_left(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+
+        async def flood(request, answers):
+            for _ in range(200):
+                await answers.send(LogLines(container="hello", data=bytes(60_000)))
+            await answers.send(LogLines(container="hello", data=b"."), final=True)
+
+        peer._logs = flood
+        shown = await look(bench)
+    assert "more than 4 MiB of lines" in shown.log.text
+    assert shown.bill.problems == ()
 
 
 async def test_what_the_provider_does_not_tell_is_said_in_its_place(bench):

@@ -49,6 +49,11 @@ def load(channel: str, journal: Journal) -> PodRecord | None:
         return None
 
 
+def newest(record: PodRecord, journal: Journal) -> PodRecord:
+    """The record as it is by now: a deploy may have changed it while this command waited for the provider."""
+    return load(record.channel, journal) or record
+
+
 def begin(account: MarketAccount, name: str, location: PodLocation) -> PodRecord:
     """A record of a pod that nothing is known of yet; its class is that of the provider's row."""
     file, row = account.market.file, location.row

@@ -135,11 +135,11 @@ async def enter(
     try:
         session = await stack.enter_async_context(open_session(host, account.publisher, location.row, policy))
     except EvidenceRefused as error:
-        records.keep(records.refused(record, error), journal)
+        records.keep(records.refused(records.newest(record, journal), error), journal)
         error.where = error.where or ProviderId.of(location.row).name
         error.hint = refusal_hint(record)
         raise
-    record = records.attested(record, session, policy)
+    record = records.attested(records.newest(record, journal), session, policy)
     records.keep(record, journal)
     return Visit(account, location, session, record, journal)
 

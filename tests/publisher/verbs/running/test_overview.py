@@ -10,6 +10,7 @@ from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.bill import bill
 from trustedpods.publisher.verbs.pods import status
 from trustedpods.publisher.verbs.running.overview import overview
+from trustedpods.publisher.visits.records import pod_records
 
 
 async def look(bench, name="hello"):
@@ -44,6 +45,24 @@ async def test_it_does_not_release_a_pod_after_a_reboot(bench):
     assert shown.status.phase == "awaiting-key"
     assert set(peer.log) <= {"attest", "status", "logs", "usage"}
     assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+async def test_what_a_deploy_kept_meanwhile_is_not_put_back(bench):
+    """A page looks every few seconds, while others command the pod."""
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        attest, records = peer._attest, pod_records()
+
+        async def deployed_meanwhile(stream, nonce):
+            (channel,) = records.channels()
+            record = records.load(channel)
+            records.save(record.model_copy(update={"policy": "stricter"}))
+            await attest(stream, nonce)
+
+        peer._attest = deployed_meanwhile
+        await look(bench)
+    (channel,) = records.channels()
+    assert records.load(channel).policy == "stricter"
 
 
 async def test_a_provider_that_sends_lines_without_end_is_left(bench):

@@ -130,16 +130,16 @@ class Verbs:
         record = self._rights.commanded_pod(request.opened)
         since = UnixSeconds(min(body.since, 1 << 40))
         found = await self._doors.store.read(claims.leaves, record.channel, record.life, since)
-        behind = UnixSeconds(found[-1].up_to) if found else None
+        behind = UnixSeconds(found[-1].up_to) if found else since  # what is asked behind is counted already
         open_usage = await self._open_usage(record, behind)
         await request.replies.send(
             UsageReport(leaves=found, open_usage=list(open_usage.quantities)), final=True
         )
 
-    async def _open_usage(self, record: PodRecord, behind: UnixSeconds | None) -> Usage:
+    async def _open_usage(self, record: PodRecord, behind: UnixSeconds) -> Usage:
         if record.chain is None or record.phase in ENDED:
             return Usage()
-        from_ = max(record.chain.up_to, behind or UnixSeconds(0))
+        from_ = max(record.chain.up_to, behind)
         book = await self._doors.store.read(ledger.load_ledger, record.channel, from_)
         return metering.usage(book, from_, max(from_, self._doors.now()))
 

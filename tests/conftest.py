@@ -41,8 +41,10 @@ LIVE_LIMIT_S = 600
 differ tenfold in how fast they are while three workers share them."""
 
 SHARED = {
+    "tests/live/admin/test_setup.py": "own localnets",
     "tests/live/billing/test_bill.py": "quiet markets",
     "tests/live/billing/test_funds.py": "quiet markets",
+    "tests/live/commands/test_tutorial.py": "own localnets",
     "tests/live/networks/test_identities.py": "own localnets",
     "tests/live/networks/test_leases.py": "own localnets",
     "tests/live/networks/test_two_orgs.py": "own localnets",

@@ -4,6 +4,7 @@
 import json
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from eth_account import Account
 
 from tests.live.clients.publisher import COMMANDS
-from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.localnet_fixture import LiveLocalnet, localnet
 from tests.live.observers.waiting import until
 from trustedpods.localnet.market import accounts
 from trustedpods.localnet.market.provider import config_file
@@ -21,6 +22,13 @@ from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.config import load_config
 
 pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def own() -> Iterator[LiveLocalnet]:
+    """A market whose provider becomes another one: nobody else's."""
+    with localnet() as running:
+        yield running
 
 
 def setup(market: LiveLocalnet, folder: Path, code: int, *words: str) -> dict[str, Any]:
@@ -58,9 +66,9 @@ def sign_and_send(rpc: str, key: bytes, transaction: dict[str, Any]) -> None:
 
 
 def test_what_it_prints_is_signed_elsewhere_and_then_nothing_is_left(
-    market: LiveLocalnet, tmp_path: Path
+    own: LiveLocalnet, tmp_path: Path
 ) -> None:
-    cluster = market.cluster()
+    market, cluster = own, own.cluster()
     running = load_config(config_file(cluster))
     answers = tmp_path / "answers.toml"
     answers.write_text(

@@ -131,7 +131,6 @@ def write_archive(cache: Path, what: str, identity: str | None, write: Callable[
             write(draft)
             file = archive_file(cache, what, _digest(draft) if identity is None else identity)
             os.replace(draft, file)
-        os.utime(file)
         _remove_older(file)
     except OSError as error:
         raise BadInput(f"cannot keep an archive: {error.strerror}", where=str(folder)) from None

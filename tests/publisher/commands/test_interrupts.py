@@ -102,8 +102,8 @@ run = Run(Common(None, None))
 
 async def work():
     with run.opening():
-        print("busy", flush=True)
         try:
+            print("busy", flush=True)
             time.sleep(60)
         finally:
             print("tidied", flush=True)

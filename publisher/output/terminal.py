@@ -174,9 +174,12 @@ def print_json(tree: Mapping[str, Fact]) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines on standard output."""
-    for line in lines:
-        print(one_line(line), flush=True)  # noqa: T201
+    """Lines on standard output, by one write.
+
+    `| head -1` leaves after the first line, and a second write would then end what went well as a failure.
+    """
+    sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:

@@ -3,6 +3,7 @@
 
 import ast
 import io
+import socket
 import sys
 
 import pytest
@@ -81,6 +82,15 @@ def test_results_and_errors_keep_to_it_too(text, capsys):
     assert_lines(capsys.readouterr().err, 1)
     output.print_json({"text": text})
     assert capsys.readouterr().out.isascii()
+
+
+def test_all_lines_of_a_result_are_one_write(monkeypatch):
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a write is a packet
+    with reader, writer, open(writer.fileno(), "w", encoding="utf-8", closefd=False) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        output.print_lines(["http://one", "https://two"])
+        monkeypatch.undo()
+        assert reader.recv(1000) == b"http://one\nhttps://two\n"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -165,8 +165,7 @@ def env(name: str) -> None:
         "TRUSTEDPODS_MARKET": settings.state / "market.toml",
         "TRUSTEDPODS_KEY": settings.state / "publisher.key",
     }
-    for key, value in values.items():
-        click.echo(f"export {key}='{value}'")
+    click.echo("\n".join(f"export {key}='{value}'" for key, value in values.items()))
 
 
 @cli.command(context_settings=_REST)

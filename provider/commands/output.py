@@ -16,8 +16,8 @@ def show(facts: Mapping[str, object], output: str) -> None:
     if output == "json":
         click.echo(json.dumps(facts, indent=2))
         return
-    for name, value in facts.items():
-        click.echo(f"{name}: {_text(value)}")
+    # One write: whoever reads the first line only may leave before a second one.
+    click.echo("\n".join(f"{name}: {_text(value)}" for name, value in facts.items()))
 
 
 def show_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:

@@ -81,8 +81,7 @@ def set_up_provider(
     if output == "json":
         show(result.plain(), output)
     else:
-        for line in result.lines():
-            click.echo(line)
+        click.echo("\n".join(result.lines()))
     if not result.complete:
         sys.exit(int(ExitCode.NO_CONTEXT))
     if output != "json":

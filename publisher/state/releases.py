@@ -9,6 +9,9 @@ from trustedpods.publisher.state.files import write_whole
 FILE = "measurements.json"
 """Of the release file, in the user's folders of state and of settings."""
 
+SET_ASIDE = ".set-aside"
+"""Behind the name of a kept file that today's release keys have not signed. A later one replaces it."""
+
 
 def keep_release(path: Path, raw: bytes) -> None:
     """Put a verified file in place of the one before it; BadInput where that cannot be."""
@@ -16,6 +19,16 @@ def keep_release(path: Path, raw: bytes) -> None:
         write_whole(path, raw)
     except OSError as error:
         raise BadInput(f"cannot keep the release file: {error.strerror}", where=str(path)) from None
+
+
+def set_aside(path: Path) -> Path:
+    """Put a kept file out of use, and return where it is now; BadInput where that cannot be."""
+    aside = path.with_name(path.name + SET_ASIDE)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise BadInput(f"cannot set the release file aside: {error.strerror}", where=str(path)) from None
+    return aside
 
 
 def read_kept(path: Path, limit: int) -> bytes | None:

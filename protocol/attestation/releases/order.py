@@ -21,6 +21,7 @@ def check_follows(seen: ImageRelease, found: ImageRelease, where: str) -> None:
             f"the release file is number {found.number}, and number {seen.number} was seen here before",
             where=where,
             rule="release-older",
+            hint="take that file away, or put a newer one there; the newest that was seen stays in use",
         )
     past = [*found.before, found.digest]
     keys = found.successions[: len(seen.successions)]

@@ -44,6 +44,15 @@ def test_one_that_does_not_end_is_ended(tmp_path):
     assert has_ended(pid)
 
 
+@pytest.mark.parametrize("own", ["", "trap '' TERM; "], ids=["told", "killed"])
+def test_what_it_started_is_ended_with_it(tmp_path, own):
+    pid = tmp_path / "pid"
+    child = f"{own}echo $$ > {pid}; while :; do sleep 0.1; done"
+    with pytest.raises(BadInput, match="sh did not finish in 1 s"):
+        run_program(("/bin/sh", "-c", '/bin/sh -c "$0" & exec sleep 60', child), 1, Silent())
+    assert has_ended(pid)
+
+
 def test_ctrl_c_ends_it(tmp_path):
     pid = tmp_path / "pid"
 

@@ -5,8 +5,8 @@ Three places are looked into: what is packaged with the client, `measurements.js
 settings, and the newest that any run has seen, in the folder of state, where it is kept. So neither
 an older client nor an older file brings back an image that was withdrawn.
 
-A kept file that today's release keys have not signed, because a new version of the client has a new pair, is set
-aside and told: what counts begins again with the files of the new pair.
+A kept file that today's release keys have not signed, because a new version of the client has a new pair, is
+set aside and told: what counts begins again with the files of the new pair.
 """
 
 import logging
@@ -86,8 +86,8 @@ class UserReleases:
                 raise
             aside = set_aside(path)
             LOGGER.warning(
-                "warning: the release file that was kept is not signed by the release keys of this version of the"
-                " client: it was set aside as %s, and release files are followed anew (%s)",
+                "warning: the release file that was kept is not signed by the release keys of this version"
+                " of the client: it was set aside as %s, and release files are followed anew (%s)",
                 aside,
                 refused.what,
             )

@@ -11,8 +11,8 @@ CLOCK_ALLOWANCE: Final = timedelta(days=1)
 """A file may be made so much later than now: clocks differ, and expiry is counted in weeks."""
 
 WITHDRAWN_FOR: Final = timedelta(days=365)
-"""So long an image stays withdrawn by name. A file has room for a year of weekly images, and a policy that lists
-an older one by its numbers has been told for a year."""
+"""So long an image stays withdrawn by name: a file has room for a year of weekly images, and a policy that
+lists an older one by its numbers has been warned for a year."""
 
 
 def check_follows(seen: ImageRelease, found: ImageRelease, where: str) -> None:

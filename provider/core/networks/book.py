@@ -96,7 +96,24 @@ def as_it_counts(book: NetworkBook | None, now: int) -> NetworkBook | None:
 
 
 def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | None:
-    """Which of two books of one node counts."""
+    """Which of two books of one node counts: of two that are as old *given*, unless *kept* is more of it."""
     if kept is None or given is None:
         return kept or given
+    if given.age == kept.age and adds_to(given, kept):
+        return kept
     return given if given.age >= kept.age else kept
+
+
+def adds_to(before: NetworkBook, book: NetworkBook) -> bool:
+    """Whether *book* is *before* with addresses where that has none, out of the same state.
+
+    So is a whole book after one that left nodes out at addresses which were closed here then.
+    """
+    if (before.network, before.node, before.age) != (book.network, book.node, book.age):
+        return False
+    if len(before.entries) != len(book.entries):
+        return False
+    return all(
+        one == other or (one.place == other.place and not one.address)
+        for one, other in zip(before.entries, book.entries, strict=True)
+    )

@@ -7,7 +7,7 @@ from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.provider.core.egress import NOT_THE_WORLD
-from trustedpods.provider.core.networks.book import as_it_counts, check_book, newer, opened
+from trustedpods.provider.core.networks.book import adds_to, as_it_counts, check_book, newer, opened
 
 PEERS = ("10.9.0.0/24",)
 NOW = 1_700_000_000
@@ -76,6 +76,18 @@ def test_the_newer_of_two_counts():
     old, new = a_book(generation=1), a_book(generation=2)
     assert newer(old, new) == newer(new, old) == newer(None, new) == newer(new, None) == new
     assert newer(None, None) is None
+
+
+def test_of_two_books_of_one_age_the_one_with_more_addresses_counts_whichever_came_first():
+    whole, part = a_book(entry(), generation=2), a_book(entry(address=""), generation=2)
+    assert adds_to(part, whole)
+    assert not adds_to(whole, part)
+    assert newer(whole, part) == newer(part, whole) == whole
+    other = a_book(entry(published=30009), generation=2)
+    assert not adds_to(whole, other)
+    assert newer(whole, other) == other
+    assert not adds_to(part, a_book(entry(), generation=3))
+    assert not adds_to(part, a_book(entry(), entry("c"), generation=2))
 
 
 def test_a_book_of_a_later_epoch_counts_whatever_its_generation():

@@ -12,6 +12,7 @@ from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.limits import MAIL
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.networks.documents import check_epoch, is_absurd
+from trustedpods.protocol.sealing.public_keys import is_identity
 
 NODE_PORTS = range(30_000, 32_768)
 """The ports that Kubernetes gives to services at nodes by default. In networks that are closed otherwise no
@@ -42,6 +43,12 @@ def check_book(
     if book is None:
         return
     check_epoch(None, book.epoch, now)
+    for entry in book.entries:
+        if not is_identity(entry.identity):
+            raise BadInput(
+                f"what node {entry.node} is known by is a key in another form than DER's one",
+                where="bundle.book",
+            )
     refused: dict[str, str] = {}
     for entry in opened(book):
         if why := _why_closed(entry, closed, peers):

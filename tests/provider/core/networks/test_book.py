@@ -53,6 +53,16 @@ def test_all_that_is_closed_is_named_so_that_a_book_without_it_is_taken():
     assert caught.value.where == "h"
 
 
+def test_a_key_has_one_form():
+    key = bytes.fromhex("302a300506032b6570032100") + bytes(range(32))
+    check(a_book(entry(identity=key)))
+    check(a_book(entry(identity=b"\x02\xab")))
+    point = bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
+    short = bytes.fromhex("3036301006072a8648ce3d020106052b8104000a032200") + point
+    with pytest.raises(BadInput, match="node b is known by is a key in another form"):
+        check(a_book(entry(identity=short)))
+
+
 def test_of_peers_networks_node_ports_are_open():
     check(a_book(entry(address="10.9.0.12", published=30000)))
     for port in (6443, 10250, 29999, 32768):

@@ -144,12 +144,15 @@ class _Pages:
 
     async def _read_market(self) -> ProvidersResult:
         self._listing = listing = ListProgress()
-        with trio.move_on_after(self._market_within_s):
-            return await self._reader.providers(attest=True, progress=listing)
-        found = listing.result()
-        if found is None:
-            raise NetworkFailure(f"no answer within {self._market_within_s:g} s", rule="timeout")
-        return found
+        try:
+            with trio.fail_after(self._market_within_s):
+                return await self._reader.providers(attest=True, progress=listing)
+        except trio.TooSlowError:
+            found = listing.result()
+            if found is None:
+                text = f"no answer within {self._market_within_s:g} s"
+                raise NetworkFailure(text, rule="timeout") from None
+            return found
 
     async def pods(self, request: Request) -> Response:
         """All pods of the key."""

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.publisher.state.files import write_whole
 
 FILE = "measurements.json"
@@ -32,14 +33,8 @@ def set_aside(path: Path) -> Path:
 
 
 def read_kept(path: Path, limit: int) -> bytes | None:
-    """What is in a file, at most *limit* bytes and one more; None where there is no file.
+    """What is in a file of at most *limit* bytes; None where there is no file.
 
-    BadInput where it is there and cannot be read: that is not the same as none.
+    BadInput where it is there and cannot be read, or is larger: that is not the same as none.
     """
-    try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BadInput(f"cannot read the release file: {error.strerror}", where=str(path)) from None
+    return read_whole_or_none(path, limit, "the release file")

@@ -194,13 +194,9 @@ class PodRecords:
         self._write(path, nonce + _cipher(secret).encrypt(nonce, plain, channel.encode()))
 
     def _open(self, path: Path, channel: str, secret: bytes, read: Callable[[bytes], T]) -> T | None:
-        try:
-            with path.open("rb") as file:
-                raw = file.read(limits.MAX_MESSAGE + MAX_RECORD + 64)
-        except FileNotFoundError:
+        raw = read_whole_or_none(path, limits.MAX_MESSAGE + MAX_RECORD + 64, "what is kept of the pod")
+        if raw is None:
             return None
-        except OSError as error:
-            raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
         try:
             plain = _cipher(secret).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], channel.encode())
             return read(plain)

@@ -9,6 +9,7 @@ from typing import Any
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import parse_address
+from trustedpods.protocol.whole_file import read_whole
 
 MAX_FILE = 64 * 1024
 """A market is a page of text."""
@@ -16,11 +17,8 @@ MAX_FILE = 64 * 1024
 
 def read_market(path: Path) -> tuple[Market, str | None]:
     """The market, and the node's address if the file names one; `BadInput` says what is wrong."""
+    raw = read_whole(path, MAX_FILE, "the market's file")
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE + 1)
-        if len(raw) > MAX_FILE:
-            raise _not_a_market(path, f"larger than {MAX_FILE // 1024} KiB")
         fields = _fields(raw.decode())
         market = Market(
             chain_id=int(fields["chain_id"]),
@@ -32,8 +30,6 @@ def read_market(path: Path) -> tuple[Market, str | None]:
         rpc = fields.get("rpc")
     except KeyError as missing:
         raise _not_a_market(path, f"{missing.args[0]} is missing") from None
-    except OSError as error:
-        raise _not_a_market(path, str(error.strerror)) from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_a_market(path, str(error)) from None
     return market, None if rpc is None else str(rpc)

@@ -1,17 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of one user that are replaced as a whole, and the folders that they lie in.
+"""Files of one user that are read and replaced as a whole, and the folders that they lie in.
 
 A reader, also one after a power cut, sees old or new content. The new content is written beside the
 file under a name of its own, brought to the disk, and only then renamed over it (rename(2) is atomic);
 fsync(2) of the folder makes the rename itself last.
 """
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.limits import KIB, MIB
+
 PRIVATE_FOLDER = 0o700
 """What one user's programs keep is nobody else's to read or to list, whatever the umask says."""
+
+
+def read_whole(path: Path, most: int, what: str = "it", hint: str | None = None) -> bytes:
+    """All of a file that has at most *most* bytes; no more is read of what is larger.
+
+    BadInput, at the file's path, where it is not there, cannot be read, or is larger: *what* it is, and the
+    bound. *hint* is what to do about one that is too large.
+    """
+    found = read_whole_or_none(path, most, what, hint)
+    if found is None:
+        raise BadInput(f"cannot read {what}: {os.strerror(errno.ENOENT)}", where=str(path))
+    return found
+
+
+def read_whole_or_none(path: Path, most: int, what: str = "it", hint: str | None = None) -> bytes | None:
+    """As `read_whole`; None where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise BadInput(f"cannot read {what}: {error.strerror}", where=str(path)) from None
+    if len(data) > most:
+        raise BadInput(f"cannot read {what}: larger than {_size(most)}", where=str(path), hint=hint)
+    return data
+
+
+def _size(count: int) -> str:
+    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
+        if count % unit == 0:
+            return f"{count // unit} {name}"
+    return f"{count} bytes"
 
 
 def private_folder(path: Path) -> None:

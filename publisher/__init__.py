@@ -66,7 +66,12 @@ if TYPE_CHECKING:
         TopResult,
         UsageResult,
     )
-    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
+    from trustedpods.publisher.results.providers import (
+        InspectResult,
+        ListProgress,
+        ProvidersResult,
+        RenderResult,
+    )
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import OverviewResult, WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
@@ -127,7 +132,7 @@ _MODULES = {
         "TopResult",
         "UsageResult",
     ),
-    "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
+    "publisher.results.providers": ("InspectResult", "ListProgress", "ProvidersResult", "RenderResult"),
     "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
     "publisher.results.watched": ("OverviewResult", "WatchResult"),
     "publisher.verbs.watch": ("WatchOptions",),
@@ -162,6 +167,7 @@ __all__ = [
     "HistoryResult",
     "InspectResult",
     "LeasesResult",
+    "ListProgress",
     "LogShow",
     "LogsResult",
     "MembersResult",

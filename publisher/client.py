@@ -59,7 +59,7 @@ from trustedpods.publisher.results.pods import (
     UsageResult,
     VisitProgress,
 )
-from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
+from trustedpods.publisher.results.providers import InspectResult, ListProgress, ProvidersResult, RenderResult
 from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
 from trustedpods.publisher.results.watched import OverviewResult, WatchResult
 from trustedpods.publisher.verbs import (
@@ -311,13 +311,19 @@ class Client(NetworkClient):
         shape = await self._shape(manifest)
         return await audit.audit(self._account, name, shape, VisitProgress(), self._journal())
 
-    async def providers(self, *, attest: bool = False, manifest: str | Path | None = None) -> ProvidersResult:
+    async def providers(
+        self,
+        *,
+        attest: bool = False,
+        manifest: str | Path | None = None,
+        progress: ListProgress | None = None,
+    ) -> ProvidersResult:
         """The market's providers, cheapest core first; with *attest*, what each one proves.
 
-        With a *manifest*, why its pod cannot run at each.
+        With a *manifest*, why its pod cannot run at each. *progress* has what is known meanwhile.
         """
         pod = None if manifest is None else await self._pod(manifest)
-        return await providers.list_providers(self._account.market, attest, pod)
+        return await providers.list_providers(self._account.market, attest, pod, progress)
 
     async def render(
         self,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.whole_file import private_folder, replace_whole
+from trustedpods.protocol.whole_file import private_folder, read_whole, replace_whole
 
 CONFIG_FILE = "config.toml"
 
@@ -103,13 +103,7 @@ def save_contexts(contexts: Contexts) -> None:
 
 def read_toml(path: Path) -> dict[str, object]:
     """A file of settings; `BadInput` where it cannot be read, is too large, or no TOML."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SETTINGS_FILE + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
-    if len(data) > MAX_SETTINGS_FILE:
-        raise BadInput(f"larger than {MAX_SETTINGS_FILE // 1024} KiB", where=str(path))
+    data = read_whole(path, MAX_SETTINGS_FILE)
     try:
         return tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

@@ -16,6 +16,7 @@ from trustedpods.guest.registers import rtmr1, rtmr2
 from trustedpods.guest.trust_domain import PageOrder, mrtd
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.limits import GIB, MIB
+from trustedpods.protocol.whole_file import read_whole
 
 MAX_KERNEL: Final = 256 * MIB
 """Debian's has 12 MiB; with an initrd inside it may have 100."""
@@ -108,9 +109,9 @@ def measure_tdx(files: ImageFiles) -> MeasureResult:
 
 
 def _read(files: ImageFiles) -> _Contents:
-    firmware = _file(files.firmware, MAX_FIRMWARE)
-    kernel, initrd = _file(files.kernel, MAX_KERNEL), _file(files.initrd, MAX_INITRD)
-    line = _file(files.command_line, MAX_COMMAND_LINE)
+    firmware = read_whole(files.firmware, MAX_FIRMWARE)
+    kernel, initrd = read_whole(files.kernel, MAX_KERNEL), read_whole(files.initrd, MAX_INITRD)
+    line = read_whole(files.command_line, MAX_COMMAND_LINE)
     named = (("firmware", firmware), ("kernel", kernel), ("initrd", initrd), ("cmdline", line))
     return _Contents(
         parse_firmware(firmware, str(files.firmware)),
@@ -119,17 +120,6 @@ def _read(files: ImageFiles) -> _Contents:
         command_line(line, str(files.command_line)),
         tuple((name, hashlib.sha256(data).hexdigest()) for name, data in named),
     )
-
-
-def _file(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
-    if len(data) > limit:
-        raise BadInput(f"more than {limit} bytes", where=str(path))
-    return data
 
 
 def command_line(raw: bytes, where: str) -> str:

@@ -4,7 +4,8 @@
 
 DRAFT is JSON with `made_at`, `not_after`, `images` and, where a key was replaced, one more of `successions`.
 Its images are what `trustedpods-provider guest measure -o json` prints, with version, tag, least firmware and
-whether they are withdrawn. Number and past come from the file before; the first has none. $RELEASE_KEY, an
+whether they are withdrawn. Number and past come from the file before, and the images that it withdraws, for a
+year; the first has none. $RELEASE_KEY, an
 Ed25519 key in PEM, signs. What is written is what a client with the pair of keys of
 `protocol/attestation/releases/keys.py` accepts; else nothing is.
 """
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 from trustedpods.protocol.attestation.releases.file import read_release, sign_release
 from trustedpods.protocol.attestation.releases.keys import RELEASE_KEYS
 from trustedpods.protocol.attestation.releases.model import VERSION, ImageRelease
-from trustedpods.protocol.attestation.releases.order import check_follows
+from trustedpods.protocol.attestation.releases.order import carried_withdrawals, check_follows
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 
 
@@ -39,18 +40,26 @@ def next_file(draft: bytes, before: bytes | None, key: Ed25519PrivateKey, pair: 
         "before": past,
         "successions": [*kept, *tree.get("successions", [])],
     }
-    try:
-        release = ImageRelease.model_validate_json(json.dumps(tree))
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise BadInput(
-            f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}", where="the draft"
-        ) from None
+    release = _release(tree)
+    if last is not None:
+        images = [*release.images, *carried_withdrawals(last, release)]
+        images.sort(key=lambda image: tuple(map(int, image.version.split("."))))
+        release = _release(tree | {"images": [image.model_dump(mode="json") for image in images]})
     made = sign_release(release, key)
     if last is not None:
         check_follows(last, read_release(made, "the new file", pair), "the new file")
     read_release(made, "the new file", pair)
     return made
+
+
+def _release(tree: dict[str, Any]) -> ImageRelease:
+    try:
+        return ImageRelease.model_validate_json(json.dumps(tree))
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise BadInput(
+            f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}", where="the draft"
+        ) from None
 
 
 def _tree(draft: bytes) -> dict[str, Any]:

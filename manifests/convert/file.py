@@ -17,6 +17,7 @@ from trustedpods.manifests.parse import read_manifest, refusal
 from trustedpods.manifests.words.files import OURS, other_file
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.limits import KIB
+from trustedpods.protocol.whole_file import read_whole
 
 MAX_ENV_FILE = 64 * KIB
 """Of a file of variables: the bound of a manifest itself is not far above."""
@@ -137,14 +138,7 @@ def _refused(path: Path, tree: object, found: Findings) -> BadInput:
 
 def _bounded(place: Path) -> str:
     """The text of a file of variables."""
-    try:
-        with place.open("rb") as file:
-            data = file.read(MAX_ENV_FILE + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror}", where=str(place)) from None
-    if len(data) > MAX_ENV_FILE:
-        raise BadInput(f"larger than {MAX_ENV_FILE // KIB} KiB", where=str(place))
-    return text_of(data, place)
+    return text_of(read_whole(place, MAX_ENV_FILE), place)
 
 
 def _name_of(path: Path) -> str:

@@ -22,6 +22,27 @@ _UNCOMPRESSED: Final = b"\x04"
 _ENODE_ID: Final = 64
 
 
+def is_node_key(identity: bytes) -> bool:
+    """Whether it is a key of a kind that pods make, as their providers write it: in DER's one form."""
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - most files need no key
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey  # noqa: PLC0415 - as above
+
+    key = _public_key(identity)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return isinstance(key.curve, ec.SECP256K1) and _der(key) == identity
+    return isinstance(key, (Ed25519PublicKey, X25519PublicKey)) and _der(key) == identity
+
+
+def is_identity(identity: bytes) -> bool:
+    """Whether a book may have it: nothing, plain bytes, or a key in DER's one form.
+
+    A key in another form would be one node's for some programs, and another's for those that compare bytes.
+    """
+    key = _public_key(identity) if identity else None
+    return key is None or _der(key) == identity
+
+
 @lru_cache(maxsize=MAX_CALLED_NODES * len(IDENTITY_FORMS))
 def identity_text(identity: bytes, form: str) -> str:
     """The *identity* in one of `IDENTITY_FORMS`; empty where it has no such form.
@@ -47,6 +68,12 @@ def _public_key(identity: bytes) -> "PublicKeyTypes | None":
         return None
 
 
+def _der(key: "PublicKeyTypes") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
+
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _pem(key: "PublicKeyTypes") -> str:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
 
@@ -64,7 +91,7 @@ def _raw(key: "PublicKeyTypes", *, compressed: bool) -> bytes:
         return key.public_bytes(Encoding.X962, form)
     if isinstance(key, (Ed25519PublicKey, X25519PublicKey)):
         return key.public_bytes_raw()
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _der(key)
 
 
 def _enode_id(identity: bytes, key: "PublicKeyTypes | None") -> str:

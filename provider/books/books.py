@@ -21,7 +21,7 @@ from trustedpods.provider.books.reloading import ReloadHook, hook_of, reload_all
 from trustedpods.provider.cluster.objects.network_nodes import ways
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, kept_objects, objects, with_book
-from trustedpods.provider.core.networks.book import as_it_counts, check_book, newer
+from trustedpods.provider.core.networks.book import adds_to, as_it_counts, check_book, newer
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.additions import kept_book, reload_due
@@ -195,7 +195,7 @@ def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:
             rule="stale-book",
             hint="read the network's state again: somebody else changed it",
         )
-    if book.age == before.age and book != before:
+    if book.age == before.age and not adds_to(before, book):
         raise Refused(
             f"the pod has another book of generation {before.generation} already",
             rule="other-book",

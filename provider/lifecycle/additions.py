@@ -116,7 +116,7 @@ async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
         earlier = earlier_name(name, record.version)
         if record.version and not is_earlier(name) and earlier not in kept:
             held = await doors.cluster.made_files(record.namespace, name)
-            made_earlier = secret(earlier, held.files, held.renewals)
+            made_earlier = secret(earlier, held.files, held.renewals, held.types)
             await doors.cluster.apply([of_pod(made_earlier, record.namespace, record.label)])
             kept.add(earlier)
     return kept.union(made) if record.retained else kept

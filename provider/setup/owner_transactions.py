@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from trustedpods.contracts.client.rpc.contract import Contract, ContractCall
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import RegistryRow, entry, pack_offer
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import RemoteProtocolError
+from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.messages.provider import Profile
+from trustedpods.provider.config import ProviderConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,32 @@ def differs(written: RegistryRow | None, wanted: RegistryRow) -> str | None:
     }
     different = [name for name, (there, here) in parts.items() if there != here]
     return f"its {', '.join(different)} differs from the settings" if different else None
+
+
+def offered_otherwise(config: ProviderConfig, profile: bytes) -> list[str]:
+    """What the running daemon tells publishers otherwise than its settings have it by now, in words.
+
+    It read them when it started, so a row of the settings would promise what nobody gets. *profile* is the
+    daemon's own, coded.
+    """
+    try:
+        told = decode(profile, Profile)
+    except RemoteProtocolError:
+        return ["its version"]
+    identity = config.identity
+    parts = {
+        "owner": (told.owner, address_bytes(Address(identity.owner))),
+        "number": (told.daemon, identity.daemon),
+        "class": (told.trust, identity.trust),
+        "region": (told.region, identity.region),
+        "domain": ((told.domain, told.url_suffix), (identity.domain, identity.url_suffix)),
+        "token": (told.token, address_bytes(Address(config.market.token))),
+        "prices": (told.prices, config.prices),
+        "least terms": (told.least, config.least),
+        "grace": (told.grace_s, config.terms.grace_s),
+        "largest image": (told.max_image_mib, config.terms.max_image_mib),
+    }
+    return [name for name, (there, here) in parts.items() if there != here]
 
 
 def _of(

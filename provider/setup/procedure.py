@@ -130,6 +130,14 @@ async def _left(setup: Setup, plan: SetupPlan, cluster: ClusterFound, result: Se
         units = " ".join(UNITS)
         to_do.append(f"start it: systemctl enable --now {units}; then run this again for the registry row")
         return replace(result, to_do=tuple(to_do))
+    others = owner_transactions.offered_otherwise(plan.config, identity.profile)
+    if others:
+        to_do.append(
+            f"restart the daemon first, it still runs with other settings ({', '.join(others)}): systemctl "
+            f"restart {UNITS[-1]}; then run this again for the registry row"
+        )
+        files = (*result.files, *_row_file(setup, ()))  # an older row is not to be signed meanwhile
+        return replace(result, files=files, to_do=tuple(to_do), running=True)
     transactions = await _unsigned(setup, plan.config, identity, result.operator)
     deadline = trio.current_time() + setup.wait_s
     files = result.files

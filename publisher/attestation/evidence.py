@@ -14,6 +14,7 @@ from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.protocol.whole_file import read_whole
 from trustedpods.publisher.attestation.releases import UserReleases
 from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.contexts import config_dir
@@ -108,9 +109,4 @@ def write_saved(path: Path, saved: SavedEvidence) -> None:
 
 
 def _read(path: Path) -> SavedEvidence:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_SAVED + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
-    return SavedEvidence.from_json(raw, str(path))
+    return SavedEvidence.from_json(read_whole(path, MAX_SAVED, "the evidence"), str(path))

@@ -4,8 +4,12 @@
 Three places are looked into: what is packaged with the client, `measurements.json` in the user's folder of
 settings, and the newest that any run has seen, in the folder of state, where it is kept. So neither
 an older client nor an older file brings back an image that was withdrawn.
+
+A kept file that today's release keys have not signed, because a new version of the client has a new pair, is
+set aside and told: what counts begins again with the files of the new pair.
 """
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +24,9 @@ from trustedpods.protocol.attestation.releases.order import check_current, check
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.contexts import config_dir
-from trustedpods.publisher.state.releases import FILE, keep_release, read_kept
+from trustedpods.publisher.state.releases import FILE, keep_release, read_kept, set_aside
+
+LOGGER = logging.getLogger("trustedpods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class UserReleases:
 
     def _newest(self) -> ImageRelease | None:
         seen_at = state_dir(self.environment) / FILE
-        seen = self._read(seen_at)
+        seen = self._kept(seen_at)
         newest = seen
         shipped = self.shipped or Path(str(files("trustedpods.protocol.attestation.releases") / FILE))
         for path in (shipped, config_dir(self.environment) / FILE):
@@ -71,6 +77,21 @@ class UserReleases:
         if seen is None or newest.release != seen.release:
             keep_release(seen_at, newest.raw)
         return newest.release
+
+    def _kept(self, path: Path) -> "_Found | None":
+        try:
+            return self._read(path)
+        except Refused as refused:
+            if refused.rule != "release-forged":
+                raise
+            aside = set_aside(path)
+            LOGGER.warning(
+                "warning: the release file that was kept is not signed by the release keys of this version"
+                " of the client: it was set aside as %s, and release files are followed anew (%s)",
+                aside,
+                refused.what,
+            )
+            return None
 
     def _read(self, path: Path) -> "_Found | None":
         raw = read_kept(path, MAX_RELEASE)

@@ -57,7 +57,7 @@ def attest(
     saved = file.is_file() or (not target.startswith("0x") and ("/" in target or "." in target))
 
     def lines(result: "AttestResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import attest_lines
+        from trustedpods.publisher.commands.lines.providers import attest_lines
 
         return attest_lines(result, draft_only=print_policy)
 

@@ -57,7 +57,7 @@ def list_(options: Common, attest: bool, file: Path | None) -> None:
             return await list_providers(market, attest, pod)
 
     def lines(result: "ProvidersResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import provider_lines
+        from trustedpods.publisher.commands.lines.providers import provider_lines
 
         return provider_lines(result, wide=options.form == "wide")
 
@@ -91,7 +91,7 @@ def inspect(options: Common, target: str) -> None:
             return await inspect(market, choice)
 
     def lines(result: "InspectResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import inspect_lines
+        from trustedpods.publisher.commands.lines.providers import inspect_lines
 
         return inspect_lines(result)
 

@@ -66,7 +66,7 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
             return await fund(account, name, funding, shape, progress, run.journal)
 
     def lines(result: "FundResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import funded_lines
+        from trustedpods.publisher.commands.lines.money import funded_lines
 
         return funded_lines(result)
 
@@ -122,7 +122,7 @@ def balance(options: Common) -> None:
             return await balance(account)
 
     def lines(result: "BalanceResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import balance_lines
+        from trustedpods.publisher.commands.lines.money import balance_lines
 
         return balance_lines(result, wide=options.form == "wide")
 
@@ -162,7 +162,7 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
             return await bill(account, name, shape, progress, run.journal)
 
     def lines(result: "BillResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import bill_lines
+        from trustedpods.publisher.commands.lines.money import bill_lines
 
         return bill_lines(result, wide=options.form == "wide")
 
@@ -203,7 +203,7 @@ def audit(options: Common, name: str, manifest: Path | None) -> None:
             return await audit(account, name, shape, progress, run.journal)
 
     def lines(result: "AuditResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import audit_lines
+        from trustedpods.publisher.commands.lines.money import audit_lines
 
         return audit_lines(result)
 

@@ -220,7 +220,7 @@ def list_(options: Common, ended: bool) -> None:
             return await list_pods(account, run.journal, ended=ended)
 
     def lines(result: "ListResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import list_lines
+        from trustedpods.publisher.commands.lines.pods import list_lines
 
         return list_lines(result, wide=options.form == "wide")
 
@@ -254,7 +254,7 @@ def status(options: Common, name: str) -> None:
             return await status(account, name, progress, run.journal)
 
     def lines(result: "StatusResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import status_lines
+        from trustedpods.publisher.commands.lines.pods import status_lines
 
         return status_lines(result, wide=options.form == "wide")
 
@@ -295,7 +295,7 @@ def logs(
             pieces.append(piece)
             return
         if piece.ended_at is not None:
-            from trustedpods.publisher.commands.lines import moment
+            from trustedpods.publisher.commands.lines.moments import moment
 
             run.show.line(f"{piece.container} of {piece.replica}, ended {moment(piece.ended_at)}:")
         shown.write(f"{piece.container}/{piece.replica}", piece.data)

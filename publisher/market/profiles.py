@@ -18,9 +18,14 @@ from trustedpods.publisher.parallel import open_nursery
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
     from trustedpods.protocol.net import Host
+    from trustedpods.publisher.market.session import Proven
 
 PROBES = 8
-"""Providers dialled at once."""
+"""Providers dialled at once, of the few that may be chosen."""
+
+LISTED_AT_ONCE = 24
+"""Providers dialled at once where all of a market are: most rows of a registry may be dead, and those only
+wait."""
 
 PROVE_WITHIN_S = 12.0
 """Of one among several: honest ones take half a second."""
@@ -44,12 +49,20 @@ async def capabilities_of(
 
 
 async def _offered(host: "Host", row: RegistryRow, policy: "Policy") -> Capabilities | TrustedPodsError:
+    proven = await proof_of(host, row, policy)
+    return proven if isinstance(proven, TrustedPodsError) else proven.profile.capabilities
+
+
+async def proof_of(
+    host: "Host", row: RegistryRow, policy: "Policy", within_s: float = PROVE_WITHIN_S
+) -> "Proven | TrustedPodsError":
+    """What one among several proves within *within_s*, or why it does not."""
     try:
-        with trio.fail_after(PROVE_WITHIN_S):
+        with trio.fail_after(within_s):
             async with attest_row(host, row, policy) as proven:
-                return proven.profile.capabilities
+                return proven
     except trio.TooSlowError:
-        return NetworkFailure(f"it does not prove itself within {PROVE_WITHIN_S:g} s", rule="timeout")
+        return NetworkFailure(f"it does not prove itself within {within_s:g} s", rule="timeout")
     except TrustedPodsError as error:
         return error
 

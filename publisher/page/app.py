@@ -4,6 +4,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import trio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, NetworkFailure
 from trustedpods.publisher.core.names import check_name
 from trustedpods.publisher.page import rendering
 from trustedpods.publisher.page.access import HEADERS, Access
@@ -21,11 +22,14 @@ from trustedpods.publisher.page.pods_view import pods_view
 from trustedpods.publisher.page.readings import Readings
 from trustedpods.publisher.page.texts import clean
 from trustedpods.publisher.results.pods import ListResult
-from trustedpods.publisher.results.providers import ProvidersResult
+from trustedpods.publisher.results.providers import ListProgress, ProvidersResult
 from trustedpods.publisher.results.watched import OverviewResult
 
 MARKET_FRESH_S = 60.0
 """A market is asked for proof as a whole, and its rows change in days."""
+
+MARKET_WITHIN_S = 100.0
+"""Then nobody is waited for any more. It is less than a reading may take, so that the others are shown."""
 
 TAIL = 100
 """Lines of the log that are asked for."""
@@ -37,8 +41,10 @@ AGAIN = " Run `trustedpods ui` again for a new link."
 class Reader(Protocol):
     """What the page asks for, as `Client` has it."""
 
-    async def providers(self, *, attest: bool = False) -> ProvidersResult:
-        """The market, with what each provider proves."""
+    async def providers(
+        self, *, attest: bool = False, progress: ListProgress | None = None
+    ) -> ProvidersResult:
+        """The market, with what each provider proves; *progress* has what is known meanwhile."""
 
     async def list(self) -> ListResult:
         """All pods of the key."""
@@ -47,9 +53,11 @@ class Reader(Protocol):
         """One pod, in one visit."""
 
 
-def make_app(access: Access, reader: Reader, readings: Readings) -> ASGIApp:
+def make_app(
+    access: Access, reader: Reader, readings: Readings, market_within_s: float = MARKET_WITHIN_S
+) -> ASGIApp:
     """All pages below the folder of *access*."""
-    pages = _Pages(access, reader, readings)
+    pages = _Pages(access, reader, readings, market_within_s)
     routes = [
         Route("/open/{word}", pages.open, methods=["GET"]),
         Route("/", pages.pods, methods=["GET"]),
@@ -109,10 +117,12 @@ def _with_headers(send: Send) -> Send:
 class _Pages:
     """One method for each address."""
 
-    def __init__(self, access: Access, reader: Reader, readings: Readings) -> None:
+    def __init__(self, access: Access, reader: Reader, readings: Readings, market_within_s: float) -> None:
         self._access = access
         self._reader = reader
         self._readings = readings
+        self._market_within_s = market_within_s
+        self._listing = ListProgress()
 
     async def open(self, request: Request) -> Response:
         """Give the cookie to the first who brings the link's word; whoever has it already is let in too."""
@@ -125,13 +135,24 @@ class _Pages:
         return HTMLResponse(rendering.note("Not allowed", text), 403)
 
     async def market(self, request: Request) -> Response:
-        """Providers, each asked for proof."""
-        reading = await self._readings.look(
-            "market", lambda: self._reader.providers(attest=True), fresh_s=MARKET_FRESH_S
-        )
-        view = None if reading.value is None else market_view(reading.value)
+        """Providers, each asked for proof; the first time, those that were heard so far."""
+        reading = await self._readings.look("market", self._read_market, fresh_s=MARKET_FRESH_S)
+        known = reading.value or self._listing.result()
+        view = None if known is None else market_view(known, asking=reading.value is None)
         about = rendering.reading_view("The market", reading)
         return HTMLResponse(rendering.page(self._access.folder, "market", "Market", about, view))
+
+    async def _read_market(self) -> ProvidersResult:
+        self._listing = listing = ListProgress()
+        try:
+            with trio.fail_after(self._market_within_s):
+                return await self._reader.providers(attest=True, progress=listing)
+        except trio.TooSlowError:
+            found = listing.result()
+            if found is None:
+                text = f"no answer within {self._market_within_s:g} s"
+                raise NetworkFailure(text, rule="timeout") from None
+            return found
 
     async def pods(self, request: Request) -> Response:
         """All pods of the key."""

@@ -4,13 +4,15 @@
 from dataclasses import dataclass
 
 from trustedpods.protocol.attestation.verdict import Verdict
+from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.page.texts import MAX_WORD, amount, clean, when
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult
 
 MAX_PROVIDERS = 100
-"""Rows that are shown, cheapest core first: anybody can fill the registry, and a page must stay small."""
+"""Rows that are shown, cheapest core first, the silent ones last: anybody can fill the registry, and a page
+must stay small."""
 
 HOURS_A_MONTH = 30 * 24
 
@@ -36,28 +38,46 @@ class ProviderRow:
 
 @dataclass(frozen=True, slots=True)
 class MarketView:
-    """The rows, and how many more there are."""
+    """The rows, and how many more there are; of all, who is still being asked, and who did not answer."""
 
     rows: tuple[ProviderRow, ...]
     hidden: int
     simulated: bool
     has_open: bool
+    asking: int
+    silent: int
 
 
-def market_view(result: ProvidersResult) -> MarketView:
-    """Texts of a market that was asked for evidence."""
-    shown = result.providers[:MAX_PROVIDERS]
+def market_view(result: ProvidersResult, *, asking: bool = False) -> MarketView:
+    """Texts of a market that was asked for evidence, or is *asking* still.
+
+    Those who answered come first, then those who may yet, then those who did not.
+    """
+    ordered = sorted(result.providers, key=_group)
+    shown = ordered[:MAX_PROVIDERS]
+    groups = [_group(one) for one in ordered]
     return MarketView(
-        rows=tuple(_row(one, result) for one in shown),
-        hidden=len(result.providers) - len(shown),
+        rows=tuple(_row(one, result, asking) for one in shown),
+        hidden=len(ordered) - len(shown),
         simulated=result.simulated,
         has_open=any(one.trust == "open" for one in shown),
+        asking=groups.count(_UNHEARD) if asking else 0,
+        silent=groups.count(_SILENT),
     )
 
 
-def _row(one: ListedProvider, result: ProvidersResult) -> ProviderRow:
+_HEARD, _UNHEARD, _SILENT = range(3)
+
+
+def _group(one: ListedProvider) -> int:
+    if one.proof is None:
+        return _UNHEARD
+    return _SILENT if isinstance(one.proof, ErrorReport) and one.proof.code == NetworkFailure.code else _HEARD
+
+
+def _row(one: ListedProvider, result: ProvidersResult, asking: bool) -> ProviderRow:
     prices, token = one.prices, result.token
-    evidence, warns = _evidence(one)
+    evidence, warns = _evidence(one, asking)
     return ProviderRow(
         name=one.provider.name,
         region=clean(one.provider.region, MAX_WORD) or "-",
@@ -75,10 +95,10 @@ def _row(one: ListedProvider, result: ProvidersResult) -> ProviderRow:
     )
 
 
-def _evidence(one: ListedProvider) -> tuple[str, bool]:
+def _evidence(one: ListedProvider, asking: bool) -> tuple[str, bool]:
     match one.proof:
         case None:
-            return "not asked", True
+            return "being asked" if asking else "not asked in time", True
         case ErrorReport():
             return clean(f"{one.proof.code}: {one.proof.text}"), True
         case Verdict():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers: who one is, what its machine proved, and the market's list of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -91,6 +91,17 @@ class ProvidersResult:
     simulated: bool
     providers: tuple[ListedProvider, ...]
     pod: str | None = None
+
+
+@dataclass(slots=True)
+class ListProgress:
+    """What a listing has found so far, for whoever does not wait for the last provider. The verb fills it."""
+
+    made: Callable[[], ProvidersResult] | None = None
+
+    def result(self) -> ProvidersResult | None:
+        """Every row, with the proof of those that were heard; None before the registry was read."""
+        return None if self.made is None else self.made()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from trustedpods.protocol.errors import BadInput, RemoteProtocolError
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.provider import TrustClass
+from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.publisher.state.files import write_whole
 
 T = TypeVar("T")
@@ -131,13 +132,9 @@ class PodRecords:
     def load(self, channel: str) -> PodRecord | None:
         """What is kept of a channel (in hex); None when there is nothing. BadInput when it is damaged."""
         path = self._path(channel, "json")
-        try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_RECORD + 1)
-        except FileNotFoundError:
+        raw = read_whole_or_none(path, MAX_RECORD, "the record")
+        if raw is None:
             return None
-        except OSError as error:
-            raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
         try:
             record = PodRecord.model_validate_json(raw)
         except ValidationError:
@@ -197,13 +194,9 @@ class PodRecords:
         self._write(path, nonce + _cipher(secret).encrypt(nonce, plain, channel.encode()))
 
     def _open(self, path: Path, channel: str, secret: bytes, read: Callable[[bytes], T]) -> T | None:
-        try:
-            with path.open("rb") as file:
-                raw = file.read(limits.MAX_MESSAGE + MAX_RECORD + 64)
-        except FileNotFoundError:
+        raw = read_whole_or_none(path, limits.MAX_MESSAGE + MAX_RECORD + 64, "what is kept of the pod")
+        if raw is None:
             return None
-        except OSError as error:
-            raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
         try:
             plain = _cipher(secret).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], channel.encode())
             return read(plain)

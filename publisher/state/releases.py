@@ -4,10 +4,14 @@
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.publisher.state.files import write_whole
 
 FILE = "measurements.json"
 """Of the release file, in the user's folders of state and of settings."""
+
+SET_ASIDE = ".set-aside"
+"""Behind the name of a kept file that today's release keys have not signed. A later one replaces it."""
 
 
 def keep_release(path: Path, raw: bytes) -> None:
@@ -18,15 +22,19 @@ def keep_release(path: Path, raw: bytes) -> None:
         raise BadInput(f"cannot keep the release file: {error.strerror}", where=str(path)) from None
 
 
-def read_kept(path: Path, limit: int) -> bytes | None:
-    """What is in a file, at most *limit* bytes and one more; None where there is no file.
-
-    BadInput where it is there and cannot be read: that is not the same as none.
-    """
+def set_aside(path: Path) -> Path:
+    """Put a kept file out of use, and return where it is now; BadInput where that cannot be."""
+    aside = path.with_name(path.name + SET_ASIDE)
     try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except FileNotFoundError:
-        return None
+        path.replace(aside)
     except OSError as error:
-        raise BadInput(f"cannot read the release file: {error.strerror}", where=str(path)) from None
+        raise BadInput(f"cannot set the release file aside: {error.strerror}", where=str(path)) from None
+    return aside
+
+
+def read_kept(path: Path, limit: int) -> bytes | None:
+    """What is in a file of at most *limit* bytes; None where there is no file.
+
+    BadInput where it is there and cannot be read, or is larger: that is not the same as none.
+    """
+    return read_whole_or_none(path, limit, "the release file")

@@ -15,6 +15,7 @@ import trio
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
+from trustedpods.protocol.messages.admission import Rendered
 from trustedpods.protocol.net import open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.context import state_dir
@@ -36,7 +37,7 @@ from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
 from trustedpods.publisher.market.locations import PodLocation, by_liveness, pod_locations
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import Session
+from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
@@ -52,6 +53,7 @@ from trustedpods.publisher.state.pod_records import Provenance
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.verbs.offers.planned import make_plan
+from trustedpods.publisher.verbs.offers.render import render_body
 from trustedpods.publisher.visits import records
 
 if TYPE_CHECKING:
@@ -156,6 +158,7 @@ class Deploy:
         """List, select, reach, ask whether what runs may change, hand over."""
         async with self._reached() as (host, reached):
             await self._agreed(reached)
+            await self._check_book(reached)
             await self._hand_over(host, reached)
 
     async def plan(self) -> DeployPlanResult:
@@ -171,6 +174,21 @@ class Deploy:
         payment = self._payment(reached)
         made = await make_plan(self._account, self._pod, reached, payment, self._journal)
         await agreed(made, self._options.agree, self._journal)
+
+    async def _check_book(self, reached: Reached) -> None:
+        """Of a pod that is not paid for yet: Refused (rule `closed-node`) before a channel is opened for it.
+
+        What else the provider may say to this question it says to the bundle too.
+        """
+        book, location = self._pod.book, reached.candidate.location
+        if location.channel is not None or book is None or not any(one.address for one in book.entries):
+            return
+        body, generation = render_body(self._pod), next_generation()
+        try:
+            await reached.session.ask("render", location.ref, body, generation, Rendered)
+        except Refused as refused:
+            if refused.rule == "closed-node":
+                raise
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator["tuple[Host, Reached]"]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`provider list`, `provider inspect`: the registry, the proof behind each row, and what each offers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import HOUR_S
 from trustedpods.publisher.core.select import Choice, requirements_of, select
 from trustedpods.publisher.market.market import OpenMarket
-from trustedpods.publisher.market.profiles import PROBES, why_not
+from trustedpods.publisher.market.profiles import LISTED_AT_ONCE, proof_of, why_not
 from trustedpods.publisher.market.session import attest_row
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.errors import ErrorReport
@@ -24,6 +25,7 @@ from trustedpods.publisher.results.providers import (
     InspectResult,
     ListedProvider,
     ListPrices,
+    ListProgress,
     ProviderId,
     ProvidersResult,
 )
@@ -37,21 +39,31 @@ if TYPE_CHECKING:
 MONTH_S = 30 * DAY_S
 
 
-async def list_providers(market: OpenMarket, attest: bool, pod: "Pod | None" = None) -> ProvidersResult:
-    """Every row, cheapest core first; with *attest*, what its evidence says.
+async def list_providers(
+    market: OpenMarket, attest: bool, pod: "Pod | None" = None, progress: ListProgress | None = None
+) -> ProvidersResult:
+    """Every row, cheapest core first; with *attest*, what its evidence says, or that it did not come in time.
 
-    With a *pod*, why it cannot run at each; they prove themselves for that too.
+    With a *pod*, why it cannot run at each; they prove themselves for that too. *progress* has what is known
+    meanwhile.
     """
     rows = await market.rows()
-    known = await _attest_all(market, rows) if attest or pod is not None else {}
-    unfit = {} if pod is None else _unfit(market, pod, rows, known)
+    known: dict[int, _Known] = {}
     ranked = sorted(rows, key=lambda row: (due(_CORE_HOUR, row.prices), row.owner, row.daemon))
-    return ProvidersResult(
-        token=market.token,
-        simulated=market.file.simulated_root is not None,
-        providers=tuple(_listed(row, known.get(id(row)), unfit.get(id(row))) for row in ranked),
-        pod=None if pod is None else pod.name,
-    )
+
+    def made(unfit: Mapping[int, str | None]) -> ProvidersResult:
+        return ProvidersResult(
+            token=market.token,
+            simulated=market.file.simulated_root is not None,
+            providers=tuple(_listed(row, known.get(id(row)), unfit.get(id(row))) for row in ranked),
+            pod=None if pod is None else pod.name,
+        )
+
+    if progress is not None:
+        progress.made = lambda: made({})
+    if attest or pod is not None:
+        await _attest_all(market, rows, known)
+    return made({} if pod is None else _unfit(market, pod, rows, known))
 
 
 async def inspect(market: OpenMarket, choice: Choice) -> InspectResult:
@@ -79,27 +91,30 @@ class _Known:
     offered: Capabilities | TrustedPodsError
 
 
-async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, _Known]:
-    """What each row's provider proves, by the row's id()."""
-    found: dict[int, _Known] = {}
-    limit = trio.CapacityLimiter(PROBES)
+async def _attest_all(market: OpenMarket, rows: list[RegistryRow], known: dict[int, _Known]) -> None:
+    """What each row's provider proves into *known*, by the row's id().
+
+    Whose row was written last is asked first: the others may be gone.
+    """
+    free = trio.Semaphore(LISTED_AT_ONCE)
 
     async def probe(host: "Host", row: RegistryRow) -> None:
-        async with limit:
-            found[id(row)] = await _proof(market, host, row)
+        try:
+            known[id(row)] = await _proof(market, host, row)
+        finally:
+            free.release()
 
     async with open_host(None, []) as host, open_nursery() as nursery:
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row.updated_at, reverse=True):
+            await free.acquire()
             nursery.start_soon(probe, host, row)
-    return found
 
 
 async def _proof(market: OpenMarket, host: "Host", row: RegistryRow) -> _Known:
-    try:
-        async with attest_row(host, row, market.policy(row.trust)) as proven:
-            return _Known(proven.verdict, proven.profile.capabilities)
-    except TrustedPodsError as error:
-        return _Known(ErrorReport.of(error), error)
+    proven = await proof_of(host, row, market.policy(row.trust))
+    if isinstance(proven, TrustedPodsError):
+        return _Known(ErrorReport.of(proven), proven)
+    return _Known(proven.verdict, proven.profile.capabilities)
 
 
 _CORE_HOUR = Usage(cpu_core_ms=1000 * HOUR_S)

@@ -207,13 +207,19 @@ def test_a_node_that_is_not_there_is_exit_code_8(tmp_path, suffix):
     assert (done.exit_code, "does not answer" in done.output) == (8, True)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"chain_id": 1}', "chain_id = 1", "{" * 5000, " " * 70_000]
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"chain_id": 1}', "chain_id = 1", "{" * 5000])
 def test_files_that_are_no_market_are_bad_input(tmp_path, text):
     (tmp_path / "market.json").write_text(text)
     done = CliRunner().invoke(main, ["verify", "--market", str(tmp_path / "market.json")])
     assert (done.exit_code, "is not a market" in done.output) == (2, True)
+
+
+def test_a_file_that_is_too_large_for_a_market_is_named_with_the_bound(tmp_path):
+    market = tmp_path / "market.json"
+    market.write_text(" " * 70_000)
+    done = CliRunner().invoke(main, ["verify", "--market", str(market)])
+    assert done.exit_code == 2
+    assert f"{market}: cannot read the market's file: larger than 64 KiB" in done.output
 
 
 @pytest.mark.live

@@ -49,11 +49,13 @@ def test_each_file_follows_the_one_before_it():
     held = draft(image(withdrawn=withdrawn()), image("0.3.0", [shape("22")]))
     second = measurements.next_file(held, first, SECOND, PAIR)
     third = measurements.next_file(draft(successions=[STEP]), second, THIRD, PAIR)
-    fourth = measurements.next_file(draft(image()), third, FIRST, PAIR)
+    fourth = measurements.next_file(draft(image("0.4.0", [shape("33")])), third, FIRST, PAIR)
     files = [read_release(raw, "m", PAIR) for raw in (first, second, third, fourth)]
     assert [one.number for one in files] == [1, 2, 3, 4]
     assert [one.version for one in files[1].trusted_images] == ["0.3.0"]
     assert files[3].successions == files[2].successions
+    assert [(one.version, one.withdrawn is None) for one in files[2].images] == [("0.2.0", False)]
+    assert files[3].images == [*files[2].images, files[3].images[1]]
     for older, newer in pairwise(files):
         check_follows(older, newer, "m")
 
@@ -72,6 +74,25 @@ def test_nothing_is_made_that_no_client_would_take():
     ):
         with pytest.raises((BadInput, Refused), match=why):
             measurements.next_file(text, before, key, PAIR)
+
+
+def test_a_withdrawal_stays_until_it_may_be_forgotten():
+    gone = image(withdrawn=withdrawn())
+    first = measurements.next_file(draft(gone, image("0.3.0", [shape("22")])), None, FIRST, PAIR)
+    for changed in (image(), image("0.4.0"), gone | {"snp": [shape("44")]}):
+        with pytest.raises(BadInput, match=r"the draft: image 0\.2\.0 was withdrawn on 2026-12-24") as error:
+            measurements.next_file(draft(changed), first, FIRST, PAIR)
+        assert "carried on" in error.value.hint
+    other = gone | {"withdrawn": withdrawn("the reason, in better words")}
+    assert made(draft(other), first).images[0].withdrawn.reason == "the reason, in better words"
+    times = {"made_at": "2027-12-24T09:59:59Z", "not_after": "2028-03-01T00:00:00Z"}
+    assert [one.version for one in made(draft(**times), first).images] == ["0.2.0"]
+    times = {"made_at": "2027-12-24T10:00:00Z", "not_after": "2028-03-01T00:00:00Z"}
+    assert made(draft(**times), first).images == []
+
+
+def made(text: bytes, before: bytes):
+    return read_release(measurements.next_file(text, before, FIRST, PAIR), "m", PAIR)
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

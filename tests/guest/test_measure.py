@@ -83,7 +83,7 @@ def test_command_lines_that_a_boot_loader_might_change():
 def test_files_that_are_not_there_or_too_long(tmp_path):
     files = write_image(tmp_path)
     files.command_line.write_bytes(b"x" * (measure.MAX_COMMAND_LINE + 1))
-    with pytest.raises(BadInput, match="more than 2047 bytes"):
+    with pytest.raises(BadInput, match="larger than 2047 bytes"):
         measure_tdx(files)
     gone = ImageFiles(files.firmware, tmp_path / "none", files.initrd, files.command_line)
     with pytest.raises(BadInput, match="cannot read it: No such file"):

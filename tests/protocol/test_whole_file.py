@@ -5,12 +5,36 @@ import threading
 
 import pytest
 
-from trustedpods.protocol.whole_file import replace_whole
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.whole_file import read_whole, read_whole_or_none, replace_whole
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "one.json"
+
+
+def test_a_file_is_read_up_to_its_bound(path):
+    path.write_bytes(b"x" * 1024)
+    assert read_whole(path, 1024) == read_whole_or_none(path, 1024) == b"x" * 1024
+    path.write_bytes(b"x" * 1025)
+    with pytest.raises(BadInput) as caught:
+        read_whole(path, 1024, "the record", "remove it")
+    assert str(caught.value) == f"{path}: cannot read the record: larger than 1 KiB"
+    assert caught.value.hint == "remove it"
+    with pytest.raises(BadInput, match="larger than 1000 bytes"):
+        read_whole_or_none(path, 1000)
+    with open("/dev/zero") as endless, pytest.raises(BadInput, match="larger than 1 MiB"):
+        read_whole(type(path)(endless.name), 1 << 20)
+
+
+def test_a_file_that_is_not_there_or_cannot_be_read_is_named(path):
+    assert read_whole_or_none(path, 10) is None
+    with pytest.raises(BadInput) as caught:
+        read_whole(path, 10, "the key")
+    assert str(caught.value) == f"{path}: cannot read the key: No such file or directory"
+    with pytest.raises(BadInput, match="cannot read it: Is a directory"):
+        read_whole_or_none(path.parent, 10)
 
 
 def test_a_file_is_replaced_and_is_its_users_alone(path):

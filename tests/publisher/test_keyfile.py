@@ -62,7 +62,7 @@ def test_a_readable_key_is_warned_of(tmp_path):
         ("{", "not valid JSON"),
         ("{}", "version 3"),
         ('{"version": 3}', "damaged"),
-        ("x" * 20_000, "too large"),
+        ("x" * 20_000, "cannot read the key: larger than 16 KiB"),
     ],
 )
 def test_what_is_not_a_key(tmp_path, text, message):

@@ -23,6 +23,7 @@ from trustedpods.protocol.attestation.snp.policy import SnpEntry
 from trustedpods.protocol.attestation.tdx.policy import TdxEntry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.limits import KIB
+from trustedpods.protocol.whole_file import read_whole
 
 MAX_POLICY: Final = 256 * KIB
 """A digest for each of a thousand VM shapes, with comments."""
@@ -49,13 +50,7 @@ def load_policy(path: Path, releases: Releases | None = None) -> Policy:
 
     What *releases* raises comes through.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_POLICY + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read the policy: {error.strerror}", where=str(path)) from None
-    if len(raw) > MAX_POLICY:
-        raise BadInput(f"a policy of more than {MAX_POLICY // KIB} KiB", where=str(path))
+    raw = read_whole(path, MAX_POLICY, "the policy")
     try:
         text = raw.decode()
     except UnicodeDecodeError:

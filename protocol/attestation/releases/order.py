@@ -4,11 +4,15 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from trustedpods.protocol.attestation.releases.model import ImageRelease, moment
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.attestation.releases.model import ImageModel, ImageRelease, moment
+from trustedpods.protocol.errors import BadInput, Refused
 
 CLOCK_ALLOWANCE: Final = timedelta(days=1)
 """A file may be made so much later than now: clocks differ, and expiry is counted in weeks."""
+
+WITHDRAWN_FOR: Final = timedelta(days=365)
+"""So long an image stays withdrawn by name: a file has room for a year of weekly images, and a policy that
+lists an older one by its numbers has been warned for a year."""
 
 
 def check_follows(seen: ImageRelease, found: ImageRelease, where: str) -> None:
@@ -21,6 +25,7 @@ def check_follows(seen: ImageRelease, found: ImageRelease, where: str) -> None:
             f"the release file is number {found.number}, and number {seen.number} was seen here before",
             where=where,
             rule="release-older",
+            hint="take that file away, or put a newer one there; the newest that was seen stays in use",
         )
     past = [*found.before, found.digest]
     keys = found.successions[: len(seen.successions)]
@@ -51,3 +56,36 @@ def check_current(release: ImageRelease, now: datetime, least: int = 0) -> None:
             f"the policy demands release file {least} or later, and the newest here is {release.number}",
             rule="release-minimum",
         )
+
+
+def carried_withdrawals(before: ImageRelease, draft: ImageRelease) -> list[ImageModel]:
+    """The withdrawn images of *before* that *draft* leaves out, and that may not be forgotten yet.
+
+    BadInput, with the image's version, where *draft* trusts one of them again, by its version or its numbers.
+    """
+    named = {image.version: image for image in draft.images}
+    made = moment(draft.made_at)
+    missing = []
+    for image in before.images:
+        if image.withdrawn is None or moment(image.withdrawn.on) + WITHDRAWN_FOR <= made:
+            continue
+        again = next((one for one in draft.trusted_images if _same_machine(image, one)), None)
+        if again is not None or (image.version in named and not _withdraws(named[image.version], image)):
+            raise BadInput(
+                f"image {image.version} was withdrawn on {image.withdrawn.on[:10]}, and the draft trusts it"
+                " again or changes its measurements",
+                where="the draft",
+                hint="leave its entry as it was, or leave it out: it is carried on",
+            )
+        if image.version not in named:
+            missing.append(image)
+    return missing
+
+
+def _withdraws(entry: ImageModel, image: ImageModel) -> bool:
+    return entry.withdrawn is not None and entry.snp == image.snp and entry.tdx == image.tdx
+
+
+def _same_machine(one: ImageModel, other: ImageModel) -> bool:
+    digests = {shape.digest for shape in one.snp} & {shape.digest for shape in other.snp}
+    return bool(digests or one.trust_domains & other.trust_domains)

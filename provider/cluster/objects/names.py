@@ -33,6 +33,9 @@ MADE_HERE = "trustedpods.dev/made-here"
 
 It says which renewal each value is of, as JSON, where that is not 0."""
 
+MADE_KEYS = "trustedpods.dev/made-keys"
+"""Annotation of such a Secret: of which type each key in it is, as JSON. Bytes alone do not say it."""
+
 NODE_LEASES = "kube-node-lease"
 """Where each kubelet says every few seconds that it is there."""
 

@@ -48,6 +48,7 @@ from trustedpods.provider.cluster.objects.workload import (
 from trustedpods.provider.cluster.objects.workload.volume_source import secret_provider_classes
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.generated.values import key_types
 from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import ServiceExposure
@@ -117,7 +118,15 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
         _labelled(life, service_account.service_account()),
         *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
-            _labelled(life, secret.secret(one.name, life.secrets[one.name], made.get(one.name)))
+            _labelled(
+                life,
+                secret.secret(
+                    one.name,
+                    life.secrets[one.name],
+                    made.get(one.name),
+                    key_types(one.secret.generate),
+                ),
+            )
             for one in spec.volumes
             if one.secret
         ),

@@ -10,13 +10,14 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from trustedpods.protocol.errors import Refused
-from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
+from trustedpods.provider.cluster.objects.names import MADE_HERE, MADE_KEYS, KubeObject
 from trustedpods.provider.core.generated.values import MadeFiles
 
 PULL_SECRET = "images.pull"  # noqa: S105 - a name
 """No volume is called so: their names have no dot."""
 
 _RENEWALS = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0)]])
+_KEY_TYPES = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,19 @@ def pull_secret(login: PullLogin) -> KubeObject:
     }
 
 
-def secret(name: str, files: Mapping[str, bytes], renewals: Mapping[str, int] | None = None) -> KubeObject:
-    """A secret volume's files, under the volume's name. With *renewals* nobody else has some of them."""
-    marks = (
-        {} if renewals is None else {"annotations": {MADE_HERE: json.dumps(dict(renewals), sort_keys=True)}}
-    )
+def secret(
+    name: str,
+    files: Mapping[str, bytes],
+    renewals: Mapping[str, int] | None = None,
+    types: Mapping[str, str] | None = None,
+) -> KubeObject:
+    """A secret volume's files, under the volume's name. With *renewals* nobody else has some of them.
+
+    *types* are those of the keys among them.
+    """
+    notes = {MADE_HERE: renewals, MADE_KEYS: types or None}
+    texts = {note: json.dumps(dict(said), sort_keys=True) for note, said in notes.items() if said is not None}
+    marks = {"annotations": texts} if texts else {}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -63,15 +72,17 @@ def made_files(found: KubeObject | None) -> MadeFiles:
     if found is None:
         return MadeFiles()
     files = {name: b64decode(content) for name, content in (found.get("data") or {}).items()}
-    text = (found["metadata"].get("annotations") or {}).get(MADE_HERE, "{}")
+    notes = found["metadata"].get("annotations") or {}
     try:
-        return MadeFiles(files, _RENEWALS.validate_json(text))
+        renewals = _RENEWALS.validate_json(notes.get(MADE_HERE, "{}"))
+        types = _KEY_TYPES.validate_json(notes.get(MADE_KEYS, "{}"))
     except ValueError:
         raise Refused(
-            f"the note {MADE_HERE} of the Secret {found['metadata']['name']} cannot be read",
+            f"the notes {MADE_HERE} and {MADE_KEYS} of the Secret {found['metadata']['name']} cannot be read",
             rule="generated-key",
-            hint="whoever edited it puts it back: a JSON object with a whole number for each file",
+            hint="whoever edited them puts them back: JSON, with a whole number or a type for each file",
         ) from None
+    return MadeFiles(files, renewals, types)
 
 
 def earlier_name(volume: str, version: int) -> str:

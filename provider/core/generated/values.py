@@ -12,10 +12,19 @@ from trustedpods.provider.core.generated.key_pairs import made_key, private_file
 
 @dataclass(frozen=True, slots=True)
 class MadeFiles:
-    """Files of one secret volume that were made here, and for which `renewal` those were whose is not 0."""
+    """Files of one secret volume that were made here, and for which `renewal` those were whose is not 0.
+
+    `types` are those of keys, as far as they were noted: 32 bytes as hex or base64 do not say themselves.
+    """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     renewals: Mapping[str, int] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+def key_types(wanted: Mapping[str, Generated]) -> dict[str, str]:
+    """The type of each of *wanted* that is a key."""
+    return {name: form.type for name, form in wanted.items() if form.type in KEY_TYPES}
 
 
 def with_generated(
@@ -30,11 +39,16 @@ def with_generated(
     files, renewals = {}, {}
     for name, form in wanted.items():
         held = [
-            (one.files[name], one.renewals.get(name, 0))
+            (one.files[name], one.renewals.get(name, 0), one.types.get(name, form.type))
             for one in kept
             if name in one.files and one.renewals.get(name, 0) >= form.renewal
         ]
-        fitting = ((value, number) for content, number in held if (value := _kept(content, form)) is not None)
+        fitting = (
+            (value, number)
+            for content, number, noted in held
+            if (noted == form.type or form.type not in KEY_TYPES)
+            and (value := _kept(content, form)) is not None
+        )
         value, number = next(fitting, (None, form.renewal))
         if value is None and held and form.type in KEY_TYPES:
             text = f"what was kept as {name} is no {form.type} key: another one takes"
@@ -42,7 +56,7 @@ def with_generated(
         files[name] = _made(form, random) if value is None else value
         if number:
             renewals[name] = number
-    return MadeFiles(files, renewals)
+    return MadeFiles(files, renewals, key_types(wanted))
 
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

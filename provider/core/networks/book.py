@@ -12,6 +12,7 @@ from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.limits import MAIL
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.networks.documents import check_epoch, is_absurd
+from trustedpods.protocol.sealing.public_keys import is_identity
 
 NODE_PORTS = range(30_000, 32_768)
 """The ports that Kubernetes gives to services at nodes by default. In networks that are closed otherwise no
@@ -42,6 +43,12 @@ def check_book(
     if book is None:
         return
     check_epoch(None, book.epoch, now)
+    for entry in book.entries:
+        if not is_identity(entry.identity):
+            raise BadInput(
+                f"what node {entry.node} is known by is a key in another form than DER's one",
+                where="bundle.book",
+            )
     refused: dict[str, str] = {}
     for entry in opened(book):
         if why := _why_closed(entry, closed, peers):
@@ -96,7 +103,24 @@ def as_it_counts(book: NetworkBook | None, now: int) -> NetworkBook | None:
 
 
 def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | None:
-    """Which of two books of one node counts."""
+    """Which of two books of one node counts: of two that are as old *given*, unless *kept* is more of it."""
     if kept is None or given is None:
         return kept or given
+    if given.age == kept.age and adds_to(given, kept):
+        return kept
     return given if given.age >= kept.age else kept
+
+
+def adds_to(before: NetworkBook, book: NetworkBook) -> bool:
+    """Whether *book* is *before* with addresses where that has none, out of the same state.
+
+    So is a whole book after one that left nodes out at addresses which were closed here then.
+    """
+    if (before.network, before.node, before.age) != (book.network, book.node, book.age):
+        return False
+    if len(before.entries) != len(book.entries):
+        return False
+    return all(
+        one == other or (one.place == other.place and not one.address)
+        for one, other in zip(before.entries, book.entries, strict=True)
+    )

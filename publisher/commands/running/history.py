@@ -35,7 +35,7 @@ def events(options: Common, name: str) -> None:
             return await events(account, name, progress, run.journal)
 
     def lines(result: "EventsResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import event_lines
+        from trustedpods.publisher.commands.lines.pods import event_lines
 
         return event_lines(result.events)
 
@@ -68,7 +68,7 @@ def usage(options: Common, name: str) -> None:
             return await usage(account, name, progress, run.journal)
 
     def lines(result: "UsageResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import usage_lines
+        from trustedpods.publisher.commands.lines.money import usage_lines
 
         return usage_lines(result)
 

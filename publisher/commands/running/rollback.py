@@ -47,7 +47,7 @@ def rollback(options: Common, name: str, generation: int | None, *, listing: boo
             return await rollback(account, name, wanted, progress, run.journal)
 
     def lines(result: "DeployResult | VersionsResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import version_lines
+        from trustedpods.publisher.commands.lines.pods import version_lines
         from trustedpods.publisher.results.deployed import VersionsResult
 
         if isinstance(result, VersionsResult):

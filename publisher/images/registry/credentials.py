@@ -17,6 +17,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.references import HUB
 from trustedpods.protocol.images.strict_json import parse_object
 from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.whole_file import read_whole_or_none
 
 HUB_KEY = "https://index.docker.io/v1/"
 """What Docker calls its own registry in the file and to helpers."""
@@ -72,15 +73,9 @@ def _file(environment: Mapping[str, str]) -> Path:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_FILE + 1)
-    except (FileNotFoundError, NotADirectoryError):
+    data = read_whole_or_none(file, MAX_FILE, hint="`docker login` writes it anew")
+    if data is None:
         return {}
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror}", where=str(file)) from None
-    if len(data) > MAX_FILE:
-        raise BadInput(f"more than {MAX_FILE} bytes", where=str(file), hint="`docker login` writes it anew")
     try:
         return parse_object(data, "Docker's settings") if data.strip() else {}
     except BadInput as error:

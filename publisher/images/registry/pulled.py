@@ -5,6 +5,7 @@ Blobs lie under their digests, so that what images share is fetched once. One th
 ending `.part` and is gone on with. What a tag meant last is kept too, for when nobody may be asked.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -49,9 +50,12 @@ class PulledLayout:
         return str(self.reference)
 
     def blob(self, named: Descriptor) -> Extent | None:
-        """Where the blob lies, fetched and compared with its digest first where it is not here."""
+        """Where the blob lies, compared with its digest; fetched first where it is not here, or not it.
+
+        A disk may have lost bytes of it since it was fetched, as a power cut has it.
+        """
         file = self.folder / named.digest.removeprefix("sha256:")
-        if not _is_whole(file, named.size):
+        if not _is_whole(file, named):
             if self.registry is None:
                 raise _asks_nobody(self.reference)
             self._fetch(self.registry, named, file)
@@ -65,9 +69,10 @@ class PulledLayout:
                 where=str(self.folder),
                 hint="make room; what lies in this folder may be deleted",
             )
-        with _part(file, named.size) as part:
+        with _part(file, named) as part:
             if part is not None:
                 self._fill(registry, named, part)
+                os.fsync(part)  # else a power cut may leave the name without the bytes
                 os.replace(file.with_suffix(".part"), file)
 
     def _fill(self, registry: Registry, named: Descriptor, part: int) -> None:
@@ -160,27 +165,36 @@ def _asks_nobody(reference: ImageReference) -> BadInput:
     )
 
 
-def _is_whole(file: Path, size: int) -> bool:
+def _is_whole(file: Path, named: Descriptor) -> bool:
+    """Whether the file has the blob's bytes; one that cannot be read for a fault of the disk has not."""
     try:
-        return file.stat().st_size == size
+        blob = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    try:
+        return os.fstat(blob).st_size == named.size and _digest(blob) == named.digest
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return False
+    finally:
+        os.close(blob)
 
 
 @contextmanager
-def _part(file: Path, size: int) -> Iterator[int | None]:
+def _part(file: Path, named: Descriptor) -> Iterator[int | None]:
     """The part of a blob that is here, ours alone; None where another run has fetched all meanwhile."""
     path = file.with_suffix(".part")
     while True:
         part = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(part, fcntl.LOCK_EX)
-            if _is_whole(file, size):
+            if _is_whole(file, named):
                 path.unlink(missing_ok=True)
                 yield None
                 return
             if _is_same(part, path):
-                if os.fstat(part).st_size > size:
+                if os.fstat(part).st_size > named.size:
                     os.ftruncate(part, 0)
                 yield part
                 return

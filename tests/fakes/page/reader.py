@@ -143,6 +143,8 @@ class FakeReader:
     error: Exception | None = None
     hold: trio.Event | None = None
     asked: list[str] = field(default_factory=list)
+    heard: ProvidersResult | None = None
+    """What is known of the market before all have answered."""
 
     async def _answer(self, what, value):
         self.asked.append(what)
@@ -152,7 +154,9 @@ class FakeReader:
             raise self.error
         return value
 
-    async def providers(self, *, attest=False):
+    async def providers(self, *, attest=False, progress=None):
+        if progress is not None and self.heard is not None:
+            progress.made = lambda: self.heard
         return await self._answer("providers attested" if attest else "providers", self.market)
 
     async def list(self):

@@ -4,9 +4,12 @@
 from dataclasses import dataclass, field
 
 from tests.fakes.chain.chain import FakeChain
+from tests.protocol.test_capability_gaps import BARE
 from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin.views import DaemonIdentity
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.doors import profile_of
 from trustedpods.provider.setup.facts import ClusterFound, MachineFound, MarketFound, OwnerFound
 from trustedpods.provider.setup.market_prices import asked, comparable
 
@@ -16,7 +19,10 @@ PEER = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 
 @dataclass
 class FakeSite:
-    """`running`: whether the daemon answers. `looks` counts the looks at what the owner wrote."""
+    """`running`: whether the daemon answers; it runs with the settings of its start, until `restart`.
+
+    `looks` counts the looks at what the owner wrote.
+    """
 
     chain: FakeChain = field(default_factory=FakeChain)
     tee: str | None = None
@@ -27,6 +33,10 @@ class FakeSite:
     running: bool = False
     looks: int = 0
     signer: object = None
+    started_with: ProviderConfig | None = None
+
+    def restart(self):
+        self.started_with = None
 
     def machine(self):
         return MachineFound(self.tee, self.address, self.taken)
@@ -69,7 +79,8 @@ class FakeSite:
     async def daemon(self, config):
         if not self.running:
             return None
-        profile = b"profile"
+        self.started_with = self.started_with or config
+        profile = profile_of(self.started_with, BARE, simulated=False, addresses=[])
         return DaemonIdentity(
             profile=profile.hex(),
             endpoint=f"/ip4/8.8.8.8/tcp/4001/p2p/{PEER}",

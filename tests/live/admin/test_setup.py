@@ -5,21 +5,26 @@ import json
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trio
 from eth_account import Account
 
 from tests.live.clients.publisher import COMMANDS
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from tests.live.observers.waiting import until
+from trustedpods.contracts.client import Chain
 from trustedpods.localnet.market import accounts
 from trustedpods.localnet.market.provider import config_file
 from trustedpods.localnet.network import enter
 from trustedpods.protocol.errors import ExitCode
-from trustedpods.provider.config import load_config
+from trustedpods.protocol.ids import Address
+from trustedpods.provider.config import ProviderConfig, load_config
+from trustedpods.provider.setup.owner_transactions import registering
 
 pytestmark = pytest.mark.live
 
@@ -65,30 +70,50 @@ def sign_and_send(rpc: str, key: bytes, transaction: dict[str, Any]) -> None:
     assert receipt["status"] == "0x1"
 
 
+def copy_settings(market: LiveLocalnet, folder: Path) -> ProviderConfig:
+    """The settings with which the daemon runs, in *folder*, with the key of an operator whom nobody knows."""
+    file = config_file(market.cluster())
+    running = load_config(file)
+    text, known = file.read_text(), running.identity.operator_key_file
+    assert text.count(known) == 1
+    (folder / "provider.toml").write_text(text.replace(known, str(folder / "operator.key")))
+    return running
+
+
+async def rename_place(running: ProviderConfig, region: str) -> dict[str, Any]:
+    """What the owner would sign for a row that says another place than the daemon."""
+    owner, market = Address(running.identity.owner), running.market.market
+    async with Chain(running.market.rpc, market) as chain:
+        row = await chain.provider(owner, running.identity.daemon)
+    assert row is not None
+    return registering(market, replace(row, region=region)).plain()
+
+
 def test_what_it_prints_is_signed_elsewhere_and_then_nothing_is_left(
     own: LiveLocalnet, tmp_path: Path
 ) -> None:
     market, cluster = own, own.cluster()
-    running = load_config(config_file(cluster))
-    answers = tmp_path / "answers.toml"
-    answers.write_text(
-        f'domain = "{running.identity.domain}"\nmarket = "{market.market_file}"\n'
-        f'owner = "{running.identity.owner}"\ntrust = "open"\nregion = "moon"\n'
-        f'core_hour = "2.5"\ngib_hour = "0.5"\nkubeconfig = "{cluster.path("pki", "provider.conf")}"\n'
-        f'data = "{Path(running.store.path).parent}"\npublic_address = "{cluster.node_ip}"\n'
-    )
-    first = setup(market, tmp_path, ExitCode.NO_CONTEXT, "--answers", str(answers))
+    running = copy_settings(market, tmp_path)
+    owner = accounts.read_key(accounts.owner_key(cluster))
+    sign_and_send(running.market.rpc, owner, trio.run(rename_place, running, "elsewhere"))
+    first = setup(market, tmp_path, ExitCode.NO_CONTEXT, "--public-address", cluster.node_ip)
+    assert first["toDo"] == []
     left = first["transactions"]
     assert [one["to"] for one in left[1:]] == [
         running.market.registry, running.market.payments, first["operator"],
     ]  # fmt: skip
     assert left[0]["to"] == running.market.registry
-    assert set(first["files"].values()) == {"written"}
+    assert set(first["files"].values()) == {"written", "replaced"}
     assert "region" not in tomllib.loads((tmp_path / "provider.toml").read_text())["market"]
 
-    owner = accounts.read_key(accounts.owner_key(cluster))
     for one in left:
         sign_and_send(running.market.rpc, owner, one)
     again = setup(market, tmp_path, ExitCode.DONE)
     assert (again["transactions"], again["toDo"]) == ([], [])
     assert set(again["files"].values()) == {"unchanged", "removed"}
+
+    dearer = setup(market, tmp_path, ExitCode.NO_CONTEXT, "--core-hour", "2.5", "--region", "moon")
+    assert dearer["transactions"] == []
+    (line,) = dearer["toDo"]
+    assert "restart the daemon first" in line
+    assert "(region, prices)" in line

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
+from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text, is_identity, is_node_key
 
 
 def _der(key):
@@ -32,6 +32,25 @@ def test_forms_of_a_key_of_secp256k1():
     assert len(identity_text(_der(key), "enodeId")) == 128
     other = ec.derive_private_key(1, ec.SECP256R1()).public_key()
     assert identity_text(_der(other), "enodeId") == ""
+
+
+def test_keys_of_pods_are_told_from_others_and_from_other_forms():
+    ours = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+    curves = {
+        curve.name: ec.derive_private_key(1, curve).public_key() for curve in (ec.SECP256K1(), ec.SECP256R1())
+    }
+    mine, theirs = curves["secp256k1"], curves["secp256r1"]
+    assert is_node_key(_der(ours))
+    assert is_node_key(_der(mine))
+    for other in (b"", b"\x02\xab", _der(ours) + b"\0", _der(theirs), _der(ours)[:-1]):
+        assert not is_node_key(other)
+    compressed = mine.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    short = bytes.fromhex("3036301006072a8648ce3d020106052b8104000a032200") + compressed
+    assert identity_text(short, "enodeId") == identity_text(_der(mine), "enodeId")
+    assert not is_node_key(short)
+    assert not is_identity(short)
+    for taken in (b"", b"\x02\xab", _der(ours), _der(theirs)):
+        assert is_identity(taken)
 
 
 def test_plain_bytes_are_taken_at_their_word():

@@ -131,6 +131,20 @@ async def test_another_book_of_the_same_generation_is_refused(tmp_path):
         assert token_of(parts, world, caller) == b"192.0.2.7:30002"
 
 
+async def test_addresses_that_were_closed_come_with_a_book_of_the_same_generation(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        part = a_book(entry(address=""), generation=2)
+        whole = a_book(entry(published=30002), generation=2)
+        await bring(caller, part)
+        await bring(caller, whole)
+        assert token_of(parts, world, caller) == b"192.0.2.7:30002"
+        with pytest.raises(Refused, match="another book of generation 2"):
+            await bring(caller, part)
+
+
 async def test_a_book_of_an_absurd_epoch_is_refused_and_one_that_is_kept_already_gives_way(tmp_path):
     world = a_world(tmp_path)
     async with world.run() as (parts, address):

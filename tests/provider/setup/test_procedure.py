@@ -18,6 +18,7 @@ from trustedpods.provider.keys.file import read_key
 from trustedpods.provider.setup.answers import answered
 from trustedpods.provider.setup.asking import Asking
 from trustedpods.provider.setup.files import ServiceUser
+from trustedpods.provider.setup.owner_transactions import offered_otherwise
 from trustedpods.provider.setup.plan import ROW_FILE
 from trustedpods.provider.setup.procedure import Setup, set_up
 
@@ -119,6 +120,32 @@ async def test_run_by_run_until_the_provider_is_in_the_market(setup, answers, si
     assert done.complete
     assert states(done).pop(ROW_FILE) == "removed"
     assert set(states(await set_up(setup, answered())).values()) == {"unchanged"}
+
+
+async def test_new_prices_are_signed_only_once_the_daemon_offers_them(setup, answers, site):
+    site.running = True
+    await sign(site, await set_up(setup, answers))
+    assert (await set_up(setup, answered())).complete
+    dearer = await set_up(setup, answered(core_hour="5", region="mars"))
+    assert states(dearer)["provider.toml"] == "replaced"
+    assert not dearer.transactions
+    assert not dearer.complete
+    (line,) = dearer.to_do
+    assert "restart the daemon first" in line
+    assert "(region, prices)" in line
+    assert "systemctl restart trustedpods-provider; then run this again" in line
+    assert not (setup.config_path.parent / ROW_FILE).exists()
+    site.restart()
+    (row,) = (await set_up(setup, answered())).transactions
+    assert "registry row" in row.purpose
+    cheaper = await set_up(setup, answered(core_hour="4"))
+    assert states(cheaper)[ROW_FILE] == "removed"
+    assert not cheaper.transactions
+
+
+async def test_a_daemon_whose_profile_is_not_understood_is_of_another_version(setup, answers):
+    config = (await set_up(setup, answers)).config
+    assert offered_otherwise(config, b"later") == ["its version"]
 
 
 async def test_the_owner_is_waited_for(setup, answers, site, virtual_time):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.protocol.attestation.policy.test_entries import RELEASED
 from tests.protocol.attestation.policy.test_file import WHOLE
-from tests.protocol.attestation.releases.signed import PAIR, STRANGER, after, release, signed
+from tests.protocol.attestation.releases.signed import PAIR, STRANGER, THIRD, after, public, release, signed
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.publisher.attestation.evidence import read_policy
 from trustedpods.publisher.attestation.releases import UserReleases
@@ -79,7 +79,11 @@ def test_an_older_file_that_is_put_in_place_is_refused(user):
     user.has(TWO)
     assert user.number() == 2
     user.has(ONE)
-    assert user.rule() == "release-older"
+    with pytest.raises(Refused) as error:
+        user.number()
+    assert error.value.rule == "release-older"
+    assert error.value.where == str(user.settings)
+    assert "take that file away" in error.value.hint
     assert user.state.read_bytes() == signed(TWO)
 
 
@@ -114,6 +118,31 @@ def test_a_kept_file_that_cannot_be_read_is_not_the_same_as_none(user):
     user.state.mkdir()
     with pytest.raises(BadInput, match="cannot read the release file"):
         user.number()
+
+
+def test_a_client_with_a_new_pair_of_keys_sets_the_kept_file_aside_and_says_so(user, caplog):
+    user.has(TWO)
+    assert user.number() == 2
+    pair = (public(THIRD), public(STRANGER))
+    user.settings.unlink()
+    user.shipped.write_bytes(signed(ONE, THIRD))
+    assert user.releases(pair).demanded(1) == ONE
+    aside = user.state.with_name(FILE + ".set-aside")
+    assert aside.read_bytes() == signed(TWO)
+    assert user.state.read_bytes() == signed(ONE, THIRD)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"set aside as {aside}" in caplog.text
+    caplog.clear()
+    assert user.releases(pair).demanded(1) == ONE
+    assert not caplog.records
+
+
+def test_a_kept_file_that_was_changed_is_no_dead_end(user, caplog):
+    user.ships(ONE)
+    assert user.number() == 1
+    user.state.write_bytes(signed(TWO, STRANGER))
+    assert user.number() == 1
+    assert "which is no release key" in caplog.text
 
 
 def test_a_kill_before_it_is_kept_changes_nothing(user):

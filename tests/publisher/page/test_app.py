@@ -8,12 +8,15 @@ import httpx
 import pytest
 import trio
 
-from tests.fakes.page.reader import AWAY, FakeReader, listed
+from tests.fakes.page.reader import AWAY, VERDICT, FakeReader, listed, provider
 from tests.publisher.page import hostile
+from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.publisher.page.access import COOKIE, HEADERS, Access
-from trustedpods.publisher.page.app import make_app
+from trustedpods.publisher.page.app import MARKET_WITHIN_S, make_app
 from trustedpods.publisher.page.readings import ReadingLimits, Readings
+from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import ListResult
+from trustedpods.publisher.results.providers import ProviderId, ProvidersResult
 
 PORT = 8000
 MOST_BYTES = 300 * 1024
@@ -166,6 +169,53 @@ async def test_a_first_reading_that_takes_long_is_said(nursery, reader, virtual_
     page = (await Browser(nursery, reader).get("/market")).text
     assert "read for the first time" in page
     assert 'http-equiv="refresh"' in page
+
+
+def row(number, proof):
+    where = ProviderId("0x" + f"{number:040x}", 1, "/ip4/127.0.0.1/tcp/1", "eu-north")
+    return provider(provider=where, proof=proof)
+
+
+SILENT = row(1, ErrorReport.of(NetworkFailure("it does not prove itself within 12 s", rule="timeout")))
+REFUSED = row(2, hostile.ERROR)
+UNHEARD = row(3, None)
+PROVEN = row(4, VERDICT)
+
+
+async def test_who_answered_is_shown_while_others_are_still_asked(nursery, reader, virtual_time):
+    reader.hold = trio.Event()
+    reader.heard = ProvidersResult(reader.market.token, True, (SILENT, UNHEARD, REFUSED, PROVEN))
+    browser = Browser(nursery, reader)
+    page = (await browser.get("/market")).text
+    places = [page.index(one.provider.name) for one in (REFUSED, PROVEN, UNHEARD, SILENT)]
+    assert places == sorted(places)
+    for wanted in ("1 of them are still being asked", "1 did not answer", "within 12 s", "being asked"):
+        assert wanted in page, wanted
+    reader.market = replace(reader.heard, providers=(SILENT, REFUSED, PROVEN))
+    reader.hold.set()
+    page = (await browser.get("/market")).text
+    assert "being asked" not in page
+    assert "Read at" in page
+
+
+async def test_a_market_whose_last_provider_never_answers_is_shown_without_it(nursery, reader, virtual_time):
+    reader.hold = trio.Event()
+    reader.heard = ProvidersResult(reader.market.token, True, (UNHEARD, PROVEN))
+    browser = Browser(nursery, reader)
+    await browser.get("/market")
+    await trio.sleep(MARKET_WITHIN_S)
+    page = (await browser.get("/market")).text
+    assert "not asked in time" in page
+    assert "could not be read" not in page
+    assert "Read at" in page
+
+
+async def test_a_registry_that_is_not_read_in_time_is_an_error(nursery, reader, virtual_time):
+    reader.hold = trio.Event()
+    browser = Browser(nursery, reader)
+    await browser.get("/market")
+    await trio.sleep(MARKET_WITHIN_S)
+    assert "no answer within 100 s" in (await browser.get("/market")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/market", "/pods/web"])

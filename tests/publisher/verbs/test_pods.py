@@ -8,7 +8,7 @@ from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.units import Usage
-from trustedpods.publisher.commands.lines import status_lines
+from trustedpods.publisher.commands.lines.pods import status_lines
 from trustedpods.publisher.core.money import Funding, parse_funding
 from trustedpods.publisher.results.money import CloseProgress, FundProgress
 from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress

@@ -17,6 +17,7 @@ from trustedpods.protocol.networks.members import NOBODY, NetworkName
 from trustedpods.protocol.networks.owners.exports import NetworkExport, read_export
 from trustedpods.protocol.networks.owners.invitations import Invitation
 from trustedpods.protocol.networks.owners.links import MAX_LINKS, OwnerLink
+from trustedpods.protocol.sealing.public_keys import is_node_key
 
 OPEN: Final = frozenset({"imported", "joined", "accepted"})
 """States in which the other owner's nodes are called, and let in."""
@@ -43,6 +44,7 @@ def imported(links: Sequence[OwnerLink], us: Us, export: NetworkExport, alias: s
     `invitation`), BadInput where an alias is needed, or is taken.
     """
     _check_for_us(export, us)
+    _check_identities(export)
     found = by_owner(links, export.owner)
     if export.word == "answers":
         raise Refused(
@@ -111,6 +113,7 @@ def joined(
             f"the invitation is for {address_from_bytes(invitation.guest)}, and you are {us.who}",
             rule="invitation",
         )
+    _check_identities(export)
     found = by_owner(links, export.owner)
     if found is not None and found.invitation == invitation.digest and found.state in ("joined", "accepted"):
         return list(links)
@@ -134,6 +137,7 @@ def accepted(links: Sequence[OwnerLink], us: Us, answer: NetworkExport, now: int
     Refused (rule `invitation`) where it answers none of ours, or has expired at *now* and was not accepted.
     """
     _check_for_us(answer, us)
+    _check_identities(answer)
     if answer.word != "answers":
         raise Refused(f"it answers no invitation: {_owner(answer)} {answer.word}", rule="invitation")
     found = by_owner(links, answer.owner)
@@ -214,6 +218,18 @@ def _check_for_us(export: NetworkExport, us: Us) -> None:
         raise Refused(f"it is of {_owner(export)}, who is of this network's own team", rule="export")
     if export.to != NOBODY and address_from_bytes(export.to) not in us.team:
         raise Refused(f"it is for {address_from_bytes(export.to)}, who is not of this network", rule="export")
+
+
+def _check_identities(export: NetworkExport) -> None:
+    """That what nodes are known by are keys, as providers write them: programs are to compare them."""
+    for node in export.nodes:
+        if node.identity and not is_node_key(node.identity):
+            raise Refused(
+                f"the identity of node {node.name} is no key of ed25519, x25519 or secp256k1",
+                where=f"the export of {export.network}",
+                rule="export",
+                hint="its owner applies his network again, and exports it anew",
+            )
 
 
 def _check_expiry(expires: int, now: int, whose: str) -> None:

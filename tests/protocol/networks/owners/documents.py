@@ -14,6 +14,9 @@ from trustedpods.protocol.networks.owners.exports import (
 )
 from trustedpods.protocol.networks.owners.invitations import Invitation, signed_invitation
 
+IDENTITY = bytes.fromhex("302a300506032b6570032100") + bytes(range(32))
+"""An Ed25519 key, as a provider writes it."""
+
 GENESIS = b'{"chainId": 7}'
 
 
@@ -29,7 +32,7 @@ def port(number: int = 30303, published: int = 31000) -> ExportedPort:
 
 
 def node(name: str = "one", *, published: int = 31000) -> ExportedNode:
-    return ExportedNode(name=name, identity=b"\x02\xab", ports=[port(published=published)])
+    return ExportedNode(name=name, identity=IDENTITY, ports=[port(published=published)])
 
 
 def export(by: Person = ALICE, **fields: object) -> NetworkExport:

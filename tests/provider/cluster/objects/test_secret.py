@@ -37,6 +37,8 @@ def test_what_was_made_is_found_again_with_its_renewals():
     found = made_files(secret("keys", {"a": b"\xff", "b": b""}, {"a": 3}))
     assert (found.files, found.renewals) == ({"a": b"\xff", "b": b""}, {"a": 3})
     assert made_files(secret("keys", {"a": b"x"})).renewals == {}
+    typed = secret("keys", {"a": b"x"}, {}, {"a": "x25519"})
+    assert made_files(typed).types == {"a": "x25519"}
     assert made_files(None).files == {}
 
 

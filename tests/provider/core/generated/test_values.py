@@ -91,3 +91,19 @@ def test_a_key_is_never_made_in_the_place_of_what_is_none_of_its_type():
     assert caught.value.rule == "generated-key"
     anew = made({"key": Generated(type="secp256k1", renewal=1)}, first)
     assert private_key(anew.files["key"], "secp256k1") is not None
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+@pytest.mark.parametrize("kind", sorted(KEY_TYPES))
+def test_bytes_that_say_no_type_are_not_taken_for_a_key_of_another_one(kind, encoding):
+    first = made({"key": Generated(type=kind, encoding=encoding)})
+    for other in sorted(KEY_TYPES - {kind}):
+        with pytest.raises(Refused, match=f"kept as key is no {other} key: another one takes") as caught:
+            made({"key": Generated(type=other, encoding=encoding)}, first)
+        assert caught.value.rule == "generated-key"
+    unnoted = MadeFiles(first.files)
+    assert made({"key": Generated(type=kind, encoding=encoding)}, unnoted) == first, (
+        "as an older daemon kept it"
+    )
+    length = len(first.files["key"])
+    assert made({"key": Generated(type="bytes", length=length)}, first).files == first.files

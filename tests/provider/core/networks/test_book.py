@@ -7,7 +7,7 @@ from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.provider.core.egress import NOT_THE_WORLD
-from trustedpods.provider.core.networks.book import as_it_counts, check_book, newer, opened
+from trustedpods.provider.core.networks.book import adds_to, as_it_counts, check_book, newer, opened
 
 PEERS = ("10.9.0.0/24",)
 NOW = 1_700_000_000
@@ -53,6 +53,16 @@ def test_all_that_is_closed_is_named_so_that_a_book_without_it_is_taken():
     assert caught.value.where == "h"
 
 
+def test_a_key_has_one_form():
+    key = bytes.fromhex("302a300506032b6570032100") + bytes(range(32))
+    check(a_book(entry(identity=key)))
+    check(a_book(entry(identity=b"\x02\xab")))
+    point = bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
+    short = bytes.fromhex("3036301006072a8648ce3d020106052b8104000a032200") + point
+    with pytest.raises(BadInput, match="node b is known by is a key in another form"):
+        check(a_book(entry(identity=short)))
+
+
 def test_of_peers_networks_node_ports_are_open():
     check(a_book(entry(address="10.9.0.12", published=30000)))
     for port in (6443, 10250, 29999, 32768):
@@ -76,6 +86,18 @@ def test_the_newer_of_two_counts():
     old, new = a_book(generation=1), a_book(generation=2)
     assert newer(old, new) == newer(new, old) == newer(None, new) == newer(new, None) == new
     assert newer(None, None) is None
+
+
+def test_of_two_books_of_one_age_the_one_with_more_addresses_counts_whichever_came_first():
+    whole, part = a_book(entry(), generation=2), a_book(entry(address=""), generation=2)
+    assert adds_to(part, whole)
+    assert not adds_to(whole, part)
+    assert newer(whole, part) == newer(part, whole) == whole
+    other = a_book(entry(published=30009), generation=2)
+    assert not adds_to(whole, other)
+    assert newer(whole, other) == other
+    assert not adds_to(part, a_book(entry(), generation=3))
+    assert not adds_to(part, a_book(entry(), entry("c"), generation=2))
 
 
 def test_a_book_of_a_later_epoch_counts_whatever_its_generation():

@@ -3,8 +3,6 @@
 
 import os
 import signal
-import threading
-import time
 
 import pytest
 
@@ -44,23 +42,31 @@ def test_one_that_does_not_end_is_ended(tmp_path):
     assert has_ended(pid)
 
 
+@pytest.mark.parametrize("own", ["", "trap '' TERM; "], ids=["told", "killed"])
+def test_what_it_started_is_ended_with_it(tmp_path, own):
+    pid = tmp_path / "pid"
+    child = f"{own}echo $$ > {pid}; while :; do sleep 0.1; done"
+    with pytest.raises(BadInput, match="sh did not finish in 1 s"):
+        run_program(("/bin/sh", "-c", '/bin/sh -c "$0" & exec sleep 60', child), 1, Silent())
+    assert has_ended(pid)
+
+
+class Pressing(Silent):
+    """Ctrl-C, once the program has written something."""
+
+    def progress(self, name, done, total):
+        if done:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_ctrl_c_ends_it(tmp_path):
     pid = tmp_path / "pid"
-
-    def press():
-        until = time.monotonic() + 10
-        while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    script = f"echo $$ > {pid}; exec sleep 60"
     try:
-        thread.start()
         with pytest.raises(KeyboardInterrupt):
-            run_program(("/bin/sh", "-c", f"echo $$ > {pid}; exec sleep 60"), 60, Silent())
+            run_program(("/bin/sh", "-c", script), 60, Pressing(), Growing(pid, "pid"))
     finally:
-        thread.join()
         signal.signal(signal.SIGINT, before)
     assert has_ended(pid)
 

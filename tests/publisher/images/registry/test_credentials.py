@@ -73,7 +73,7 @@ def test_no_file_is_nobody(tmp_path):
         ({"credsStore": "../x"}, "not the name of a credential helper"),
         ({"credsStore": ["x"]}, "not the name of a credential helper"),
         ({"credsStore": "desktop"}, "docker-credential-desktop has the password"),
-        (" " * 2_000_000, "more than"),
+        (" " * 2_000_000, "larger than"),
     ],
 )
 def test_what_is_wrong_is_one_line(kept, tree, said):

@@ -2,6 +2,7 @@
 """An image of a registry is fetched once, goes on where it stopped, and is what its digest says."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -98,6 +99,43 @@ def test_what_a_tag_meant_is_found_by_its_digest_without_asking_unless_a_part_is
     again = pulled(registry, tmp_path, f"@{image.digest}")
     again.blobs[-1].verify()
     assert len(registry.seen) > asked
+
+
+def test_a_part_of_the_right_size_with_wrong_bytes_is_fetched_anew(registry, tmp_path):
+    wanted = registry.put(ImageFiles(layers=(b"one", b"two")))
+    image = pulled(registry, tmp_path)
+    first = len(registry.blob_requests())
+    for number in (0, -1):  # the manifest, and a layer
+        blob = image.blobs[number]
+        blob.extent.path.write_bytes(bytes(blob.size))
+        with pytest.raises(BadInput, match="nobody may be asked"):
+            pulled(registry, tmp_path, offline=True)
+        for one in pulled(registry, tmp_path, f"@{wanted}").blobs:
+            one.verify()
+    assert len(registry.blob_requests()) <= first + 2
+    assert not parts(tmp_path)
+
+
+def test_a_part_is_on_the_disk_before_it_has_its_name(registry, tmp_path, monkeypatch):
+    """A power cut cannot be tried here: the calls are heard on their way to the kernel."""
+    synced, named = [], []
+    fsync, replace = os.fsync, os.replace
+
+    def heard_fsync(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def heard_replace(old, new):
+        if str(old).endswith(".part"):
+            named.append(os.stat(old).st_ino in synced)
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", heard_fsync)
+    monkeypatch.setattr(os, "replace", heard_replace)
+    registry.put(ImageFiles(layers=(b"one", b"two")))
+    pulled(registry, tmp_path)
+    assert len(named) >= 3
+    assert all(named)
 
 
 def json_descriptor(wanted, registry):

@@ -7,9 +7,14 @@ from tests.fakes.network_states import SHOP
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.messages.admission import RenderBody
 from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.publisher.core.networks.plan import pod_name
+from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.visits import records
@@ -82,6 +87,46 @@ async def test_a_node_goes_without_another_owners_node_that_is_closed_there_and_
     (channel,) = records.pod_records().channels()
     kept = records.pod_records().bundle(channel, bench.account.publisher.secret)
     assert kept.book is None or kept.book == seen[1]
+
+
+async def test_what_is_closed_at_a_provider_is_known_before_a_channel_is_opened(bench):
+    path = bench.folder / "pod.yaml"
+    path.write_text(path.read_text() + "  network: {nodes: [b, guest-one]}\n")
+    name = pod_name(SHOP, "a")
+    pod = read_pod(path, bench.folder / "cache", name=name)
+    journal, theirs = bench.journal(), frozenset({"guest-one"})
+    made = MarketPods(bench.account, SHOP, {"a": pod}, DeployOptions(), journal, theirs=theirs)
+    book = a_book(entry(), entry("guest-one"), node="a")
+    opened = []
+
+    async with bench.peer().serve() as peer:
+        provision, render = peer._provision, peer._render
+
+        def refuse(given):
+            opened.append([one.node for one in given.entries if one.address])
+            if closed in opened[-1]:
+                raise Refused(f"node {closed} is closed here", rule="closed-node", where=closed)
+
+        async def provision_some(request, answers):
+            bundles.append(decode(request.body, Bundle).book)
+            refuse(bundles[-1])
+            await provision(request, answers)
+
+        async def render_some(request, answers):
+            refuse(decode(request.body, RenderBody).book)
+            await render(request, answers)
+
+        peer._provision, peer._render, bundles = provision_some, render_some, []
+        cluster = NetworkCluster(name="one", owner=address_bytes(peer.owner), daemon=0)
+        closed = "b"
+        with pytest.raises(Refused, match="node b is closed here"):
+            await made.deploy("a", cluster, book)
+        assert (bundles, bench.chain.lives) == ([], {})
+        closed = "guest-one"
+        await made.deploy("a", cluster, book)
+    (given,) = bundles
+    assert [one.node for one in given.entries if one.address] == ["b"]
+    assert [line for line in journal.show.warnings if "a goes without" in line]
 
 
 async def test_a_pod_that_is_gone_already_is_no_error(bench):

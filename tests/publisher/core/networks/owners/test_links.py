@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocol.networks.owners.documents import GENESIS, export, invitation, node, port
+from tests.protocol.networks.owners.documents import GENESIS, IDENTITY, export, invitation, node, port
 from tests.protocol.networks.team import ALICE, AT, BOB, CAROL, MALLORY, Person, person
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.networks.members import NetworkName
-from trustedpods.protocol.networks.owners.exports import SharedHash
+from trustedpods.protocol.networks.owners.exports import ExportedNode, SharedHash
 from trustedpods.protocol.networks.owners.links import MAX_LINKS
 from trustedpods.publisher.core.networks.owners import links
 from trustedpods.publisher.core.networks.owners.links import Us
@@ -52,6 +52,20 @@ def test_from_an_invitation_to_its_end_on_both_sides() -> None:
     assert told(gone) == ["left"]
     goodbye = export(to=BOB.card.member, word="leaves", nodes=[], shared=[], generation=9)
     assert told(links.imported(both, us(BOB), goodbye, None)) == ["left"]
+
+
+@pytest.mark.parametrize("identity", [b"\x02\xab", IDENTITY + b"\0", IDENTITY[:-1], b"\x30" * 128])
+def test_what_is_no_key_is_no_nodes_identity_whichever_way_it_comes(identity: bytes) -> None:
+    bad = [ExportedNode(name="one", identity=identity, ports=[port()])]
+    with refused("export"):
+        links.imported([], us(BOB), export(nodes=bad), "alice")
+    with refused("export"):
+        links.joined([], us(BOB), invitation(nodes=bad), "alice", NOW)
+    answer = export(
+        BOB, to=ALICE.card.member, word="answers", about=INVITATION.digest, nodes=bad, generation=5
+    )
+    with pytest.raises(Refused, match="the identity of node one is no key"):
+        links.accepted(AT_ALICE, us(ALICE), answer, NOW)
 
 
 def test_each_step_may_be_repeated() -> None:

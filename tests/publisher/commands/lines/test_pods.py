@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as a person reads them."""
+"""Pods as a person reads them."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages.pod import PodEvent, PodFailure
-from trustedpods.publisher.commands.lines import moment, provider_lines, status_lines
+from trustedpods.publisher.commands.lines.pods import status_lines
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
-from trustedpods.publisher.verbs.providers import list_providers
 
 CRASH = PodFailure(
     reason="container web ended: exit code 4",
@@ -61,12 +58,6 @@ async def test_a_status_tells_why_a_pod_does_not_start(bench, failure, told):
     assert lines[begin + len(told)].startswith("service")
 
 
-@given(st.integers(min_value=0, max_value=(1 << 64) - 1))
-def test_any_number_that_a_provider_calls_a_time_is_told(number):
-    """Its words hold 64 bits; no date of Python's does."""
-    assert moment(number)
-
-
 async def test_a_wide_status_has_what_scripts_ask_for(bench):
     async with bench.peer().serve():
         await bench.deploy()
@@ -78,15 +69,6 @@ async def test_a_wide_status_has_what_scripts_ask_for(bench):
         f"namespace {result.confirmed.namespace}, generation {result.confirmed.generation}",
         f"money     deposit {result.pod.token.number(result.deposit)}, claimed 0, accrued 0.000005 TPT",
     ]
-
-
-async def test_a_wide_list_of_providers_has_all_of_a_row(bench):
-    async with bench.peer().serve():
-        result = await list_providers(bench.account.market, False)
-    header, row = provider_lines(result, wide=True)[:2]
-    assert header.split()[-5:] == ["IN/GIB", "NOTICE", "HARDWARE", "ROW", "WRITTEN"]
-    assert "sev-snp" in row
-    assert "HARDWARE" not in provider_lines(result)[0]
 
 
 async def test_a_status_from_the_end_of_time_is_told(bench):

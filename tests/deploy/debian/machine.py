@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Debian 12 of its own, as a folder: commands in it, and a start of its systemd. No network, nothing of the host."""
+"""A Debian 12 of its own in a folder: commands in it, and a start of its systemd. It has no network."""
 
 import hashlib
 import os
@@ -22,6 +22,8 @@ COMMAND_S = 300
 """For an install on a machine that is busy with other tests; it takes 20 s."""
 
 NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network")
+UNTOUCHED = ("--timezone=off", "--resolv-conf=off")
+"""The machine keeps its own files: none is the host's."""
 
 
 def system() -> Path:
@@ -58,7 +60,7 @@ class Machine:
         unit = self.root / "etc/systemd/system/script.service"
         unit.write_text(UNIT)
         wanted = unit.parent / "multi-user.target.wants" / unit.name
-        wanted.symlink_to(unit.relative_to(self.root).as_posix().join(("/", "")))
+        wanted.symlink_to(f"../{unit.name}")
         done = self._spawn("--console=pipe", "--boot")
         for path in (unit, wanted):
             path.unlink()
@@ -81,7 +83,7 @@ class Machine:
         return "".join((self.root / name).read_text() for name in names)
 
     def _spawn(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        argv = [*NSPAWN, "-D", str(self.root), *words]
+        argv = [*NSPAWN, *UNTOUCHED, "-D", str(self.root), *words]
         return subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=COMMAND_S
         )

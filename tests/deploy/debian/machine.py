@@ -18,8 +18,8 @@ PACKAGES = "ca-certificates,dbus,docker-registry,haproxy,libgmp10,passwd,python3
 VOLATILE = {"dev", "proc", "run", "sys", "tmp", "root"}
 """Folders of the machine that are no part of what is installed."""
 
-COMMAND_S = 300
-"""For an install on a machine that is busy with other tests; it takes 20 s."""
+COMMAND_S = 500
+"""For an install on a machine that is busy with other tests; alone it takes 20 s."""
 
 NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network")
 UNTOUCHED = ("--timezone=off", "--resolv-conf=off")

@@ -79,6 +79,9 @@ http: {{addr: 127.0.0.1:5001}}' > /etc/trustedpods/registry.yaml
 systemctl enable --now trustedpods-registry 2>&1
 sleep 1
 systemctl is-active trustedpods-registry
+systemctl show --value -p MainPID trustedpods-registry > /root/first
+apt-get install --yes --reinstall /opt/*.deb > /root/again.log 2>&1 && echo upgraded
+systemctl show --value -p MainPID trustedpods-registry | cmp - /root/first && echo goes-on
 systemctl --failed --no-legend
 apt-get purge --yes trusted-pods-provider > /root/purge.log 2>&1 && echo purged
 systemctl list-units --all --no-legend 'trustedpods*'
@@ -94,7 +97,7 @@ def test_its_units_wait_for_the_set_up_and_one_that_has_its_settings_runs(machin
     assert len(printed) > 7, printed
     assert all(sorted(states) == ["inactive", "no"] for states in waiting.values()), printed
     assert waiting.keys() == {f"trustedpods-{unit}.service" for unit in UNITS}
-    assert printed[-2:] == ["active", "purged"], machine.text(["root/purge.log"])
+    assert printed[-4:] == ["active", "upgraded", "goes-on", "purged"], printed
     left = {name for name in of_ours(machine.files() - before) if "trusted" in name}
     assert left == set()
 

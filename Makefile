@@ -15,7 +15,7 @@ export EXAMPLES ?= few
 MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -1) -gt 1000000 && echo /dev/shm)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint unit policies forge live bench soak contracts docs release clean coverage slither
+.PHONY: help setup demo test check lint unit policies forge live bench soak contracts docs deb release clean coverage slither
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -105,8 +105,12 @@ docs: setup ## the pages as a site in build/site; what leads nowhere is an error
 contracts: setup ## compile the contracts and write their ABI and bytecode
 	$(BIN)/python -m trustedpods.contracts.compile
 
-release: setup ## wheel, source archive, checksums, notes: make release VERSION=x.y.z [RELEASE_KEY=file.pem]
-	@$(BIN)/python deploy/release/release.py $(VERSION)
+deb: setup ## the provider as a Debian package, in build/deb; the same commit makes the same bytes
+	@$(BIN)/python deploy/debian/deb.py
+	lintian --no-cfg --allow-root --fail-on error,warning build/deb/*.deb
+
+release: deb ## wheel, source archive, Debian package, checksums, notes: make release VERSION=x.y.z [RELEASE_KEY=file.pem]
+	@$(BIN)/python deploy/release/release.py $(VERSION) build/deb/trusted-pods-provider_$(VERSION)_amd64.deb
 
 clean: ## end the localnet `market`; remove what was built here (not the caches in your home)
 	@if [ -x $(BIN)/trustedpods-localnet ]; then $(BIN)/trustedpods-localnet down; fi

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a release: `python deploy/release/release.py VERSION` (`make release VERSION=x.y.z`).
+"""Makes a release: `python deploy/release/release.py VERSION [DEB]` (`make release VERSION=x.y.z`).
 
-Into dist/ go the wheel and the source archive, `sbom.json` (CycloneDX 1.6, from the lock files of Python, Go
+Into dist/ go the wheel and the source archive, the Debian package that `make deb` built just before,
+`sbom.json` (CycloneDX 1.6, from the lock files of Python, Go
 and npm, with a hash of each dependency), `NOTES.md` (the version's section of CHANGELOG.md) and SHA256SUMS
 over all of them; with $RELEASE_KEY, an Ed25519 key in PEM, also SHA256SUMS.sig, over the bytes of that file.
 Then the commit is tagged `vVERSION`, here only.
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -135,8 +137,13 @@ def check(root: Path, version: str) -> str:
     return notes((root / "CHANGELOG.md").read_text(), version)
 
 
-def make(root: Path, version: str, key: bytes | None) -> list[Path]:
-    """Everything of the release in dist/, in the order of SHA256SUMS; *key* is a PEM."""
+def make(root: Path, version: str, key: bytes | None, package: Path | None = None) -> list[Path]:
+    """Everything of the release in dist/, in the order of SHA256SUMS.
+
+    *key* is a PEM, *package* the Debian package, which joins it as it is.
+    """
+    if package is not None:
+        _check_package(package, version)
     text, signer = check(root, version), None if key is None else _signing_key(key)
     dist = root / "dist"
     dist.mkdir(exist_ok=True)
@@ -148,6 +155,8 @@ def make(root: Path, version: str, key: bytes | None) -> list[Path]:
     materials = bill_of_materials(root, version)
     (dist / "sbom.json").write_text(json.dumps(materials, indent=1) + "\n")
     (dist / "NOTES.md").write_text(text)
+    if package is not None:
+        shutil.copy(package, dist)
     made = sorted(dist.iterdir())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in made)
     (dist / "SHA256SUMS").write_text(sums)
@@ -155,6 +164,16 @@ def make(root: Path, version: str, key: bytes | None) -> list[Path]:
         (dist / "SHA256SUMS.sig").write_bytes(signer.sign(sums.encode()))
     _git(root, "tag", f"v{version}")
     return made
+
+
+def _check_package(package: Path, version: str) -> None:
+    """NotReleasable unless it is a package of this version."""
+    argv = ["dpkg-deb", "--field", str(package), "Version"]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)  # noqa: S603 - dpkg's
+    if done.returncode:
+        raise NotReleasable(f"{package} is no Debian package: {done.stderr.strip()}")
+    if (found := done.stdout.strip()) != version:
+        raise NotReleasable(f"{package} is of version {found}: run `make deb`")
 
 
 def _build(argv: list[str], root: Path, environment: dict[str, str]) -> None:
@@ -182,17 +201,19 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def _version(words: list[str]) -> str:
-    if len(words) != 1:
+def _named(words: list[str]) -> tuple[str, Path | None]:
+    """The version, and the Debian package where one is named."""
+    if len(words) not in {1, 2}:
         raise NotReleasable("name the version: make release VERSION=x.y.z")
-    return words[0]
+    return words[0], Path(words[1]) if words[1:] else None
 
 
 def main(words: list[str]) -> int:
     """Exit code 2 where nothing was made, and why."""
     file = os.environ.get("RELEASE_KEY")
     try:
-        made = make(Path.cwd(), _version(words), Path(file).read_bytes() if file else None)
+        version, package = _named(words)
+        made = make(Path.cwd(), version, Path(file).read_bytes() if file else None, package)
     except (NotReleasable, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

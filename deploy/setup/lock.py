@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -24,11 +25,14 @@ LOCK = Path(__file__).with_name("requirements.txt")
 ROOTS = (("trusted-pods", ("dev",)), ("hatchling", ()))
 
 
-def closure() -> dict[str, str]:
-    """Versions by name of all that the roots need, directly or not, without our own package."""
+def closure(roots: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, str]:
+    """Versions by name of all that *roots* need, directly or not, without our own package.
+
+    A root is the name of a project, and its extras that count.
+    """
     versions: dict[str, str] = {}
     seen: dict[str, set[str]] = {}
-    waiting = [(name, set(extras)) for name, extras in ROOTS]
+    waiting = [(name, set(extras)) for name, extras in roots]
     while waiting:
         name, extras = waiting.pop()
         key = canonicalize_name(name)
@@ -67,5 +71,5 @@ def hashes() -> list[str]:
 HEAD = "# SPDX-License-Identifier: Apache-2.0\n# Made by deploy/setup/lock.py\n"
 
 if __name__ == "__main__":
-    versions = [f"{name}=={version}" for name, version in sorted(closure().items())]
+    versions = [f"{name}=={version}" for name, version in sorted(closure(ROOTS).items())]
     sys.stdout.write(HEAD + "\n".join(hashes() if sys.argv[1:] == ["hashes"] else versions) + "\n")

@@ -12,6 +12,7 @@ containerd:containerd containerd:ctr runc:runc containernetworking-plugins:/usr/
 haproxy:haproxy docker-registry:docker-registry skopeo:skopeo mmdebstrap:mmdebstrap
 busybox-static:/bin/busybox iptables:iptables nftables:nft iproute2:ip conntrack:conntrack procps:sysctl
 tcpdump:tcpdump wrk:wrk nginx:nginx nghttp2-client:h2load gcc:gcc libc6-dev:/usr/include/stdlib.h
+lintian:lintian apparmor:apparmor_parser systemd-container:systemd-nspawn
 chromium:chromium prometheus:promtool libgmp-dev:/usr/include/gmp.h ca-certificates:/etc/ssl/certs/ca-certificates.crt
 "
 
@@ -69,7 +70,7 @@ if ! install_missing > "$log" 2>&1; then
     install_missing >> "$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
 fi
 if command -v systemctl >/dev/null; then
-    for service in haproxy docker-registry containerd prometheus nginx; do
+    for service in haproxy docker-registry containerd prometheus nginx apparmor; do
         case " $missing" in
             *" $service "*) systemctl disable --quiet "$service" >> "$log" 2>&1 || true ;;
         esac

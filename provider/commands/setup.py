@@ -14,7 +14,15 @@ MOST_WAIT_S = 7 * 86_400
 """An owner with a cold key may take days; longer than that is a mistake in the unit."""
 
 
-@click.command("setup")
+@click.command(
+    "setup",
+    epilog="""\b
+Examples:
+  trustedpods-provider setup
+  trustedpods-provider setup --answers answers.toml --yes -o json
+  trustedpods-provider setup --core-hour 2.5 --gib-hour 0.5    # other prices
+""",
+)
 @config_option
 @click.option("--answers", "answers_file", type=click.Path(path_type=Path), help="A file of answers (TOML).")
 @click.option(
@@ -47,17 +55,11 @@ def set_up_provider(
     output: str,
     **given: str | Path | None,
 ) -> None:
-    r"""Set a provider up: find, ask, write the settings, print what the owner signs. Run it again to go on.
+    """Set a provider up: find, ask, write the settings, print what the owner signs. Run it again to go on.
 
     What is there already stays: a second run changes nothing, and no key is ever replaced. It asks only at a
     terminal, and only for what no flag, no file and no settings answer. Once the daemon runs it ends in
     `doctor`. Exit code 4: something is left to do.
-
-    \b
-    Examples:
-      trustedpods-provider setup
-      trustedpods-provider setup --answers answers.toml --yes -o json
-      trustedpods-provider setup --core-hour 2.5 --gib-hour 0.5    # other prices
     """
     import trio
 

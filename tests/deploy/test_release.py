@@ -65,15 +65,27 @@ def run(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedP
     return subprocess.run(command, cwd=folder, env=seen, capture_output=True, text=True, check=False)
 
 
+def debian(folder: Path, version: str) -> Path:
+    """A package of that version, with nothing in it."""
+    control = folder / "tree" / "DEBIAN" / "control"
+    control.parent.mkdir(parents=True)
+    about = "Architecture: amd64\nMaintainer: x <x@example.org>\nDescription: x\n"
+    control.write_text(f"Package: x\nVersion: {version}\n{about}")
+    made = folder / f"x_{version}_amd64.deb"
+    subprocess.run(["dpkg-deb", "--build", folder / "tree", made], check=True, capture_output=True)
+    return made
+
+
 def test_a_release_is_whole_signed_tagged_and_the_same_again(checkout, tmp_path):
     (tmp_path / "key.pem").write_bytes(PEM)
-    made = run(checkout, VERSION, RELEASE_KEY=str(tmp_path / "key.pem"))
+    package = str(debian(tmp_path, VERSION))
+    made = run(checkout, VERSION, package, RELEASE_KEY=str(tmp_path / "key.pem"))
     assert made.returncode == 0, made.stderr
     dist = checkout / "dist"
     sums = (dist / "SHA256SUMS").read_text()
     listed = dict(reversed(line.split("  ")) for line in sums.splitlines())
     assert set(listed) == {path.name for path in dist.iterdir()} - {"SHA256SUMS", "SHA256SUMS.sig"}
-    assert {name.rpartition(".")[2] for name in listed} == {"whl", "gz", "json", "md"}
+    assert {name.rpartition(".")[2] for name in listed} == {"whl", "gz", "deb", "json", "md"}
     for name, digest in listed.items():
         assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
     KEY.public_key().verify((dist / "SHA256SUMS.sig").read_bytes(), sums.encode())
@@ -83,7 +95,7 @@ def test_a_release_is_whole_signed_tagged_and_the_same_again(checkout, tmp_path)
     assert "already" in run(checkout, VERSION).stderr
     git(checkout, "tag", "--delete", f"v{VERSION}")
     shutil.rmtree(dist)
-    assert run(checkout, VERSION).returncode == 0
+    assert run(checkout, VERSION, package).returncode == 0
     assert (dist / "SHA256SUMS").read_text() == sums
 
 
@@ -103,6 +115,18 @@ def test_what_stands_against_a_release_is_said_and_nothing_is_made(tmp_path, wor
     refused = run(checkout, *words)
     assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
     assert not (checkout / "dist").exists()
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no Debian here")
+def test_a_package_of_another_version_is_refused(tmp_path):
+    checkout = repository(tmp_path / "checkout", [ROOT / name for name in ("pyproject.toml", "CHANGELOG.md")])
+    for package, why in (
+        (debian(tmp_path, "9.9.9"), "is of version 9.9.9"),
+        (checkout / "CHANGELOG.md", "no Debian"),
+    ):
+        refused = run(checkout, VERSION, str(package))
+        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+        assert not (checkout / "dist").exists()
 
 
 def test_a_version_without_notes_is_refused():

@@ -81,6 +81,16 @@ def test_a_service_has_no_more_than_it_needs(path):
     assert has.get("AmbientCapabilities") == ([keeps] if keeps else None)
 
 
+@pytest.mark.parametrize("path", SERVICES, ids=name_of)
+def test_a_service_waits_for_its_settings_and_finds_its_program(path):
+    """So a package may bring it before a set-up; a program may be the package's, or put there by hand."""
+    has = settings(path)
+    assert len(has["ConditionPathExists"]) == 1
+    if any(line.startswith("/usr/bin/env ") for line in has["ExecStart"] + has.get("ExecStartPre", [])):
+        places = "PATH=/usr/lib/trusted-pods/bin:/opt/trustedpods/bin:/usr/sbin:/usr/bin"
+        assert has["Environment"] == [places]
+
+
 def test_there_are_the_services_of_the_operators_page():
     four = {"provider", "haproxy", "activator", "registry"}
     assert {name_of(path) for path in SERVICES} == four | {"netpol", "termination-logs"}

@@ -1,53 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/man: a page for `trustedpods` and for each of its verbs, drawn from the commands themselves.
+"""docs/man and docs/man8: pages for both commands and each of their verbs, drawn from these themselves.
 
 python -m tests.publisher.man.pages     # writes them anew
 """
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from tests.paths import ROOT
-from trustedpods.publisher.cli import main as command
+from trustedpods.provider.cli import main as provider
+from trustedpods.publisher.cli import main as publisher
 
-FOLDER = ROOT / "docs" / "man"
-PROGRAM = "trustedpods"
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """The pages of a command: what it is called, and in which section and folder they stand."""
+
+    command: click.Group
+    program: str
+    section: int
+    folder: Path
+    heading: str
+
+
+CLIENT = Manual(publisher, "trustedpods", 1, ROOT / "docs" / "man", "User Commands")
+DAEMON = Manual(provider, "trustedpods-provider", 8, ROOT / "docs" / "man8", "System Administration")
 _LITERAL = "\b"
 """What click calls a paragraph whose lines stay as they are."""
 
 _ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"}
 
 
-def pages() -> dict[str, str]:
+def pages(manual: Manual) -> dict[str, str]:
     """Text of each page, by the name of its file."""
-    root = click.Context(command, info_name=PROGRAM)
-    made = {f"{PROGRAM}.1": _whole(root)}
-    for name in command.list_commands(root):
-        verb = command.get_command(root, name)
+    root = click.Context(manual.command, info_name=manual.program)
+    made = {f"{manual.program}.{manual.section}": _whole(manual, root)}
+    for name in manual.command.list_commands(root):
+        verb = manual.command.get_command(root, name)
         assert verb is not None
         context = click.Context(verb, root, name)
-        made[f"{PROGRAM}-{name}.1"] = _page(context, [*_synopsis(context), *_verb(context), *_below(context)])
+        body = [*_synopsis(context), *_verb(context), *_below(context)]
+        made[f"{manual.program}-{name}.{manual.section}"] = _page(manual, context, body)
     return made
 
 
-def _whole(root: click.Context) -> str:
+def _whole(manual: Manual, root: click.Context) -> str:
     verbs = []
-    for name in command.list_commands(root):
-        verb = command.get_command(root, name)
+    for name in manual.command.list_commands(root):
+        verb = manual.command.get_command(root, name)
         assert verb is not None
-        verbs += [".TP", f".BR {_escaped(f'{PROGRAM}-{name}')} (1)", _first(verb)]
-    return _page(root, [*_synopsis(root), *_verb(root), ".SH VERBS", *verbs])
+        verbs += [".TP", f".BR {_escaped(f'{manual.program}-{name}')} ({manual.section})", _first(verb)]
+    return _page(manual, root, [*_synopsis(root), *_verb(root), ".SH VERBS", *verbs])
 
 
-def _page(context: click.Context, body: list[str]) -> str:
+def _page(manual: Manual, context: click.Context, body: list[str]) -> str:
     name = context.command_path.replace(" ", "-")
-    others = [] if context.parent is None else [".SH SEE ALSO", f".BR {PROGRAM} (1)"]
+    above = f".BR {_escaped(manual.program)} ({manual.section})"
+    others = [] if context.parent is None else [".SH SEE ALSO", above]
     lines = [
         '.\\" SPDX-License-Identifier: Apache-2.0',
         '.\\" drawn from the commands: python -m tests.publisher.man.pages',
-        f'.TH {_escaped(name.upper())} 1 "" "Trusted Pods" "User Commands"',
+        f'.TH {_escaped(name.upper())} {manual.section} "" "Trusted Pods" "{manual.heading}"',
         ".SH NAME",
         f"{_escaped(name)} \\- {_first(context.command).removesuffix('.')}",
         *body,
@@ -123,12 +140,14 @@ def _escaped(text: str) -> str:
 
 def write() -> None:
     """Write all pages, and take away those of verbs that are gone."""
-    made = pages()
-    for old in FOLDER.glob("*.1"):
-        if old.name not in made:
-            old.unlink()
-    for name, text in made.items():
-        (FOLDER / name).write_text(text)
+    for manual in (CLIENT, DAEMON):
+        made = pages(manual)
+        manual.folder.mkdir(exist_ok=True)
+        for old in manual.folder.glob(f"*.{manual.section}"):
+            if old.name not in made:
+                old.unlink()
+        for name, text in made.items():
+            (manual.folder / name).write_text(text)
 
 
 if __name__ == "__main__":

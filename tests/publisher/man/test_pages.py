@@ -8,19 +8,23 @@ import tomllib
 import pytest
 
 from tests.paths import ROOT
-from tests.publisher.man.pages import FOLDER, pages
+from tests.publisher.man.pages import CLIENT, DAEMON, pages
+from trustedpods.provider.cli import main as provider
 from trustedpods.publisher.cli import VERBS
 
-PAGES = pages()
+PAGES = pages(CLIENT) | pages(DAEMON)
 
 
-def test_they_are_as_the_commands_are():
-    kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
-    assert kept == PAGES, "python -m tests.publisher.man.pages draws them anew"
+@pytest.mark.parametrize("manual", [CLIENT, DAEMON], ids=lambda manual: manual.program)
+def test_they_are_as_the_commands_are(manual):
+    kept = {path.name: path.read_text() for path in manual.folder.iterdir()}
+    assert kept == pages(manual), "python -m tests.publisher.man.pages draws them anew"
 
 
 def test_there_is_one_for_each_verb():
-    assert PAGES.keys() == {"trustedpods.1"} | {f"trustedpods-{name}.1" for name in VERBS}
+    assert pages(CLIENT).keys() == {"trustedpods.1"} | {f"trustedpods-{name}.1" for name in VERBS}
+    daemons = {f"trustedpods-provider-{name}.8" for name in provider.commands}
+    assert pages(DAEMON).keys() == {"trustedpods-provider.8"} | daemons
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -39,7 +43,15 @@ def test_groups_show_their_verbs():
 @pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
 def test_groff_warns_of_nothing():
     done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", "-z", *sorted(FOLDER.glob("*.1"))],
+        [
+            "groff",
+            "-man",
+            "-Tutf8",
+            "-ww",
+            "-z",
+            *sorted(CLIENT.folder.iterdir()),
+            *sorted(DAEMON.folder.iterdir()),
+        ],
         capture_output=True,
         text=True,
         check=False,

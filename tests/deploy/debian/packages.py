@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The builder of the package as its command imports it, and packages with stand-ins for what is fetched."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.paths import ROOT
+
+sys.path[:0] = [str(ROOT / "deploy" / "debian"), str(ROOT / "deploy" / "setup")]
+
+import deb  # noqa: E402
+import metadata  # noqa: E402
+import staging  # noqa: E402
+import wheels  # noqa: E402
+
+__all__ = ["EPOCH", "deb", "metadata", "parts", "staging", "wheel", "wheels"]
+
+EPOCH = 1_790_000_000
+METADATA = "Name: {name}\nVersion: 1.0\nAuthor: Somebody\nLicense-Expression: MIT\n\nText.\n"
+
+
+def wheel(folder: Path, name: str, files: dict[str, str]) -> Path:
+    """A wheel with these files and what a wheel has to have; times of today in it."""
+    made = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+        archive.writestr(f"{name}-1.0.dist-info/METADATA", METADATA.format(name=name))
+    return made
+
+
+def parts(folder: Path) -> "staging.Parts":
+    """Our own wheel, one dependency, and a script each for the agent and its plugin."""
+    folder.mkdir(parents=True)
+    program = folder / "program"
+    program.write_text("#!/bin/sh\n")
+    dependency = wheel(folder, "some", {"some/__init__.py": "", "docs/Makefile": "all:\n"})
+    return staging.Parts((dependency, wheels.own(ROOT, folder / "own", EPOCH)), program, program, EPOCH)
+
+
+def field(package: Path, name: str) -> str:
+    """Of the control file, as dpkg reads it."""
+    argv = ["dpkg-deb", "--field", str(package), name]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()

@@ -35,7 +35,7 @@ from trustedpods.provider.pods.records import Pods
 _log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""A replica that moved is called again so much later at most; a look without nodes is one small question."""
+"""A replica that moved is called again this much later at most. Without such pods nothing is asked."""
 
 
 class LocalNodes:
@@ -47,6 +47,8 @@ class LocalNodes:
         self._warnings = SeldomWarnings(_log)
         self._opened = True
         """Whether there may be policies: who led before may have left some."""
+        self._leading = True
+        """Whether a way may lead to a pod of this cluster, for the same reason."""
 
     async def run(self) -> None:
         """Look for ever; what cannot be read or written now is tried again, and stays as it is until then."""
@@ -57,9 +59,13 @@ class LocalNodes:
     async def look(self) -> None:
         """One look. Passages are opened before ways lead through them."""
         cluster = self._doors.cluster
-        records, ways = self._pods.standing, await cluster.ways()
+        records = self._pods.standing
         pods = [PublishingPod(record, site_of(record, self._doors.config)) for record in records]
         addresses = {address for pod in pods for address in pod.addresses()}
+        if not (self._opened or self._leading or addresses):
+            return
+        ways = await cluster.ways()
+        self._leading = any(way.local for way in ways)
         if not self._opened and not any(way.local or way.published.address in addresses for way in ways):
             return
         ports = ports_of(pods, await cluster.services(), await cluster.service_ends())

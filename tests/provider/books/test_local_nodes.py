@@ -129,6 +129,18 @@ async def test_a_second_look_writes_nothing(tmp_path):
     assert not [one for one in asked if one.startswith(("lead", "open passages"))]
 
 
+async def test_where_no_pod_publishes_at_nodes_nothing_is_asked(tmp_path):
+    pair = Pair(tmp_path, "http")
+    async with pair.world.run() as (parts, address):
+        await pair.deploy(parts, address, calls=())
+        nodes = LocalNodes(parts.doors, parts.pods)
+        await nodes.look()  # who led before may have left something
+        asked = []
+        pair.world.cluster.ways = lambda: asked.append("ways")
+        await nodes.look()
+    assert asked == []
+
+
 async def test_replicas_that_come_and_go_are_followed(tmp_path):
     pair = Pair(tmp_path)
     async with pair.world.run() as (parts, address):

@@ -18,6 +18,7 @@ from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResu
 from trustedpods.publisher.results.providers import (
     InspectResult,
     ListedProvider,
+    ListProgress,
     ProvidersResult,
     RenderResult,
 )
@@ -32,6 +33,13 @@ def _providers(result: ProvidersResult) -> JsonObject:
         "providers": [_row(one, result.token) for one in result.providers],
         **known(pod=result.pod),
     }
+
+
+@json_of.register(ListProgress)
+def _so_far(progress: ListProgress) -> JsonObject:
+    """What has answered by then; nothing before the registry was read."""
+    result = progress.result()
+    return {} if result is None else _providers(result)
 
 
 @json_of.register(RenderResult)

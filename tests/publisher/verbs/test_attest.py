@@ -172,7 +172,7 @@ class TestFiles:
         ("arguments", "what"),
         [
             (["absent.json", "--policy", "p.toml"], "p.toml"),
-            (["absent.json", "--print-policy"], "absent.json: cannot read it"),
+            (["absent.json", "--print-policy"], "absent.json: cannot read the evidence"),
             (["{kept}", "--policy", "{policy}", "--save", "x"], "--save"),
             (["{kept}", "--policy", "{policy}", "--market", "absent"], "absent"),
             (["0x12"], "address"),

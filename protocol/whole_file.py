@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.limits import KIB, MIB
@@ -34,9 +35,17 @@ def read_whole_or_none(path: Path, most: int, what: str = "it", hint: str | None
     """As `read_whole`; None where there is no such file."""
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            return read_open(file, path, most, what, hint)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise BadInput(f"cannot read {what}: {error.strerror}", where=str(path)) from None
+
+
+def read_open(file: BinaryIO, path: Path, most: int, what: str = "it", hint: str | None = None) -> bytes:
+    """As `read_whole`, of a *file* that was opened at *path*: so its mode, say, is that of what is read."""
+    try:
+        data = file.read(most + 1)
     except OSError as error:
         raise BadInput(f"cannot read {what}: {error.strerror}", where=str(path)) from None
     if len(data) > most:

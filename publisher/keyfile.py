@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.whole_file import read_whole
+from trustedpods.protocol.whole_file import read_open
 from trustedpods.publisher.context import KEY_VARIABLE, locate
 
 PASSWORD_VARIABLE = "TRUSTEDPODS_KEY_PASSWORD_FILE"  # noqa: S105 - the name of a variable
@@ -62,10 +62,11 @@ def load_key(
 
 def _read(path: Path, warn: Callable[[str], None]) -> str:
     try:
-        mode = path.stat().st_mode
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = read_open(file, path, MAX_KEY_FILE, "the key", _RAW_KEY_HINT)
     except OSError as error:
         raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
-    data = read_whole(path, MAX_KEY_FILE, "the key", _RAW_KEY_HINT)
     if stat.S_IMODE(mode) & 0o077:
         warn(f"others may read the key {path} (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}")
     return data.decode("utf-8", "replace").strip()

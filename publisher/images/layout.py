@@ -3,7 +3,8 @@
 
 import os
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,8 @@ class Extent:
     path: Path
     start: int
     size: int
+    anew: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """Has the bytes fetched once more, where they are found damaged; None where they are a person's own."""
 
     def read(self, offset: int, length: int) -> bytes:
         """At most *length* bytes from *offset*; fewer only at the end.

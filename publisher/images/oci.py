@@ -25,17 +25,29 @@ class Blob:
         """At most *length* bytes from *offset*."""
         return self.extent.read(offset, length)
 
-    def verify(self, passed: Callable[[bytes], None] = lambda _: None) -> "VerifiedBlob":
+    def verify(self, passed: Callable[[bytes], None] | None = None) -> "VerifiedBlob":
         """Read all of it and compare with the digest; *passed* is given the bytes as they come.
 
-        Raises `BadInput` when the archive is damaged.
+        Where it can be fetched anew that is done if need be, before anything is passed. Raises `BadInput`
+        when it is damaged all the same, and what fetching raises.
         """
+        if self.extent.anew is None:
+            return self._verified(passed)
+        try:
+            found = self._verified(None)
+        except BadInput:
+            self.extent.anew()
+            found = self._verified(None)
+        return found if passed is None else self._verified(passed)
+
+    def _verified(self, passed: Callable[[bytes], None] | None) -> "VerifiedBlob":
         whole, chunks = hashlib.sha256(), []
         for offset in range(0, max(self.size, 1), limits.BLOB_CHUNK):
             chunk = self.read(offset, limits.BLOB_CHUNK)
             whole.update(chunk)
             chunks.append(hashlib.sha256(chunk).digest())
-            passed(chunk)
+            if passed is not None:
+                passed(chunk)
         if f"sha256:{whole.hexdigest()}" != self.digest:
             raise BadInput(f"blob {self.digest} is damaged", where=str(self.extent.path))
         return VerifiedBlob(self, tuple(chunks))

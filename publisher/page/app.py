@@ -138,7 +138,7 @@ class _Pages:
         """Providers, each asked for proof; the first time, those that were heard so far."""
         reading = await self._readings.look("market", self._read_market, fresh_s=MARKET_FRESH_S)
         known = reading.value or self._listing.result()
-        view = None if known is None else market_view(known, asking=reading.value is None)
+        view = None if known is None else market_view(known, asking=reading.running and reading.value is None)
         about = rendering.reading_view("The market", reading)
         return HTMLResponse(rendering.page(self._access.folder, "market", "Market", about, view))
 

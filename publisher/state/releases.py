@@ -11,7 +11,7 @@ FILE = "measurements.json"
 """Of the release file, in the user's folders of state and of settings."""
 
 SET_ASIDE = ".set-aside"
-"""Behind the name of a kept file that today's release keys have not signed. A later one replaces it."""
+"""Behind the name of a kept file of release keys that were retired. A later one replaces it."""
 
 
 def keep_release(path: Path, raw: bytes) -> None:
@@ -22,13 +22,17 @@ def keep_release(path: Path, raw: bytes) -> None:
         raise BadInput(f"cannot keep the release file: {error.strerror}", where=str(path)) from None
 
 
-def set_aside(path: Path) -> Path:
-    """Put a kept file out of use, and return where it is now; BadInput where that cannot be."""
+def set_aside(path: Path, raw: bytes) -> Path:
+    """Put a copy of what was kept at *path* beside it, and return where; BadInput where that cannot be.
+
+    The file itself stays until another one is kept in its place: a client that runs at the same time may have
+    done that already, and its file must not be moved away.
+    """
     aside = path.with_name(path.name + SET_ASIDE)
     try:
-        path.replace(aside)
+        write_whole(aside, raw)
     except OSError as error:
-        raise BadInput(f"cannot set the release file aside: {error.strerror}", where=str(path)) from None
+        raise BadInput(f"cannot set the release file aside: {error.strerror}", where=str(aside)) from None
     return aside
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.whole_file import read_whole, read_whole_or_none, replace_whole
+from trustedpods.protocol.whole_file import read_open, read_whole, read_whole_or_none, replace_whole
 
 
 @pytest.fixture
@@ -140,3 +140,13 @@ def test_writers_side_by_side_leave_one_whole_file(path):
         thread.join()
     assert path.read_bytes() in contents
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_is_open_is_read_whatever_took_its_name(path):
+    path.write_bytes(b"x" * 1024)
+    with path.open("rb") as file:
+        replace_whole(path, b"other")
+        assert read_open(file, path, 1024) == b"x" * 1024
+        file.seek(0)
+        with pytest.raises(BadInput, match="cannot read the key: larger than 1000 bytes"):
+            read_open(file, path, 1000, "the key")

@@ -2,6 +2,7 @@
 """Keys: hex or keystore, never where other processes see them."""
 
 import json
+from pathlib import Path
 
 import pytest
 from eth_account import Account
@@ -50,6 +51,24 @@ def test_a_readable_key_is_warned_of(tmp_path):
     load_key(keyfile(tmp_path, SECRET.hex(), 0o644), warn=said.append, environment={})
     assert len(said) == 1
     assert "chmod 600" in said[0]
+
+
+def test_the_mode_is_of_the_file_that_is_read(tmp_path, monkeypatch):
+    """Another one takes the name while it is opened."""
+    path, other = keyfile(tmp_path, SECRET.hex()), tmp_path / "other"
+    other.write_text(SECRET.hex())
+    other.chmod(0o644)
+    opening = Path.open
+
+    def replaced(self, *how, **more):
+        if str(self) == path and other.exists():
+            other.replace(path)
+        return opening(self, *how, **more)
+
+    monkeypatch.setattr(Path, "open", replaced)
+    said: list[str] = []
+    load_key(path, warn=said.append, environment={})
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(

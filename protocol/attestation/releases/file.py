@@ -57,6 +57,20 @@ def read_release(raw: bytes, where: str, pair: Sequence[str]) -> ImageRelease:
     return release
 
 
+def is_retired(raw: bytes, where: str, retired: Sequence[Sequence[str]]) -> bool:
+    """Whether a file is validly signed by a pair of keys, or by its successors, that is among the *retired*.
+
+    BadInput (at *where*) for what is no release file.
+    """
+    for pair in retired:
+        try:
+            read_release(raw, where, pair)
+        except Refused:
+            continue
+        return True
+    return False
+
+
 def _parsed(raw: bytes, where: str) -> SignedRelease:
     if len(raw) > MAX_RELEASE:
         raise BadInput(f"a release file of more than {MAX_RELEASE // MIB} MiB", where=where)

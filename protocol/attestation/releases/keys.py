@@ -20,6 +20,13 @@ RELEASE_KEYS: Final[tuple[str, ...]] = ()
 There is none yet: no image was published. docs/guest.md says how the pair comes here.
 """
 
+RETIRED_KEYS: Final[tuple[tuple[str, str], ...]] = ()
+"""The pairs that earlier versions shipped, and this one trusts no more.
+
+A file of one of them that a client has kept gives way to those of today's pair. Any other kept file that
+today's pair has not signed stays: an older client must not set aside what a newer one has seen.
+"""
+
 PAIR: Final = 2
 _TAG: Final = b"trusted-pods/release-key/v1\n"
 

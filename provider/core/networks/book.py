@@ -112,15 +112,21 @@ def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | 
 
 
 def adds_to(before: NetworkBook, book: NetworkBook) -> bool:
-    """Whether *book* is *before* with addresses where that has none, out of the same state.
+    """Whether *book* is *before* with addresses where that has nothing, out of the same state.
 
-    So is a whole book after one that left nodes out at addresses which were closed here then.
+    So is a whole book after one that left nodes out at addresses which were closed here then. Nothing is an
+    entry without an identity too: a node is known by the one that it has for the whole generation.
     """
     if (before.network, before.node, before.age) != (book.network, book.node, book.age):
         return False
     if len(before.entries) != len(book.entries):
         return False
     return all(
-        one == other or (one.place == other.place and not one.address)
+        one == other or (one == _closed(one) and other.address and one.place == other.place)
         for one, other in zip(before.entries, book.entries, strict=True)
     )
+
+
+def _closed(entry: BookEntry) -> BookEntry:
+    """The port alone, as it stands in a book while nobody has confirmed it, or where it is closed."""
+    return BookEntry(node=entry.node, service=entry.service, port=entry.port, transport=entry.transport)

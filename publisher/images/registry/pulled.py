@@ -50,16 +50,27 @@ class PulledLayout:
         return str(self.reference)
 
     def blob(self, named: Descriptor) -> Extent | None:
-        """Where the blob lies, compared with its digest; fetched first where it is not here, or not it.
+        """Where the blob lies, fetched first where no file of its size is here.
 
-        A disk may have lost bytes of it since it was fetched, as a power cut has it.
+        A disk may have lost bytes of it since it was fetched, as a power cut has it: `Blob.verify` sees that,
+        and has it fetched anew. Opening an image does not read its layers.
         """
         file = self.folder / named.digest.removeprefix("sha256:")
-        if not _is_whole(file, named):
+        if not _has_size(file, named.size):
             if self.registry is None:
                 raise _asks_nobody(self.reference)
             self._fetch(self.registry, named, file)
-        return Extent(file, 0, named.size)
+        return Extent(file, 0, named.size, lambda: self._fetch_anew(named, file))
+
+    def _fetch_anew(self, named: Descriptor, file: Path) -> None:
+        """The registry that the image was opened from may be closed by now."""
+        if self.opening.offline:
+            raise _asks_nobody(self.reference)
+        try:
+            with Registry(self.reference) as registry:
+                self._fetch(registry, named, file)
+        except OSError as error:
+            raise _cannot_keep(self.folder, error) from None
 
     def _fetch(self, registry: Registry, named: Descriptor, file: Path) -> None:
         free = shutil.disk_usage(self.folder).free
@@ -104,7 +115,7 @@ def pull(reference: ImageReference, cache: Path, opening: ImageOpening) -> Image
         private_folder(folder)
         return _pull(reference, folder, opening)
     except OSError as error:
-        raise BadInput(f"cannot keep images there: {error.strerror}", where=str(folder)) from None
+        raise _cannot_keep(folder, error) from None
 
 
 def _pull(reference: ImageReference, folder: Path, opening: ImageOpening) -> Image:
@@ -163,6 +174,17 @@ def _asks_nobody(reference: ImageReference) -> BadInput:
         f"without --offline it is fetched from {reference.host}",
         where=str(reference),
     )
+
+
+def _cannot_keep(folder: Path, error: OSError) -> BadInput:
+    return BadInput(f"cannot keep images there: {error.strerror}", where=str(folder))
+
+
+def _has_size(file: Path, size: int) -> bool:
+    try:
+        return file.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _is_whole(file: Path, named: Descriptor) -> bool:

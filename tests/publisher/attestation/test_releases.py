@@ -8,11 +8,22 @@ import pytest
 
 from tests.protocol.attestation.policy.test_entries import RELEASED
 from tests.protocol.attestation.policy.test_file import WHOLE
-from tests.protocol.attestation.releases.signed import PAIR, STRANGER, THIRD, after, public, release, signed
+from tests.protocol.attestation.releases.signed import (
+    PAIR,
+    SECOND,
+    STRANGER,
+    THIRD,
+    after,
+    image,
+    public,
+    release,
+    signed,
+    withdrawn,
+)
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.publisher.attestation.evidence import read_policy
 from trustedpods.publisher.attestation.releases import UserReleases
-from trustedpods.publisher.state.releases import FILE
+from trustedpods.publisher.state.releases import FILE, set_aside
 
 NOW = datetime(2026, 12, 2, tzinfo=UTC)
 ONE = release()
@@ -31,8 +42,12 @@ class User:
         self.settings = folder / ".config/trustedpods" / FILE
         self.settings.parent.mkdir(parents=True)
 
-    def releases(self, pair=PAIR, now: datetime = NOW) -> UserReleases:
-        return UserReleases(self.environment, pair, self.shipped, now)
+    def releases(self, pair=PAIR, now: datetime = NOW, retired=()) -> UserReleases:
+        return UserReleases(self.environment, pair, self.shipped, now, retired)
+
+    @property
+    def aside(self) -> Path:
+        return self.state.with_name(FILE + ".set-aside")
 
     def ships(self, what) -> None:
         self.shipped.write_bytes(signed(what))
@@ -120,29 +135,71 @@ def test_a_kept_file_that_cannot_be_read_is_not_the_same_as_none(user):
         user.number()
 
 
-def test_a_client_with_a_new_pair_of_keys_sets_the_kept_file_aside_and_says_so(user, caplog):
+NEW_PAIR = (public(THIRD), public(STRANGER))
+
+
+def kept_of_the_old_pair(user):
     user.has(TWO)
     assert user.number() == 2
-    pair = (public(THIRD), public(STRANGER))
     user.settings.unlink()
     user.shipped.write_bytes(signed(ONE, THIRD))
-    assert user.releases(pair).demanded(1) == ONE
-    aside = user.state.with_name(FILE + ".set-aside")
-    assert aside.read_bytes() == signed(TWO)
+
+
+def test_a_client_with_a_new_pair_of_keys_sets_the_kept_file_aside_and_says_so(user, caplog):
+    kept_of_the_old_pair(user)
+    newer = user.releases(NEW_PAIR, retired=(PAIR,))
+    assert newer.demanded(1) == ONE
+    assert user.aside.read_bytes() == signed(TWO)
     assert user.state.read_bytes() == signed(ONE, THIRD)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert f"set aside as {aside}" in caplog.text
+    assert f"set aside as {user.aside}" in caplog.text
     caplog.clear()
-    assert user.releases(pair).demanded(1) == ONE
+    assert newer.demanded(1) == ONE
     assert not caplog.records
 
 
-def test_a_kept_file_that_was_changed_is_no_dead_end(user, caplog):
-    user.ships(ONE)
-    assert user.number() == 1
-    user.state.write_bytes(signed(TWO, STRANGER))
-    assert user.number() == 1
-    assert "which is no release key" in caplog.text
+def test_an_older_client_does_not_set_aside_what_a_newer_one_has_kept(user):
+    """The new pair's file withdraws the image that the older client's own file trusts."""
+    user.shipped.write_bytes(signed(release(images=[image(withdrawn=withdrawn())]), THIRD))
+    assert user.releases(NEW_PAIR, retired=(PAIR,)).demanded(1).images[0].withdrawn
+    kept = user.state.read_bytes()
+    user.ships(TWO)
+    for older in (user.releases(), user.releases(retired=((public(SECOND), public(STRANGER)),))):
+        with pytest.raises(Refused) as error:
+            older.demanded(1)
+        assert (error.value.rule, error.value.where) == ("release-forged", str(user.state))
+        assert f"move {user.state} away" in error.value.hint
+        assert older.for_names() is None
+    assert user.state.read_bytes() == kept
+    assert not user.aside.exists()
+
+
+def test_a_kept_file_that_was_changed_is_refused_whatever_key_it_names(user):
+    kept_of_the_old_pair(user)
+    changed = signed(TWO).replace(b'"2026-12-01', b'"2026-12-02')
+    for raw in (changed, signed(TWO, STRANGER)):
+        user.state.write_bytes(raw)
+        assert user.rule(pair=(public(THIRD), "ab" * 32), retired=(PAIR,)) == "release-forged"
+        assert user.state.read_bytes() == raw
+    assert not user.aside.exists()
+
+
+def test_a_look_for_names_moves_nothing(user, caplog):
+    kept_of_the_old_pair(user)
+    assert user.releases(NEW_PAIR, retired=(PAIR,)).for_names() == ONE
+    assert user.state.read_bytes() == signed(TWO)
+    assert not user.aside.exists()
+    assert not caplog.records
+
+
+def test_a_client_that_is_second_takes_nothing_away_that_the_first_has_kept(user):
+    kept_of_the_old_pair(user)
+    user.releases(NEW_PAIR, retired=(PAIR,)).demanded(1)
+    assert set_aside(user.state, signed(TWO)) == user.aside
+    assert user.state.read_bytes() == signed(ONE, THIRD)
+    user.state.unlink()
+    set_aside(user.state, signed(TWO))
+    assert user.aside.read_bytes() == signed(TWO)
 
 
 def test_a_kill_before_it_is_kept_changes_nothing(user):

@@ -210,6 +210,15 @@ async def test_a_market_whose_last_provider_never_answers_is_shown_without_it(nu
     assert "Read at" in page
 
 
+async def test_after_a_first_reading_that_failed_nobody_is_being_asked(nursery, reader, virtual_time):
+    reader.heard = ProvidersResult(reader.market.token, True, (UNHEARD, PROVEN))
+    reader.error = NetworkFailure("the chain is away")
+    page = (await Browser(nursery, reader, fresh_s=60.0).get("/market")).text
+    assert "the chain is away" in page
+    assert "not asked in time" in page
+    assert "being asked" not in page
+
+
 async def test_a_registry_that_is_not_read_in_time_is_an_error(nursery, reader, virtual_time):
     reader.hold = trio.Event()
     browser = Browser(nursery, reader)

@@ -17,7 +17,7 @@ from tests.protocol.attestation.releases.signed import (
     signed,
     withdrawn,
 )
-from trustedpods.protocol.attestation.releases.file import MAX_RELEASE, read_release
+from trustedpods.protocol.attestation.releases.file import MAX_RELEASE, is_retired, read_release
 from trustedpods.protocol.attestation.releases.model import TAG
 from trustedpods.protocol.errors import BadInput, Refused
 
@@ -48,6 +48,14 @@ def test_a_file_that_was_changed_is_forged():
     with pytest.raises(Refused, match="was changed after") as error:
         read_release(changed, "m.json", PAIR)
     assert error.value.rule == "release-forged"
+
+
+def test_retired_is_what_a_retired_pair_has_validly_signed():
+    changed = RAW.replace(b"22" * 48, b"23" * 48)
+    assert is_retired(RAW, "m.json", [("aa" * 32, "bb" * 32), PAIR])
+    assert not is_retired(changed, "m.json", [PAIR])
+    assert not is_retired(signed(WHOLE, STRANGER), "m.json", [PAIR])
+    assert not is_retired(RAW, "m.json", [])
 
 
 def test_a_client_without_keys_believes_nobody():

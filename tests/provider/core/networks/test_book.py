@@ -100,6 +100,22 @@ def test_of_two_books_of_one_age_the_one_with_more_addresses_counts_whichever_ca
     assert not adds_to(part, a_book(entry(), entry("c"), generation=2))
 
 
+KNOWN, STRANGE = b"\x02\xab", b"\x03\xcd"
+PLACES = {"": "", "here": "192.0.2.7", "there": "192.0.2.8"}
+
+
+@pytest.mark.parametrize("identity", [b"", KNOWN, STRANGE])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("before", [("", b""), ("", KNOWN), ("here", b""), ("here", KNOWN)])
+def test_only_a_port_of_which_nothing_is_known_is_added_to_and_only_with_an_address(before, place, identity):
+    """A forked state of the same generation brings no other identity, nor takes one away."""
+    kept = a_book(entry(address=PLACES[before[0]], identity=before[1]), generation=2)
+    given = a_book(entry(address=PLACES[place], identity=identity), generation=2)
+    adds = before == ("", b"") and place != ""
+    assert adds_to(kept, given) == (adds or before == (place, identity))
+    assert newer(given, kept) == (given if adds else kept)
+
+
 def test_a_book_of_a_later_epoch_counts_whatever_its_generation():
     old, new = a_book(epoch=1, generation=50), a_book(entry(address=""), epoch=2, generation=1)
     assert newer(old, new) == newer(new, old) == new

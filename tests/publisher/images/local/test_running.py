@@ -3,8 +3,12 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
+import trio
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.images.local.running import MAX_TOLD, Growing, run_program
@@ -68,6 +72,93 @@ def test_ctrl_c_ends_it(tmp_path):
             run_program(("/bin/sh", "-c", script), 60, Pressing(), Growing(pid, "pid"))
     finally:
         signal.signal(signal.SIGINT, before)
+    assert has_ended(pid)
+
+
+OUR_RUN = """
+import functools, os, sys
+import trio
+from trustedpods.publisher.commands import interrupts
+from trustedpods.publisher.images.local.running import run_program
+from trustedpods.publisher.images.opening import Silent
+
+how, terminal, pid = sys.argv[1:]
+os.open(terminal, os.O_RDWR)  # it becomes ours: we lead a session
+line = f"trap '' HUP INT; echo $$ > {pid}.draft; mv {pid}.draft {pid}; while :; do sleep 0.1; done"
+run = functools.partial(run_program, ("/bin/sh", "-c", line), 60, Silent())
+if how == "thread":
+    async def work():
+        await trio.to_thread.run_sync(run)
+    interrupts.run(work)
+else:
+    run()
+"""
+
+
+class OurRun:
+    """A process of ours that waits for a program, at a terminal of its own."""
+
+    def __init__(self, how, pid):
+        self.terminal, other = os.openpty()
+        argv = [sys.executable, "-c", OUR_RUN, how, os.ttyname(other), str(pid)]
+        self.process = subprocess.Popen(argv, start_new_session=True, stderr=subprocess.PIPE)
+        self.pid = pid
+        until(pid.exists)
+        os.close(other)
+
+    def hang_up(self):
+        os.close(self.terminal)
+
+    def has_ended(self):
+        self.process.communicate(timeout=20)
+        until(lambda: has_ended(self.pid))
+        return True
+
+
+def until(happened, seconds=20):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", ["plain", "thread"])
+def test_a_terminal_that_is_closed_ends_it(how, tmp_path):
+    ours = OurRun(how, tmp_path / "pid")
+    ours.hang_up()
+    assert ours.has_ended()
+
+
+@pytest.mark.parametrize("how", ["plain", "thread"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_that_ends_us_ends_it(how, number, tmp_path):
+    ours = OurRun(how, tmp_path / "pid")
+    ours.process.send_signal(number)
+    assert ours.has_ended()
+    ours.hang_up()
+
+
+@pytest.mark.parametrize("how", ["plain", "thread"])
+def test_the_first_ctrl_c_at_the_terminal_ends_both(how, tmp_path):
+    ours = OurRun(how, tmp_path / "pid")
+    os.write(ours.terminal, b"\x03")
+    assert ours.has_ended()
+    ours.hang_up()
+
+
+async def test_who_waits_for_its_thread_and_is_cancelled_is_so_at_once(tmp_path):
+    pid = tmp_path / "pid"
+    line = f"echo $$ > {pid}; exec sleep 60"
+    with trio.CancelScope() as scope:
+
+        class Cancelling(Silent):
+            def progress(self, name, done, total):
+                if done:
+                    trio.from_thread.run_sync(scope.cancel)
+
+        growing = Growing(pid, "pid")
+        await trio.to_thread.run_sync(run_program, ("/bin/sh", "-c", line), 60, Cancelling(), growing)
+    assert scope.cancelled_caught
     assert has_ended(pid)
 
 

@@ -4,6 +4,7 @@
 import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -109,11 +110,53 @@ def test_a_part_of_the_right_size_with_wrong_bytes_is_fetched_anew(registry, tmp
         blob = image.blobs[number]
         blob.extent.path.write_bytes(bytes(blob.size))
         with pytest.raises(BadInput, match="nobody may be asked"):
-            pulled(registry, tmp_path, offline=True)
+            pulled(registry, tmp_path, offline=True).blobs[number].verify()
         for one in pulled(registry, tmp_path, f"@{wanted}").blobs:
             one.verify()
     assert len(registry.blob_requests()) <= first + 2
     assert not parts(tmp_path)
+
+
+def test_who_reads_a_damaged_layer_is_given_the_right_bytes_alone(registry, tmp_path):
+    files = ImageFiles(layers=(b"one", b"two"))
+    registry.put(files)
+    layer = pulled(registry, tmp_path).blobs[-1]
+    layer.extent.path.write_bytes(bytes(layer.size))
+    seen: list[bytes] = []
+    verified = layer.verify(seen.append)
+    assert b"".join(seen) == verified.read_chunk(0) == files.layers[-1]
+
+
+def test_what_a_registry_sends_wrong_once_more_is_refused(registry, tmp_path):
+    registry.put(ImageFiles())
+    layer = pulled(registry, tmp_path).blobs[-1]
+    layer.extent.path.write_bytes(bytes(layer.size))
+    registry.blobs[layer.digest] = bytes(layer.size)
+    with pytest.raises(BadInput, match="is something else"):
+        layer.verify()
+
+
+def test_opening_what_is_here_reads_no_layer(registry, tmp_path, monkeypatch):
+    wanted = registry.put(ImageFiles(layers=(b"one", b"two")))
+    layers = {blob.digest.removeprefix("sha256:") for blob in pulled(registry, tmp_path).layers}
+    opened, opening = [], Path.open
+    low = os.open
+
+    def heard(path, *how, **more):
+        opened.append(Path(path).name)
+        return low(path, *how, **more)
+
+    def heard_path(path, *how, **more):
+        opened.append(path.name)
+        return opening(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", heard)
+    monkeypatch.setattr(Path, "open", heard_path)
+    image = pulled(registry, tmp_path, f"@{wanted}")
+    assert opened
+    assert not layers & set(opened)
+    image.blobs[-1].verify()
+    assert layers & set(opened)
 
 
 def test_a_part_is_on_the_disk_before_it_has_its_name(registry, tmp_path, monkeypatch):

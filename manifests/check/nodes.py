@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from trustedpods.manifests.check.names import known
 from trustedpods.manifests.problem import Location, Problem
-from trustedpods.manifests.rendering import WrongReference, references
+from trustedpods.manifests.rendering import ALL_NODES, WrongReference, references
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Volume
@@ -121,7 +121,7 @@ def _of_file(at: Location, name: str, content: bytes, nodes: Collection[str]) ->
         return
     try:
         for reference in references(text):
-            if reference.node not in nodes:
+            if reference.node not in nodes and reference.node != ALL_NODES:
                 said = f"{reference.node!r} is no node that the pod calls{known(nodes)}"
                 yield Problem(at, f"{name}:{place_in(text, reference.at)}: {said}; see spec.network.nodes")
     except WrongReference as wrong:

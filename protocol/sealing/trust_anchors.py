@@ -45,12 +45,9 @@ MAX_ANCHORS: Final = 2 * MAX_CALLED_NODES
 def issuer_of(public_key: "EllipticCurvePublicKey") -> "x509.Name":
     """By which name a key signs certificates: a digest of it, so that no two keys have one name."""
     from cryptography import x509  # noqa: PLC0415 - most files of manifests need no certificates
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
 
-    der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return x509.Name(
-        [x509.NameAttribute(x509.NameOID.COMMON_NAME, f"node {hashlib.sha256(der).hexdigest()[:40]}")]
-    )
+    digest = hashlib.sha256(_der(public_key)).hexdigest()[:40]
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"node {digest}")])
 
 
 @lru_cache(maxsize=MAX_ANCHORS)
@@ -81,8 +78,15 @@ def _key_of_p256(identity: bytes) -> "EllipticCurvePublicKey | None":
         key = load_der_public_key(identity)
     except (ValueError, UnsupportedAlgorithm):
         return None
-    of_curve = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
-    return key if of_curve else None  # type: ignore[return-value]  # mypy loses what isinstance said
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        return None
+    return key if _der(key) == identity else None  # in another form it would pass for another node's key
+
+
+def _der(key: "EllipticCurvePublicKey") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
+
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _to_be_signed(key: "EllipticCurvePublicKey", names: tuple[str, ...]) -> bytes:

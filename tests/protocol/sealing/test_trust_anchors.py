@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +80,15 @@ def test_what_is_no_key_of_p256_is_trusted_for_nothing(identity):
 @pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP384R1()])
 def test_keys_of_other_curves_are_none(curve):
     assert trust_anchor(known(ec.derive_private_key(7, curve)), (NAME,)) == ""
+
+
+def test_a_key_has_one_form():
+    """Else somebody gives another's key in another form, and the two are not seen to be one."""
+    point = KEY.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    algorithm = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
+    compressed = b"\x30\x39" + algorithm + b"\x03\x22\x00" + point
+    assert load_der_public_key(compressed) == KEY.public_key()
+    assert trust_anchor(compressed, (NAME,)) == ""
 
 
 def test_a_key_without_a_name_is_trusted_for_nothing():

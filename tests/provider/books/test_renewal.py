@@ -28,7 +28,7 @@ class CertifiedPod:
     def __init__(self, world, parts, address, on_change):
         self.world, self.parts, self.caller = world, parts, Caller(world, address)
         key = {"type": "p256", "encoding": "pem", "identity": True, "certificates": FILES}
-        secret = {"generate": {"tls.key": key}, "onChange": on_change}
+        secret = {"files": {"token": "t"}, "generate": {"tls.key": key}, "onChange": on_change}
         container = manifest_of().spec.containers[0].model_dump(by_alias=True, exclude_none=True)
         self.caller.manifest = manifest_of(
             containers=[container | {"volumeMounts": [{"name": "keys", "mountPath": "/keys"}]}],
@@ -36,7 +36,6 @@ class CertifiedPod:
             scale={"min": 1, "max": 1},
             **({"reload": {"signal": "SIGHUP"}} if on_change == "reload" else {}),
         )
-        self.caller.token = None
         self.code = 0
         world.cluster.programs = {"cat": self.cat, "kill": self.hook}
 

@@ -114,7 +114,9 @@ class SecretSource(ManifestPart):
         if len(set(self.made)) != len(self.made):
             raise ValueError("a certificate is called as another one, or as a key")
         if self.on_change == "reload" and not self.changing:
-            raise ValueError("onChange is of files that are rendered: list them in `rendered`")
+            raise ValueError(
+                "onChange is of certificates, and of files that are rendered: list them in `rendered`"
+            )
         return self
 
     @property

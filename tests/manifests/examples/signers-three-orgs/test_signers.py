@@ -9,9 +9,9 @@ import pytest
 
 from tests.fakes.images.oci_images import ImageFiles
 from tests.paths import EXAMPLES
-from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests.rendering import rendered
 from trustedpods.protocol.ids import parse_address
+from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.sealing.trust_anchors import trust_anchor
 from trustedpods.provider.core.generated.key_pairs import made_key, public_key
 from trustedpods.publisher.verbs.networks.files import NetworkFile, read_network
@@ -57,12 +57,21 @@ def test_each_has_a_key_of_its_own_for_the_name_by_which_others_call_it(read: di
     assert len(passwords) == len(OWNERS)
 
 
+def book(**identities: bytes) -> NetworkBook:
+    """Of nodes that are known by these."""
+    entries = [
+        BookEntry(node=f"{who}-signer", service="mpc", port=8443, transport="TCP", identity=identity)
+        for who, identity in identities.items()
+    ]
+    return NetworkBook(network="signers", node="signer", generation=1, entries=entries)
+
+
 def test_a_bundle_has_those_who_are_linked_and_nobody_before(read: dict[str, NetworkFile]) -> None:
     text = read["acme"].pods["signer"].loaded.secrets["peers"]["peers.pem"].decode()
-    assert rendered(text, a_book(entry("bolt-signer"))) == ""
+    assert rendered(text, book(bolt=b"")) == ""
     key = public_key(made_key("p256", lambda size: b"\x07" * size))
-    bundle = rendered(text, a_book(entry("bolt-signer", identity=key), entry("cato-signer")))
-    assert bundle == trust_anchor(key, ("bolt-signer.shop.internal",)) + "\n"
+    bundle = rendered(text, book(bolt=key, cato=b""))
+    assert bundle == trust_anchor(key, ("bolt-signer.signers.internal",)) + "\n"
 
 
 def test_a_password_is_made_once(tmp_path: Path) -> None:

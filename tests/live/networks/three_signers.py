@@ -92,7 +92,11 @@ class Signer:
         if not statuses or not all(one["ready"] for one in statuses):
             return []
         words = ("-n", namespace, "exec", "pod-0", "-c", "drand", "--", "cat", "/peers/peers.pem")
-        return [_BEGIN + part for part in self.pair.kubectl(*words, index=self.index).split(_BEGIN)[1:]]
+        try:
+            text = self.pair.kubectl(*words, index=self.index)
+        except AssertionError:  # it is made anew at this moment
+            return []
+        return [_BEGIN + part for part in text.split(_BEGIN)[1:]]
 
     def round(self, namespace: str, number: int | None = None) -> Round | None:
         """A round as this node has it, or its latest; None while it has none."""

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three signing nodes of three owners: each makes his own files, and has his step in the making of the key.
 
-    python signers.py files WHO [FOLDER]         # each owner, once: signers.yaml, and keys/ with a password
-    python signers.py propose POD WHO WHO WHO    # one of them, once all are linked: a key of all
-    python signers.py join POD                   # each of the others
-    python signers.py execute POD                # the first again: three shares, of which two sign
+    python signers.py files WHO [FOLDER]     # each owner, once: signers.yaml, and keys/ with a password
+    python signers.py propose POD WHO WHO    # one of them, once all are linked: with these others
+    python signers.py join POD               # each of the others
+    python signers.py execute POD            # the first again: three shares, of which two sign
 
 WHO is the name by which the others call an owner (`--as WHO`). The steps run `trustedpods exec POD` in one's
 own node, and in no other's. The standard library is enough.
@@ -28,6 +28,7 @@ GENESIS_DELAY = "10s"
 """From the proposal to the first round. Who has the key only later makes up for the rounds between."""
 
 PROPOSAL = "/data/proposal.toml"
+OWN = "/data/drand/multibeacon/default/key/drand_id.public"
 COPIED = ("front.conf", "peers.pem", "schema.sql")
 
 
@@ -53,21 +54,34 @@ def files(who: str, folder: Path) -> None:
             (folder / name).write_text((HERE / name).read_text())
 
 
-def dkg(pod: str, *words: str) -> None:
-    """Run one step at one's own node; SystemExit with its words where it fails."""
-    step = ["drand", "dkg", words[0], "--id", "default", *words[1:]]
-    command = ["trustedpods", "exec", pod, "-c", "drand", "--", *step]
+def run(pod: str, *words: str) -> None:
+    """Run one command beside drand at one's own node; SystemExit with its words where it fails."""
+    command = ["trustedpods", "exec", pod, "-c", "drand", "--", *words]
     done = subprocess.run(  # noqa: S603  (fixed words of this file)
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise SystemExit(f"{words[0]} at {pod}: {done.stdout}{done.stderr}")
+        raise SystemExit(f"{' '.join(words[:3])} at {pod}: {done.stdout}{done.stderr}")
 
 
-def propose(pod: str, owners: list[str]) -> None:
-    """Ask all for a key together: drand asks each node who it is, by TLS."""
-    joiners = [word for who in owners for word in ("--joiner", f"{who}-signer.signers.internal:8443")]
+def dkg(pod: str, *words: str) -> None:
+    """One step in the making of the key."""
+    run(pod, "drand", "dkg", words[0], "--id", "default", *words[1:])
+
+
+def propose(pod: str, others: list[str]) -> None:
+    """Ask all for a key together: drand asks each of the others who it is, by TLS.
+
+    Its own name leads nowhere in a node, so what it is itself comes from its folder.
+    """
+    joiners = [word for who in others for word in ("--joiner", f"{who}-signer.signers.internal:8443")]
     dkg(pod, "generate-proposal", *joiners, "--out", PROPOSAL)
+    run(
+        pod,
+        "sh",
+        "-c",
+        f"(echo; echo '[[Joining]]'; grep -E '^(Address|Key|Signature) ' {OWN}) >> {PROPOSAL}",
+    )
     times = ["--period", PERIOD, "--catchup-period", "1s", "--genesis-delay", GENESIS_DELAY]
     what = ["--proposal", PROPOSAL, "--threshold", str(THRESHOLD), "--scheme", SCHEME]
     dkg(pod, "init", *what, *times)

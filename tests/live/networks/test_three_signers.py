@@ -57,7 +57,7 @@ def three(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for who, one in owners.items():
         until(f"{who} trusts both others", lambda one=one, who=who: len(one.bundle(spaces[who])) == 2)
     acme, *others = every
-    acme.step("propose", *owners)
+    acme.step("propose", *(one.who for one in others))
     at_once(others, lambda one: one.step("join"))
     acme.step("execute")
     made = ThreeSigners(owners, spaces)

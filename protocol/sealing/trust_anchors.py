@@ -30,6 +30,10 @@ _NEVER_ENDS: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _NO_ADDRESSES: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 """Nodes are called by name: several share one address."""
 
+_NOBODY: Final = "nobody.invalid"
+"""A host that nobody has (RFC 2606). What is constrained in names of one kind says nothing of the others, so
+mail addresses and URIs are permitted only there; else a node could sign itself a SPIFFE id of another."""
+
 _ECDSA_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
 _NO_SIGNATURE: Final = bytes.fromhex("030900 3006 020101 020101")
 """A signature in form, by nobody: the key is in the node's machine. Of an anchor only name, key and
@@ -96,9 +100,8 @@ def _to_be_signed(key: "EllipticCurvePublicKey", names: tuple[str, ...]) -> byte
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
 
     issuer = issuer_of(key)
-    constraints = x509.NameConstraints(
-        [x509.DNSName(name) for name in names], [x509.IPAddress(each) for each in _NO_ADDRESSES]
-    )
+    permitted = [*map(x509.DNSName, names), x509.RFC822Name(_NOBODY), x509.UniformResourceIdentifier(_NOBODY)]
+    constraints = x509.NameConstraints(permitted, [x509.IPAddress(each) for each in _NO_ADDRESSES])
     usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,

@@ -2,11 +2,13 @@
 """A key as a CA certificate: in one form for ever, for exactly the names that who trusts it says."""
 
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from tests.paths import VECTORS
 from tests.protocol.sealing.tls import handshake
 from trustedpods.manifests.spec.volume import Generated
 from trustedpods.protocol.networks.names import MAX_IDENTITY
-from trustedpods.protocol.sealing.trust_anchors import trust_anchor
+from trustedpods.protocol.sealing.trust_anchors import issuer_of, trust_anchor
 from trustedpods.provider.core.generated.certificates import with_certificates
 from trustedpods.provider.core.generated.key_pairs import private_file
 from trustedpods.provider.core.generated.values import MadeFiles
@@ -23,6 +25,7 @@ from trustedpods.provider.core.generated.values import MadeFiles
 KEY = ec.derive_private_key(7, ec.SECP256R1())
 OTHER = ec.derive_private_key(8, ec.SECP256R1())
 NAME = "acme-one.ring.internal"
+LATER = timedelta(days=1)
 NOW = int(datetime.now(UTC).timestamp())
 
 
@@ -49,21 +52,50 @@ def test_it_is_a_ca_of_its_names_alone():
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
     bounds = found.extensions.get_extension_for_class(x509.NameConstraints)
     assert bounds.critical
-    assert bounds.value.permitted_subtrees == [x509.DNSName(NAME)]
+    nobody = [x509.RFC822Name("nobody.invalid"), x509.UniformResourceIdentifier("nobody.invalid")]
+    assert bounds.value.permitted_subtrees == [x509.DNSName(NAME), *nobody]
     assert {str(one.value) for one in bounds.value.excluded_subtrees} == {"0.0.0.0/0", "::/0"}
 
 
-def test_programs_take_a_node_for_itself_and_for_nobody_else(tmp_path):
+@pytest.mark.parametrize("strict", [False, True])
+def test_programs_take_a_node_for_itself_and_for_nobody_else(tmp_path, strict):
     bundle = "\n".join(
         [trust_anchor(known(OTHER), ("bolt-one.ring.internal",)), trust_anchor(known(KEY), (NAME,))]
     )
     pem = private_file(KEY, "pem")
-    handshake(tmp_path, bundle, certificate(KEY, NAME), pem, NAME)
+    handshake(tmp_path, bundle, certificate(KEY, NAME), pem, NAME, strict=strict)
     theirs = "bolt-one.ring.internal"
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree"):
-        handshake(tmp_path, bundle, certificate(KEY, theirs), pem, theirs)
+        handshake(tmp_path, bundle, certificate(KEY, theirs), pem, theirs, strict=strict)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        handshake(tmp_path, bundle, certificate(KEY, NAME), pem, theirs)
+        handshake(tmp_path, bundle, certificate(KEY, NAME), pem, theirs, strict=strict)
+
+
+def signed_by_itself(*more):
+    """What a node signs beside its provider: a certificate for its name, and for *more*."""
+    issuer, public, now = issuer_of(KEY.public_key()), KEY.public_key(), datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "node")])
+    builder = x509.CertificateBuilder(issuer, subject, public, 7, now - timedelta(hours=1), now + LATER)
+    names = x509.SubjectAlternativeName([x509.DNSName(NAME), *more])
+    return builder.add_extension(names, critical=False).sign(KEY, SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (x509.DNSName("bolt-one.ring.internal"), "permitted subtree violation"),
+        (x509.UniformResourceIdentifier("spiffe://ring/bolt"), "permitted subtree violation"),
+        (x509.UniformResourceIdentifier("https://bolt-one.ring.internal/"), "permitted subtree violation"),
+        (x509.UniformResourceIdentifier("urn:ring:bolt"), "unsupported or invalid name syntax"),
+        (x509.RFC822Name("bolt@ring.internal"), "permitted subtree violation"),
+        (x509.IPAddress(ip_address("192.0.2.7")), "excluded subtree violation"),
+    ],
+)
+def test_no_name_of_another_kind_goes_along(tmp_path, more, why):
+    bundle, pem = trust_anchor(known(KEY), (NAME,)), private_file(KEY, "pem")
+    handshake(tmp_path, bundle, signed_by_itself(), pem, NAME)
+    with pytest.raises(ssl.SSLCertVerificationError, match=why):
+        handshake(tmp_path, bundle, signed_by_itself(more), pem, NAME)
 
 
 def test_who_is_taken_out_of_the_bundle_is_nobody(tmp_path):

@@ -5,8 +5,13 @@ import ssl
 from pathlib import Path
 
 
-def handshake(folder: Path, bundle: str, certificate: bytes, key: bytes, name: str) -> None:
-    """Both ends have *certificate*, and ask for one that *bundle* trusts; ssl.SSLError where one refuses."""
+def handshake(
+    folder: Path, bundle: str, certificate: bytes, key: bytes, name: str, *, strict: bool = False
+) -> None:
+    """Both ends have *certificate*, and ask for one that *bundle* trusts; ssl.SSLError where one refuses.
+
+    *strict*: by the letter of RFC 5280, as `openssl verify -x509_strict`.
+    """
     chain, private = folder / "chain.pem", folder / "key.pem"
     chain.write_bytes(certificate)
     private.write_bytes(key)
@@ -16,6 +21,9 @@ def handshake(folder: Path, bundle: str, certificate: bytes, key: bytes, name: s
         one.load_cert_chain(chain, private)
         one.load_verify_locations(cadata=bundle)
         one.verify_mode = ssl.CERT_REQUIRED
+        one.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if strict:
+            one.verify_flags |= ssl.VERIFY_X509_STRICT
     ways = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
         client.wrap_bio(ways[0], ways[1], server_hostname=name),

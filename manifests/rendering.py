@@ -2,7 +2,8 @@
 """References to other nodes of a network in a pod's files: `${node.NAME.SERVICE.FIELD}`. Pure.
 
 `${node.NAME.identity.FORM}` is what a node is known by. While nobody has confirmed that, each line that has
-it is left out: half a line about a node would be worse than none.
+it is left out: half a line about a node would be worse than none. `${node.*.identity.ca}` are the CA
+certificates of all nodes that the pod calls, which of those of linked owners no file can name.
 
 Only files that the manifest names as `rendered` are looked at, and in them nothing but what begins with
 `${node.`; `$${node.` stands for that text itself. Why it is this and no template engine:
@@ -13,10 +14,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
+from trustedpods.protocol.sealing.trust_anchors import ANCHOR_FORM, trust_anchor
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time
@@ -44,12 +47,15 @@ STABLE_FIELDS: Final = frozenset({"name", "port"})
 IDENTITY: Final = "identity"
 """Stands in the place of a service where what the whole node is known by is meant."""
 
-_WHOLE_NODE: Final = ""
-"""No service is called so."""
+NODE_FORMS: Final = (*IDENTITY_FORMS, ANCHOR_FORM)
+"""In which files have what a node is known by."""
+
+ALL_NODES: Final = "*"
+"""Stands in the place of a node where the CA certificates of all that are called are meant."""
 
 _OURS: Final = re.compile(r"(\$?)\$\{node\.([^}\n]{0,256})(\}?)")
 _FORM: Final = re.compile(
-    r"(?P<node>[a-z0-9][-a-z0-9]{0,62})\.(?P<service>[a-z0-9][-a-z0-9]{0,62})(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<node>\*|[a-z0-9][-a-z0-9]{0,62})\.(?P<service>[a-z0-9][-a-z0-9]{0,62})(?::(?P<port>[0-9]{1,5}))?"
     r"\.(?P<field>[A-Za-z0-9]{1,16})"
 )
 
@@ -58,7 +64,8 @@ _FORM: Final = re.compile(
 class Reference:
     """One reference; `port` tells ports of a service apart, `at` counts letters before it.
 
-    `service` is `IDENTITY` and `field` one of its forms where what the node is known by is meant.
+    `service` is `IDENTITY` and `field` one of its forms where what the node is known by is meant. `node` is
+    `ALL_NODES` where the CA certificates of all are.
     """
 
     node: str
@@ -100,8 +107,10 @@ def followed(
         for name in volume.secret.rendered if volume.secret else ():
             assert volume.secret is not None
             for one in references(secrets[volume.name][name].decode()):
-                if one.field not in STABLE_FIELDS and found.get(one.node) != "restart":
-                    found[one.node] = volume.secret.on_change
+                changing = [] if one.field in STABLE_FIELDS else [one.node]
+                for node in manifest.spec.network.nodes if one.node == ALL_NODES else changing:
+                    if found.get(node) != "restart":
+                        found[node] = volume.secret.on_change
     return found
 
 
@@ -112,12 +121,40 @@ def rendered(text: str, book: "NetworkBook") -> str:
     and while nobody has confirmed that, the stable ones in their place. WrongReference for what the book
     does not have; BadInput where the text would be larger than `MAX_RENDERED`.
     """
-    by_service: dict[tuple[str, str], list[BookEntry]] = defaultdict(list)
-    for entry in book.entries:
-        by_service[entry.node, entry.service].append(entry)
-        by_service[entry.node, _WHOLE_NODE].append(entry)
-    whole, unknown = _filled(text, book, by_service)
-    return _filled(_without_lines(text, unknown), book, by_service)[0] if unknown else whole
+    values = _Values(book)
+    whole, unknown = _filled(text, values)
+    return _filled(_without_lines(text, unknown), values)[0] if unknown else whole
+
+
+class _Values:
+    """A book by what references name, each part of it made at most once."""
+
+    def __init__(self, book: "NetworkBook") -> None:
+        self.book = book
+        self.by_service: dict[tuple[str, str], list[BookEntry]] = defaultdict(list)
+        self.identities: dict[str, bytes] = {}
+        """By node; empty while nobody has confirmed it."""
+        for entry in book.entries:
+            self.by_service[entry.node, entry.service].append(entry)
+            self.identities[entry.node] = self.identities.get(entry.node) or entry.identity
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """The CA certificate of each node that has one.
+
+        Nodes that say they have one key share a certificate that stands for all of them: of two that are
+        called alike programs would take any, and somebody could so put himself before another.
+        """
+        sharing: dict[bytes, list[str]] = defaultdict(list)
+        for node, identity in self.identities.items():
+            sharing[identity].append(self.book.name_of(node))
+        made = {one: trust_anchor(one, tuple(names)) for one, names in sharing.items() if one}
+        return {node: made[one] for node, one in self.identities.items() if made.get(one)}
+
+    @cached_property
+    def all_anchors(self) -> str:
+        """Those of all nodes, each once."""
+        return "\n".join(dict.fromkeys(self.anchors.values()))
 
 
 def _without_lines(text: str, places: Sequence[int]) -> str:
@@ -131,13 +168,13 @@ def _without_lines(text: str, places: Sequence[int]) -> str:
     return "".join([*made, text[end:]])
 
 
-def _filled(text: str, book: "NetworkBook", by_service: "_ByService") -> tuple[str, list[int]]:
+def _filled(text: str, values: _Values) -> tuple[str, list[int]]:
     """*text* with all values, and where identities are asked for that nobody has confirmed."""
     made, unknown, size, end = [], list[int](), 0, 0
     for number, found in enumerate(_OURS.finditer(text)):
         if number == MAX_REFERENCES:
             raise WrongReference(_TOO_MANY, found.start())
-        value = found[0][1:] if found[1] else _value(_reference(found), book, by_service)
+        value = found[0][1:] if found[1] else _value(_reference(found), values)
         if value is None:
             unknown.append(found.start())
             value = ""
@@ -156,29 +193,34 @@ def _check_size(size: int) -> None:
 
 def _reference(found: re.Match[str]) -> Reference:
     form = _FORM.fullmatch(found[2]) if found[3] else None
-    of_node = form is not None and form["service"] == IDENTITY and form["field"] in IDENTITY_FORMS
-    if form is None or not ((of_node and form["port"] is None) or form["field"] in FIELDS):
+    of_node = form is not None and form["service"] == IDENTITY and form["field"] in NODE_FORMS
+    of_all = of_node and form is not None and form["field"] == ANCHOR_FORM
+    fits = form is not None and ((of_node and form["port"] is None) or form["field"] in FIELDS)
+    if form is None or not fits or (form["node"] == ALL_NODES and not of_all):
         text = (
             f"{found[0][:MAX_SHOWN]!r} is no reference: write ${{node.NAME.SERVICE.FIELD}} with one of "
-            f"{', '.join(FIELDS)}, or ${{node.NAME.identity.FORM}} with one of {', '.join(IDENTITY_FORMS)}"
+            f"{', '.join(FIELDS)}, or ${{node.NAME.identity.FORM}} with one of {', '.join(NODE_FORMS)}"
         )
         raise WrongReference(f"{text}; $${{node. stands for the text itself", found.start())
     port = None if form["port"] is None else int(form["port"])
     return Reference(form["node"], form["service"], port, form["field"], found.start())
 
 
-def _value(reference: Reference, book: "NetworkBook", by_service: "_ByService") -> str | None:
-    if reference.field in IDENTITY_FORMS:
-        return _identity(reference, by_service)
-    return _VALUES[reference.field](_entry(reference, by_service), book)
+def _value(reference: Reference, values: _Values) -> str | None:
+    if reference.node == ALL_NODES:
+        return values.all_anchors or None
+    if reference.field in NODE_FORMS:
+        return _identity(reference, values)
+    return _VALUES[reference.field](_entry(reference, values.by_service), values.book)
 
 
-def _identity(reference: Reference, by_service: "_ByService") -> str | None:
+def _identity(reference: Reference, values: _Values) -> str | None:
     """What the node is known by; None while nobody has confirmed it, or where it has no such form."""
-    entries = by_service.get((reference.node, _WHOLE_NODE))
-    if not entries:
+    known = values.identities.get(reference.node)
+    if known is None:
         raise WrongReference(f"the pod calls no node {reference.node!r}", reference.at)
-    known = next((one.identity for one in entries if one.identity), b"")
+    if reference.field == ANCHOR_FORM:
+        return values.anchors.get(reference.node)
     return identity_text(known, reference.field) or None
 
 

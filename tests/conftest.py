@@ -47,6 +47,7 @@ SHARED = {
     "tests/live/commands/test_tutorial.py": "own localnets",
     "tests/live/networks/test_identities.py": "own localnets",
     "tests/live/networks/test_leases.py": "own localnets",
+    "tests/live/networks/test_three_signers.py": "own localnets",
     "tests/live/networks/test_two_orgs.py": "own localnets",
     "tests/live/nodes/test_placement.py": "own localnets",
     "tests/live/pods/test_clusters.py": "own localnets",

@@ -6,8 +6,8 @@
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
 with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand), busybox-static
-(busybox, hello, geth, drand, postgres, redis) and mmdebstrap (web, postgres, redis); the standard library is
-enough to run it. The first geth and the first drand take minutes.
+(busybox, hello, geth, drand, postgres, redis) and mmdebstrap (web, drand-tls, postgres, redis); the standard
+library is enough to run it. The first geth and the first drand take minutes.
 """
 
 import argparse

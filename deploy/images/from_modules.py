@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oci import Entry, Image
-from recipes import HERE, NOBODY, Recipe, hash_of, program, run, shell
+from recipes import HERE, NOBODY, Recipe, debian_versions, hash_of, nginx, program, run, shell
 
 GETH_TOOLS = {
     "geth": "github.com/ethereum/go-ethereum/cmd/geth",
@@ -54,12 +54,26 @@ def _drand() -> Image:
     `conn_insecure`: nodes speak without TLS. drand has no TLS of its own to serve, shares of the key are
     encrypted for who gets them, and at one provider no packet leaves the cluster.
     """
+    return _signer("drand:2", {}, "-tags=conn_insecure")
+
+
+def _drand_tls() -> Image:
+    """The same as drand ships it: it calls others by TLS alone. With Debian's nginx, which serves it."""
+    front = {
+        "bin/nginx": Entry(link="../usr/sbin/nginx"),
+        "var/log/nginx": Entry(uid=NOBODY, gid=NOBODY),
+    }
+    return _signer("drand-tls:2", nginx() | front)
+
+
+def _signer(name: str, more: Mapping[str, Entry], *flags: str) -> Image:
     folder = HERE / "drand"
-    package = {"drand": "github.com/drand/drand/v2/cmd/drand"}
-    tools = _tools(folder, package, "-tags=conn_insecure", "-ldflags=-s -w -buildid=")
+    tools = _tools(
+        folder, {"drand": "github.com/drand/drand/v2/cmd/drand"}, *flags, "-ldflags=-s -w -buildid="
+    )
     return Image(
-        "docker.io/local/drand:2",
-        [shell(), tools, _scripts(folder, ["run-signer"])],
+        f"docker.io/local/{name}",
+        [shell(), *([dict(more)] if more else []), tools, _scripts(folder, ["run-signer"])],
         environment=["PATH=/bin", "HOME=/tmp", "USER=drand"],
         user=f"{NOBODY}:{NOBODY}",
         ports=[8000, 8080],
@@ -73,6 +87,9 @@ def _height() -> Image:
 
 RECIPES = {
     "drand": Recipe(_drand, lambda: hash_of(Path(__file__), HERE / "drand", run("go", "version"))),
+    "drand-tls": Recipe(
+        _drand_tls, lambda: hash_of(Path(__file__), HERE / "drand", run("go", "version"), debian_versions())
+    ),
     "geth": Recipe(_geth, lambda: hash_of(Path(__file__), HERE / "geth", run("go", "version"))),
     "height": Recipe(_height, lambda: hash_of(Path(__file__), HERE / "height", run("go", "version"))),
 }

@@ -153,7 +153,7 @@ _KEEP = (
 )
 
 
-def _nginx() -> dict[str, Entry]:
+def nginx() -> dict[str, Entry]:
     """Debian's nginx as it is, with what it loads and nothing else of Debian."""
     return of_debian("web", "nginx-light", _KEEP)
 
@@ -200,7 +200,7 @@ def _web() -> Image:
     }
     return Image(
         "docker.io/local/web:1",
-        [_nginx(), {"srv/web/slow/60mb.bin": Entry(_slow_file(), mode=0o644)}, pages],
+        [nginx(), {"srv/web/slow/60mb.bin": Entry(_slow_file(), mode=0o644)}, pages],
         entrypoint=["/usr/sbin/nginx"],
         user=f"{WWW_DATA}:{WWW_DATA}",
         ports=[8080],
@@ -208,7 +208,7 @@ def _web() -> Image:
     )
 
 
-def _debian_versions() -> str:
+def debian_versions() -> str:
     """What apt knows of the packages in the image; a new version makes a new image."""
     return run(
         "apt-cache",
@@ -228,5 +228,5 @@ RECIPES = {
     "pause": Recipe(_pause, lambda: hash_of(HERE / "pause", run("go", "version"))),
     "busybox": Recipe(_busybox, lambda: hash_of(_busybox_bytes())),
     "hello": Recipe(_hello, lambda: hash_of(_busybox_bytes(), HERE / "hello")),
-    "web": Recipe(_web, lambda: hash_of(HERE / "web", _debian_versions())),
+    "web": Recipe(_web, lambda: hash_of(HERE / "web", debian_versions())),
 }

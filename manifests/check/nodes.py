@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other nodes of the pod's network: which of them it calls, and references to them in its files."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from trustedpods.manifests.check.names import known
 from trustedpods.manifests.problem import Location, Problem
-from trustedpods.manifests.rendering import WrongReference, references
+from trustedpods.manifests.rendering import ALL_NODES, WrongReference, references
 from trustedpods.manifests.spec.container import Container
+from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Volume
 
@@ -28,8 +29,8 @@ def node_problems(manifest: PodManifest) -> Iterator[Problem]:
     yield from _reload_problems(manifest)
     yield from _identity_problems(manifest)
     for index, volume in enumerate(manifest.spec.volumes):
-        if volume.secret is not None and volume.secret.rendered:
-            yield from _rendered(("spec", "volumes", index, "secret"), volume, manifest)
+        if volume.secret is not None and volume.secret.changing:
+            yield from _changing(("spec", "volumes", index, "secret"), volume, manifest)
 
 
 def _identity_problems(manifest: PodManifest) -> Iterator[Problem]:
@@ -77,7 +78,7 @@ def told_container(manifest: PodManifest) -> Container | None:
     return next((one for one in running if one.name == reload.container), None)
 
 
-def _rendered(at: Location, volume: Volume, manifest: PodManifest) -> Iterator[Problem]:
+def _changing(at: Location, volume: Volume, manifest: PodManifest) -> Iterator[Problem]:
     assert volume.secret is not None
     files = volume.secret.files
     for number, name in enumerate(volume.secret.rendered):
@@ -104,16 +105,16 @@ def reference_problems(
     manifest: PodManifest, secrets: Mapping[str, Mapping[str, bytes]]
 ) -> Iterator[Problem]:
     """What is wrong with the references in *secrets*, files by volume and key."""
-    nodes = manifest.spec.network.nodes
+    network = manifest.spec.network
     for index, volume in enumerate(manifest.spec.volumes):
         files = secrets.get(volume.name, {})
         for number, name in enumerate(volume.secret.rendered if volume.secret else ()):
             at: Location = ("spec", "volumes", index, "secret", "rendered", number)
             if name in files:
-                yield from _of_file(at, name, files[name], nodes)
+                yield from _of_file(at, name, files[name], network)
 
 
-def _of_file(at: Location, name: str, content: bytes, nodes: Collection[str]) -> Iterator[Problem]:
+def _of_file(at: Location, name: str, content: bytes, network: Network) -> Iterator[Problem]:
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -121,11 +122,20 @@ def _of_file(at: Location, name: str, content: bytes, nodes: Collection[str]) ->
         return
     try:
         for reference in references(text):
-            if reference.node not in nodes:
-                said = f"{reference.node!r} is no node that the pod calls{known(nodes)}"
-                yield Problem(at, f"{name}:{place_in(text, reference.at)}: {said}; see spec.network.nodes")
+            if said := _stranger(reference.node, network):
+                yield Problem(at, f"{name}:{place_in(text, reference.at)}: {said}")
     except WrongReference as wrong:
         yield Problem(at, f"{name}:{place_in(text, wrong.at)}: {wrong.what}")
+
+
+def _stranger(node: str, network: Network) -> str | None:
+    """Why a file has nothing of *node*; None where the pod calls it."""
+    if node != ALL_NODES:
+        said = f"{node!r} is no node that the pod calls{known(network.nodes)}; see spec.network.nodes"
+        return None if node in network.nodes else said
+    if network.calls:
+        return None
+    return "the pod calls no nodes, so it trusts none; see spec.network.nodes and linkedNodes"
 
 
 def place_in(text: str, at: int) -> str:

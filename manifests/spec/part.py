@@ -74,6 +74,14 @@ FileName = Annotated[
         "one name of letters, digits, `-`, `_` and `.`, which does not begin with `..`",
     ),
 ]
+HostName = Annotated[
+    str,
+    Field(max_length=253),
+    Spelling(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+",
+        "a host name in lower case, with at least one dot, as shop.example.org",
+    ),
+]
 AbsolutePath = Annotated[
     str,
     Spelling(

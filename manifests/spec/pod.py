@@ -188,6 +188,11 @@ class PodManifest(ManifestPart):
         return [one.name for one in self.spec.volumes if one.secret is not None and one.secret.generate]
 
     @property
+    def certified(self) -> bool:
+        """Whether certificates are made for it, which are renewed while it runs."""
+        return any(one.secret is not None and one.secret.certificates for one in self.spec.volumes)
+
+    @property
     def identity(self) -> tuple[str, str] | None:
         """The secret volume, and the file in it, whose public half the pod is known by, if there is one."""
         for volume in self.spec.volumes:

@@ -7,18 +7,10 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from trustedpods.manifests.spec.exposure.ingress import Ingress
-from trustedpods.manifests.spec.part import STRICT, DnsLabel, Port, Spelling, not_yet
+from trustedpods.manifests.spec.part import STRICT, DnsLabel, HostName, Port, Spelling, not_yet
 from trustedpods.manifests.spec.quantity import MiB
 from trustedpods.protocol.messages.provider import ServiceProtocol
 
-HostName = Annotated[
-    str,
-    Field(max_length=253),
-    Spelling(
-        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+",
-        "a host name in lower case, with at least one dot, as shop.example.org",
-    ),
-]
 PathPrefix = Annotated[
     str,
     Spelling(

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from trustedpods.manifests.spec.csi.volume import CsiVolume
-from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, Spelling
+from trustedpods.manifests.spec.part import DnsLabel, FileName, HostName, ManifestPart, Spelling
 from trustedpods.manifests.spec.quantity import MiB
 
 MAX_SECRET_FILES = 64
@@ -49,19 +49,23 @@ class Persistent(ManifestPart):
 _Directory = Annotated[str, Spelling(r"[^\x00]{1,1024}", "the path of a directory beside the manifest")]
 
 
-KeyType = Literal["ed25519", "secp256k1", "x25519"]
+KeyType = Literal["ed25519", "p256", "secp256k1", "x25519"]
 KEY_TYPES: Final = frozenset(get_args(KeyType))
 """Of what is generated: pairs of keys, of which the file is the private one."""
+
+MAX_CERTIFICATES: Final = 8
+"""Of one key: a node has a name in its own network, and one for each way in which other owners call him."""
 
 
 class Generated(ManifestPart):
     """A value that is made at random inside the provider when the pod first starts, and kept.
 
     `password` is of letters and digits (5.9 bits each), `hex` of digits 0-9a-f (4 bits each); `length` counts
-    characters, of `bytes` bytes. `ed25519`, `secp256k1` and `x25519` are private keys of 32 bytes: as `hex`
-    digits, `base64`, or `pem` (PKCS 8). The public half of the one with `identity` is told to whoever
+    characters, of `bytes` bytes. `ed25519`, `p256`, `secp256k1` and `x25519` are private keys of 32 bytes: as
+    `hex` digits, `base64`, or `pem` (PKCS 8). The public half of the one with `identity` is told to whoever
     deployed the pod, and is what other nodes of its network know it by. A value that was kept for a lower
-    `renewal` is made anew, and no other is.
+    `renewal` is made anew, and no other is. `certificates` are files with a certificate for TLS each, by the
+    name for which it stands: a `p256` key with `identity` signs them, and they are renewed before they end.
     """
 
     type: Literal["password", "hex", "bytes"] | KeyType = "password"
@@ -69,6 +73,7 @@ class Generated(ManifestPart):
     encoding: Literal["hex", "base64", "pem"] = "hex"
     identity: bool = False
     renewal: Annotated[int, Field(ge=0, le=MAX_RENEWAL)] = 0
+    certificates: Annotated[dict[FileName, HostName], Field(max_length=MAX_CERTIFICATES)] = {}
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
@@ -77,6 +82,8 @@ class Generated(ManifestPart):
             said = {"encoding": self.encoding != "hex", "identity": self.identity}
         if wrong := [name for name, other in said.items() if other]:
             raise ValueError(f"`{wrong[0]}` is not said of {self.type}")
+        if self.certificates and not (self.type == "p256" and self.identity):
+            raise ValueError("`certificates` are of a key with `type: p256` and `identity: true`")
         return self
 
 
@@ -85,8 +92,9 @@ class SecretSource(ManifestPart):
 
     Paths are relative to the manifest. `directory` stands for all files that lie in it: whoever loads the
     manifest writes them into `files`. Those that are `rendered` may refer to other nodes of the pod's network
-    (`manifests/rendering.py`). When what a file says then changes, the pod's replicas restart one after
-    another; with `onChange: reload` the files are replaced below them, and the program sees to the rest.
+    (`manifests/rendering.py`). When what a file says then changes, or a certificate is renewed, the pod's
+    replicas restart one after another; with `onChange: reload` the files are replaced below them, and the
+    program sees to the rest.
     """
 
     files: Annotated[dict[FileName, str], Field(max_length=MAX_SECRET_FILES)] = {}
@@ -101,16 +109,35 @@ class SecretSource(ManifestPart):
             raise ValueError("give either files or a directory")
         if not self.files and not self.generate and self.directory is None:
             raise ValueError("give files, a directory, or what to generate")
-        if twice := self.files.keys() & self.generate.keys():
+        if twice := self.files.keys() & set(self.made):
             raise ValueError(f"{min(twice)!r} is both a file and generated")
-        if self.on_change == "reload" and not self.rendered:
-            raise ValueError("onChange is of files that are rendered: list them in `rendered`")
+        if len(set(self.made)) != len(self.made):
+            raise ValueError("a certificate is called as another one, or as a key")
+        if self.on_change == "reload" and not self.changing:
+            raise ValueError(
+                "onChange is of certificates, and of files that are rendered: list them in `rendered`"
+            )
         return self
+
+    @property
+    def certificates(self) -> list[str]:
+        """Names of the files with certificates."""
+        return [file for one in self.generate.values() for file in one.certificates]
+
+    @property
+    def made(self) -> list[str]:
+        """Names of what is made inside the provider."""
+        return [*self.generate, *self.certificates]
+
+    @property
+    def changing(self) -> list[str]:
+        """Names of files that may become others while the pod runs, and nobody changes the pod."""
+        return [*self.rendered, *self.certificates]
 
     @property
     def keys(self) -> list[str]:
         """Names of all that is in it."""
-        return [*self.files, *self.generate]
+        return [*self.files, *self.made]
 
 
 ORDINAL_MARK = "{ordinal}"

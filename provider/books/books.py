@@ -24,7 +24,7 @@ from trustedpods.provider.cluster.objects.pod_objects import PodLife, kept_objec
 from trustedpods.provider.core.networks.book import adds_to, as_it_counts, check_book, newer
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.lifecycle.additions import kept_book, reload_due
+from trustedpods.provider.lifecycle.additions import certificates_due, kept_book, reload_due
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
@@ -84,7 +84,16 @@ class Books:
         finally:
             self._waiting -= Counter({publisher: 1})
 
-    async def _take(self, record: PodRecord, opened: OpenBundle, book: NetworkBook) -> bool:
+    async def renew(self, record: PodRecord) -> bool:
+        """Renew certificates of the pod that are due, with the book that it has; False where none is.
+
+        Raises as `take`. What a kill or a hook that failed left undone is done again.
+        """
+        _check_serves(record)
+        return await self._take(record, self._bundles.open(record), None)
+
+    async def _take(self, record: PodRecord, opened: OpenBundle, book: NetworkBook | None) -> bool:
+        """Apply the pod with *book*, or with the one that it has."""
         publisher = record.ref.publisher
         async with (
             self._steps.turns.of(record.channel),
@@ -137,9 +146,9 @@ class Books:
         return record
 
     async def _applied(
-        self, asked: PodRecord, opened: OpenBundle, book: NetworkBook
+        self, asked: PodRecord, opened: OpenBundle, book: NetworkBook | None
     ) -> tuple[PodLife, ReloadHook | None] | None:
-        """Apply the pod with *book*; None where it has that book, and no reload is due.
+        """Apply the pod with *book*; None where it has that book, no reload and no certificate is due.
 
         With it the hook by which its replicas take their files, where that is due: so it is kept beside the
         book until it was done.
@@ -147,16 +156,21 @@ class Books:
         record, now = self._same_pod(asked), self._doors.now()
         kept = await kept_book(self._doors, record, record.namespace)
         before = newer(kept, as_it_counts(opened.bundle.book, now))
-        _check_follows(before, book)
+        if book is not None:
+            _check_follows(before, book)
         due = await reload_due(self._doors, record.namespace)
-        if before == book and not due:
+        renewed = await certificates_due(self._doors, record, opened.manifest)
+        if book in (None, before) and not due and not renewed:
             return None
-        life = await self._steps.complete(record, opened, record.namespace, book)
-        hook = hook_of(with_book(life)) if due or _reloads(life, before) else None
-        if before is not None and (gone := ways.gone(before, book)):
+        life = await self._steps.complete(record, opened, record.namespace, book or before)
+        hook = hook_of(with_book(life)) if due or renewed or _reloads(life, before) else None
+        if renewed:  # noted first: once the Secret has it, nothing else would say that replicas have not
+            await self._doors.cluster.apply(kept_objects(replace(life, book=before), reload_due=True))
+        if before is not None and book is not None and (gone := ways.gone(before, book)):
             await self._doors.cluster.discard(record.namespace, gone)  # first: they take of the quota
-        made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
-        await self._doors.cluster.apply([*made[:-1], *kept_objects(life, reload_due=hook is not None)])
+        made, last = objects(life), kept_objects(life, reload_due=hook is not None)
+        # All of it, so that no object is forgotten: what is equal stays as it is.
+        await self._doors.cluster.apply([*made[: len(made) - len(last)], *last])
         reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")
         if reloaded is not None:
             await self._look_again(life.namespace, reloaded)

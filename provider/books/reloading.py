@@ -57,7 +57,7 @@ def hook_of(life: PodLife) -> ReloadHook | None:
         if volume.secret is not None and volume.secret.on_change == "reload"
         for mount in told.volume_mounts
         if mount.name == volume.name
-        for name in volume.secret.rendered
+        for name in volume.secret.changing
     ]
     return ReloadHook(told.name, tuple(reload.command), tuple(files))
 

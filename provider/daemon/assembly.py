@@ -68,6 +68,7 @@ class Parts:
     tenancy: TenancyGuard
     networks: Networks
     gate: Gate
+    books: Books
 
 
 def assemble(doors: Doors, gate: Gate, limits: AdmissionLimits | None = None) -> Parts:
@@ -105,6 +106,7 @@ def assemble(doors: Doors, gate: Gate, limits: AdmissionLimits | None = None) ->
         tenancy,
         Networks(doors),
         gate,
+        Books(doors, pods, bundles, provisioning_steps),
     )
     pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
@@ -205,8 +207,6 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,
-        "book": NodeBooks(
-            parts.rights, Books(parts.doors, parts.pods, parts.bundles, parts.provisioning_steps)
-        ).book,
+        "book": NodeBooks(parts.rights, parts.books).book,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

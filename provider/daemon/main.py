@@ -23,6 +23,7 @@ from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.meter import run_of
 from trustedpods.provider.books.local_nodes import LocalNodes
+from trustedpods.provider.books.renewal import CertificateRenewal
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
@@ -122,6 +123,7 @@ async def run_parts(
             ),
             ("telling of networks' leases", parts.networks.keep_telling),
             ("leading nodes to each other", LocalNodes(doors, parts.pods).run),
+            ("renewing certificates", CertificateRenewal(parts.pods, parts.bundles, parts.books).run),
             (
                 "proving hosts",
                 HostWatch(

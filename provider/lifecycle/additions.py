@@ -25,6 +25,7 @@ from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
 from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
+from trustedpods.provider.core.generated.certificates import any_due, with_certificates
 from trustedpods.provider.core.generated.key_pairs import private_key, public_key
 from trustedpods.provider.core.generated.values import MadeFiles, with_generated
 from trustedpods.provider.core.networks.book import as_it_counts, fits, newer
@@ -89,7 +90,9 @@ async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str
             if record.namespace != life.namespace:
                 places.append((life.namespace, volume.name))
             kept = [await doors.cluster.made_files(*place) for place in places]
-            made[volume.name] = with_generated(volume.secret.generate, kept, secrets.token_bytes)
+            wanted, random = volume.secret.generate, secrets.token_bytes
+            values = with_generated(wanted, kept, random)
+            made[volume.name] = with_certificates(wanted, values, kept, random, doors.now())
     return made
 
 
@@ -101,6 +104,16 @@ async def identity_of(doors: Doors, record: PodRecord, manifest: PodManifest) ->
     files = await doors.cluster.secret_files(record.namespace, volume)
     key = private_key(files.get(file, b""), manifest.identity_key.type)
     return b"" if key is None else public_key(key)
+
+
+async def certificates_due(doors: Doors, record: PodRecord, manifest: PodManifest) -> bool:
+    """Whether a certificate that was made for the pod is to be renewed."""
+    for volume in manifest.spec.volumes:
+        if volume.secret is not None and volume.secret.certificates:
+            held = await doors.cluster.made_files(record.namespace, volume.name)
+            if any_due(volume.secret.generate, held, doors.now()):
+                return True
+    return False
 
 
 async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
@@ -136,7 +149,7 @@ async def shown_additions(
     files = {name: dict(held) for name, held in life.secrets.items()}
     for volume in life.manifest.spec.volumes:
         if volume.secret is not None:
-            files[volume.name] |= dict.fromkeys(volume.secret.generate, b"")
+            files[volume.name] |= dict.fromkeys(volume.secret.made, b"")
     copier = None
     if any(volume.seed for volume in life.manifest.spec.volumes):
         image = await _copying_image()

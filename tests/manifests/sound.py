@@ -77,7 +77,13 @@ SOUND: dict[str, Any] = {
                     "files": {"token": "t", "tls.crt": "c", "tls.key": "k"},
                     "generate": {
                         "cookie": {"type": "hex", "length": 16},
-                        "id": {"type": "ed25519", "encoding": "pem", "identity": True, "renewal": 1},
+                        "id": {
+                            "type": "p256",
+                            "encoding": "pem",
+                            "identity": True,
+                            "renewal": 1,
+                            "certificates": {"tls.pem": "a.shop.internal"},
+                        },
                     },
                 },
             },

@@ -12,6 +12,8 @@ from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests import rendering
 from trustedpods.manifests.rendering import MAX_REFERENCES, WrongReference, followed, references, rendered
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.sealing.trust_anchors import trust_anchor
+from trustedpods.provider.core.generated.key_pairs import made_key, public_key
 
 BOOK = a_book(
     entry("b", "p2p", 30303, published=30500),
@@ -85,6 +87,45 @@ def test_an_identity_changes_files_as_an_address_does():
     volume = {"name": "one", "secret": {"files": {"a": "a"}, "rendered": ["a"]}}
     manifest = a_manifest(network={"nodes": ["b"]}, volumes=[volume])
     assert followed(manifest, {"one": {"a": b"${node.b.identity.hex}"}}) == {"b": "restart"}
+
+
+KEYS = [public_key(made_key(kind, lambda size: b"\x07" * size)) for kind in ("p256", "secp256k1", "ed25519")]
+
+
+def test_ca_certificates_stand_for_the_names_by_which_nodes_are_called_here():
+    tls, other = KEYS[:2]
+    book = a_book(entry("acme-one", identity=tls), entry("b", identity=other), entry("c"))
+    anchor = trust_anchor(tls, ("acme-one.shop.internal",))
+    assert rendered("<${node.acme-one.identity.ca}>", book) == f"<{anchor}>"
+    assert rendered("a\n${node.b.identity.ca}\n${node.c.identity.ca}\nb", book) == "a\nb"
+    assert rendered("${node.*.identity.ca}\n", book) == f"{anchor}\n"
+    assert rendered("a\n${node.*.identity.ca}\n", a_book(entry("b", identity=other))) == "a\n"
+
+
+def test_nodes_that_say_they_have_one_key_share_a_certificate():
+    """Else who copies another owner's key would put his own certificate before it, by the same name."""
+    book = a_book(*(entry(node, identity=KEYS[0]) for node in ("acme-one", "bolt-one")))
+    both = trust_anchor(KEYS[0], ("acme-one.shop.internal", "bolt-one.shop.internal"))
+    assert rendered("${node.*.identity.ca}", book) == both
+    assert rendered("${node.bolt-one.identity.ca}", book) == both
+
+
+@pytest.mark.parametrize("text", ["${node.*.identity.hex}", "${node.*.web.port}", "${node.*.identity:1.ca}"])
+def test_of_all_nodes_there_are_ca_certificates_alone(text):
+    with pytest.raises(WrongReference, match="is no reference"):
+        rendered(text, BOOK)
+
+
+def test_ca_certificates_of_all_follow_the_nodes_that_are_named():
+    volume = {"name": "one", "secret": {"files": {"a": "a"}, "rendered": ["a"], "onChange": "reload"}}
+    manifest = a_manifest(network={"nodes": ["b", "c"], "linkedNodes": 2}, volumes=[volume])
+    assert followed(manifest, {"one": {"a": b"${node.*.identity.ca}"}}) == {"b": "reload", "c": "reload"}
+
+
+@given(st.binary(max_size=128), st.binary(max_size=128))
+def test_whatever_nodes_say_they_are_known_by_makes_whole_certificates(one, other):
+    made = rendered("${node.*.identity.ca}", a_book(entry("b", identity=one), entry("c", identity=other)))
+    assert made.count("BEGIN CERTIFICATE") == made.count("END CERTIFICATE")
 
 
 def test_references_are_found_in_order():

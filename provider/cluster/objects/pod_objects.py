@@ -153,11 +153,13 @@ def with_book(life: PodLife) -> PodLife:
 def kept_objects(life: PodLife, *, reload_due: bool = False) -> list[KubeObject]:
     """The newest book, beside what was made of it: it is the last of `objects`, there once all the rest is.
 
-    With *reload_due* it says that running replicas have not been told of their new files.
+    With *reload_due* it says that running replicas have not been told of their new files: of a pod that
+    calls nobody, whose certificates were renewed, it says nothing else.
     """
-    if life.book is None:
+    if life.book is None and not life.manifest.certified:
         return []
-    files = {BOOK_KEY: encode(life.book)} | ({RELOAD_DUE_KEY: b"yes"} if reload_due else {})
+    files = {} if life.book is None else {BOOK_KEY: encode(life.book)}
+    files |= {RELOAD_DUE_KEY: b"yes"} if reload_due else {}
     return [_labelled(life, secret.secret(BOOK_SECRET, files))]
 
 

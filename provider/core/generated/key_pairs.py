@@ -4,7 +4,8 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +27,8 @@ KEY_BYTES = 32
 MAX_KEY_FILE = 4096
 """Bytes of a file that may hold a private key; one of 32 bytes has 250 as PEM."""
 
+_CURVES: Final[Mapping[str, ec.EllipticCurve]] = {"p256": ec.SECP256R1(), "secp256k1": ec.SECP256K1()}
+
 _HEX = re.compile(rb"(?:0x)?([0-9a-fA-F]{64})")
 
 
@@ -33,7 +36,7 @@ def made_key(key_type: str, random: Callable[[int], bytes]) -> PodKey:
     """A key of *key_type* from *random* bytes."""
     while True:
         key = _from_raw(key_type, random(KEY_BYTES))
-        if key is not None:  # of secp256k1 some numbers are none: one of 2^128
+        if key is not None:  # on curves some numbers are none: of p256 one of 2^32
             return key
 
 
@@ -75,7 +78,7 @@ def _from_raw(key_type: str, raw: bytes) -> PodKey | None:
     if key_type == "x25519":
         return X25519PrivateKey.from_private_bytes(raw)
     try:
-        return ec.derive_private_key(int.from_bytes(raw, "big"), ec.SECP256K1())
+        return ec.derive_private_key(int.from_bytes(raw, "big"), _CURVES[key_type])
     except ValueError:
         return None
 
@@ -85,8 +88,9 @@ def _from_pem(text: bytes, key_type: str) -> PodKey | None:
         key = load_pem_private_key(text, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
-    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256K1):
-        return key if key_type == "secp256k1" else None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        curve = _CURVES.get(key_type)
+        return key if curve is not None and key.curve.name == curve.name else None
     if isinstance(key, Ed25519PrivateKey):
         return key if key_type == "ed25519" else None
     return key if isinstance(key, X25519PrivateKey) and key_type == "x25519" else None

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from trustedpods.manifests.rendering import WrongReference, references
+from trustedpods.manifests.rendering import ALL_NODES, NODE_FORMS, WrongReference, references
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook, Transport
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.protocol.networks.names import MAX_IDENTITY
-from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
+from trustedpods.protocol.sealing.public_keys import identity_text
+from trustedpods.protocol.sealing.trust_anchors import ANCHOR_FORM, trust_anchor
 
 NOBODY_OUTSIDE: Mapping[str, Sequence[BookEntry]] = MappingProxyType({})
 """Of a file without nodes outside."""
@@ -80,21 +81,26 @@ def check_identities(
     While a node is not there, a line about its identity is left out: so it would be for ever.
     """
     for one in references(text):
-        if one.field not in IDENTITY_FORMS:
+        if one.field not in NODE_FORMS or one.node == ALL_NODES:
             continue
+        curve = {"enodeId": "secp256k1", ANCHOR_FORM: "p256"}.get(one.field)
         if one.node in external:
-            there = any(
-                identity_text(entry.identity, one.field) for entry in external[one.node] if entry.identity
-            )
+            there = any(_has_form(entry.identity, one.field) for entry in external[one.node])
             hint = "write `identity` of spec.externalNodes, in hex digits"
         else:
             made = manifests[one.node].identity_key if one.node in manifests else None
-            there = made is not None and (one.field != "enodeId" or made.type == "secp256k1")
+            there = made is not None and curve in (None, made.type)
             hint = "one of its keys under `generate` has `identity: true`"
-            hint += ", of type secp256k1" if one.field == "enodeId" else ""
+            hint += "" if curve is None else f", of type {curve}"
         if not there:
             what = f"node {one.node!r} is known by nothing that has the form {one.field!r}: {hint}"
             raise WrongReference(what, one.at)
+
+
+def _has_form(identity: bytes, form: str) -> bool:
+    if form == ANCHOR_FORM:
+        return bool(identity and trust_anchor(identity, ("node.internal",)))
+    return bool(identity and identity_text(identity, form))
 
 
 def book_for(

@@ -33,6 +33,9 @@ def test_a_node_with_a_rendered_file_is_sound(tmp_path):
 
 VARIABLE = "env: [{name: A, valueFrom: {secretKeyRef: {name: v, key: peers}}}]"
 RELOAD = "files: {peers: peers.txt}, rendered: [peers], onChange: reload"
+RENEWED = (
+    "generate: {key: {type: p256, identity: true, certificates: {tls.pem: a.ring.internal}}}, onChange: reload"
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,13 @@ RELOAD = "files: {peers: peers.txt}, rendered: [peers], onChange: reload"
         (manifest(secret="files: {peers: peers.txt}, rendered: [other]"), "no file 'other' is there"),
         (manifest(secret="files: {peers: peers.txt}, onChange: reload"), "list them in `rendered`"),
         (manifest(secret=RELOAD, mount=", subPath: peers"), "by subPath never changes"),
+        (manifest(secret=RENEWED, mount=", subPath: tls.pem"), "by subPath never changes"),
+        (
+            manifest(secret=RENEWED).replace(
+                "      resources:\n", f"      {VARIABLE.replace('peers', 'tls.pem')}\n      resources:\n"
+            ),
+            "a variable of 'app' never changes",
+        ),
         (manifest().replace("name: web", "name: peer-b"), "kept for the way to another node"),
         (
             manifest(secret=RELOAD).replace(
@@ -76,6 +86,21 @@ def test_what_does_not_fit_is_refused(tmp_path, text, words):
 def test_a_wrong_file_is_told_with_its_own_place(tmp_path, peers, words):
     with pytest.raises(BadInput, match=words):
         loaded(tmp_path, manifest(), peers)
+
+
+ALL = b"\n ${node.*.identity.ca}\n"
+
+
+def test_all_nodes_are_of_a_pod_that_calls_some(tmp_path):
+    """Without a book nothing is rendered, and the text itself would be the file of who is trusted."""
+    with pytest.raises(BadInput, match="peers:2:2: the pod calls no nodes, so it trusts none"):
+        loaded(tmp_path, manifest("[]"), ALL)
+    assert loaded(tmp_path, manifest(), ALL)
+    assert loaded(tmp_path, manifest("[], linkedNodes: 1"), ALL)
+
+
+def test_a_certificate_that_is_mounted_as_a_folder_is_reloaded(tmp_path):
+    assert loaded(tmp_path, manifest(secret=RENEWED))
 
 
 def test_a_pod_without_any_of_it_is_as_it_was(tmp_path):

@@ -20,4 +20,19 @@ GENERATED = {
         {"type": "secp256k1", "identity": True},
         "a pod is known by one key",
     ),
+    "certificates of a key that is no identity": wrong(
+        "spec.volumes.0.secret.generate.cookie",
+        {"type": "p256", "certificates": {"c.pem": "a.example"}},
+        "`certificates` are of a key with `type: p256` and `identity: true`",
+    ),
+    "a certificate that is called as its key": wrong(
+        "spec.volumes.0.secret.generate.cookie",
+        {"type": "p256", "identity": True, "certificates": {"cookie": "a.example"}},
+        "a certificate is called as another one, or as a key",
+    ),
+    "a certificate for no host": wrong(
+        "spec.volumes.0.secret.generate.cookie",
+        {"type": "p256", "identity": True, "certificates": {"c.pem": "a b"}},
+        "cannot stand here: a host name",
+    ),
 }

@@ -57,7 +57,7 @@ NODES = {
     "node of a wrong name": wrong("spec.network.nodes", ["B"], "'B' cannot stand here: lower-case letters"),
     "service of a node's name": _calling({"name": "peer-b", "expose": "tcp", "ports": [{"port": 5432}]}),
     "rendered and not there": _rendering({"rendered": ["x"]}, "no file 'x' is there (there is: tls.crt,"),
-    "reload of nothing": _rendering({"onChange": "reload"}, "list them in `rendered`"),
+    "reload of nothing": _rendering({"onChange": "reload", "generate": {}}, "list them in `rendered`"),
     "reload of a mount by subPath": _rendering(
         {"rendered": ["token"], "onChange": "reload"},
         "what 'app' mounts by subPath never changes while a replica runs",

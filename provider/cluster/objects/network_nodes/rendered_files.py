@@ -37,13 +37,13 @@ def rendered_secrets(
 def digest_of(
     manifest: PodManifest, secrets: Mapping[str, Mapping[str, bytes]], on_change: str
 ) -> str | None:
-    """SHA-256 of the rendered files whose change means *on_change*; None where there are none."""
+    """SHA-256 of the files that may change, where that means *on_change*; None where there are none."""
     found = hashlib.sha256()
     there = False
     for volume in manifest.spec.volumes:
         if volume.secret is None or volume.secret.on_change != on_change:
             continue
-        for name in volume.secret.rendered:
+        for name in volume.secret.changing:
             there = True
             content = secrets[volume.name][name]
             found.update(f"{volume.name}/{name} {len(content)}\n".encode() + content)

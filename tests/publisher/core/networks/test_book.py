@@ -13,6 +13,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.content import AddressEntry
+from trustedpods.provider.core.generated import key_pairs
 from trustedpods.publisher.core.networks import components
 from trustedpods.publisher.core.networks.book import (
     LinkedNodes,
@@ -183,6 +184,9 @@ def test_a_node_outside_is_given_as_one_of_the_file_and_stays_when_the_state_is_
     assert "tcp://ADDRESS:PORT" in caught.value.hint
 
 
+P256 = key_pairs.public_key(key_pairs.made_key("p256", lambda size: b"\x07" * size))
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -191,6 +195,9 @@ def test_a_node_outside_is_given_as_one_of_the_file_and_stays_when_the_state_is_
         ("${node.b.identity.hex}", "node 'b' is known by nothing that has the form 'hex': one of its keys"),
         ("${node.a.identity.enodeId}", "form 'enodeId': .* of type secp256k1"),
         ("${node.p.identity.pem}", "write `identity` of spec.externalNodes"),
+        ("${node.t.identity.ca} ${node.*.identity.ca} ${node.q.identity.ca}", None),
+        ("${node.k.identity.ca}", "form 'ca': .* of type p256"),
+        ("${node.p.identity.ca}", "write `identity` of spec.externalNodes"),
     ],
 )
 def test_an_identity_that_no_node_will_have_is_told_before_anything_is_paid(text, why):
@@ -198,8 +205,10 @@ def test_an_identity_that_no_node_will_have_is_told_before_anything_is_paid(text
         made = {"id": {"type": kind, "identity": True}}
         return a_manifest(volumes=[{"name": "keys", "secret": {"generate": made}}])
 
-    manifests = {"a": known_by("ed25519"), "k": known_by("secp256k1"), "b": a_manifest()}
-    outside = {"p": external_entries("p", {"p2p": "203.0.113.7:30303"}, "0xab01")}
+    kinds = {"a": "ed25519", "k": "secp256k1", "t": "p256"}
+    manifests = {"b": a_manifest()} | {name: known_by(kind) for name, kind in kinds.items()}
+    where, key = {"p2p": "203.0.113.7:30303"}, P256.hex()
+    outside = {"p": external_entries("p", where, "0xab01"), "q": external_entries("q", where, key)}
     if why is None:
         check_identities(text, manifests, outside)
         return

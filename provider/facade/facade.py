@@ -7,7 +7,7 @@ on a timer, and when HAProxy was restarted.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.haproxy import maps, servers
-from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
+from trustedpods.provider.facade.haproxy.config import backend_name, challenge_map, slot_of
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.haproxy.runtime import Runtime
@@ -178,8 +178,13 @@ class Facade:
                 return
             if certificate is not None:
                 await self._certificates.put(label, certificate)
-            elif label in self._certificates.known():
+            elif label in self._certificates.listed():
                 await self._certificates.drop(label)
+
+    async def answer_challenges(self, pages: Mapping[str, str]) -> None:
+        """Answer an authority that asks for these paths, and no others; Refused without such a map."""
+        async with self._lock:
+            await self._sync_map(challenge_map(self._map_file), pages)
 
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.

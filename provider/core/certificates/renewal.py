@@ -18,8 +18,8 @@ from trustedpods.provider.core.certificates.types import (
     PendingOrder,
     Placed,
     PlaceOrder,
-    ProveNames,
     Proven,
+    ProveNames,
     RenewalCommand,
     RenewalEvent,
     RenewalState,
@@ -99,21 +99,20 @@ def _of_last_week(times: tuple[int, ...], now: int) -> tuple[int, ...]:
 def _changed(state: RenewalState, event: RenewalEvent) -> RenewalState:
     match event:
         case Woken():
-            return _woken(state, event)
+            changed = _woken(state, event)
         case KeyLost():
-            return replace(state, held=None)
+            changed = replace(state, held=None)
         case Placed():
-            return _forward(state, OrderStage.PROVING, event.url)
+            changed = _forward(state, OrderStage.PROVING, event.url)
         case Proven():
-            return _forward(state, OrderStage.FINALIZING)
+            changed = _forward(state, OrderStage.FINALIZING)
         case Stored():
-            held = HeldCertificate(event.names, event.not_before, event.not_after)
-            issued = (*state.issued, event.at)
-            return replace(state, held=held, order=None, failures=0, wait_until=0, problem="", issued=issued)
+            changed = _stored(state, event)
         case Suggested():
-            return _told(state, event.renew_at, min(event.ask_at, event.at + LONGEST_SUGGESTION_S))
+            changed = _told(state, event.renew_at, min(event.ask_at, event.at + LONGEST_SUGGESTION_S))
         case CommandFailed():
-            return _failed(state, event)
+            changed = _failed(state, event)
+    return changed
 
 
 def _woken(state: RenewalState, event: Woken) -> RenewalState:
@@ -122,6 +121,12 @@ def _woken(state: RenewalState, event: Woken) -> RenewalState:
     if order is not None and (order.stage is OrderStage.PLACING or order.names != event.names):
         return replace(state, order=None)
     return state
+
+
+def _stored(state: RenewalState, event: Stored) -> RenewalState:
+    held = HeldCertificate(event.names, event.not_before, event.not_after)
+    issued = (*state.issued, event.at)
+    return replace(state, held=held, order=None, failures=0, wait_until=0, problem="", issued=issued)
 
 
 def _forward(state: RenewalState, stage: OrderStage, url: str | None = None) -> RenewalState:

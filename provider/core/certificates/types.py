@@ -32,8 +32,8 @@ class FailureKind(StrEnum):
 class HeldCertificate:
     """A certificate that is stored with its key.
 
-    `suggested`: when the authority wants it to be renewed (RFC 9773), None where it does not say; it is in the
-    past for one that is revoked. `ask_at`: when to ask for that again.
+    `suggested`: when the authority wants it to be renewed (RFC 9773), None where it does not say; it is
+    in the past for one that is revoked. `ask_at`: when to ask for that again.
     """
 
     names: tuple[str, ...]

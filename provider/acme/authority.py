@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An authority that speaks ACME: its account, orders, challenges and certificates. Blocks: use a thread.
+
+All else of this package is free of the library: what is said goes in and out as plain values, and every
+failure is an `OrderFailure`. Each call is a few requests, each bounded in time and size; who waits is the
+caller.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import josepy
+import requests
+from acme import challenges, client, errors, messages
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from trustedpods.provider.acme.failures import OrderFailure
+from trustedpods.provider.core.certificates.types import FailureKind
+
+ANSWER_WITHIN_S = 20
+"""One request; an authority that is this slow is asked again later."""
+
+MAX_ANSWER = 1 << 20
+"""A chain is under 20 KB, a directory under 2."""
+
+_LATER = {"badNonce", "serverInternal", "connection", "dns", "externalAccountRequired", "orderNotReady"}
+"""Problems that are not the order's own fault (RFC 8555, 6.7)."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as the authority has it: `pending`, `ready`, `processing`, `valid` or `invalid`."""
+
+    status: str
+    authorizations: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameProof:
+    """What must be seen for one name: at `path` over http, or as the text of a TXT record.
+
+    `status` is that of the name's authorization, `url` its own.
+    """
+
+    url: str
+    name: str
+    status: str
+    token: str
+    http_body: str
+    dns_text: str
+    problem: str
+
+
+def _translated(
+    call: "Callable[Concatenate[Authority, _P], _T]",
+) -> "Callable[Concatenate[Authority, _P], _T]":
+    """The library's errors, once, as ours."""
+
+    @wraps(call)
+    def translated(self: "Authority", *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return call(self, *args, **kwargs)
+        except messages.Error as problem:
+            raise self.failure(problem) from None
+        except (errors.Error, josepy.errors.Error, requests.RequestException, ValueError, KeyError) as broken:
+            told = f"the authority does not answer as it should: {_line(broken)}"
+            raise OrderFailure(told, FailureKind.LATER, where=self.directory_url) from None
+
+    return translated
+
+
+class Authority:
+    """One account at one authority; `open` first. *root*: a file that its TLS is checked with."""
+
+    def __init__(self, directory_url: str, key: ec.EllipticCurvePrivateKey, root: Path | None = None) -> None:
+        self.directory_url = directory_url
+        self._jwk = josepy.JWKEC(key=key)
+        self._net = client.ClientNetwork(
+            self._jwk, alg=josepy.ES256, user_agent="trusted-pods", timeout=ANSWER_WITHIN_S
+        )
+        if root is not None:
+            self._net.verify_ssl = str(root)  # type: ignore[assignment]  # requests takes a file's path too
+        self._net.session.trust_env = False
+        self._net.session.hooks["response"].append(self._look_at)
+        self._client: client.ClientV2 | None = None
+        self._retry_s = 0
+
+    def _look_at(self, response: requests.Response, **_: object) -> requests.Response:
+        """Read a bounded body before the library reads any, and keep what it says of its rate."""
+        body = response.raw.read(MAX_ANSWER + 1, decode_content=True)
+        if len(body) > MAX_ANSWER:
+            raise requests.RequestException("an answer is too long")
+        response._content = body  # type: ignore[attr-defined]  # noqa: SLF001 - requests has no bound
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+        self._retry_s = _seconds(response.headers.get("Retry-After", ""))
+        return response
+
+    @_translated
+    def open(self, contact: tuple[str, ...]) -> None:
+        """Find the account of our key, or make it; the operator has agreed to the terms."""
+        directory = messages.Directory.from_json(self._net.get(self.directory_url).json())
+        opened = client.ClientV2(directory, self._net)
+        wanted = messages.NewRegistration(contact=contact, terms_of_service_agreed=True)
+        try:
+            opened.new_account(wanted)
+        except errors.ConflictError as known:
+            self._net.account = messages.RegistrationResource(
+                body=messages.Registration(), uri=known.location
+            )
+        self._client = opened
+
+    @property
+    def _open(self) -> client.ClientV2:
+        assert self._client is not None
+        return self._client
+
+    def _ask(self, url: str) -> requests.Response:
+        """POST-as-GET: an empty, signed question."""
+        nonces = self._open.directory["newNonce"]
+        return self._net.post(url, None, new_nonce_url=nonces)  # type: ignore[arg-type]
+
+    @_translated
+    def place(self, request: bytes) -> str:
+        """Order for the names of a signing request (PEM); the order's URL."""
+        placed = self._open.new_order(request)
+        if not placed.uri:
+            raise ValueError("an order without a URL")
+        return str(placed.uri)
+
+    @_translated
+    def order(self, url: str) -> OrderView:
+        """How far an order is."""
+        body = self._order(url)
+        problem = "" if body.error is None else _line(body.error)
+        return OrderView(body.status.name, tuple(body.authorizations or ()), problem)
+
+    def _order(self, url: str) -> messages.Order:
+        found: messages.Order = messages.Order.from_json(self._ask(url).json())
+        return found
+
+    @_translated
+    def proof(self, url: str, kind: str) -> NameProof:
+        """What one authorization of an order asks for, as a challenge of *kind* (`http-01`, `dns-01`)."""
+        body = messages.Authorization.from_json(self._ask(url).json())
+        name = body.identifier.value
+        for one in body.challenges:
+            if one.chall.typ == kind:
+                break
+        else:
+            raise OrderFailure(f"the authority offers no {kind} for {name}", FailureKind.LOST, where=url)
+        problem = "" if one.error is None else _line(one.error)
+        token = one.chall.encode("token")
+        text = one.chall.validation(self._jwk) if isinstance(one.chall, challenges.DNS01) else ""
+        return NameProof(
+            url, name, body.status.name, token, one.chall.key_authorization(self._jwk), text, problem
+        )
+
+    @_translated
+    def say_ready(self, url: str, kind: str) -> None:
+        """What the authorization asks for can be seen now."""
+        body = messages.Authorization.from_json(self._ask(url).json())
+        for one in body.challenges:
+            if one.chall.typ == kind and one.status == messages.STATUS_PENDING:
+                self._open.answer_challenge(one, one.chall.response(self._jwk))
+
+    @_translated
+    def finalize(self, url: str, request: bytes) -> None:
+        """Have the certificate made, for the key of the signing request."""
+        self._open.begin_finalization(messages.OrderResource(body=self._order(url), uri=url, csr_pem=request))
+
+    @_translated
+    def certificate(self, url: str) -> bytes:
+        """The chain (PEM) of an order that is `valid`."""
+        body = self._order(url)
+        if body.certificate is None:
+            raise ValueError("a valid order without a certificate")
+        return bytes(self._ask(body.certificate).content)
+
+    @_translated
+    def suggestion(self, chain: bytes) -> tuple[int | None, int]:
+        """When the authority wants a certificate (PEM) renewed, and when to ask again: RFC 9773."""
+        renew, ask_again = self._open.renewal_time(chain)
+        return None if renew is None else int(renew.timestamp()), int(ask_again.timestamp())
+
+    def failure(self, problem: messages.Error) -> OrderFailure:
+        """What a problem document means for the order."""
+        code = problem.code or ""
+        kind = FailureKind.LATER if code in _LATER else FailureKind.LOST
+        kind = FailureKind.RATE if code == "rateLimited" else kind
+        retry = self._retry_s if kind is not FailureKind.LOST else 0
+        return OrderFailure(
+            f"the authority says: {_line(problem)}", kind, where=self.directory_url, retry_s=retry
+        )
+
+
+def account_id(key: ec.EllipticCurvePrivateKey) -> str:
+    """The thumbprint of an account's key, which every challenge's answer ends with."""
+    return josepy.b64encode(josepy.JWKEC(key=key).thumbprint()).decode()
+
+
+def _seconds(header: str) -> int:
+    """Retry-After: seconds, or a date."""
+    if header.isascii() and header.isdigit():
+        return int(header[:9])
+    try:
+        return max(0, int(requests.utils.parsedate_to_datetime(header).timestamp() - time.time()))
+    except (TypeError, ValueError, AttributeError):
+        return 0
+
+
+def _line(problem: object) -> str:
+    """The words of an error, on one line and bounded: they are the authority's."""
+    if isinstance(problem, messages.Error):
+        parts = [problem.code or problem.typ or "", problem.detail or ""]
+        parts += [f"{sub.identifier.value}: {sub.detail}" for sub in problem.subproblems or ()]
+        text = ": ".join(part for part in parts if part)
+    else:
+        text = str(problem) or type(problem).__name__
+    return json.dumps(" ".join(text.split())[:400], ensure_ascii=False).strip('"')

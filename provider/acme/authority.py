@@ -10,14 +10,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-import josepy
 import requests
 from acme import challenges, client, errors, messages
 from cryptography.hazmat.primitives.asymmetric import ec
+from josepy import errors as jose_errors
+from josepy import jwa, jwk
 
 from trustedpods.provider.acme.failures import OrderFailure
 from trustedpods.provider.core.certificates.types import FailureKind
@@ -66,12 +68,12 @@ def _translated(
     """The library's errors, once, as ours."""
 
     @wraps(call)
-    def translated(self: "Authority", *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def translated(self: "Authority", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return call(self, *args, **kwargs)
         except messages.Error as problem:
             raise self.failure(problem) from None
-        except (errors.Error, josepy.errors.Error, requests.RequestException, ValueError, KeyError) as broken:
+        except (errors.Error, jose_errors.Error, requests.RequestException, ValueError, KeyError) as broken:
             told = f"the authority does not answer as it should: {_line(broken)}"
             raise OrderFailure(told, FailureKind.LATER, where=self.directory_url) from None
 
@@ -83,9 +85,9 @@ class Authority:
 
     def __init__(self, directory_url: str, key: ec.EllipticCurvePrivateKey, root: Path | None = None) -> None:
         self.directory_url = directory_url
-        self._jwk = josepy.JWKEC(key=key)
+        self._jwk = jwk.JWKEC(key=key)
         self._net = client.ClientNetwork(
-            self._jwk, alg=josepy.ES256, user_agent="trusted-pods", timeout=ANSWER_WITHIN_S
+            self._jwk, alg=jwa.ES256, user_agent="trusted-pods", timeout=ANSWER_WITHIN_S
         )
         if root is not None:
             self._net.verify_ssl = str(root)  # type: ignore[assignment]  # requests takes a file's path too
@@ -99,7 +101,7 @@ class Authority:
         body = response.raw.read(MAX_ANSWER + 1, decode_content=True)
         if len(body) > MAX_ANSWER:
             raise requests.RequestException("an answer is too long")
-        response._content = body  # type: ignore[attr-defined]  # noqa: SLF001 - requests has no bound
+        response._content = body  # noqa: SLF001 - requests has no bound
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         self._retry_s = _seconds(response.headers.get("Retry-After", ""))
         return response
@@ -126,7 +128,7 @@ class Authority:
     def _ask(self, url: str) -> requests.Response:
         """POST-as-GET: an empty, signed question."""
         nonces = self._open.directory["newNonce"]
-        return self._net.post(url, None, new_nonce_url=nonces)  # type: ignore[arg-type]
+        return self._net.post(url, None, new_nonce_url=nonces)
 
     @_translated
     def place(self, request: bytes) -> str:
@@ -202,17 +204,12 @@ class Authority:
         )
 
 
-def account_id(key: ec.EllipticCurvePrivateKey) -> str:
-    """The thumbprint of an account's key, which every challenge's answer ends with."""
-    return josepy.b64encode(josepy.JWKEC(key=key).thumbprint()).decode()
-
-
 def _seconds(header: str) -> int:
     """Retry-After: seconds, or a date."""
     if header.isascii() and header.isdigit():
         return int(header[:9])
     try:
-        return max(0, int(requests.utils.parsedate_to_datetime(header).timestamp() - time.time()))
+        return max(0, int(parsedate_to_datetime(header).timestamp() - time.time()))
     except (TypeError, ValueError, AttributeError):
         return 0
 
@@ -221,7 +218,10 @@ def _line(problem: object) -> str:
     """The words of an error, on one line and bounded: they are the authority's."""
     if isinstance(problem, messages.Error):
         parts = [problem.code or problem.typ or "", problem.detail or ""]
-        parts += [f"{sub.identifier.value}: {sub.detail}" for sub in problem.subproblems or ()]
+        parts += [
+            f"{sub.identifier.value if sub.identifier else ''}: {sub.detail}"
+            for sub in problem.subproblems or ()
+        ]
         text = ": ".join(part for part in parts if part)
     else:
         text = str(problem) or type(problem).__name__

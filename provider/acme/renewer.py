@@ -154,7 +154,9 @@ class CertificateRenewal:
 
     async def _place_order(self, names: Sequence[str]) -> RenewalEvent:
         authority = await self._opened()
-        key = self._place.fixed_key or await _in_thread(self._place.files.new_order_key)
+        key = self._place.fixed_key
+        if key is None:
+            key = await _in_thread(self._place.files.new_order_key)
         url = await _in_thread(partial(authority.place, request(names, key)))
         _log.info("a certificate for %s is ordered: %s", ", ".join(names), url)
         return Placed(self._now(), url)
@@ -211,7 +213,9 @@ class CertificateRenewal:
 
     async def _finalize(self, url: str) -> RenewalEvent:
         authority, names = await self._opened(), self._place.names
-        key = self._place.fixed_key or await _in_thread(self._place.files.order_key)
+        key = self._place.fixed_key
+        if key is None:
+            key = await _in_thread(self._place.files.order_key)
         order = await _in_thread(partial(authority.order, url))
         if order.status == "ready":
             await _in_thread(partial(authority.finalize, url, request(names, key)))
@@ -261,4 +265,4 @@ _PROOF_HINTS = {
 
 async def _in_thread(call: Callable[[], _T]) -> _T:
     """Left behind when the daemon stops: each ends by itself, and what was to be done is written down."""
-    return await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+    return await trio.to_thread.run_sync(call, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs

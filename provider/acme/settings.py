@@ -22,8 +22,8 @@ MOST_HOOK_S = 3600
 class AcmeSettings(BaseModel):
     """An authority and how names are proven to it.
 
-    `http-01` is for the domain and `names` below it, `dns-01` for the domain and its wildcard, which holds all
-    pods' hosts. `dns-01` needs `dns_server` (updates by RFC 2136, signed with the key in `dns_key_file`, as
+    `http-01` is for the domain and `names` below it, `dns-01` for the domain and its wildcard, so for all
+    pods. `dns-01` needs `dns_server` (updates by RFC 2136, signed with the key in `dns_key_file`, as
     `tsig-keygen` writes it; `dns_zone` is the domain where it is left out) or `hook`, a program and its
     arguments, which ends within `hook_limit_s` seconds. `trusted_root` is for an authority of the operator's
     own, whose TLS no system trusts.

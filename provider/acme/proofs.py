@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -118,7 +119,7 @@ class HookProofs:
                     [*self._program, action],
                     env=variables,
                     stdin=b"",
-                    capture_stdout=True,
+                    stdout=subprocess.DEVNULL,
                     check=False,
                     start_new_session=True,
                     deliver_cancel=_end_group,

@@ -63,12 +63,12 @@ class NameProof:
 
 
 def _translated(
-    call: "Callable[Concatenate[Authority, _P], _T]",
-) -> "Callable[Concatenate[Authority, _P], _T]":
+    call: "Callable[Concatenate[AcmeAccount, _P], _T]",
+) -> "Callable[Concatenate[AcmeAccount, _P], _T]":
     """The library's errors, once, as ours."""
 
     @wraps(call)
-    def translated(self: "Authority", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def translated(self: "AcmeAccount", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return call(self, *args, **kwargs)
         except messages.Error as problem:
@@ -80,7 +80,7 @@ def _translated(
     return translated
 
 
-class Authority:
+class AcmeAccount:
     """One account at one authority; `open` first. *root*: a file that its TLS is checked with."""
 
     def __init__(self, directory_url: str, key: ec.EllipticCurvePrivateKey, root: Path | None = None) -> None:

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.provider.acme.authority import Authority, NameProof, OrderView
+from trustedpods.provider.acme.authority import AcmeAccount, NameProof, OrderView
 from trustedpods.provider.acme.failures import OrderFailure
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import Proofs, taken_back
@@ -81,7 +81,7 @@ class CertificateRenewal:
     def __init__(self, place: RenewalPlace, poll_s: float = POLL_S) -> None:
         self._place = place
         self._poll_s = poll_s
-        self._authority: Authority | None = None
+        self._authority: AcmeAccount | None = None
         self.state = RenewalState()
 
     async def run(self) -> None:
@@ -144,10 +144,10 @@ class CertificateRenewal:
             case _ as never:
                 assert_never(never)
 
-    async def _opened(self) -> Authority:
+    async def _opened(self) -> AcmeAccount:
         if self._authority is None:
             key, root = await _in_thread(self._place.files.account_key), self._place.settings.trusted_root
-            authority = Authority(self._place.settings.directory, key, Path(root) if root else None)
+            authority = AcmeAccount(self._place.settings.directory, key, Path(root) if root else None)
             await _in_thread(partial(authority.open, tuple(self._place.settings.contact)))
             self._authority = authority
         return self._authority
@@ -179,7 +179,7 @@ class CertificateRenewal:
                 _log.warning("a proof stays where it was shown: %s", left)
         return Proven(self._now())
 
-    async def _judged(self, authority: Authority, url: str, asked: Sequence[NameProof]) -> None:
+    async def _judged(self, authority: AcmeAccount, url: str, asked: Sequence[NameProof]) -> None:
         """The authority has looked at every name; OrderFailure (`lost`) if it did not believe one."""
 
         def over(order: OrderView) -> bool:
@@ -199,7 +199,7 @@ class CertificateRenewal:
         )
 
     async def _order_when(
-        self, authority: Authority, url: str, true: Callable[[OrderView], bool]
+        self, authority: AcmeAccount, url: str, true: Callable[[OrderView], bool]
     ) -> OrderView:
         with trio.move_on_after(JUDGED_WITHIN_S):
             while not true(  # noqa: ASYNC110 - an authority does not call back

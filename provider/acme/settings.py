@@ -9,7 +9,7 @@ _HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _PATH = r"^/"
 _HOST_PORT = r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$"
 
-HostName = Annotated[str, Field(pattern=_HOST, max_length=200)]
+ProviderName = Annotated[str, Field(pattern=_HOST, max_length=200)]
 FilePath = Annotated[str, Field(pattern=_PATH, max_length=4096)]
 
 MOST_NAMES = 20
@@ -37,10 +37,10 @@ class AcmeSettings(BaseModel):
     ] = []
     terms_agreed: bool
     challenge: Literal["http-01", "dns-01"]
-    names: Annotated[list[HostName], Field(max_length=MOST_NAMES)] = []
+    names: Annotated[list[ProviderName], Field(max_length=MOST_NAMES)] = []
     trusted_root: FilePath | None = None
     dns_server: Annotated[str, Field(pattern=_HOST_PORT)] | None = None
-    dns_zone: HostName | None = None
+    dns_zone: ProviderName | None = None
     dns_key_file: FilePath | None = None
     hook: Annotated[list[str], Field(max_length=16)] = []
     hook_limit_s: Annotated[int, Field(ge=1, le=MOST_HOOK_S)] = 300

@@ -19,7 +19,7 @@ from tests.live.clients import protocols
 from tests.provider.acme.pebble import Pebble, pebble
 from tests.provider.acme.zone import KEY, Zone
 from tests.provider.facade.parts import free_port, live_facade
-from trustedpods.provider.acme.authority import Authority
+from trustedpods.provider.acme.authority import AcmeAccount
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import HookProofs, PageProofs, Proofs, RecordProofs
 from trustedpods.provider.acme.renewer import CertificateRenewal, RenewalPlace
@@ -177,9 +177,9 @@ async def test_what_is_past_its_end_by_our_clock_is_not_taken(tmp_path):
 
 
 def revoke(here: World, leaf: x509.Certificate) -> None:
-    authority = Authority(here.ca.directory, here.files.account_key(), here.ca.root)
-    authority.open(())
-    opened: library.ClientV2 = authority._open
+    account = AcmeAccount(here.ca.directory, here.files.account_key(), here.ca.root)
+    account.open(())
+    opened: library.ClientV2 = account._open
     opened.revoke(leaf, 1)
 
 

@@ -75,7 +75,7 @@ def _translated(
             raise self.failure(problem) from None
         except (errors.Error, jose_errors.Error, requests.RequestException, ValueError, KeyError) as broken:
             told = f"the authority does not answer as it should: {_line(broken)}"
-            raise OrderFailure(told, FailureKind.LATER, where=self.directory_url) from None
+            raise OrderFailure(told, FailureKind.LATER, rule="acme", where=self.directory_url) from None
 
     return translated
 
@@ -158,7 +158,9 @@ class AcmeAccount:
             if one.chall.typ == kind:
                 break
         else:
-            raise OrderFailure(f"the authority offers no {kind} for {name}", FailureKind.LOST, where=url)
+            raise OrderFailure(
+                f"the authority offers no {kind} for {name}", FailureKind.LOST, rule="acme", where=url
+            )
         problem = "" if one.error is None else _line(one.error)
         token = one.chall.encode("token")
         text = one.chall.validation(self._jwk) if isinstance(one.chall, challenges.DNS01) else ""
@@ -200,7 +202,11 @@ class AcmeAccount:
         kind = FailureKind.RATE if code == "rateLimited" else kind
         retry = self._retry_s if kind is not FailureKind.LOST else 0
         return OrderFailure(
-            f"the authority says: {_line(problem)}", kind, where=self.directory_url, retry_s=retry
+            f"the authority says: {_line(problem)}",
+            kind,
+            rule="acme",
+            where=self.directory_url,
+            retry_s=retry,
         )
 
 

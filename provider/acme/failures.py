@@ -16,10 +16,11 @@ class OrderFailure(NetworkFailure):
         what: str,
         kind: FailureKind,
         *,
+        rule: str,
         where: str | None = None,
         hint: str | None = None,
         retry_s: int = 0,
     ) -> None:
-        super().__init__(what, where=where, hint=hint, rule="acme")
+        super().__init__(what, where=where, hint=hint, rule=rule)
         self.kind = kind
         self.retry_s = retry_s

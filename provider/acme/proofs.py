@@ -135,6 +135,7 @@ class HookProofs:
         return OrderFailure(
             f"the hook {what}",
             FailureKind.LATER,
+            rule="acme",
             where=self._program[0],
             hint="its own words are in the daemon's log; run it by hand",
         )
@@ -181,5 +182,5 @@ def _texts(proofs: Sequence[NameProof]) -> dict[str, list[str]]:
 
 def _token(proof: NameProof) -> str:
     if not 0 < len(proof.token) <= MAX_TOKEN or not set(proof.token) <= _TOKEN:
-        raise OrderFailure("the authority's token is none", FailureKind.LOST, where=proof.name)
+        raise OrderFailure("the authority's token is none", FailureKind.LOST, rule="acme", where=proof.name)
     return proof.token

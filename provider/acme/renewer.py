@@ -194,6 +194,7 @@ class CertificateRenewal:
         raise OrderFailure(
             f"the authority did not see the proof of {'; '.join(told)}",
             FailureKind.LOST,
+            rule="acme",
             where=self._place.settings.directory,
             hint=_PROOF_HINTS[kind],
         )
@@ -208,7 +209,10 @@ class CertificateRenewal:
                 await trio.sleep(self._poll_s)
             return order
         raise OrderFailure(
-            f"the authority has not decided within {JUDGED_WITHIN_S:g} s", FailureKind.LATER, where=url
+            f"the authority has not decided within {JUDGED_WITHIN_S:g} s",
+            FailureKind.LATER,
+            rule="acme",
+            where=url,
         )
 
     async def _finalize(self, url: str) -> RenewalEvent:
@@ -222,12 +226,14 @@ class CertificateRenewal:
             order = await self._order_when(authority, url, lambda seen: seen.status in {"valid", "invalid"})
         if order.status != "valid":
             told = f"the authority makes no certificate of this order: it is {order.status} {order.problem}"
-            raise OrderFailure(told.strip(), FailureKind.LOST, where=url)
+            raise OrderFailure(told.strip(), FailureKind.LOST, rule="acme", where=url)
         chain = await _in_thread(partial(authority.certificate, url))
         try:
             checked = certificate_of(chain, key_pem(key), names, utc(self._place.clock()))
         except Refused as bad:
-            raise OrderFailure(f"the certificate that came is of no use: {bad}", FailureKind.LOST) from None
+            raise OrderFailure(
+                f"the certificate that came is of no use: {bad}", FailureKind.LOST, rule="acme"
+            ) from None
         await _in_thread(partial(self._place.files.keep_certificate, checked.pem))
         leaf = x509.load_pem_x509_certificates(checked.pem)[0]
         await self._show(leaf)

@@ -14,6 +14,8 @@ from trustedpods.provider.core.certificates.types import (
     FinalizeOrder,
     HeldCertificate,
     KeyLost,
+    OpenAccount,
+    Opened,
     OrderStage,
     PendingOrder,
     Placed,
@@ -56,13 +58,25 @@ ORDER_KEPT_S = 6 * 86400
 LONGEST_SLEEP_S = 3600
 """How long nothing is looked at: a clock that was set right, or a machine that slept, is seen within it."""
 
+_UNSURE = frozenset({OrderStage.OPENING, OrderStage.PLACING})
+"""Stages of an order that has no URL: it cannot be gone on with."""
+
 
 def step(
     state: RenewalState, event: RenewalEvent, names: tuple[str, ...]
 ) -> tuple[RenewalState, RenewalCommand]:
     """What follows from *event*; *names* are those that the certificate is to be for."""
-    changed = _changed(_with_sane_times(state, event.at), event)
+    changed = _changed(_with_sane_times(state, event.at), event, names)
     return _next(changed, event.at, names)
+
+
+def at_directory(state: RenewalState, directory: str) -> RenewalState:
+    """What is remembered of the authority at *directory*: nothing, if *state* is about another.
+
+    Else a certificate of an authority for tests would be kept for its whole life, and a mistyped directory's
+    pauses would go on.
+    """
+    return state if state.directory == directory else RenewalState(directory=directory)
 
 
 def renewal_due(held: HeldCertificate) -> int:
@@ -96,12 +110,14 @@ def _of_last_week(times: tuple[int, ...], now: int) -> tuple[int, ...]:
     return tuple(min(at, now) for at in times if at > now - WEEK_S)
 
 
-def _changed(state: RenewalState, event: RenewalEvent) -> RenewalState:
+def _changed(state: RenewalState, event: RenewalEvent, names: tuple[str, ...]) -> RenewalState:
     match event:
         case Woken():
-            changed = _woken(state, event)
+            changed = _resumed(state, names)
         case KeyLost():
-            changed = replace(state, held=None)
+            changed = _resumed(replace(state, held=None), names)
+        case Opened():
+            changed = _sent(state, event.at)
         case Placed():
             changed = _forward(state, OrderStage.PROVING, event.url)
         case Proven():
@@ -115,12 +131,31 @@ def _changed(state: RenewalState, event: RenewalEvent) -> RenewalState:
     return changed
 
 
-def _woken(state: RenewalState, event: Woken) -> RenewalState:
-    """An order that may not have reached the authority, or is for other names, is no longer of use."""
+def _resumed(state: RenewalState, names: tuple[str, ...]) -> RenewalState:
+    """An order that may not have reached the authority, or is for other names, is no longer of use.
+
+    The first is a failure like any other: what ended us may do so again, and each time an order would count.
+    """
     order = state.order
-    if order is not None and (order.stage is OrderStage.PLACING or order.names != event.names):
-        return replace(state, order=None)
-    return state
+    if order is None:
+        return state
+    if order.stage in _UNSURE:
+        failures = state.failures + 1
+        until = max(state.wait_until, order.begun + _pause(failures))
+        told = "the daemon ended while it placed an order"
+        return replace(state, order=None, failures=failures, wait_until=until, problem=told)
+    return state if order.names == names else replace(state, order=None)
+
+
+def _pause(failures: int) -> int:
+    return min(FIRST_RETRY_S << min(failures - 1, 16), LONGEST_RETRY_S)
+
+
+def _sent(state: RenewalState, now: int) -> RenewalState:
+    """From here on the order counts, whatever becomes of it."""
+    if state.order is None:
+        return state
+    return replace(_forward(state, OrderStage.PLACING), orders=(*state.orders, now))
 
 
 def _stored(state: RenewalState, event: Stored) -> RenewalState:
@@ -152,14 +187,13 @@ def _failed(state: RenewalState, event: CommandFailed) -> RenewalState:
         suggested = None if held is None else held.suggested
         return _told(state, suggested, max(event.at + LONGEST_SLEEP_S, said))
     failures = state.failures + 1
-    pause = min(FIRST_RETRY_S << min(failures - 1, 16), LONGEST_RETRY_S)
-    if event.kind is FailureKind.LOST or order.stage is OrderStage.PLACING:
+    if event.kind is FailureKind.LOST or order.stage in _UNSURE:
         order = None
     return replace(
         state,
         order=order,
         failures=failures,
-        wait_until=max(event.at + pause, said),
+        wait_until=max(event.at + _pause(failures), said),
         problem=event.problem,
     )
 
@@ -169,20 +203,31 @@ def _next(state: RenewalState, now: int, names: tuple[str, ...]) -> tuple[Renewa
     if order is not None:
         if now < state.wait_until:
             return state, _wait(now, state.wait_until)
-        proving = order.stage is OrderStage.PROVING
-        return state, ProveNames(order.url) if proving else FinalizeOrder(order.url)
+        return state, _command(order)
     wanted_at = now if held is None or held.names != names else renewal_due(held)
     if wanted_at <= now:
         earliest = _earliest(state)
         if earliest <= now:
-            begun = replace(state, order=PendingOrder(names, now), orders=(*state.orders, now))
-            return begun, PlaceOrder(names)
+            order = PendingOrder(names, now)
+            return replace(state, order=order), _command(order)
         wanted_at = earliest
     if held is not None and now < held.not_after and held.names == names:
         if held.ask_at <= now:
             return state, AskSuggestion()
         wanted_at = min(wanted_at, held.ask_at)
     return state, _wait(now, wanted_at)
+
+
+def _command(order: PendingOrder) -> RenewalCommand:
+    match order.stage:
+        case OrderStage.OPENING:
+            return OpenAccount()
+        case OrderStage.PLACING:
+            return PlaceOrder(order.names)
+        case OrderStage.PROVING:
+            return ProveNames(order.url)
+        case OrderStage.FINALIZING:
+            return FinalizeOrder(order.url)
 
 
 def _earliest(state: RenewalState) -> int:

@@ -11,8 +11,10 @@ from enum import StrEnum
 class OrderStage(StrEnum):
     """How far an order is: all before it is done and written down."""
 
+    OPENING = "opening"
+    """It was decided. The authority has not heard of it: the account there is looked for first."""
     PLACING = "placing"
-    """It was decided. Whether the authority heard of it is not known."""
+    """It is sent. Whether the authority heard of it is not known."""
     PROVING = "proving"
     FINALIZING = "finalizing"
 
@@ -45,11 +47,11 @@ class HeldCertificate:
 
 @dataclass(frozen=True, slots=True)
 class PendingOrder:
-    """An order under way; `url` is empty while it is being placed."""
+    """An order under way; `url` is empty until it is placed."""
 
     names: tuple[str, ...]
     begun: int
-    stage: OrderStage = OrderStage.PLACING
+    stage: OrderStage = OrderStage.OPENING
     url: str = ""
 
 
@@ -58,7 +60,8 @@ class RenewalState:
     """All that is remembered between two runs of the daemon.
 
     `orders` and `issued` are the times of the last week's. `failures` counts those in a row, `problem` is the
-    last one in words, and before `wait_until` nothing is asked of the authority.
+    last one in words, and before `wait_until` nothing is asked of the authority. All of it is about the
+    authority at `directory`.
     """
 
     held: HeldCertificate | None = None
@@ -68,6 +71,7 @@ class RenewalState:
     orders: tuple[int, ...] = ()
     issued: tuple[int, ...] = ()
     problem: str = ""
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,13 @@ class Woken:
 @dataclass(frozen=True, slots=True)
 class KeyLost:
     """The stored certificate cannot be used: it is gone, unreadable, or of another key than this boot's."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The authority answers, and has an account of ours."""
 
     at: int
 
@@ -129,7 +140,12 @@ class CommandFailed:
     retry_at: int = 0
 
 
-RenewalEvent = Woken | KeyLost | Placed | Proven | Stored | Suggested | CommandFailed
+RenewalEvent = Woken | KeyLost | Opened | Placed | Proven | Stored | Suggested | CommandFailed
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """Find or make the account at the authority, before an order counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +181,4 @@ class WaitUntil:
     at: int
 
 
-RenewalCommand = PlaceOrder | ProveNames | FinalizeOrder | AskSuggestion | WaitUntil
+RenewalCommand = OpenAccount | PlaceOrder | ProveNames | FinalizeOrder | AskSuggestion | WaitUntil

@@ -11,6 +11,8 @@ from trustedpods.provider.core.certificates.types import (
     FailureKind,
     FinalizeOrder,
     KeyLost,
+    OpenAccount,
+    Opened,
     Placed,
     PlaceOrder,
     Proven,
@@ -99,6 +101,8 @@ class Year:
 
     def _answer(self, command: RenewalCommand) -> RenewalEvent:
         match command:
+            case OpenAccount():
+                return Opened(self.now)
             case PlaceOrder():
                 return Placed(self.now, f"https://ca.example/{len(self.placed)}")
             case ProveNames():

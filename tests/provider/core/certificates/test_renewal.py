@@ -15,6 +15,7 @@ from trustedpods.provider.core.certificates.renewal import (
     LONGEST_SUGGESTION_S,
     LONGEST_WAIT_S,
     ORDERS_A_WEEK,
+    at_directory,
     renewal_due,
     step,
 )
@@ -25,6 +26,8 @@ from trustedpods.provider.core.certificates.types import (
     FinalizeOrder,
     HeldCertificate,
     KeyLost,
+    OpenAccount,
+    Opened,
     OrderStage,
     PendingOrder,
     Placed,
@@ -49,7 +52,11 @@ PROVING = PendingOrder(NAMES, NOW, OrderStage.PROVING, "https://ca/1")
 
 def test_from_nothing_to_a_certificate():
     state, command = step(RenewalState(), Woken(NOW, NAMES), NAMES)
+    assert command == OpenAccount()
+    assert state.orders == (), "nothing is sent yet"
+    state, command = step(state, Opened(NOW + 1), NAMES)
     assert command == PlaceOrder(NAMES)
+    assert state.orders == (NOW + 1,)
     state, command = step(state, Placed(NOW + 1, "https://ca/1"), NAMES)
     assert command == ProveNames("https://ca/1")
     state, command = step(state, Proven(NOW + 2), NAMES)
@@ -67,9 +74,9 @@ def test_it_is_renewed_at_two_thirds_or_when_the_authority_says():
     due = renewal_due(HELD)
     asked = replace(HELD, ask_at=due + DAY)
     assert isinstance(step(RenewalState(asked), Woken(due - 1, NAMES), NAMES)[1], WaitUntil)
-    assert step(RenewalState(asked), Woken(due, NAMES), NAMES)[1] == PlaceOrder(NAMES)
+    assert step(RenewalState(asked), Woken(due, NAMES), NAMES)[1] == OpenAccount()
     earlier = replace(HELD, suggested=NOW + 5 * DAY, ask_at=NOW + 9 * DAY)
-    assert step(RenewalState(earlier), Woken(NOW + 5 * DAY, NAMES), NAMES)[1] == PlaceOrder(NAMES)
+    assert step(RenewalState(earlier), Woken(NOW + 5 * DAY, NAMES), NAMES)[1] == OpenAccount()
 
 
 @pytest.mark.parametrize(
@@ -82,18 +89,68 @@ def test_it_is_renewed_at_two_thirds_or_when_the_authority_says():
     ids=["revoked", "past its end", "other names are wanted"],
 )
 def test_what_is_of_no_use_is_ordered_anew_at_once(state):
-    assert step(state, Woken(NOW, NAMES), NAMES)[1] == PlaceOrder(NAMES)
+    assert step(state, Woken(NOW, NAMES), NAMES)[1] == OpenAccount()
 
 
 def test_a_lost_key_is_ordered_anew_at_once():
-    assert step(RenewalState(HELD), KeyLost(NOW), NAMES)[1] == PlaceOrder(NAMES)
+    assert step(RenewalState(HELD), KeyLost(NOW), NAMES)[1] == OpenAccount()
 
 
-def test_an_order_that_may_not_have_arrived_is_placed_again_and_counted_twice():
+def test_a_lost_key_and_an_order_that_may_not_have_arrived_are_both_seen():
+    order = PendingOrder(NAMES, NOW, OrderStage.PLACING)
+    state, command = step(RenewalState(HELD, order), KeyLost(NOW + 1), NAMES)
+    assert command == WaitUntil(NOW + FIRST_RETRY_S)
+    assert (state.held, state.order) == (None, None)
+
+
+def test_an_order_that_may_not_have_arrived_is_placed_again_after_a_pause_and_counted_twice():
     state, _ = step(RenewalState(), Woken(NOW, NAMES), NAMES)
-    again, command = step(state, Woken(NOW + 1, NAMES), NAMES)
+    state, _ = step(state, Opened(NOW), NAMES)
+    state, command = step(state, Woken(NOW + 1, NAMES), NAMES)
+    later = NOW + FIRST_RETRY_S
+    assert command == WaitUntil(later)
+    assert state.failures == 1
+    assert state.problem
+    state, command = step(state, Woken(later, NAMES), NAMES)
+    assert command == OpenAccount()
+    again, command = step(state, Opened(later), NAMES)
     assert command == PlaceOrder(NAMES)
-    assert again.orders == (NOW, NOW + 1)
+    assert again.orders == (NOW, later)
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["while it opens", "while it places"])
+def test_a_daemon_that_crashes_at_every_order_storms_nobody(answers):
+    state, now, asked = RenewalState(), NOW, []
+    while now < NOW + DAY:
+        state, command = step(state, Woken(now, NAMES), NAMES)
+        if command == OpenAccount():
+            asked.append(now)
+            if answers:
+                state, command = step(state, Opened(now), NAMES)
+                assert command == PlaceOrder(NAMES)
+        now += 2
+    assert 5 <= len(asked) <= 11
+    assert asked[1] - asked[0] >= FIRST_RETRY_S
+    assert len(state.orders) == (len(asked) if answers else 0)
+
+
+def test_an_authority_that_cannot_be_reached_uses_up_no_orders():
+    state, command = step(RenewalState(), Woken(NOW, NAMES), NAMES)
+    now = NOW
+    for _ in range(3 * ORDERS_A_WEEK):
+        assert command == OpenAccount()
+        state, command = step(state, CommandFailed(now, FailureKind.LATER, "no answer"), NAMES)
+        assert isinstance(command, WaitUntil)
+        assert state.order is None
+        now = state.wait_until
+        state, command = step(state, Woken(now, NAMES), NAMES)
+    assert state.orders == ()
+
+
+def test_another_directory_is_begun_anew():
+    state = RenewalState(HELD, PROVING, 3, NOW + DAY, (NOW,), (NOW,), "no answer", "https://staging/dir")
+    assert at_directory(state, "https://staging/dir") == state
+    assert at_directory(state, "https://ca/dir") == RenewalState(directory="https://ca/dir")
 
 
 def test_a_killed_daemon_goes_on_with_its_order():
@@ -104,7 +161,7 @@ def test_a_killed_daemon_goes_on_with_its_order():
 
 def test_an_order_for_other_names_is_given_up():
     state, command = step(RenewalState(order=PROVING), Woken(NOW, ("new.example",)), ("new.example",))
-    assert command == PlaceOrder(("new.example",))
+    assert command == OpenAccount()
     assert state.order is not None
     assert state.order.names == ("new.example",)
 
@@ -204,6 +261,9 @@ def test_an_authority_that_never_gives_one_is_asked_within_bounds(seed, kind):
         if isinstance(command, WaitUntil):
             now = command.at
             state, command = step(state, Woken(now, NAMES), NAMES)
+            continue
+        if isinstance(command, OpenAccount):
+            state, command = step(state, Opened(now), NAMES)
             continue
         if isinstance(command, PlaceOrder):
             placed.append(now)

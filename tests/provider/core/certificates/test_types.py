@@ -18,6 +18,7 @@ def test_what_is_remembered_comes_back_as_it_was():
         (8, 9),
         (10,),
         "no answer",
+        "https://ca/dir",
     )
     kept = TypeAdapter(RenewalState)
     assert kept.validate_json(kept.dump_json(state)) == state

@@ -2,13 +2,14 @@
 """An authority that speaks ACME: its account, orders, challenges and certificates. Blocks: use a thread.
 
 All else of this package is free of the library: what is said goes in and out as plain values, and every
-failure is an `OrderFailure`. Each call is a few requests, each bounded in time and size; who waits is the
-caller.
+failure is an `OrderFailure`, whatever the authority answers. It is believed nothing: only https is spoken,
+redirects are not followed, and answers are bounded. Each call is a few requests; who waits, and how long, is
+the caller.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import wraps
@@ -16,16 +17,22 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import requests
+import urllib3
 from acme import challenges, client, errors, messages
 from cryptography.hazmat.primitives.asymmetric import ec
-from josepy import errors as jose_errors
 from josepy import jwa, jwk
 
 from trustedpods.provider.acme.failures import OrderFailure
 from trustedpods.provider.core.certificates.types import FailureKind
 
-ANSWER_WITHIN_S = 20
-"""One request; an authority that is this slow is asked again later."""
+SILENT_FOR_S = 20
+"""Between two bytes of an answer. It is no bound of a whole call: that is `CALL_WITHIN_S`."""
+
+CALL_WITHIN_S = 60.0
+"""One call, of at most five requests; an authority that is this slow is asked again later."""
+
+MAX_URL = 2048
+"""An order's is kept in a small file."""
 
 MAX_ANSWER = 1 << 20
 """A chain is under 20 KB, a directory under 2."""
@@ -65,15 +72,17 @@ class NameProof:
 def _translated(
     call: "Callable[Concatenate[AcmeAccount, _P], _T]",
 ) -> "Callable[Concatenate[AcmeAccount, _P], _T]":
-    """The library's errors, once, as ours."""
+    """Every error, once, as ours: for an answer of a wrong shape the library raises what its parts raise."""
 
     @wraps(call)
     def translated(self: "AcmeAccount", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return call(self, *args, **kwargs)
+        except OrderFailure:
+            raise
         except messages.Error as problem:
             raise self.failure(problem) from None
-        except (errors.Error, jose_errors.Error, requests.RequestException, ValueError, KeyError) as broken:
+        except Exception as broken:  # noqa: BLE001 - one that escapes repeats the call for ever
             told = f"the authority does not answer as it should: {_line(broken)}"
             raise OrderFailure(told, FailureKind.LATER, rule="acme", where=self.directory_url) from None
 
@@ -87,20 +96,23 @@ class AcmeAccount:
         self.directory_url = directory_url
         self._jwk = jwk.JWKEC(key=key)
         self._net = client.ClientNetwork(
-            self._jwk, alg=jwa.ES256, user_agent="trusted-pods", timeout=ANSWER_WITHIN_S
+            self._jwk, alg=jwa.ES256, user_agent="trusted-pods", timeout=SILENT_FOR_S
         )
         if root is not None:
             self._net.verify_ssl = str(root)  # type: ignore[assignment]  # requests takes a file's path too
         self._net.session.trust_env = False
+        del self._net.session.adapters["http://"]
         self._net.session.hooks["response"].append(self._look_at)
         self._client: client.ClientV2 | None = None
         self._retry_s = 0
 
     def _look_at(self, response: requests.Response, **_: object) -> requests.Response:
         """Read a bounded body before the library reads any, and keep what it says of its rate."""
-        body = response.raw.read(MAX_ANSWER + 1, decode_content=True)
-        if len(body) > MAX_ANSWER:
-            raise requests.RequestException("an answer is too long")
+        try:
+            body = _body(response)
+        except requests.RequestException:
+            response.close()
+            raise
         response._content = body  # noqa: SLF001 - requests has no bound
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         self._retry_s = _seconds(response.headers.get("Retry-After", ""))
@@ -131,12 +143,16 @@ class AcmeAccount:
         return self._net.post(url, None, new_nonce_url=nonces)
 
     @_translated
-    def place(self, request: bytes) -> str:
-        """Order for the names of a signing request (PEM); the order's URL."""
-        placed = self._open.new_order(request)
-        if not placed.uri:
+    def place(self, names: Sequence[str]) -> str:
+        """Order for *names*; the order's URL. Not by the library, which asks for every authorization then."""
+        found = self._open.directory
+        wanted = [messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=name) for name in names]
+        order = messages.NewOrder(identifiers=wanted, profile="")
+        placed = self._net.post(found["newOrder"], order, new_nonce_url=found["newNonce"])
+        url = str(placed.headers.get("Location", ""))
+        if not 0 < len(url) <= MAX_URL:
             raise ValueError("an order without a URL")
-        return str(placed.uri)
+        return url
 
     @_translated
     def order(self, url: str) -> OrderView:
@@ -150,10 +166,16 @@ class AcmeAccount:
         return found
 
     @_translated
-    def proof(self, url: str, kind: str) -> NameProof:
-        """What one authorization of an order asks for, as a challenge of *kind* (`http-01`, `dns-01`)."""
+    def proof(self, url: str, kind: str, names: Sequence[str]) -> NameProof:
+        """What one authorization of an order for *names* asks for, as a challenge of *kind*.
+
+        For a name that was not ordered it is LOST: names become those of records, and words of a hook's.
+        """
         body = messages.Authorization.from_json(self._ask(url).json())
         name = body.identifier.value
+        if name not in [one.removeprefix("*.") for one in names]:
+            told = f"the authority asks for {_line(name)}, which was not ordered"
+            raise OrderFailure(told, FailureKind.LOST, rule="acme", where=url)
         for one in body.challenges:
             if one.chall.typ == kind:
                 break
@@ -210,20 +232,33 @@ class AcmeAccount:
         )
 
 
+def _body(response: requests.Response) -> bytes:
+    """All that was answered; RequestException where that cannot be had, or leads elsewhere."""
+    if response.is_redirect:
+        raise requests.RequestException(f"{response.url} leads elsewhere")
+    try:
+        body = bytes(response.raw.read(MAX_ANSWER + 1, decode_content=True))
+    except urllib3.exceptions.HTTPError as cut:
+        raise requests.RequestException(f"an answer is cut: {cut}") from None
+    if len(body) > MAX_ANSWER:
+        raise requests.RequestException("an answer is too long")
+    return body
+
+
 def _seconds(header: str) -> int:
     """Retry-After: seconds, or a date."""
     if header.isascii() and header.isdigit():
-        return int(header[:9])
+        return int(header[:9])  # years: who reads it has a bound
     try:
         return max(0, int(parsedate_to_datetime(header).timestamp() - time.time()))
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         return 0
 
 
 def _line(problem: object) -> str:
     """The words of an error, on one line and bounded: they are the authority's."""
     if isinstance(problem, messages.Error):
-        parts = [problem.code or problem.typ or "", problem.detail or ""]
+        parts = [str(problem.code or problem.typ or ""), str(problem.detail or "")]
         parts += [
             f"{sub.identifier.value if sub.identifier else ''}: {sub.detail}"
             for sub in problem.subproblems or ()

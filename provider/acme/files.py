@@ -84,11 +84,11 @@ class OrderFiles:
         self._write(self._state, _STATE.dump_json(state))
 
     def certificate(self) -> bytes:
-        """Chain and key (PEM); empty if there is none."""
+        """Chain and key (PEM), the chain alone where the key is an attested one; empty if there is none."""
         return _read(self.certificate_file, 2 * MAX_PEM)
 
     def keep_certificate(self, pem: bytes) -> None:
-        """Chain and key together."""
+        """Chain and key together, or a chain whose key is kept nowhere."""
         self._write(self.certificate_file, pem)
 
     def _write(self, path: Path, content: bytes) -> None:

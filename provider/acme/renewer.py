@@ -16,18 +16,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.provider.acme.authority import AcmeAccount, NameProof, OrderView
+from trustedpods.provider.acme.authority import CALL_WITHIN_S, AcmeAccount, NameProof, OrderView
 from trustedpods.provider.acme.failures import OrderFailure
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import Proofs, taken_back
 from trustedpods.provider.acme.settings import AcmeSettings
-from trustedpods.provider.core.certificates.renewal import step
+from trustedpods.provider.core.certificates.renewal import at_directory, step
 from trustedpods.provider.core.certificates.types import (
     AskSuggestion,
     CommandFailed,
     FailureKind,
     FinalizeOrder,
     KeyLost,
+    OpenAccount,
+    Opened,
     Placed,
     PlaceOrder,
     Proven,
@@ -40,7 +42,7 @@ from trustedpods.provider.core.certificates.types import (
     WaitUntil,
     Woken,
 )
-from trustedpods.provider.facade.certificates import certificate_of, key_pem, request, utc
+from trustedpods.provider.facade.certificates import as_read, certificate_of, key_pem, request, utc
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,10 @@ JUDGED_WITHIN_S = 180.0
 
 POLL_S = 2.0
 """Between two looks at an order."""
+
+
+MOST_CALLS_LEFT = 8
+"""Threads that may hang at an authority which answers a byte now and then; the daemon's others stay free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,13 @@ class RenewalPlace:
 class CertificateRenewal:
     """The certificate of one provider, for as long as the daemon runs."""
 
-    def __init__(self, place: RenewalPlace, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, place: RenewalPlace, poll_s: float = POLL_S, call_within_s: float = CALL_WITHIN_S
+    ) -> None:
         self._place = place
         self._poll_s = poll_s
+        self._call_within_s = call_within_s
+        self._calls = trio.CapacityLimiter(MOST_CALLS_LEFT)
         self._authority: AcmeAccount | None = None
         self.state = RenewalState()
 
@@ -92,7 +102,8 @@ class CertificateRenewal:
 
     async def begin(self) -> RenewalCommand:
         """What is to be done first: where an earlier daemon stood, if its certificate is still of use."""
-        self.state = await _in_thread(self._place.files.state)
+        kept = await _in_thread(self._place.files.state)
+        self.state = at_directory(kept, self._place.settings.directory)
         if self.state.held is not None and not await _in_thread(self._is_usable):
             return await self._take(KeyLost(self._now()))
         return await self._take(Woken(self._now(), self._place.names))
@@ -102,6 +113,7 @@ class CertificateRenewal:
         try:
             event = await self._carry_out(command)
         except OrderFailure as failure:
+            self._authority = None  # it may have forgotten the account, or moved
             retry = self._now() + failure.retry_s if failure.retry_s else 0
             event = self._failed(command, failure, failure.kind, retry)
         except TrustedPodsError as error:
@@ -131,6 +143,9 @@ class CertificateRenewal:
             case WaitUntil():
                 await trio.sleep(max(0.0, command.at - self._place.clock()))
                 return Woken(self._now(), self._place.names)
+            case OpenAccount():
+                await self._opened()
+                return Opened(self._now())
             case PlaceOrder():
                 return await self._place_order(command.names)
             case ProveNames():
@@ -139,7 +154,7 @@ class CertificateRenewal:
                 return await self._finalize(command.url)
             case AskSuggestion():
                 chain = await _in_thread(self._place.files.certificate)
-                found = await _in_thread(partial((await self._opened()).suggestion, chain))
+                found = await self._asked(partial((await self._opened()).suggestion, chain))
                 return Suggested(self._now(), *found)
             case _ as never:
                 assert_never(never)
@@ -148,32 +163,52 @@ class CertificateRenewal:
         if self._authority is None:
             key, root = await _in_thread(self._place.files.account_key), self._place.settings.trusted_root
             authority = AcmeAccount(self._place.settings.directory, key, Path(root) if root else None)
-            await _in_thread(partial(authority.open, tuple(self._place.settings.contact)))
+            await self._asked(partial(authority.open, tuple(self._place.settings.contact)))
             self._authority = authority
         return self._authority
 
+    async def _asked(self, call: Callable[[], _T]) -> _T:
+        """The authority's answer. Who is left behind ends by itself, or is one of a few."""
+        try:
+            with trio.fail_after(self._call_within_s):
+                return await _in_thread(call, self._calls)
+        except trio.TooSlowError:
+            raise OrderFailure(
+                f"the authority has not answered within {self._call_within_s:g} s",
+                FailureKind.LATER,
+                rule="acme",
+                where=self._place.settings.directory,
+            ) from None
+
     async def _place_order(self, names: Sequence[str]) -> RenewalEvent:
         authority = await self._opened()
-        key = self._place.fixed_key
-        if key is None:
-            key = await _in_thread(self._place.files.new_order_key)
-        url = await _in_thread(partial(authority.place, request(names, key)))
+        if self._place.fixed_key is None:
+            await _in_thread(self._place.files.new_order_key)
+        url = await self._asked(partial(authority.place, names))
         _log.info("a certificate for %s is ordered: %s", ", ".join(names), url)
         return Placed(self._now(), url)
 
     async def _prove(self, url: str) -> RenewalEvent:
         authority, kind = await self._opened(), self._place.proofs.kind
-        order = await _in_thread(partial(authority.order, url))
-        asked = [await _in_thread(partial(authority.proof, one, kind)) for one in order.authorizations]
+        order = await self._asked(partial(authority.order, url))
+        names = self._place.names
+        if len(order.authorizations) > len(names):
+            told = f"the authority asks for {len(order.authorizations)} proofs of {len(names)} names"
+            raise OrderFailure(told, FailureKind.LOST, rule="acme", where=url)
+        asked = [
+            await self._asked(partial(authority.proof, one, kind, names)) for one in order.authorizations
+        ]
         waiting = [one for one in asked if one.status == "pending"]
         try:
             await self._place.proofs.show(waiting)
             for one in waiting:
-                await _in_thread(partial(authority.say_ready, one.url, kind))
+                await self._asked(partial(authority.say_ready, one.url, kind))
             await self._judged(authority, url, asked)
         finally:
             with trio.CancelScope(shield=True) as scope:
-                scope.deadline = trio.current_time() + self._place.settings.hook_limit_s
+                limit = self._place.settings.hook_limit_s
+                scope.deadline = trio.current_time() + limit
+                left = f"it was not taken back within {limit} s"  # where the scope ends it
                 left = await taken_back(self._place.proofs, waiting)
             if left:
                 _log.warning("a proof stays where it was shown: %s", left)
@@ -188,8 +223,8 @@ class CertificateRenewal:
         order = await self._order_when(authority, url, over)
         if order.status != "invalid":
             return
-        kind = self._place.proofs.kind
-        found = [await _in_thread(partial(authority.proof, one.url, kind)) for one in asked]
+        kind, names = self._place.proofs.kind, self._place.names
+        found = [await self._asked(partial(authority.proof, one.url, kind, names)) for one in asked]
         told = [f"{one.name}: {one.problem}" for one in found if one.problem] or [order.problem]
         raise OrderFailure(
             f"the authority did not see the proof of {'; '.join(told)}",
@@ -204,7 +239,7 @@ class CertificateRenewal:
     ) -> OrderView:
         with trio.move_on_after(JUDGED_WITHIN_S):
             while not true(  # noqa: ASYNC110 - an authority does not call back
-                order := await _in_thread(partial(authority.order, url))
+                order := await self._asked(partial(authority.order, url))
             ):
                 await trio.sleep(self._poll_s)
             return order
@@ -220,21 +255,24 @@ class CertificateRenewal:
         key = self._place.fixed_key
         if key is None:
             key = await _in_thread(self._place.files.order_key)
-        order = await _in_thread(partial(authority.order, url))
+        order = await self._asked(partial(authority.order, url))
         if order.status == "ready":
-            await _in_thread(partial(authority.finalize, url, request(names, key)))
+            await self._asked(partial(authority.finalize, url, request(names, key)))
             order = await self._order_when(authority, url, lambda seen: seen.status in {"valid", "invalid"})
         if order.status != "valid":
             told = f"the authority makes no certificate of this order: it is {order.status} {order.problem}"
             raise OrderFailure(told.strip(), FailureKind.LOST, rule="acme", where=url)
-        chain = await _in_thread(partial(authority.certificate, url))
+        chain = await self._asked(partial(authority.certificate, url))
         try:
             checked = certificate_of(chain, key_pem(key), names, utc(self._place.clock()))
         except Refused as bad:
             raise OrderFailure(
                 f"the certificate that came is of no use: {bad}", FailureKind.LOST, rule="acme"
             ) from None
-        await _in_thread(partial(self._place.files.keep_certificate, checked.pem))
+        kept = checked.pem  # an attested key stays in memory: who reads the file has it
+        if self._place.fixed_key is not None:
+            kept, _ = as_read(chain, key_pem(key))
+        await _in_thread(partial(self._place.files.keep_certificate, kept))
         leaf = x509.load_pem_x509_certificates(checked.pem)[0]
         await self._show(leaf)
         return Stored(
@@ -269,6 +307,6 @@ _PROOF_HINTS = {
 }
 
 
-async def _in_thread(call: Callable[[], _T]) -> _T:
+async def _in_thread(call: Callable[[], _T], limiter: trio.CapacityLimiter | None = None) -> _T:
     """Left behind when the daemon stops: each ends by itself, and what was to be done is written down."""
-    return await trio.to_thread.run_sync(call, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
+    return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)  # type: ignore[call-arg]  # old stubs

@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table `[tls]` of `provider.toml`: where certificates for the provider's own names come from."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _PATH = r"^/"
-_HOST_PORT = r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$"
+_HIGHEST_PORT = 65535
+
+
+def _address_and_port(text: str) -> str:
+    """A name would be asked for of the very DNS that is to be changed."""
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        found = ip_address(bare)
+    except ValueError:
+        raise ValueError(f"{host!r} is no address: write ADDRESS:PORT, as 192.0.2.53:53") from None
+    if found.version == 6 and bare == host:
+        raise ValueError(f"write an address of IPv6 in brackets: [{host}]:{port}")
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) <= _HIGHEST_PORT:
+        raise ValueError(f"{port!r} is no port")
+    return text
+
 
 ProviderName = Annotated[str, Field(pattern=_HOST, max_length=200)]
 FilePath = Annotated[str, Field(pattern=_PATH, max_length=4096)]
@@ -39,7 +56,7 @@ class AcmeSettings(BaseModel):
     challenge: Literal["http-01", "dns-01"]
     names: Annotated[list[ProviderName], Field(max_length=MOST_NAMES)] = []
     trusted_root: FilePath | None = None
-    dns_server: Annotated[str, Field(pattern=_HOST_PORT)] | None = None
+    dns_server: Annotated[str, Field(max_length=60), AfterValidator(_address_and_port)] | None = None
     dns_zone: ProviderName | None = None
     dns_key_file: FilePath | None = None
     hook: Annotated[list[str], Field(max_length=16)] = []

@@ -7,7 +7,8 @@ Over TCP, and the server's answer must be signed with the same key.
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -79,28 +80,35 @@ class ZoneUpdates:
 
     async def add_texts(self, name: str, texts: Iterable[str]) -> None:
         """Have *texts* stand at *name*, beside what is there. NetworkFailure if that is not sure."""
-        update = self._update()
-        for text in texts:
-            update.add(self._full(name), TTL_S, "TXT", f'"{text}"')
+        with self._told():
+            update = self._update()
+            for text in texts:
+                update.add(dns.name.from_text(name), TTL_S, "TXT", f'"{text}"')
         await self._send(update)
 
     async def remove_texts(self, name: str, texts: Iterable[str]) -> None:
         """Take them away, and nothing else."""
-        update = self._update()
-        for text in texts:
-            update.delete(self._full(name), "TXT", f'"{text}"')
+        with self._told():
+            update = self._update()
+            for text in texts:
+                update.delete(dns.name.from_text(name), "TXT", f'"{text}"')
         await self._send(update)
 
     def _update(self) -> dns.update.UpdateMessage:
         key = dns.tsig.Key(self._key.name, self._key.secret, self._key.algorithm)
         return dns.update.UpdateMessage(self._zone, keyring=key)
 
-    def _full(self, name: str) -> dns.name.Name:
-        return dns.name.from_text(name)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The library's errors, of names too, as NetworkFailure."""
+        try:
+            yield
+        except (dns.exception.DNSException, OSError, ValueError) as failed:
+            told = str(failed) or type(failed).__name__
+            raise NetworkFailure(f"the zone was not changed: {told}", where=f"DNS {self._server}") from None
 
     async def _send(self, update: dns.update.UpdateMessage) -> None:
-        where = f"DNS {self._server}"
-        try:
+        with self._told():
             answer = await dns.asyncquery.tcp(
                 update,
                 str(ip_address(self._host)),
@@ -108,13 +116,10 @@ class ZoneUpdates:
                 port=self._port,
                 backend=dns.asyncbackend.get_backend("trio"),
             )
-        except (dns.exception.DNSException, OSError, ValueError) as failed:
-            told = str(failed) or type(failed).__name__
-            raise NetworkFailure(f"the zone was not changed: {told}", where=where) from None
         if answer.rcode() != dns.rcode.NOERROR:
             word = dns.rcode.to_text(answer.rcode())
             raise NetworkFailure(
                 f"the zone {self._zone} was not changed: {word}",
-                where=where,
+                where=f"DNS {self._server}",
                 hint="may the key change TXT records there (update-policy)?",
             )

@@ -66,6 +66,23 @@ def test_it_must_fit_the_rest_of_the_file(values, file, binds, told):
     TlsSection().check_place(DOMAIN, file, binds)
 
 
+@pytest.mark.parametrize("server", ["192.0.2.53:53", "[2001:db8::1]:5353", "127.0.0.1:65535"])
+def test_a_server_of_dns_is_an_address_and_a_port(server):
+    assert settings(DNS, dns_server=server).dns_server == server
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "ns1.example.org:53", "192.0.2.53", "192.0.2.53:", "192.0.2.53:0", "192.0.2.53:99999", ":53",
+        "2001:db8::1:53", "192.0.2.53:5x", "[192.0.2.53:53", "192.0.2.53:\u0665",
+    ],
+)  # fmt: skip
+def test_what_is_none_is_refused(server):
+    with pytest.raises(ValueError, match="dns_server"):
+        settings(DNS, dns_server=server)
+
+
 def test_it_is_read_from_the_file(tmp_path):
     text = GOOD.replace("[facade]\n", '[facade]\ntls_binds = ["*:443"]\n')
     acme = 'directory = "https://ca.example/dir", terms_agreed = true, challenge = "http-01"'

@@ -57,6 +57,14 @@ async def test_a_server_that_is_not_there_is_told():
         await ZoneUpdates(f"127.0.0.1:{free_port()}", "k1.example.org", KEY).add_texts(NAME, ["one"])
 
 
+@pytest.mark.parametrize("name", ["a" * 64, "a..b", "a." * 200], ids=["label", "empty", "long"])
+async def test_a_name_that_is_none_is_told(zone, name):
+    for change in (updates(zone).add_texts, updates(zone).remove_texts):
+        with pytest.raises(NetworkFailure, match="was not changed"):
+            await change(name, ["one"])
+    assert zone.updates == 0
+
+
 def test_a_key_is_read_as_tsig_keygen_writes_it(tmp_path):
     assert parse_update_key(FILE, "here") == KEY
     file = tmp_path / "zone.key"

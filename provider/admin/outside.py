@@ -191,12 +191,13 @@ async def certificate(config: ProviderConfig) -> str:
         ) from None
     if config.tls.acme is not None:
         state = await trio.to_thread.run_sync(OrderFiles(config.acme_dir).state)
-        return ordered_lasts(state, int(time.time()))
+        wanted = config.tls.acme.names_for(config.identity.domain)
+        return ordered_lasts(state, wanted, int(time.time()))
     return certificate_lasts(leaf, config.facade.certificate_file, datetime.now(UTC))
 
 
-def ordered_lasts(state: RenewalState, now: int) -> str:
-    """How a certificate of [tls] acme stands; NoContext where somebody must look. Pure."""
+def ordered_lasts(state: RenewalState, wanted: Sequence[str], now: int) -> str:
+    """How a certificate of [tls] acme stands, where *wanted* are its names; NoContext if somebody must look."""
     how, held = outlook(state, now), state.held
     trouble = f"; the last try failed: {state.problem}" if state.problem else ""
     if held is None:
@@ -213,6 +214,10 @@ def ordered_lasts(state: RenewalState, now: int) -> str:
             f"the certificate {told}, on {end:%Y-%m-%d}, and was not renewed{trouble}",
             where="tls.acme",
             hint=_ACME_HINT,
+        )
+    if missing := [name for name in wanted if name not in held.names]:
+        raise NoContext(
+            f"the certificate is not for {', '.join(missing)} yet{trouble}", where="tls.acme", hint=_ACME_HINT
         )
     due = datetime.fromtimestamp(renewal_due(held), UTC)
     return f"by ACME, until {end:%Y-%m-%d} ({days} days), renewed from {due:%Y-%m-%d} on{trouble}"

@@ -36,16 +36,14 @@ async def show_own(doors: Doors) -> None:
     """
     if not doors.config.facade.tls_binds:
         return
-    acme = doors.config.tls.acme
     whole = certificates.provider_names(doors.config.identity.domain)
     found = ordered = None
-    if acme is None:
+    if doors.config.tls.acme is None:
         found = await trio.to_thread.run_sync(_from_operator, doors)
     else:
-        names = acme.names_for(doors.config.identity.domain)
-        ordered = await trio.to_thread.run_sync(_from_authority, doors, names)
-        if ordered is not None and set(whole) <= set(names):
-            found, ordered = ordered, None
+        ordered = await trio.to_thread.run_sync(_from_authority, doors)
+        if ordered is not None and set(whole) <= set(ordered.names):
+            found, ordered = Certificate(ordered.pem), None
     if found is None:
         found = await trio.to_thread.run_sync(_own, doors)
     if ordered is not None:  # where both are for a name, HAProxy would take the first
@@ -91,19 +89,24 @@ def ordered_key(doors: Doors) -> ec.EllipticCurvePrivateKey | None:
     return doors.keys.tls if doors.config.identity.trust == "sealed" else None
 
 
-def _from_authority(doors: Doors, names: tuple[str, ...]) -> Certificate | None:
-    """What was ordered by ACME; None while there is none, or none that is good now."""
+def _from_authority(doors: Doors) -> Certificate | None:
+    """What was ordered by ACME, for those names of ours that it has; None where it is not good now.
+
+    These may be others than are wanted by now: it is good for them until the next one is there.
+    """
     pem, fixed = OrderFiles(doors.config.acme_dir).certificate(), ordered_key(doors)
     if not pem:
         return None
     try:
         key = pem if fixed is None else certificates.key_pem(fixed)
-        checked = certificates.certificate_of(pem, key, names, certificates.utc(doors.clock()))
+        checked = certificates.certificate_of(pem, key, (), certificates.utc(doors.clock()))
     except TrustedPodsError as error:
         _log.error("the ordered certificate cannot be used, a self-made one is shown: %s", error)
         return None
-    whole = set(certificates.provider_names(doors.config.identity.domain)) <= set(names)
-    return Certificate(checked.pem) if whole else checked
+    domain = doors.config.identity.domain
+    held = certificates.names_of(x509.load_pem_x509_certificates(checked.pem)[0])
+    ours = sorted(name for name in held if name == domain or name.endswith(f".{domain}"))
+    return Certificate(checked.pem, tuple(ours)) if ours else None
 
 
 def _from_operator(doors: Doors) -> Certificate | None:

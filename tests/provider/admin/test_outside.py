@@ -130,16 +130,24 @@ HELD = HeldCertificate(("k1.example.org",), 0, 90 * DAY)
 
 
 def test_an_ordered_certificate_until_its_end():
-    assert ordered_lasts(RenewalState(HELD), DAY) == (
+    assert ordered_lasts(RenewalState(HELD), HELD.names, DAY) == (
         "by ACME, until 1970-04-01 (89 days), renewed from 1970-03-02 on"
     )
     troubled = RenewalState(HELD, failures=2, problem="no answer")
-    assert ordered_lasts(troubled, 61 * DAY).endswith("on; the last try failed: no answer")
+    assert ordered_lasts(troubled, HELD.names, 61 * DAY).endswith("on; the last try failed: no answer")
     for day, told in ((80, "ends in 10 days"), (91, "has ended")):
         with pytest.raises(NoContext, match=f"{told}.*the last try failed: no answer"):
-            ordered_lasts(troubled, day * DAY)
+            ordered_lasts(troubled, HELD.names, day * DAY)
     with pytest.raises(NoContext, match="no certificate is ordered yet"):
-        ordered_lasts(RenewalState(), 0)
+        ordered_lasts(RenewalState(), HELD.names, 0)
+
+
+def test_a_name_that_the_certificate_does_not_have_is_told():
+    troubled = RenewalState(HELD, failures=2, problem="no answer")
+    with pytest.raises(NoContext, match=r"not for api.k1\.example\.org yet; the last try failed: no answer"):
+        ordered_lasts(troubled, (*HELD.names, "api.k1.example.org"), DAY)
+    more = RenewalState(HeldCertificate((*HELD.names, "old.k1.example.org"), 0, 90 * DAY))
+    assert "by ACME" in ordered_lasts(more, HELD.names, DAY), "what is not wanted any more harms nobody"
 
 
 async def test_of_an_ordered_certificate_the_state_is_read(tmp_path):

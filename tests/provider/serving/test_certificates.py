@@ -89,7 +89,7 @@ async def test_plain_names_are_shown_beside_a_self_made_wildcard(tmp_path):
     await show_own(doors)
     assert is_self_made(doors)
     assert doors.shown[PROVIDER].names == (f"*.{DOMAIN}",)
-    assert doors.shown[PROVIDER_NAMES] == Certificate(made.pem, names)
+    assert doors.shown[PROVIDER_NAMES] == Certificate(made.pem, tuple(sorted(names)))
     doors.now += VALID.total_seconds() + 1
     await show_own(doors)
     assert PROVIDER_NAMES not in doors.shown, "what is past its end is shown no more"
@@ -113,6 +113,27 @@ async def test_one_for_other_names_is_not_shown(tmp_path):
     ordered(doors, provider_names("other.example"))
     await show_own(doors)
     assert is_self_made(doors)
+
+
+async def test_after_a_change_of_names_it_is_shown_for_those_it_has(tmp_path):
+    doors = doors_with(tmp_path, f'challenge = "http-01", names = ["api.{DOMAIN}", "new.{DOMAIN}"]')
+    made = ordered(doors, (DOMAIN, f"api.{DOMAIN}", "k1.example.com"))
+    await show_own(doors)
+    assert doors.shown[PROVIDER_NAMES] == Certificate(made.pem, (f"api.{DOMAIN}", DOMAIN))
+    assert doors.shown[PROVIDER].names == (f"*.{DOMAIN}",)
+    assert is_self_made(doors)
+    whole = ordered(doors, provider_names(DOMAIN))
+    await show_own(doors)
+    assert doors.shown == {PROVIDER: whole}, "of dns-01, which was left"
+
+
+async def test_an_attested_key_need_not_lie_beside_its_chain(tmp_path):
+    doors = doors_with(tmp_path, DNS, "sealed")
+    made = ordered(doors, provider_names(DOMAIN), doors.keys.tls)
+    chain, _, _ = made.pem.partition(b"-----BEGIN PRIVATE")
+    OrderFiles(doors.config.acme_dir).keep_certificate(chain)
+    await show_own(doors)
+    assert doors.shown == {PROVIDER: made}
 
 
 async def test_the_end_of_what_is_shown(tmp_path):

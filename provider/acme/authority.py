@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import requests
-import urllib3
 from acme import challenges, client, errors, messages
 from cryptography.hazmat.primitives.asymmetric import ec
 from josepy import jwa, jwk
@@ -110,7 +109,7 @@ class AcmeAccount:
         """Read a bounded body before the library reads any, and keep what it says of its rate."""
         try:
             body = _body(response)
-        except requests.RequestException:
+        except Exception:  # a body that is cut or damaged too: those are errors of the library below
             response.close()
             raise
         response._content = body  # noqa: SLF001 - requests has no bound
@@ -233,13 +232,10 @@ class AcmeAccount:
 
 
 def _body(response: requests.Response) -> bytes:
-    """All that was answered; RequestException where that cannot be had, or leads elsewhere."""
+    """All that was answered; RequestException where that is too long, or leads elsewhere."""
     if response.is_redirect:
         raise requests.RequestException(f"{response.url} leads elsewhere")
-    try:
-        body = bytes(response.raw.read(MAX_ANSWER + 1, decode_content=True))
-    except urllib3.exceptions.HTTPError as cut:
-        raise requests.RequestException(f"an answer is cut: {cut}") from None
+    body = bytes(response.raw.read(MAX_ANSWER + 1, decode_content=True))
     if len(body) > MAX_ANSWER:
         raise requests.RequestException("an answer is too long")
     return body

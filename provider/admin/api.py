@@ -34,7 +34,7 @@ from trustedpods.provider.admin.views import (
     StoreView,
 )
 from trustedpods.provider.billing.settlement import Settlement
-from trustedpods.provider.core.certificates.outlook import DAY_S
+from trustedpods.provider.core.certificates.outlook import ALARMS, DAY_S, outlook
 from trustedpods.provider.core.certificates.types import RenewalState
 from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.doors import Doors
@@ -252,6 +252,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         store_failures=disk.failures,
         certificate_days=None if end is None else (end - parts.doors.clock()) / DAY_S,
         certificate_failures=None if ordered is None else ordered.failures,
+        certificate_overdue=None if ordered is None else outlook(ordered, int(parts.doors.clock())) in ALARMS,
     )
 
 

@@ -197,7 +197,7 @@ async def certificate(config: ProviderConfig) -> str:
 
 
 def ordered_lasts(state: RenewalState, wanted: Sequence[str], now: int) -> str:
-    """How a certificate of [tls] acme stands, where *wanted* are its names; NoContext if somebody must look."""
+    """How a certificate of [tls] acme stands that is to be for *wanted*; NoContext if somebody must look."""
     how, held = outlook(state, now), state.held
     trouble = f"; the last try failed: {state.problem}" if state.problem else ""
     if held is None:

@@ -32,6 +32,10 @@ from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpe
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
 
+_CHALLENGES_HINT = (
+    "this HAProxy has no map of challenges: trustedpods-provider facade-files, then restart HAProxy"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedService:
@@ -184,7 +188,10 @@ class Facade:
     async def answer_challenges(self, pages: Mapping[str, str]) -> None:
         """Answer an authority that asks for these paths, and no others; Refused without such a map."""
         async with self._lock:
-            await self._sync_map(challenge_map(self._map_file), pages)
+            try:
+                await self._sync_map(challenge_map(self._map_file), pages)
+            except Refused as none:
+                raise Refused(none.what, where=none.where, rule="haproxy", hint=_CHALLENGES_HINT) from None
 
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.

@@ -33,6 +33,7 @@ SNAPSHOT = Snapshot(
     store_failures={"store-full": 3},
     certificate_days=61.5,
     certificate_failures=2,
+    certificate_overdue=True,
 )
 
 
@@ -67,6 +68,7 @@ def test_the_present_state_is_read_when_asked() -> None:
     assert seen["trustedpods_oldest_claim_seconds", ()] == 1_699_999_000
     assert seen["trustedpods_certificate_days_left", ()] == 61.5
     assert seen["trustedpods_certificate_failures", ()] == 2
+    assert seen["trustedpods_certificate_overdue", ()] == 1
 
 
 def test_what_is_not_known_is_left_out() -> None:

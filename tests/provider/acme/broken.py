@@ -20,7 +20,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class BrokenAuthority:
-    """`answers` by path replace the good ones; `asked` has every path in turn. `base` is its address."""
+    """`answers`, by how a path begins, replace the good ones; `asked` has all paths. `base` is its address."""
 
     base: str
     root: Path
@@ -134,7 +134,8 @@ def broken_authority(home: Path) -> Iterator[BrokenAuthority]:
         def _any(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             here.asked.append(self.path)
-            here.answers.get(self.path, here.well)(self)
+            wanted = (answer for path, answer in here.answers.items() if self.path.startswith(path))
+            next(wanted, here.well)(self)
 
         do_GET = do_POST = do_HEAD = _any
 

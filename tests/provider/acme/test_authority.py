@@ -91,18 +91,11 @@ def test_a_wrong_word_about_the_renewal_is_a_failure_too(authority, account, ans
     chain = Authority.make("x", utc(NOW)).issue(NAMES, key, utc(NOW)).pem
     path = "/renewalInfo/"
     account.open(())
-    authority.answers = Prefixed({path: answer})
+    authority.answers[path] = answer
     assert failed(account.suggestion, chain).kind is FailureKind.LATER
-    authority.answers = Prefixed({path: says(WINDOW)})
+    authority.answers[path] = says(WINDOW)
     renew_at, _ = account.suggestion(chain)
     assert renew_at is not None
-
-
-class Prefixed(dict):
-    """Answers by how a path begins."""
-
-    def get(self, path, default):
-        return next((answer for begins, answer in self.items() if path.startswith(begins)), default)
 
 
 @pytest.mark.parametrize("name", ["other.test", "k1.acme.test.other", "a" * 70, "$(id)", "", 3, ["k1"], None])

@@ -19,6 +19,7 @@ from tests.live.clients import protocols
 from tests.provider.acme.pebble import Pebble, pebble
 from tests.provider.acme.zone import KEY, Zone
 from tests.provider.facade.parts import free_port, live_facade
+from trustedpods.protocol.errors import Refused
 from trustedpods.provider.acme.authority import AcmeAccount
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import HookProofs, PageProofs, Proofs, RecordProofs
@@ -277,6 +278,13 @@ async def test_an_operators_hook_proves_the_wildcard(tmp_path):
         await until_waiting(here.renewal(Seen(settings.hook, 10), settings))
         assert here.leaf()
         assert list(wanted.iterdir()) == []
+
+
+async def test_a_facade_without_the_map_of_pages_is_told_with_what_to_do(tmp_path):
+    async with live_facade(tmp_path) as live:
+        with pytest.raises(Refused) as told:
+            await live.facade.answer_challenges({"/.well-known/acme-challenge/a": "b"})
+        assert "facade-files, then restart HAProxy" in str(told.value.hint)
 
 
 async def test_plain_names_are_proven_through_the_facade_and_shown_by_it(tmp_path):

@@ -23,13 +23,13 @@ from trustedpods.provider.acme.proofs import Proofs, taken_back
 from trustedpods.provider.acme.settings import AcmeSettings
 from trustedpods.provider.core.certificates.renewal import at_directory, step
 from trustedpods.provider.core.certificates.types import (
+    AccountOpened,
     AskSuggestion,
     CommandFailed,
     FailureKind,
     FinalizeOrder,
     KeyLost,
     OpenAccount,
-    Opened,
     Placed,
     PlaceOrder,
     Proven,
@@ -145,7 +145,7 @@ class CertificateRenewal:
                 return Woken(self._now(), self._place.names)
             case OpenAccount():
                 await self._opened()
-                return Opened(self._now())
+                return AccountOpened(self._now())
             case PlaceOrder():
                 return await self._place_order(command.names)
             case ProveNames():

@@ -8,6 +8,7 @@ any point finds either the command or its result; each command may be repeated.
 from dataclasses import replace
 
 from trustedpods.provider.core.certificates.types import (
+    AccountOpened,
     AskSuggestion,
     CommandFailed,
     FailureKind,
@@ -15,7 +16,6 @@ from trustedpods.provider.core.certificates.types import (
     HeldCertificate,
     KeyLost,
     OpenAccount,
-    Opened,
     OrderStage,
     PendingOrder,
     Placed,
@@ -116,7 +116,7 @@ def _changed(state: RenewalState, event: RenewalEvent, names: tuple[str, ...]) -
             changed = _resumed(state, names)
         case KeyLost():
             changed = _resumed(replace(state, held=None), names)
-        case Opened():
+        case AccountOpened():
             changed = _sent(state, event.at)
         case Placed():
             changed = _forward(state, OrderStage.PROVING, event.url)

@@ -90,7 +90,7 @@ class KeyLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class AccountOpened:
     """The authority answers, and has an account of ours."""
 
     at: int
@@ -140,7 +140,7 @@ class CommandFailed:
     retry_at: int = 0
 
 
-RenewalEvent = Woken | KeyLost | Opened | Placed | Proven | Stored | Suggested | CommandFailed
+RenewalEvent = Woken | KeyLost | AccountOpened | Placed | Proven | Stored | Suggested | CommandFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class BrokenAuthority:
-    """`answers`, by how a path begins, replace the good ones; `asked` has all paths. `base` is its address."""
+    """`answers`, by how a path begins, replace the good ones; `asked` has all paths; `base` is its URL."""
 
     base: str
     root: Path

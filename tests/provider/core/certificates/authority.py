@@ -6,13 +6,13 @@ from random import Random
 
 from trustedpods.provider.core.certificates.renewal import step
 from trustedpods.provider.core.certificates.types import (
+    AccountOpened,
     AskSuggestion,
     CommandFailed,
     FailureKind,
     FinalizeOrder,
     KeyLost,
     OpenAccount,
-    Opened,
     Placed,
     PlaceOrder,
     Proven,
@@ -102,7 +102,7 @@ class Year:
     def _answer(self, command: RenewalCommand) -> RenewalEvent:
         match command:
             case OpenAccount():
-                return Opened(self.now)
+                return AccountOpened(self.now)
             case PlaceOrder():
                 return Placed(self.now, f"https://ca.example/{len(self.placed)}")
             case ProveNames():

@@ -20,6 +20,7 @@ from trustedpods.provider.core.certificates.renewal import (
     step,
 )
 from trustedpods.provider.core.certificates.types import (
+    AccountOpened,
     AskSuggestion,
     CommandFailed,
     FailureKind,
@@ -27,7 +28,6 @@ from trustedpods.provider.core.certificates.types import (
     HeldCertificate,
     KeyLost,
     OpenAccount,
-    Opened,
     OrderStage,
     PendingOrder,
     Placed,
@@ -54,7 +54,7 @@ def test_from_nothing_to_a_certificate():
     state, command = step(RenewalState(), Woken(NOW, NAMES), NAMES)
     assert command == OpenAccount()
     assert state.orders == (), "nothing is sent yet"
-    state, command = step(state, Opened(NOW + 1), NAMES)
+    state, command = step(state, AccountOpened(NOW + 1), NAMES)
     assert command == PlaceOrder(NAMES)
     assert state.orders == (NOW + 1,)
     state, command = step(state, Placed(NOW + 1, "https://ca/1"), NAMES)
@@ -105,7 +105,7 @@ def test_a_lost_key_and_an_order_that_may_not_have_arrived_are_both_seen():
 
 def test_an_order_that_may_not_have_arrived_is_placed_again_after_a_pause_and_counted_twice():
     state, _ = step(RenewalState(), Woken(NOW, NAMES), NAMES)
-    state, _ = step(state, Opened(NOW), NAMES)
+    state, _ = step(state, AccountOpened(NOW), NAMES)
     state, command = step(state, Woken(NOW + 1, NAMES), NAMES)
     later = NOW + FIRST_RETRY_S
     assert command == WaitUntil(later)
@@ -113,7 +113,7 @@ def test_an_order_that_may_not_have_arrived_is_placed_again_after_a_pause_and_co
     assert state.problem
     state, command = step(state, Woken(later, NAMES), NAMES)
     assert command == OpenAccount()
-    again, command = step(state, Opened(later), NAMES)
+    again, command = step(state, AccountOpened(later), NAMES)
     assert command == PlaceOrder(NAMES)
     assert again.orders == (NOW, later)
 
@@ -126,7 +126,7 @@ def test_a_daemon_that_crashes_at_every_order_storms_nobody(answers):
         if command == OpenAccount():
             asked.append(now)
             if answers:
-                state, command = step(state, Opened(now), NAMES)
+                state, command = step(state, AccountOpened(now), NAMES)
                 assert command == PlaceOrder(NAMES)
         now += 2
     assert 5 <= len(asked) <= 11
@@ -263,7 +263,7 @@ def test_an_authority_that_never_gives_one_is_asked_within_bounds(seed, kind):
             state, command = step(state, Woken(now, NAMES), NAMES)
             continue
         if isinstance(command, OpenAccount):
-            state, command = step(state, Opened(now), NAMES)
+            state, command = step(state, AccountOpened(now), NAMES)
             continue
         if isinstance(command, PlaceOrder):
             placed.append(now)

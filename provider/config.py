@@ -15,6 +15,7 @@ from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, AccessMode
 from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
+from trustedpods.provider.acme.settings import TlsSection
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
@@ -332,10 +333,12 @@ class ProviderConfig(Section):
     webhooks: WebhooksSection = WebhooksSection()
     exposure: ExposureSection = ExposureSection()
     ingress: IngressSection = IngressSection()
+    tls: TlsSection = TlsSection()
 
     @model_validator(mode="after")
-    def _controllers_read_secrets(self) -> Self:
+    def _sections_fit(self) -> Self:
         self.ingress.check_class(self.identity.trust)
+        self.tls.check_place(self.identity.domain, self.facade.certificate_file, self.facade.tls_binds)
         return self
 
     @property
@@ -373,6 +376,11 @@ class ProviderConfig(Section):
     def resolver_place(self) -> ResolverPlace | None:
         """Where pods ask for names; None where nobody answers them."""
         return self.names.place if self.names else None
+
+    @property
+    def acme_dir(self) -> Path:
+        """Where the account's key, orders and certificates of an authority lie: beside the store."""
+        return Path(self.store.path).parent / "acme"
 
     @property
     def admin_socket(self) -> Path:

@@ -28,6 +28,9 @@ class Snapshot:
 
     Money is in base units of the market's token, times in Unix seconds; `gas_wei` is -1 when the chain did
     not say. `last_claim` is None when the books could not be read.
+    `certificate_days` are those until the end of https' own certificate, None without one, and negative past
+    it; `certificate_failures` failures in a row of [tls] acme, `certificate_overdue` whether its
+    renewal is so late that somebody must look; None without it.
     `shortest_runway_s` is None when no pod has a bounded one, `oldest_claim` when no pod is paid for.
     """
 
@@ -48,6 +51,9 @@ class Snapshot:
     disk_state: str
     disk_free_bytes: int
     store_failures: Mapping[str, int]
+    certificate_days: float | None = None
+    certificate_failures: int | None = None
+    certificate_overdue: bool | None = None
 
 
 class Metrics:
@@ -161,6 +167,21 @@ class SnapshotCollector(Collector):
                     now.oldest_claim,
                 ),
                 ("trustedpods_shortest_runway_seconds", "Of the pod that ends first.", now.shortest_runway_s),
+                (
+                    "trustedpods_certificate_days_left",
+                    "Until the end of the provider's own certificate.",
+                    now.certificate_days,
+                ),
+                (
+                    "trustedpods_certificate_failures",
+                    "Failed tries in a row to order the provider's certificate.",
+                    now.certificate_failures,
+                ),
+                (
+                    "trustedpods_certificate_overdue",
+                    "1 when a sixth of the ordered certificate's life is left, and it was not renewed.",
+                    None if now.certificate_overdue is None else int(now.certificate_overdue),
+                ),
                 ("trustedpods_operator_gas_wei", "What the operator key holds for gas.", now.gas_wei),
             )
         )

@@ -11,6 +11,7 @@ _NODE = "use another chain node (`rpc` of the market file), or wait for this one
 _OPERATOR = "of the operator's machine: the message says what it lacks"
 
 TALKING = {
+    "acme": Rule("an authority did not give the provider's certificate, or a proof to it failed", _OPERATOR),
     "address": Rule(
         "an address of the network cannot be used", "look at the provider's row: `provider list`"
     ),

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator may ask of the running daemon: pods, claims, its row; and numbers for metrics."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import trio
+
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
+from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admin.socket import AdminVerb, verb_for
 from trustedpods.provider.admin.views import (
@@ -30,12 +34,15 @@ from trustedpods.provider.admin.views import (
     StoreView,
 )
 from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.certificates.outlook import ALARMS, DAY_S, outlook
+from trustedpods.provider.core.certificates.types import RenewalState
 from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.metrics import Snapshot
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.certificates import shown_end
 from trustedpods.provider.store import claims
 from trustedpods.provider.tee.chip import own_chip
 
@@ -155,6 +162,7 @@ class AdminApi:
             spool_bytes=now.spool_bytes,
             spool_quota_bytes=now.spool_quota_bytes,
             gas_wei=now.gas_wei,
+            certificate_days=None if now.certificate_days is None else math.floor(now.certificate_days),
         )
 
 
@@ -219,6 +227,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         gas = -1
     by_state, last_claim = await _claims(parts)
     disk, standing = parts.doors.store.disk, parts.pods.standing
+    end, ordered = await trio.to_thread.run_sync(_certificate, parts.doors)
     pod_scalers = [
         m for m in map(parts.autoscaler.pod_scaler, (r.channel for r in standing)) if m is not None
     ]
@@ -241,7 +250,18 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         disk_state=str(disk.state),
         disk_free_bytes=disk.free,
         store_failures=disk.failures,
+        certificate_days=None if end is None else (end - parts.doors.clock()) / DAY_S,
+        certificate_failures=None if ordered is None else ordered.failures,
+        certificate_overdue=None if ordered is None else outlook(ordered, int(parts.doors.clock())) in ALARMS,
     )
+
+
+def _certificate(doors: Doors) -> tuple[int | None, RenewalState | None]:
+    """Until when the provider's certificate is good, and how [tls] acme fares; None without them."""
+    ordered = None if doors.config.tls.acme is None else seen_state(doors.config.acme_dir)
+    if ordered is not None and ordered.held is not None:
+        return ordered.held.not_after, ordered
+    return shown_end(doors), ordered
 
 
 async def _claims(parts: RunningParts) -> tuple[dict[str, int], int | None]:

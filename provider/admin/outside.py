@@ -16,9 +16,13 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import NoContext
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.addresses import PeerAddress
+from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import PodList, PodsRequest
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.certificates.outlook import ALARMS, days_left, outlook
+from trustedpods.provider.core.certificates.renewal import renewal_due
+from trustedpods.provider.core.certificates.types import RenewalState
 from trustedpods.provider.core.settlement import GAS_FIXED, GAS_PER_ITEM
 from trustedpods.provider.dns.upstream import Upstream
 from trustedpods.provider.facade.haproxy.tls import PROVIDER
@@ -44,6 +48,7 @@ LEAST_CERTIFICATE_DAYS = 14
 CONNECT_WITHIN_S = 2.0
 """A port of this machine answers in milliseconds."""
 
+_ACME_HINT = "the daemon orders by itself: is it running? Its log has each try (docs/operator.md, TLS)"
 _DAY_S = 86_400
 _OWN_ROOT = "Trusted Pods "
 
@@ -184,7 +189,38 @@ async def certificate(config: ProviderConfig) -> str:
             where=str(file),
             hint="the daemon makes one when it starts",
         ) from None
+    if config.tls.acme is not None:
+        state = await trio.to_thread.run_sync(OrderFiles(config.acme_dir).state)
+        wanted = config.tls.acme.names_for(config.identity.domain)
+        return ordered_lasts(state, wanted, int(time.time()))
     return certificate_lasts(leaf, config.facade.certificate_file, datetime.now(UTC))
+
+
+def ordered_lasts(state: RenewalState, wanted: Sequence[str], now: int) -> str:
+    """How a certificate of [tls] acme stands that is to be for *wanted*; NoContext if somebody must look."""
+    how, held = outlook(state, now), state.held
+    trouble = f"; the last try failed: {state.problem}" if state.problem else ""
+    if held is None:
+        raise NoContext(
+            f"no certificate is ordered yet, a self-made one is shown{trouble}",
+            where="tls.acme",
+            hint=_ACME_HINT,
+        )
+    end = datetime.fromtimestamp(held.not_after, UTC)
+    days = days_left(held.not_after, now)
+    if how in ALARMS:
+        told = "has ended" if days < 0 else f"ends in {days} days"
+        raise NoContext(
+            f"the certificate {told}, on {end:%Y-%m-%d}, and was not renewed{trouble}",
+            where="tls.acme",
+            hint=_ACME_HINT,
+        )
+    if missing := [name for name in wanted if name not in held.names]:
+        raise NoContext(
+            f"the certificate is not for {', '.join(missing)} yet{trouble}", where="tls.acme", hint=_ACME_HINT
+        )
+    due = datetime.fromtimestamp(renewal_due(held), UTC)
+    return f"by ACME, until {end:%Y-%m-%d} ({days} days), renewed from {due:%Y-%m-%d} on{trouble}"
 
 
 def certificate_lasts(leaf: x509.Certificate, configured: str | None, now: datetime) -> str:

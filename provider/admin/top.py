@@ -79,7 +79,15 @@ def _headline(overview: Overview) -> str:
         f"{len(overview.pods)} pods, {overview.replicas} replicas, "
         f"{overview.conversations} talking, {overview.free_slots} slots free, spool {spool} %, "
         f"gas {'unknown' if gas < 0 else f'{gas / 10**18:.4f}'}"
+        f"{_certificate(overview.certificate_days)}"
     )
+
+
+def _certificate(days: int | None) -> str:
+    """Nothing without https."""
+    if days is None:
+        return ""
+    return ", certificate ENDED" if days < 0 else f", certificate {days} days"
 
 
 def _span(seconds: int | None) -> str:

@@ -198,7 +198,10 @@ class BusyPod(PodRow):
 
 
 class Overview(View):
-    """The daemon at one moment; `gas_wei` is -1 when the chain did not say."""
+    """The daemon at one moment; `gas_wei` is -1 when the chain did not say.
+
+    `certificate_days` are those until the end of the provider's own certificate; None without https.
+    """
 
     pods: list[BusyPod]
     replicas: int
@@ -207,6 +210,7 @@ class Overview(View):
     spool_bytes: int
     spool_quota_bytes: int
     gas_wei: int
+    certificate_days: int | None = None
 
 
 class Registered(View):

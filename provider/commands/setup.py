@@ -158,6 +158,7 @@ def facade_files(config_path: Path) -> None:
             per_source=section.source_connections,
             source_rate=section.source_rate or None,
         ),
+        challenges=config.tls.acme is not None and config.tls.acme.challenge == "http-01",
     )
     install(made, folder / "haproxy.cfg")
     click.echo(folder / "haproxy.cfg")

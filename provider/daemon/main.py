@@ -45,6 +45,7 @@ from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.server.conversations import Conversations
+from trustedpods.provider.serving.certificates import keep_renewed
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
 from trustedpods.provider.serving.pod_scaler import PodScaler
@@ -134,6 +135,8 @@ async def run_parts(
             ("looking at the disk", doors.store.keep_looking),
         ):
             nursery.start_soon(supervise, name, task)
+        if (acme := config.tls.acme) is not None:
+            nursery.start_soon(supervise, "renewing the certificate", partial(keep_renewed, doors, acme))
         endpoint = host.reached_at(config.net.announce)[0]
         nursery.start_soon(supervise, "keeping the row", partial(keep_registry_row, doors, profile, endpoint))
         operator = AdminApi(parts, profile, endpoint, lambda: conversations.running)

@@ -102,7 +102,7 @@ def certificate_of(
         raise Refused("tls.key is not the key of tls.crt", rule="tls")
     if now is not None and now > leaf.not_valid_after_utc:
         raise Refused(f"tls.crt was valid until {leaf.not_valid_after_utc:%Y-%m-%d}", rule="tls")
-    held = _names_of(leaf)
+    held = names_of(leaf)
     for name in wanted:
         if not _covers(held, name):
             raise Refused(f"tls.crt is not for {name}, but for {', '.join(sorted(held))}", rule="tls")
@@ -180,7 +180,8 @@ def throwaway(now: datetime) -> Certificate:
     return Authority.make("not ready", now).issue(["not-ready.invalid"], key, now)
 
 
-def _names_of(certificate: x509.Certificate) -> set[str]:
+def names_of(certificate: x509.Certificate) -> set[str]:
+    """The names of hosts, in small letters, that a certificate is for."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (x509.ExtensionNotFound, ValueError):

@@ -7,7 +7,7 @@ on a timer, and when HAProxy was restarted.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.haproxy import maps, servers
-from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
+from trustedpods.provider.facade.haproxy.config import backend_name, challenge_map, slot_of
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.haproxy.runtime import Runtime
@@ -31,6 +31,10 @@ from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpe
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
+
+_CHALLENGES_HINT = (
+    "this HAProxy has no map of challenges: trustedpods-provider facade-files, then restart HAProxy"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +182,16 @@ class Facade:
                 return
             if certificate is not None:
                 await self._certificates.put(label, certificate)
-            elif label in self._certificates.known():
+            elif label in self._certificates.listed():
                 await self._certificates.drop(label)
+
+    async def answer_challenges(self, pages: Mapping[str, str]) -> None:
+        """Answer an authority that asks for these paths, and no others; Refused without such a map."""
+        async with self._lock:
+            try:
+                await self._sync_map(challenge_map(self._map_file), pages)
+            except Refused as none:
+                raise Refused(none.what, where=none.where, rule="haproxy", hint=_CHALLENGES_HINT) from None
 
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.

@@ -31,6 +31,9 @@ SNAPSHOT = Snapshot(
     disk_state="low",
     disk_free_bytes=5,
     store_failures={"store-full": 3},
+    certificate_days=61.5,
+    certificate_failures=2,
+    certificate_overdue=True,
 )
 
 
@@ -63,6 +66,9 @@ def test_the_present_state_is_read_when_asked() -> None:
     assert seen["trustedpods_claims", (("state", "final"),)] == 7
     assert seen["trustedpods_shortest_runway_seconds", ()] == 3600
     assert seen["trustedpods_oldest_claim_seconds", ()] == 1_699_999_000
+    assert seen["trustedpods_certificate_days_left", ()] == 61.5
+    assert seen["trustedpods_certificate_failures", ()] == 2
+    assert seen["trustedpods_certificate_overdue", ()] == 1
 
 
 def test_what_is_not_known_is_left_out() -> None:

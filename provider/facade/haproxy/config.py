@@ -76,7 +76,8 @@ class FacadeConfig:
     Paths are absolute; the folders exist and belong to the facade alone. `tls_binds` take TLS with
     the certificates that `tls_dir`, a folder in memory, lists; `https_suffix` is what follows the host
     in an https URL. The n-th slot of tcp listens on each of `tcp_binds`, n ports further. At `exporter`
-    Prometheus finds HAProxy's own metrics under /metrics. `threads` None is one per core.
+    Prometheus finds HAProxy's own metrics under /metrics. `threads` None is one per core. With `challenges`
+    paths in the map of that name are answered with its texts: an authority asks for them.
     """
 
     binds: tuple[Bind, ...]
@@ -92,6 +93,7 @@ class FacadeConfig:
     exporter: Bind | None = None
     limits: FacadeLimits = FacadeLimits()
     threads: int | None = None
+    challenges: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would change the meaning of the file."""
@@ -129,6 +131,11 @@ class FacadeConfig:
         return self.runtime_socket.with_name("body.sock")
 
     @property
+    def challenge_map(self) -> Path:
+        """What is answered at which path to an authority."""
+        return challenge_map(self.map_file)
+
+    @property
     def crt_list(self) -> Path | None:
         """The list of certificates, if TLS is served."""
         return crt_list(self.tls_dir) if self.tls_dir else None
@@ -137,6 +144,11 @@ class FacadeConfig:
 def crt_list(tls_dir: Path) -> Path:
     """HAProxy's list of certificates in the folder."""
     return tls_dir / "crt-list.txt"
+
+
+def challenge_map(host_map: Path) -> Path:
+    """The map of challenges, beside the host map."""
+    return host_map.with_name("challenges.map")
 
 
 def backend_name(slot: int) -> str:

@@ -29,7 +29,9 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     replace_file(bodies.lua_path(config), bodies.LUA.encode())
     replace_file(requests.lua_path(config), requests.lua(config).encode())
     replace_file(unread.lua_path(config), unread.lua().encode())
-    for empty in (config.map_file, *(which.beside(config.map_file) for which in SlotMap)):
+    challenges = (config.challenge_map,) if config.challenges else ()
+    maps = (config.map_file, *(which.beside(config.map_file) for which in SlotMap), *challenges)
+    for empty in maps:
         if not empty.exists():
             replace_file(empty, b"")
     if config.tls_dir is not None:

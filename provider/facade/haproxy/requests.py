@@ -158,6 +158,20 @@ def sizes(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
     ]
 
 
+def challenges(config: FacadeConfig) -> list[str]:
+    """Answers to an authority that asks whether a name is the provider's; every path has a secret of its own.
+
+    Only what is in the map is answered: a pod may have challenges of its own at its hosts.
+    """
+    if not config.challenges:
+        return []
+    text = f"path,map_str({config.challenge_map})"
+    return [
+        f'http-request return status 200 content-type "text/plain" lf-string "%[{text}]"'
+        f" if {{ path -m beg /.well-known/acme-challenge/ }} {{ {text} -m found }}"
+    ]
+
+
 def host_and_target(config: FacadeConfig) -> list[str]:
     """The slot: of the longest entry of the host map that host and path begin with; both end with a `/`.
 

@@ -188,6 +188,7 @@ def _ended(config: FacadeConfig) -> list[str]:
 def _rules(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
     return [
         *requests.sizes(config, first_tcp=first_tcp),
+        *requests.challenges(config),
         *requests.host_and_target(config),
         *requests.claims_deleted(),
         *_pod_limits(config),

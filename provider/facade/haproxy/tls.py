@@ -21,6 +21,9 @@ from trustedpods.provider.facade.haproxy.runtime import Runtime
 PROVIDER = "provider"
 """The provider's own certificate: the first, which is shown where no other fits."""
 
+PROVIDER_NAMES = "provider-names"
+"""One beside it, for names of the provider's that an authority proved without the wildcard."""
+
 _KEY = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?$")
 
 
@@ -34,7 +37,11 @@ class Certificates:
 
     def known(self) -> set[str]:
         """Keys of services whose certificates are in the list."""
-        return {Path(line.split()[0]).stem for line in self._lines()} - {PROVIDER}
+        return self.listed() - {PROVIDER, PROVIDER_NAMES}
+
+    def listed(self) -> set[str]:
+        """Keys of all certificates in the list."""
+        return {Path(line.split()[0]).stem for line in self._lines()}
 
     def _lines(self) -> list[str]:
         return read_file(self._list).splitlines()

@@ -55,6 +55,9 @@ def _section(table: str, model: type[BaseModel], section: BaseModel | None) -> I
             for name, inner in value.items():
                 later += [f"[{table}.{key}.{toml_value(name)}]"]
                 later += [f"{k} = {toml_value(v)}" for k, v in inner.model_dump(exclude_none=True).items()]
+        elif isinstance(value, BaseModel):
+            later += [f"[{table}.{key}]"]
+            later += [f"{k} = {toml_value(v)}" for k, v in value.model_dump(exclude_none=True).items()]
         else:
             yield f"{key} = {toml_value(value)}"
     yield from later

@@ -21,6 +21,7 @@ TABLES: Final = {
     "ingress": (
         "The cluster's own ingress controllers, for pods of class open. By default none (docs/ingress.md)."
     ),
+    "tls": "Certificates for the provider's own names from a public authority (docs/operator.md).",
 }
 
 COMMENTS: Final = {
@@ -140,4 +141,7 @@ COMMENTS: Final = {
     "exposure.peers": "Networks in which other providers publish nodes.",
     "ingress.services": "Most services with `expose: ingress`.",
     "ingress.classes": "The classes that are offered, a table for each.",
+    "tls.acme": (
+        "An authority that speaks ACME orders and renews by itself; without it see facade.certificate_file."
+    ),
 }

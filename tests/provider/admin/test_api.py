@@ -101,6 +101,7 @@ async def test_an_overview_is_told_by_these_names(world):
             "spoolBytes",
             "spoolQuotaBytes",
             "gasWei",
+            "certificateDays",
         ]
         assert told["freeSlots"] == parts.doors.facade.free_slots
         assert told["spoolQuotaBytes"] == parts.doors.config.store.spool_quota_mib * 1024 * 1024

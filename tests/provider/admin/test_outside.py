@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.admin import outside
 from trustedpods.provider.admin.outside import (
     BEHIND_S,
@@ -18,8 +19,10 @@ from trustedpods.provider.admin.outside import (
     clock_against,
     gas_lasts,
     names_lead_here,
+    ordered_lasts,
 )
 from trustedpods.provider.config import load_config
+from trustedpods.provider.core.certificates.types import HeldCertificate, RenewalState
 from trustedpods.provider.facade.certificates import Authority
 from trustedpods.provider.facade.haproxy.tls import PROVIDER
 
@@ -120,6 +123,45 @@ def test_a_certificate_until_its_end():
     assert "is it running" in caught.value.hint
     with pytest.raises(NoContext, match="the configured one cannot be used"):
         certificate_lasts(leaf, "/k/chain.pem", NOW)
+
+
+DAY = 86400
+HELD = HeldCertificate(("k1.example.org",), 0, 90 * DAY)
+
+
+def test_an_ordered_certificate_until_its_end():
+    assert ordered_lasts(RenewalState(HELD), HELD.names, DAY) == (
+        "by ACME, until 1970-04-01 (89 days), renewed from 1970-03-02 on"
+    )
+    troubled = RenewalState(HELD, failures=2, problem="no answer")
+    assert ordered_lasts(troubled, HELD.names, 61 * DAY).endswith("on; the last try failed: no answer")
+    for day, told in ((80, "ends in 10 days"), (91, "has ended")):
+        with pytest.raises(NoContext, match=f"{told}.*the last try failed: no answer"):
+            ordered_lasts(troubled, HELD.names, day * DAY)
+    with pytest.raises(NoContext, match="no certificate is ordered yet"):
+        ordered_lasts(RenewalState(), HELD.names, 0)
+
+
+def test_a_name_that_the_certificate_does_not_have_is_told():
+    troubled = RenewalState(HELD, failures=2, problem="no answer")
+    with pytest.raises(NoContext, match=r"not for api.k1\.example\.org yet; the last try failed: no answer"):
+        ordered_lasts(troubled, (*HELD.names, "api.k1.example.org"), DAY)
+    more = RenewalState(HeldCertificate((*HELD.names, "old.k1.example.org"), 0, 90 * DAY))
+    assert "by ACME" in ordered_lasts(more, HELD.names, DAY), "what is not wanted any more harms nobody"
+
+
+async def test_of_an_ordered_certificate_the_state_is_read(tmp_path):
+    acme = (
+        '[tls]\nacme = {directory = "https://ca.example/dir", terms_agreed = true, challenge = "http-01"}\n\n'
+    )
+    config = config_of(tmp_path, ("[facade]\n", f'{acme}[facade]\ntls_binds = ["*:443"]\n'))
+    (tmp_path / f"{PROVIDER}.pem").write_bytes(issued("x", datetime.now(UTC)).pem)
+    with pytest.raises(NoContext, match="no certificate is ordered yet"):
+        await outside.certificate(config)
+    now = int(datetime.now(UTC).timestamp())
+    held = HeldCertificate(("k1.example.org",), now, now + 90 * DAY)
+    OrderFiles(config.acme_dir).keep_state(RenewalState(held))
+    assert "by ACME" in await outside.certificate(config)
 
 
 async def test_the_certificate_that_is_shown_is_read(tmp_path):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's `top`: rates between two readings, the busiest first."""
 
+import io
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -79,3 +81,12 @@ def test_without_a_terminal_it_prints_once(capsys: Any) -> None:
     watch(ask, lambda: 0.0, lambda _: None, 1.0)
     assert len(asked) == 1
     assert "pa" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(61, "certificate 61 days"), (0, "certificate 0 days"), (-1, "certificate ENDED")]
+)
+def test_the_certificates_end_is_in_the_first_line(days, told):
+    text = io.StringIO()
+    Console(file=text, width=200).print(screen(None, Reading(0.0, overview(certificateDays=days))))
+    assert told in text.getvalue()

@@ -262,6 +262,7 @@ async def live_facade(
     pools: Pools = POOLS,
     limits: FacadeLimits | None = None,
     tls: bool = False,
+    challenges: bool = False,
     activator_args: tuple[str, ...] = (),
 ) -> AsyncIterator[LiveFacade]:
     """HAProxy and the activator on a port of their own, ended at the end."""
@@ -278,6 +279,7 @@ async def live_facade(
         pages_dir=home,
         threads=1,
         limits=limits or FacadeLimits(),
+        challenges=challenges,
     )
     install(config, home / "haproxy.cfg")
     runtime = Runtime(config.runtime_socket)

@@ -170,3 +170,11 @@ def test_every_table_of_clients_is_handed_on_by_a_process_that_ends():
     tables = [line for line in text.splitlines() if "stick-table type string len 40" in line]
     assert len(tables) == config().pools.total
     assert all(line.endswith(" peers reloads") for line in tables)
+
+
+def test_challenges_are_answered_from_their_map_before_a_host_is_looked_for():
+    assert "acme-challenge" not in haproxy_config(config())
+    text = haproxy_config(config(challenges=True))
+    rule = text.index("path,map_str(/run/tp/challenges.map)")
+    assert "/.well-known/acme-challenge/" in text
+    assert rule < text.index("http-request set-var(txn.host)")

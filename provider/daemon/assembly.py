@@ -193,6 +193,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.workers,
         parts.progress,
     )
+    commands = PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter)
     return {
         "admit": provisioning.admit,
         "render": provisioning.render,
@@ -201,7 +202,8 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
-        "exec": PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter).exec,
+        "exec": commands.exec,
+        "terminal": commands.terminal,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
     from trustedpods.publisher.results.attested import AttestResult
+    from trustedpods.publisher.results.copied import CopyResult
     from trustedpods.publisher.results.deployed import (
         DeployPlanResult,
         DeployProgress,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         VersionsResult,
     )
     from trustedpods.publisher.results.estimated import EstimateResult
+    from trustedpods.publisher.results.forwarded import ForwardResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
         CloseProgress,
@@ -78,6 +80,7 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
+    "publisher.results.copied": ("CopyResult",),
     "publisher.results.deployed": (
         "DeployPlanResult",
         "DeployProgress",
@@ -87,6 +90,7 @@ _MODULES = {
         "VersionsResult",
     ),
     "publisher.results.estimated": ("EstimateResult",),
+    "publisher.results.forwarded": ("ForwardResult",),
     "publisher.results.money": (
         "BalanceResult",
         "CloseProgress",
@@ -148,6 +152,7 @@ __all__ = [
     "CloseResult",
     "ConnectResult",
     "CopiesResult",
+    "CopyResult",
     "DeleteProgress",
     "DeleteResult",
     "DeployPlanResult",
@@ -157,6 +162,7 @@ __all__ = [
     "EstimateResult",
     "EventsResult",
     "ExecResult",
+    "ForwardResult",
     "FundProgress",
     "FundResult",
     "HistoryResult",

@@ -71,7 +71,7 @@ class ForwardStarted(Message):
 
 
 class ForwardOutput(Message):
-    """From the pod, about one connection: the same the other way. `closed` says why there is no more of it."""
+    """From the pod, about one connection: the same the other way. `closed` says why there is no more."""
 
     kind: Literal["forward-output"] = "forward-output"
     connection: U32

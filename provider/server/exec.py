@@ -65,7 +65,7 @@ class PodCommands:
         with self._place(record):
             await self._note(record, f"{_words(body)} started in container {container} of {replica}")
             place = (record.namespace, replica, container)
-            code = await self._carry(request, body, place, self._booking(record))
+            code = await self._carry(request, body, place, self.booking(record))
         await request.replies.send(ExecEnded(exit_code=code), final=True)
 
     async def _carry(
@@ -123,7 +123,7 @@ class PodCommands:
             self._running.subtract(bounds.keys())
             self._running += Counter()  # drops what is zero
 
-    def _booking(self, record: PodRecord) -> Carried:
+    def booking(self, record: PodRecord) -> Carried:
         """What a command carries is traffic of the pod; what cannot be booked now is booked with the next."""
         booked = Traffic()
 

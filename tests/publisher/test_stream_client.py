@@ -24,11 +24,11 @@ async def serve_echo(nursery):
 
 
 async def test_a_program_has_all_three(market, tmp_path):
-    got = []
+    got, pieces = [], [b"bytes", b""]
 
     async def read(_most):
         await trio.lowlevel.checkpoint()
-        return b"" if got else b"bytes"
+        return pieces.pop(0)
 
     async def write(stream, data):
         await trio.lowlevel.checkpoint()

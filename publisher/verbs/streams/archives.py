@@ -82,7 +82,7 @@ class Unpacker:
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedInfo) as archive:
                 count = 0
                 while (member := archive.next()) is not None:
-                    archive.members.clear()  # else each stays in memory to the end
+                    archive.members.clear()  # type: ignore[attr-defined]  # else each stays in memory to the end
                     count += 1
                     if count > MAX_ENTRIES:
                         raise _unsafe(member.name, f"more than {MAX_ENTRIES} entries")

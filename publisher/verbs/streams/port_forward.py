@@ -177,7 +177,7 @@ class _Forwarding:
     async def _receive(self) -> None:
         while True:
             reply = await self._conversation.reply(ForwardOutput, Done, timeout=None)
-            if isinstance(reply, Done):
+            if not isinstance(reply, ForwardOutput):
                 raise NetworkFailure("the provider ended the port-forward", rule="exec-end")
             carrier = self._carriers.get(reply.connection)
             if carrier is None:

@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -65,7 +66,8 @@ async def pod(tmp_path, handler=echo):
             ports = [{"containerPort": port}, {"containerPort": 8080}, {"containerPort": 1}]
             [container] = manifest_of().model_dump(by_alias=True, mode="json")["spec"]["containers"]
             service = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": port}]}
-            caller.manifest = manifest_of(containers=[container | {"ports": ports}], services=[service])
+            containers, awake = [container | {"ports": ports}], {"min": 1, "max": 2}
+            caller.manifest = manifest_of(containers=containers, services=[service], scale=awake)
             await caller.provision()
             for life in world.cluster.lives.values():
                 life.pods = {name: replace(one, ip="127.0.0.1") for name, one in life.pods.items()}
@@ -247,19 +249,14 @@ async def test_its_end_its_history_and_its_traffic(tmp_path):
 
 @pytest.mark.parametrize(("limit", "rule"), [("idle_s", "idle"), ("longest_s", "too-long")])
 async def test_its_limits_of_time_say_which(limit, rule):
-    class Silent:
-        stream = None
-        opened = None
-        digest = b"d"
-
-        async def receive(self, *_):
-            await trio.sleep_forever()
+    async def silence(*_):
+        await trio.sleep_forever()
 
     async def carried(*_total):
         await trio.lowlevel.checkpoint()
 
-    asked = Silent()
-    asked.replies, asked.opened, asked.stream = asked, asked, asked
+    replies = SimpleNamespace(stream=SimpleNamespace(receive=silence))
+    asked = SimpleNamespace(replies=replies, opened=SimpleNamespace(digest=b"d"))
     body = ForwardBody(ports=[ForwardPort(port=1)], input_key=bytes(32))
     with pytest.raises(Refused) as caught:
         await ForwardedConnections(asked, body, None, carried, trio.CapacityLimiter(1), **{limit: 0.05}).run()

@@ -28,9 +28,14 @@ class PtyProcess:
         self.resize(80, 24)
         self.before = self.state()
         self.shown = b""
-        streams = dict.fromkeys(("stdin", "stdout", "stderr"), self._follower)
+        end = self._follower
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE, *argv], start_new_session=True, **streams, **more
+            [sys.executable, "-c", TAKE, *argv],
+            stdin=end,
+            stdout=end,
+            stderr=end,
+            start_new_session=True,
+            **more,
         )
 
     def resize(self, columns, rows):

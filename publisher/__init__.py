@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
     from trustedpods.publisher.results.attested import AttestResult
-    from trustedpods.publisher.results.copied import CopyResult
     from trustedpods.publisher.results.deployed import (
         DeployPlanResult,
         DeployProgress,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
         VersionsResult,
     )
     from trustedpods.publisher.results.estimated import EstimateResult
-    from trustedpods.publisher.results.forwarded import ForwardResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
         CloseProgress,
@@ -69,6 +67,8 @@ if TYPE_CHECKING:
         UsageResult,
     )
     from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
+    from trustedpods.publisher.results.streams.copied import CopyResult
+    from trustedpods.publisher.results.streams.forwarded import ForwardResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import OverviewResult, WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
@@ -80,7 +80,7 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
-    "publisher.results.copied": ("CopyResult",),
+    "publisher.results.streams.copied": ("CopyResult",),
     "publisher.results.deployed": (
         "DeployPlanResult",
         "DeployProgress",
@@ -90,7 +90,7 @@ _MODULES = {
         "VersionsResult",
     ),
     "publisher.results.estimated": ("EstimateResult",),
-    "publisher.results.forwarded": ("ForwardResult",),
+    "publisher.results.streams.forwarded": ("ForwardResult",),
     "publisher.results.money": (
         "BalanceResult",
         "CloseProgress",

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from trustedpods.publisher.network_client import NetworkClient
-from trustedpods.publisher.results.copied import CopyResult
-from trustedpods.publisher.results.forwarded import ForwardResult
 from trustedpods.publisher.results.pods import ExecResult, VisitProgress
+from trustedpods.publisher.results.streams.copied import CopyResult
+from trustedpods.publisher.results.streams.forwarded import ForwardResult
 from trustedpods.publisher.verbs.running.exec import (
     ReadInput,
     Terminal,

@@ -24,13 +24,13 @@ MAX_PORTS = 16
 MAX_CONNECTIONS = 32
 """Connections of one conversation at once: a browser has six to each host. More are closed at once."""
 
-PortNumber = Annotated[int, Field(ge=1, le=65535)]
+TcpPort = Annotated[int, Field(ge=1, le=65535)]
 
 
 class ForwardPort(Message):
     """A container's port; with *service* that service's port, which stands for a container's."""
 
-    port: PortNumber
+    port: TcpPort
     service: ShortText | None = None
 
 
@@ -67,7 +67,7 @@ class ForwardStarted(Message):
     """Connections are taken: to these ports of containers, in the order of the request."""
 
     kind: Literal["forward-started"] = "forward-started"
-    ports: Annotated[list[PortNumber], Field(max_length=MAX_PORTS)]
+    ports: Annotated[list[TcpPort], Field(max_length=MAX_PORTS)]
 
 
 class ForwardOutput(Message):

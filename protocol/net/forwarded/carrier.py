@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from trustedpods.protocol.errors import RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.net.forwarded.paced import PacedConnection, Piece
+from trustedpods.protocol.net.forwarded.paced import ConnectionPiece, PacedConnection
 
 Dial = Callable[[], Awaitable[trio.SocketStream]]
 """Gives the local end, which is closed by whoever carries it. Raises TrustedPodsErrors with the reason."""
@@ -123,7 +123,7 @@ class Carriers:
         self._bell.set()
         self._bell = trio.Event()
 
-    async def next_piece(self) -> tuple[Carrier, Piece]:
+    async def next_piece(self) -> tuple[Carrier, ConnectionPiece]:
         """What is to be said next, by the one that waited longest; waits until there is something."""
         while True:
             for carrier in list(self._carriers.values()):

@@ -14,7 +14,7 @@ MAX_WHY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ConnectionPiece:
     """What one message says of a connection: see `messages/forward.py`."""
 
     data: bytes
@@ -101,13 +101,13 @@ class PacedConnection:
         """The local end is broken, or was never reached: that is said behind what came from it before."""
         self._failed = why[:MAX_WHY]
 
-    def next_piece(self) -> Piece | None:
+    def next_piece(self) -> ConnectionPiece | None:
         """What is to be said next; it counts as said from now on. None where there is nothing."""
         if self._closed:
             return None
         if self._failed is not None and not self._pending:
             self._closed = True
-            return Piece(b"", end=False, taken=self.carried_in, closed=self._failed)
+            return ConnectionPiece(b"", end=False, taken=self.carried_in, closed=self._failed)
         data = bytes(self._pending[: min(MAX_PIECE, WINDOW - (self.carried_out - self._taken))])
         end = self._ended and len(data) == len(self._pending) and not self._end_said
         untold = self.carried_in - self._told
@@ -118,7 +118,7 @@ class PacedConnection:
         self.carried_out += len(data)
         self._end_said = self._end_said or end
         self._told = self.carried_in
-        return Piece(data, end=end, taken=self._told, closed=None)
+        return ConnectionPiece(data, end=end, taken=self._told, closed=None)
 
     @property
     def over(self) -> bool:

@@ -8,7 +8,7 @@ import click
 from trustedpods.publisher.commands.options import Common, Run, located
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.results.copied import CopyResult
+    from trustedpods.publisher.results.streams.copied import CopyResult
 
 
 @click.command(

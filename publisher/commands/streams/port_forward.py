@@ -9,7 +9,7 @@ from trustedpods.publisher.commands.options import Common, Run, located, pod_nam
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.results.forwarded import ForwardResult
+    from trustedpods.publisher.results.streams.forwarded import ForwardResult
 
 
 @click.command(

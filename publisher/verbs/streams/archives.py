@@ -63,7 +63,7 @@ def _place(name: str) -> PurePosixPath:
     return path
 
 
-class Unpacker:
+class CopyUnpacker:
     """Writes an archive's entries into *folder*, which is empty."""
 
     def __init__(self, folder: Path, copied: Copied, skipped: Skipped) -> None:

@@ -16,10 +16,10 @@ from trustedpods.publisher.core.names import check_name
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.parallel import open_nursery
-from trustedpods.publisher.results.copied import CopyResult
 from trustedpods.publisher.results.pods import ExecResult, VisitProgress
+from trustedpods.publisher.results.streams.copied import CopyResult
 from trustedpods.publisher.verbs.running.exec import ReadInput, execute, make_body
-from trustedpods.publisher.verbs.streams.archives import Unpacker, pack, put_in_place
+from trustedpods.publisher.verbs.streams.archives import CopyUnpacker, pack, put_in_place
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class _Run:
         target = _target(here, there.path.name)
         words = ["tar", "-cf", "-", "-C", str(there.path.parent), f"./{there.path.name}"]
         with tempfile.TemporaryDirectory(prefix=".trustedpods-cp-", dir=target.parent) as folder:
-            unpacker = Unpacker(Path(folder), self._copied, self._skipped)
+            unpacker = CopyUnpacker(Path(folder), self._copied, self._skipped)
 
             pipe = _Pipe()
             done = await _beside(

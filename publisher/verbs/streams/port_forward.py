@@ -29,8 +29,8 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Conversation, next_generation
 from trustedpods.publisher.market.silence import SilenceWatch, patient_bounds
 from trustedpods.publisher.parallel import open_nursery
-from trustedpods.publisher.results.forwarded import ForwardedPort, ForwardResult
 from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.results.streams.forwarded import ForwardedPort, ForwardResult
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.streams.ports import PortPair
 

@@ -350,11 +350,15 @@ async def test_a_terminal_whose_client_goes_away_is_hung_up(world):
         assert world.cluster.ran[0].hung_up
 
 
-async def test_terminals_count_as_commands(world, monkeypatch):
-    monkeypatch.setattr(pod_exec, "MAX_PER_POD", 1)
+async def test_terminals_count_as_commands(world):
     async with serving(world) as (_, caller), terminal(caller, "wait") as (_, reply):
         await reply(ExecStarted)
-        assert (await refusal(caller, "say", "0")).rule == "busy"
+        async with trio.open_nursery() as nursery:
+            for _ in range(MAX_PER_POD - 1):
+                nursery.start_soon(whole, caller, "wait")
+            await until(lambda: len(world.cluster.ran) == MAX_PER_POD)
+            assert (await refusal(caller, "say", "0")).rule == "busy"
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_terminal_that_is_open_for_too_long_is_closed():

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
-from trustedpods.publisher.verbs.streams.archives import MAX_EXTENDED, Unpacker, pack, put_in_place
+from trustedpods.publisher.verbs.streams.archives import MAX_EXTENDED, CopyUnpacker, pack, put_in_place
 
 PARTS = st.sampled_from(["a", "b", "..", ".", "", "dir", "link"])
 PATHS = st.lists(PARTS, max_size=4).map("/".join)
@@ -38,7 +38,7 @@ def archive(entries):
 
 def unpack(data, folder):
     skipped = []
-    unpacker = Unpacker(folder, lambda *_: None, skipped.append)
+    unpacker = CopyUnpacker(folder, lambda *_: None, skipped.append)
     unpacker.run(io.BytesIO(data))
     return unpacker, skipped
 

@@ -53,8 +53,8 @@ def test_a_shell_on_a_terminal_that_grows(publisher: Publisher, pod: Deployed) -
         shown = shell.until(b"24 80\r\n", shell.until(b"/dev/pts/"))
         shell.resize(132, 50)
         until("the window grew", lambda: _size(shell, b"50 132\r\n", shown))
-        shell.type(b"sleep 1000; echo not reached\r")
-        shown = shell.until(b"echo not reached\r\n", shown)
+        shell.type(b"echo u''p; sleep 1000; echo not reached\r")
+        shown = shell.until(b"\nup\r\n", shown)  # only now the shell has given the terminal away
         shell.type(b"\x03")
         shell.type(b"echo still $((40 + 2))\r")
         shell.until(b"still 42\r\n", shown)

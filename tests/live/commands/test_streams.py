@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terminals and connections to a pod that runs, as a person has them."""
 
+import random
 import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.live.commands.test_exec import awake
 from tests.live.conftest import unique
 from tests.live.observers.waiting import until
 from tests.publisher.commands.streams.pty_process import PtyProcess
+from tests.publisher.verbs.streams.test_archives import files
 
 pytestmark = pytest.mark.live
 
@@ -30,6 +33,13 @@ def pod(publisher: Publisher) -> Deployed:
 def terminal(publisher: Publisher, name: str, *words: str) -> PtyProcess:
     argv = [TRUSTEDPODS, "exec", "-it", name, "--", *words]
     return PtyProcess(argv, env=publisher.environment(), cwd=publisher.folder)
+
+
+def said(publisher: Publisher, *words: str) -> "subprocess.CompletedProcess[str]":
+    """How the command ended, run as it is."""
+    argv = [TRUSTEDPODS, *words]
+    environment = publisher.environment()
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 @contextmanager
@@ -114,8 +124,23 @@ def test_a_service_by_its_name_and_a_port_that_is_not_declared(publisher: Publis
         urllib.request.urlopen(f"http://{address}/", timeout=60) as answer,
     ):
         assert answer.status == 200
-    refused = publisher.run("port-forward", pod.name, ":9999", code=6)
-    assert "[forward-port]" in refused.err
+    refused = said(publisher, "port-forward", pod.name, ":9999")
+    assert (refused.returncode, "[forward-port]" in refused.stderr) == (6, True)
+
+
+def test_a_folder_there_and_back(publisher: Publisher, pod: Deployed, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "bytes").write_bytes(random.Random(7).randbytes(3_000_000))
+    (source / "run").write_text("#!/bin/sh")
+    (source / "run").chmod(0o755)
+    (source / "link").symlink_to("deep/bytes")
+    for words in ((str(source), f"{pod.name}:/tmp/"), (f"{pod.name}:/tmp/source", str(tmp_path / "back"))):
+        copied = said(publisher, "cp", *words)
+        assert copied.returncode == 0, copied.stderr
+    assert files(tmp_path / "back") == files(source)
+    missing = said(publisher, "cp", f"{pod.name}:/nothing", str(tmp_path / "nothing"))
+    assert (missing.returncode, "[copy]" in missing.stderr) == (6, True)
 
 
 def test_the_history_tells_of_both(publisher: Publisher, pod: Deployed) -> None:

@@ -12,6 +12,9 @@ TAKEN_EVERY = WINDOW // 4
 MAX_WHY = 500
 """Characters of why a connection failed."""
 
+BROKEN_OFF = "the connection was broken off"
+"""Why it failed where the local end is gone without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPiece:
@@ -92,8 +95,20 @@ class PacedConnection:
         """The local end has no more to say."""
         return self._ended
 
+    @property
+    def failed(self) -> bool:
+        """The local end is broken, or was never reached."""
+        return self._failed is not None
+
     def keep(self, data: bytes) -> None:
-        """What was read from the local end; nothing is its end."""
+        """What was read from the local end; nothing is its end.
+
+        One that takes nothing either, while more is to come for it, is gone: else the other end would wait
+        for ever to have it taken.
+        """
+        if not data and self._discards and not self._all_came:
+            self.fail(BROKEN_OFF)
+            return
         self._pending += data
         self._ended = self._ended or not data
 

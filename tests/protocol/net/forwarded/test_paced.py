@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.messages.forward import MAX_PIECE, WINDOW, ForwardInput, ForwardOutput
-from trustedpods.protocol.net.forwarded.paced import MAX_WHY, PacedConnection
+from trustedpods.protocol.net.forwarded.paced import BROKEN_OFF, MAX_WHY, PacedConnection
 
 STEPS = st.lists(
     st.tuples(
@@ -103,6 +103,18 @@ def test_what_nobody_takes_is_thrown_away_and_makes_room():
     assert not paced.over
     paced.keep(b"")
     assert paced.next_piece().end
+    assert paced.over
+
+
+def test_one_that_neither_takes_nor_says_anything_is_closed():
+    paced = PacedConnection()
+    paced.note(b"x", end=False, taken=0)
+    paced.keep(b"413")
+    paced.discard()
+    paced.keep(b"")
+    assert paced.next_piece().data == b"413"
+    assert not paced.over
+    assert paced.next_piece().closed == BROKEN_OFF
     assert paced.over
 
 

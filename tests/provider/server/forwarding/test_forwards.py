@@ -181,6 +181,8 @@ async def test_a_client_that_pauses_holds_one_connection_back_and_no_other(tmp_p
         with trio.move_on_after(0.2) as pause:
             await reply(ForwardOutput)
         assert pause.cancelled_caught
+        await send(0, taken=WINDOW)
+        assert len((await said(reply, 0, WINDOW))[0]) == WINDOW
 
 
 async def test_more_connections_than_one_conversation_has(tmp_path):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`port-forward` at the client, over real sockets and libp2p: loopback alone, connections that end apart."""
 
+import contextlib
 import random
 import socket
 from contextlib import asynccontextmanager
@@ -18,9 +19,10 @@ BYTES = random.Random(4).randbytes(1_000_000)
 
 
 async def echo(stream):
-    while data := await stream.receive_some():
-        await stream.send_all(data)
-    await stream.send_eof()
+    with contextlib.suppress(trio.BrokenResourceError):  # whoever goes in the middle leaves a reset
+        while data := await stream.receive_some():
+            await stream.send_all(data)
+        await stream.send_eof()
 
 
 async def greet(stream):
@@ -90,7 +92,8 @@ async def test_a_connection_that_is_refused_ends_no_other(bench):
             await stream.send_all(b"x")
             assert await stream.receive_some() == b"x"
             async with await dial(bad) as other:
-                assert await all_of(other) == b""
+                with pytest.raises(trio.BrokenResourceError):
+                    await all_of(other)
             await stream.send_all(b"y")
             assert await stream.receive_some() == b"y"
         assert any("port 9090: nothing listens there" in text for text in journal.show.warnings)

@@ -72,6 +72,8 @@ if TYPE_CHECKING:
         ProvidersResult,
         RenderResult,
     )
+    from trustedpods.publisher.results.streams.copied import CopyResult
+    from trustedpods.publisher.results.streams.forwarded import ForwardResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import OverviewResult, WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
@@ -83,6 +85,7 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
+    "publisher.results.streams.copied": ("CopyResult",),
     "publisher.results.deployed": (
         "DeployPlanResult",
         "DeployProgress",
@@ -92,6 +95,7 @@ _MODULES = {
         "VersionsResult",
     ),
     "publisher.results.estimated": ("EstimateResult",),
+    "publisher.results.streams.forwarded": ("ForwardResult",),
     "publisher.results.money": (
         "BalanceResult",
         "CloseProgress",
@@ -153,6 +157,7 @@ __all__ = [
     "CloseResult",
     "ConnectResult",
     "CopiesResult",
+    "CopyResult",
     "DeleteProgress",
     "DeleteResult",
     "DeployPlanResult",
@@ -162,6 +167,7 @@ __all__ = [
     "EstimateResult",
     "EventsResult",
     "ExecResult",
+    "ForwardResult",
     "FundProgress",
     "FundResult",
     "HistoryResult",

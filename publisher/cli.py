@@ -88,7 +88,15 @@ VERBS = {
     ),
     "exec": LazyVerb(
         "exec:execute",
-        "Run CMD in a container of the pod NAME that runs, without a terminal; wake a pod that sleeps first.",
+        "Run CMD in a container of the pod NAME that runs; wake a pod that sleeps first.",
+    ),
+    "port-forward": LazyVerb(
+        "streams.port_forward:port_forward",
+        "Connect ports of this machine to ports of the pod NAME that its manifest declares, until Ctrl-C.",
+    ),
+    "cp": LazyVerb(
+        "streams.copying:cp",
+        "Copy a file or folder out of a pod that runs, or into it: one of SOURCE and TARGET is NAME:/path.",
     ),
     "events": LazyVerb(
         "running.history:events", "What happened to the pod NAME, oldest first, as its provider remembers it."

@@ -25,7 +25,7 @@ from trustedpods.publisher.core.select import parse_choice
 from trustedpods.publisher.journal import Show
 from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import open_account
-from trustedpods.publisher.network_client import LogShow, NetworkClient
+from trustedpods.publisher.network_client import LogShow
 from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.deployed import (
@@ -62,6 +62,7 @@ from trustedpods.publisher.results.pods import (
 from trustedpods.publisher.results.providers import InspectResult, ListProgress, ProvidersResult, RenderResult
 from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
 from trustedpods.publisher.results.watched import OverviewResult, WatchResult
+from trustedpods.publisher.stream_client import StreamClient
 from trustedpods.publisher.verbs import (
     attest,
     audit,
@@ -105,7 +106,7 @@ async def connect(
         yield Client(account, show)
 
 
-class Client(NetworkClient):
+class Client(StreamClient):
     """One key in one market. Made by `connect`; runs under trio, several verbs may run side by side.
 
     Pods are called by name. A `manifest` is the path of a file. Every verb raises `TrustedPodsError`s; those

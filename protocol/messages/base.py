@@ -15,6 +15,9 @@ LongText = Annotated[str, Field(max_length=8192)]
 MAX_TOLD = 8000
 """Signs of a `LongText` that quotes others: what Kubernetes says of an object has no bound."""
 
+StreamVersion = Annotated[int, Field(ge=1, le=1)]
+"""Of the messages that follow a request on its stream; a peer that knows only others refuses the request."""
+
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 

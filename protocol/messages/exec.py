@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A command in a running container: what is asked, and what travels both ways while it runs.
 
+With a terminal (`terminal`) or without (`exec`): the replies are the same.
+
 Both directions are paced by their reader. Each side says how many bytes it has passed on in all
 (`taken`), and the other has at most a window more on its way; so nothing piles up behind a reader that
 pauses, and no write waits so long that the stream is given up.
@@ -11,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.messages.base import U64, Bytes32, Message, ShortText
+from trustedpods.protocol.messages.base import U64, Bytes32, Message, ShortText, StreamVersion
 
 MAX_WORDS = 256
 """Words of one command."""
@@ -53,6 +55,44 @@ class ExecInput(Message):
     data: Annotated[bytes, Field(max_length=MAX_PIECE, repr=False)] = b""
     end: bool = False
     taken: U64 = 0
+
+
+MAX_SIDE = 4096
+"""Columns or rows of a terminal: a wall of screens has fewer."""
+
+TerminalSide = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+
+
+class TerminalSize(Message):
+    """A terminal's window, in characters."""
+
+    columns: TerminalSide
+    rows: TerminalSide
+
+
+class TerminalBody(Message):
+    """Run a command on a terminal of its own: where, as of `ExecBody`.
+
+    Messages `TerminalInput` follow, sealed with *input_key*. *version* is that of these two messages.
+    """
+
+    kind: Literal["terminal"] = "terminal"
+    version: StreamVersion = 1
+    command: Annotated[list[CommandWord], Field(min_length=1, max_length=MAX_WORDS, repr=False)]
+    input_key: Annotated[Bytes32, Field(repr=False)]
+    size: TerminalSize
+    container: ShortText | None = None
+    replica: ShortText | None = None
+
+
+class TerminalInput(Message):
+    """From the client: what was typed, its end, output passed on so far, and the window where it changed."""
+
+    kind: Literal["terminal-input"] = "terminal-input"
+    data: Annotated[bytes, Field(max_length=MAX_PIECE, repr=False)] = b""
+    end: bool = False
+    taken: U64 = 0
+    size: TerminalSize | None = None
 
 
 class ExecStarted(Message):

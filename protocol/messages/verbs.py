@@ -11,6 +11,8 @@ PodVerb = Literal[
     "status",
     "logs",
     "exec",
+    "terminal",
+    "forward",
     "usage",
     "delete",
     "rotate",

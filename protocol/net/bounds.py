@@ -45,7 +45,11 @@ class Bounds:
     """Longest time without progress of a write, before its stream (or connection) is given up."""
 
     heartbeat_s: float = 15.0
-    """Silence after which the peer is pinged; after twice that it is gone."""
+    """Silence after which the peer is pinged."""
+
+    heartbeats: int = 6
+    """Heartbeats of silence after which the peer is gone: a minute and a half. When a network comes back
+    after half a minute, TCP's own retries, which double their pauses, may take twenty seconds more."""
 
     idle_s: float = 60.0
     """How long an accepted connection may stay without a stream."""

@@ -257,7 +257,7 @@ class BoundedYamux(Yamux):
             await trio.sleep(self.bounds.heartbeat_s / _BEATS)
             silent_beats = silent_beats + 1 if self.raw.last_heard == heard else 0
             heard = self.raw.last_heard
-            if silent_beats >= 2 * _BEATS:
+            if silent_beats >= self.bounds.heartbeats * _BEATS:
                 _log.debug("a peer answers no ping")
                 self.abort()
             elif silent_beats >= _BEATS:

@@ -44,6 +44,7 @@ PODS = {
     ),
     "commander": Rule("this key may not command the pod", "use the key that deployed it"),
     "container": Rule("the pod has no container of that name", "give one of those that are listed"),
+    "copy": Rule("tar in the container failed", "look at the path; what tar said stands in the message"),
     "csi-driver": Rule(
         "the provider does not offer that CSI driver", "mount a `secret` instead, or " + _OTHER
     ),
@@ -59,6 +60,9 @@ PODS = {
         "the command is not in the container, or may not be run", "look at the words behind `--`"
     ),
     "follow": Rule("logs are not followed yet", "leave `--follow` out, and ask again for newer lines"),
+    "forward-port": Rule(
+        "the pod has no such port", "give one that its manifest lists under `ports`, or one of a service"
+    ),
     "generated-key": Rule(
         "a key would be made in the place of one of another type that was kept",
         "give its entry under `generate` the type that it had, or a higher `renewal` to have another key",
@@ -113,6 +117,10 @@ PODS = {
         "no volume of the pod waits for a backup, or it could not be filled",
         "do what the message says; docs/backup.md",
     ),
+    "no-tar": Rule(
+        "the container has no tar, by which files are copied",
+        "name another container with -c, or put tar into the image",
+    ),
     "no-version": Rule(
         "no earlier version of the pod is kept on this machine",
         "`trustedpods rollback NAME --list` shows those that are; deploy the older file and image otherwise",
@@ -149,6 +157,7 @@ PODS = {
     "tls": Rule(
         "certificate and key of a service do not fit", "give the files of one certificate and its own key"
     ),
+    "too-long": Rule("a terminal or a port-forward was open for twelve hours", "run it again"),
     "unknown-pod": Rule("there is no such pod", "`trustedpods list` shows all pods of the key"),
     "unknown-provider": Rule("the registry has no such provider, or several", "`trustedpods provider list`"),
     "unpublished": Rule("nothing is published in that slot", "look at the pod: it was removed meanwhile"),

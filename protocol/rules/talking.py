@@ -23,6 +23,10 @@ TALKING = {
     "cgroups": Rule("the machine has no control groups for an embedded cluster", _OPERATOR),
     "chip-digest": Rule("another machine answers than the one in the registry", _BROKEN),
     "connect": Rule("the peer cannot be reached", _AGAIN + "; look at your own network"),
+    "copy-unsafe": Rule(
+        "what a pod sent as files is no honest archive, and what came was thrown away",
+        "look at what runs in the pod",
+    ),
     "cut": Rule("the connection ended in the middle", _AGAIN),
     "exec-end": Rule("the provider did not end a command as it must", _BROKEN),
     "exec-input": Rule("input came where none belongs", _BROKEN),

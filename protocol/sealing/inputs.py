@@ -7,6 +7,8 @@ them and only who signed the request can make them. A message is AES-256-GCM; it
 repeated, or moved to another request. The last one says itself that it is.
 """
 
+from typing import TypeVar
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -15,6 +17,8 @@ from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.limits import KIB
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.exec import MAX_PIECE, ExecInput
+
+M = TypeVar("M", bound=Message)
 
 _TAG = b"trusted-pods/input/v1\0"
 
@@ -47,6 +51,10 @@ class InputOpener:
 
     def open(self, sealed: bytes) -> ExecInput:
         """The next message; RemoteProtocolError (rule "input-seal") for any other."""
+        return self.open_as(sealed, ExecInput)
+
+    def open_as(self, sealed: bytes, model: type[M]) -> M:
+        """The same of a request whose input is of another model."""
         nonce = self._number.to_bytes(12, "big")
         self._number += 1
         try:
@@ -55,4 +63,4 @@ class InputOpener:
             raise RemoteProtocolError(
                 "input that this request's key does not open", rule="input-seal"
             ) from error
-        return decode(plain, ExecInput)
+        return decode(plain, model)

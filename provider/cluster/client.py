@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from trustedpods.protocol.messages.exec import TerminalSize
 from trustedpods.provider.cluster import applying, diagnosis, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.commands import RunningCommand
@@ -302,13 +303,21 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
         return self._api.stream(path_of("Pod", namespace, pod) + "/log", query)
 
     def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        *,
+        stdin: bool,
+        size: TerminalSize | None = None,
     ) -> AbstractAsyncContextManager[RunningCommand]:
         """`async with` this: a command that runs in a container of a replica, with its input and outputs.
 
-        Refused where the container does not run. Leaving early ends the command's input, not the command.
+        With *size* it runs on a terminal. Refused where the container does not run. Leaving early ends the
+        command's input, not the command.
         """
-        return self._api.exec(path_of("Pod", namespace, pod), container, command, stdin=stdin)
+        return self._api.exec(path_of("Pod", namespace, pod), container, command, stdin=stdin, size=size)
 
     # ---- why ------------------------------------------------------------------------------------
 

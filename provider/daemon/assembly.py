@@ -33,6 +33,7 @@ from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
 from trustedpods.provider.server.exec import PodCommands
+from trustedpods.provider.server.forwarding.forwards import PortForwards
 from trustedpods.provider.server.networks import NetworkRequests, NodeBooks
 from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
@@ -195,6 +196,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.workers,
         parts.progress,
     )
+    commands = PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter)
     return {
         "admit": provisioning.admit,
         "render": provisioning.render,
@@ -203,7 +205,9 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
-        "exec": PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter).exec,
+        "exec": commands.exec,
+        "terminal": commands.terminal,
+        "forward": PortForwards(parts.doors, parts.rights, parts.bundles, commands.booking).forward,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,

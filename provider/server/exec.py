@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`exec`: a command in a running container, for whoever may command the pod and nobody else.
+"""`exec` and `terminal`: a command in a running container, for whoever may command the pod and nobody else.
 
 What it is stays between client and pod: neither the pod's history nor a log of the daemon's has its words.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from trustedpods.manifests.check.seeds import filling_container
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, StoreFailure
-from trustedpods.protocol.messages.exec import ExecBody, ExecEnded, ExecStarted
+from trustedpods.protocol.messages.exec import ExecBody, ExecEnded, ExecStarted, TerminalBody
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.views import PodView
@@ -21,7 +21,7 @@ from trustedpods.provider.core.traffic import Traffic
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Request
-from trustedpods.provider.server.exec_streams import Carried, CommandStreams
+from trustedpods.provider.server.exec_streams import LONGEST_S, Carried, CommandStreams
 from trustedpods.provider.store import history
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ MAX_COMMANDS = 64
 
 
 class PodCommands:
-    """The verb."""
+    """The verbs."""
 
     def __init__(self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter) -> None:
         self._doors = doors
@@ -51,19 +51,43 @@ class PodCommands:
 
     async def exec(self, request: Request) -> None:
         """Runs the command until it ends, its client goes away, or no byte moves for too long."""
-        body = decode(request.opened.body, ExecBody)
+        await self._run(request, decode(request.opened.body, ExecBody))
+
+    async def terminal(self, request: Request) -> None:
+        """The same on a terminal, which is not open for longer than `LONGEST_S`."""
+        await self._run(request, decode(request.opened.body, TerminalBody))
+
+    async def _run(self, request: Request, body: ExecBody | TerminalBody) -> None:
         record = self._rights.commanded_pod(request.opened)
         container = self._container(record, body.container)
         views = await self._doors.cluster.pods(record.namespace)
         replica = replica_for(record, views, body.replica)
         with self._place(record):
             await self._note(record, f"{_words(body)} started in container {container} of {replica}")
-            async with self._doors.cluster.exec(
-                record.namespace, replica, container, body.command, stdin=body.stdin
-            ) as command:
-                await request.replies.send(ExecStarted(container=container, replica=replica))
-                code = await CommandStreams(request, body, command, self._booking(record)).run()
+            place = (record.namespace, replica, container)
+            code = await self._carry(request, body, place, self.booking(record))
         await request.replies.send(ExecEnded(exit_code=code), final=True)
+
+    async def _carry(
+        self,
+        request: Request,
+        body: ExecBody | TerminalBody,
+        place: tuple[str, str, str],
+        carried: Carried,
+    ) -> int:
+        started = ExecStarted(container=place[2], replica=place[1])
+        exec_ = self._doors.cluster.exec
+        if isinstance(body, ExecBody):
+            async with exec_(*place, body.command, stdin=body.stdin) as command:
+                await request.replies.send(started)
+                return await CommandStreams(request, body, command, carried).run()
+        async with exec_(*place, body.command, stdin=True, size=body.size) as command:
+            try:
+                await request.replies.send(started)
+                return await CommandStreams(request, body, command, carried, longest_s=LONGEST_S).run()
+            except BaseException:
+                await command.hang_up()
+                raise
 
     def _container(self, record: PodRecord, asked: str | None) -> str:
         if record.phase in ENDED:
@@ -99,7 +123,7 @@ class PodCommands:
             self._running.subtract(bounds.keys())
             self._running += Counter()  # drops what is zero
 
-    def _booking(self, record: PodRecord) -> Carried:
+    def booking(self, record: PodRecord) -> Carried:
         """What a command carries is traffic of the pod; what cannot be booked now is booked with the next."""
         booked = Traffic()
 
@@ -119,9 +143,10 @@ class PodCommands:
         await self._doors.store.write(history.note, record.channel, self._doors.now(), "exec", text, NOTED)
 
 
-def _words(body: ExecBody) -> str:
+def _words(body: ExecBody | TerminalBody) -> str:
     """A command as it is told to others: how long it is."""
-    return f"a command of {len(body.command)} word{'s' if len(body.command) > 1 else ''}"
+    kind = "a command" if isinstance(body, ExecBody) else "a command on a terminal,"
+    return f"{kind} of {len(body.command)} word{'s' if len(body.command) > 1 else ''}"
 
 
 def replica_for(record: PodRecord, views: Sequence[PodView], asked: str | None) -> str:

@@ -6,6 +6,7 @@ read from the node, and what a command has not read is not taken from the client
 the client: a send that is cancelled would spoil the stream before the last message.
 """
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -13,13 +14,26 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages.base import Message
-from trustedpods.protocol.messages.exec import MAX_PIECE, WINDOW, ExecBody, ExecInput, ExecOutput, ExecTaken
+from trustedpods.protocol.messages.exec import (
+    MAX_PIECE,
+    WINDOW,
+    ExecBody,
+    ExecInput,
+    ExecOutput,
+    ExecTaken,
+    TerminalBody,
+    TerminalInput,
+    TerminalSize,
+)
 from trustedpods.protocol.sealing.inputs import MAX_SEALED, InputOpener
 from trustedpods.provider.cluster.api.commands import Exit, Output, RunningCommand
 from trustedpods.provider.server.conversations import Request
 
 IDLE_S = 3600.0
 """A command that moves no byte for so long has been forgotten; a quiet one (a vacuum) takes less."""
+
+LONGEST_S = 12 * 3600.0
+"""A terminal that is open for so long belongs to somebody who went home; commands without one may be long."""
 
 PAUSE_S = 0.005
 """After a reply that was not full: a command that writes byte by byte costs at most 200 replies a second."""
@@ -43,18 +57,22 @@ class CommandStreams:
     def __init__(
         self,
         request: Request,
-        body: ExecBody,
+        body: ExecBody | TerminalBody,
         command: RunningCommand,
         carried: Carried,
         idle_s: float = IDLE_S,
+        longest_s: float = math.inf,
     ) -> None:
         self._carried = carried
         self._idle_s = idle_s
+        self._longest_s = longest_s
         self._stream = request.replies.stream
         self._replies = request.replies
         self._opener = InputOpener(body.input_key, request.opened.digest)
         self._command = command
-        self._stdin = body.stdin
+        self._terminal = isinstance(body, TerminalBody)
+        self._stdin = isinstance(body, TerminalBody) or body.stdin
+        self._size: TerminalSize | None = None
         self._input = bytearray()
         self._input_ended = False
         self._received = self.bytes_in = self._told = 0
@@ -70,13 +88,20 @@ class CommandStreams:
         """The command's exit code.
 
         Raises NetworkFailure when the client or the command's connection is gone, RemoteProtocolError for
-        input that does not belong here, Refused (rule "idle") after *idle_s* in which no byte moved.
+        input that does not belong here, Refused (rule "idle") after *idle_s* in which no byte moved, or (rule
+        "too-long") after *longest_s*.
         """
         self._moved()
         try:
-            with self._idle:
+            with trio.move_on_after(self._longest_s) as longest, self._idle:
                 async with trio.open_nursery() as nursery:
-                    for task in (self._from_client, self._to_command, self._from_command, self._keep_booking):
+                    for task in (
+                        self._from_client,
+                        self._to_command,
+                        self._resize,
+                        self._from_command,
+                        self._keep_booking,
+                    ):
                         nursery.start_soon(self._guarded, task)
                     await self._guarded(self._to_client)
                     nursery.cancel_scope.cancel()
@@ -85,6 +110,8 @@ class CommandStreams:
                 await self._carried(self.bytes_in, self.bytes_out)
         if self._trouble:
             raise self._trouble[0]
+        if longest.cancelled_caught:
+            raise Refused(f"a terminal is open for {self._longest_s:.0f} s at most", rule="too-long")
         if self._exit is None or self._idle.cancelled_caught:
             raise Refused(
                 f"no byte moved for {self._idle_s:.0f} s; the command's input was ended", rule="idle"
@@ -109,18 +136,23 @@ class CommandStreams:
     async def _from_client(self) -> None:
         """What the client sends, until it goes away."""
         while True:
-            message = self._opener.open(await self._stream.receive(MAX_SEALED, None))
+            message = self._opened(await self._stream.receive(MAX_SEALED, None))
             self._note_taken(message.taken)
+            if isinstance(message, TerminalInput) and message.size is not None:
+                self._size = message.size
             if message.data or message.end:
                 self._note_input(message)
             self._ring()
+
+    def _opened(self, sealed: bytes) -> ExecInput | TerminalInput:
+        return self._opener.open_as(sealed, TerminalInput) if self._terminal else self._opener.open(sealed)
 
     def _note_taken(self, taken: int) -> None:
         if not self._taken <= taken <= self.bytes_out:
             raise RemoteProtocolError(f"took {taken} of {self.bytes_out} bytes", rule="exec-window")
         self._taken = taken
 
-    def _note_input(self, message: ExecInput) -> None:
+    def _note_input(self, message: ExecInput | TerminalInput) -> None:
         if not self._stdin or self._input_ended:
             raise RemoteProtocolError("input where none belongs", rule="exec-input")
         self._received += len(message.data)
@@ -143,6 +175,17 @@ class CommandStreams:
             await self._command.end_input()
         except NetworkFailure:
             return  # the command ended before its input did: what is read from it says how
+
+    async def _resize(self) -> None:
+        """Of several sizes that came meanwhile the last one counts: no more than one waits."""
+        try:
+            while True:
+                while self._size is None:
+                    await self._bell.wait()
+                size, self._size = self._size, None
+                await self._command.resize(size)
+        except NetworkFailure:
+            return  # as above
 
     async def _more_input(self) -> bool:
         while not self._input and not self._input_ended:

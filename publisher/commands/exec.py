@@ -16,6 +16,8 @@ from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
     from trustedpods.protocol.ids import Address
+    from trustedpods.protocol.messages.exec import ExecBody, TerminalBody
+    from trustedpods.publisher.commands.streams.raw_terminal import RawTerminal
     from trustedpods.publisher.results.pods import ExecResult
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,12 +55,13 @@ class _Words:
     replica: str | None
     stdin: bool
     raw: bool
+    terminal: bool
 
 
-def _input(force: bool, never: bool) -> bool:
+def _input(force: bool, never: bool, terminal: bool) -> bool:
     """Whether input is passed on."""
-    if force and never:
-        raise _WrongWords("-i and -n exclude each other", click.get_current_context())
+    if never and (force or terminal):
+        raise _WrongWords("-n excludes -i and -t", click.get_current_context())
     return not never and (force or passes_on(sys.stdin))
 
 
@@ -72,11 +75,14 @@ def _command_words(verb: F) -> F:
     @click.option(
         "-n", "--no-stdin", "never", is_flag=True, help="Pass no input on, also from a pipe or file."
     )
+    @click.option(
+        "-t", "--tty", "terminal", is_flag=True, help="Run it on a terminal: this one, until it ends."
+    )
     @click.option("--raw", is_flag=True, help="Output as it is, also on a terminal.")
     @functools.wraps(verb)
     def wrapped(**arguments: Any) -> Any:  # noqa: ANN401
-        stdin = _input(arguments.pop("force"), arguments.pop("never"))
-        said = {name: arguments.pop(name) for name in ("command", "container", "replica", "raw")}
+        stdin = _input(arguments.pop("force"), arguments.pop("never"), arguments["terminal"])
+        said = {name: arguments.pop(name) for name in ("command", "container", "replica", "raw", "terminal")}
         return verb(words=_Words(stdin=stdin, **said), **arguments)
 
     return cast("F", wrapped)
@@ -87,6 +93,7 @@ def _command_words(verb: F) -> F:
     cls=_Command,
     epilog="""\b
 Examples:
+  trustedpods exec -it web -- sh
   trustedpods exec web -- ls -l /data
   trustedpods exec db -- pg_dump --clean app > app.sql
   trustedpods exec db -- psql app < app.sql
@@ -100,11 +107,12 @@ where the command's end is not known: 242 bad input, 246 refused, 248 network, 2
 @_command_words
 @located
 def execute(options: Common, name: str, words: _Words) -> None:
-    """Run CMD in a container of the pod NAME that runs, without a terminal; wake a pod that sleeps first.
+    """Run CMD in a container of the pod NAME that runs; wake a pod that sleeps first.
 
-    Input is passed on from a pipe or a file, until its end; from a terminal only with -i. Output and errors
-    stay apart. When this process ends first, the command's input ends: what reads it ends too, what does
-    not runs to its own end, unheard.
+    With -it it runs on your terminal: every key goes to it, Ctrl-C too, and the window's size. Without -t
+    input is passed on from a pipe or a file, until its end; from a terminal only with -i. Output and errors
+    stay apart then. When this process ends first, the command's input ends: what reads it ends too, what
+    does not runs to its own end, unheard. A network that pauses is waited for.
     """
     _execute(options, lambda _: name, words)
 
@@ -139,16 +147,19 @@ def _execute(options: Common, pod: "Callable[[Address], str]", words: _Words) ->
     run = Run(options, code_base=OURS)
 
     async def work() -> "ExecResult | None":
+        terminal = _terminal() if words.terminal else None
         opening = run.account()
         from trustedpods.publisher.results.pods import VisitProgress
-        from trustedpods.publisher.verbs.running.exec import execute, make_body
+        from trustedpods.publisher.verbs.running.exec import execute
 
-        body = make_body(words.command, stdin=words.stdin, container=words.container, replica=words.replica)
-        outputs = _Outputs(raw=words.raw)
+        body = _body(words, terminal)
+        read = _read if terminal is None else terminal.read
+        write = _Outputs(raw=words.raw or words.terminal).write
         async with opening as account:
             try:
                 name = pod(account.publisher.address)
-                return await execute(account, name, body, _read, outputs.write, VisitProgress(), run.journal)
+                progress = VisitProgress()
+                return await execute(account, name, body, read, write, progress, run.journal, terminal)
             except BrokenPipeError:
                 return None
 
@@ -156,6 +167,21 @@ def _execute(options: Common, pod: "Callable[[Address], str]", words: _Words) ->
     if result is None:
         os._exit(BROKEN_PIPE)  # an ordinary exit would write what Python still holds, and complain
     sys.exit(result.exit_code)
+
+
+def _terminal() -> "RawTerminal":
+    from trustedpods.publisher.commands.streams.raw_terminal import RawTerminal
+
+    return RawTerminal()
+
+
+def _body(words: _Words, terminal: "RawTerminal | None") -> "ExecBody | TerminalBody":
+    from trustedpods.publisher.verbs.running.exec import make_body, make_terminal_body
+
+    where = {"container": words.container, "replica": words.replica}
+    if terminal is not None:
+        return make_terminal_body(words.command, terminal.size(), **where)
+    return make_body(words.command, stdin=words.stdin, **where)
 
 
 def passes_on(stream: IO[str] | None) -> bool:

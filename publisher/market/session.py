@@ -118,6 +118,11 @@ class DaemonSession:
         """The attested keys."""
         return self.attested.binding
 
+    @property
+    def last_heard(self) -> float:
+        """When anything last came of the daemon, in trio's time."""
+        return self._connection.last_heard
+
     @asynccontextmanager
     async def converse(
         self, verb: Verb, ref: Subject, body: Message, generation: int

@@ -32,5 +32,14 @@ class Timing:
     unsure_s: float = 5.0
     """The same for a channel of an earlier run: an update that failed leaves it to the pod that runs."""
 
+    heartbeat_s: float = 3.0
+    """Between two questions to a silent provider while a terminal or a connection is carried."""
+
+    quiet_s: float = 8.0
+    """Silence after which it is said: two answers did not come."""
+
+    pause_s: float = 90.0
+    """Silence after which the provider is given up: a laptop changes its network within a minute."""
+
     delete_s: float = 900.0
     """For a removal. A provider that goes on telling steps keeps nobody from the deposit (`close`)."""

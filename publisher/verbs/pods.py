@@ -12,7 +12,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolE
 from trustedpods.protocol.ids import ChannelId, channel_bytes, channel_hex
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement
-from trustedpods.protocol.net import open_host
+from trustedpods.protocol.net import Bounds, open_host
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.attestation.policies import policy_for
@@ -57,11 +57,12 @@ async def visit(
     *,
     ended: bool = False,
     mend: Mend = "release",
+    bounds: Bounds | None = None,
 ) -> AsyncIterator[Visit]:
     """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
 
     The same policy holds as when the pod was deployed from here. A provider that was restarted since
-    is given what *mend* says. *progress* is filled as it becomes known.
+    is given what *mend* says. *bounds* are those of its connection. *progress* is filled as it becomes known.
     """
     location, others = await find_pod(account, name, ended=ended)
     progress.name, progress.publisher, progress.token = name, account.publisher.address, account.token
@@ -70,7 +71,7 @@ async def visit(
         account, name, location
     )
     policy = policy_for(account.market, record.trust, record.policy)
-    async with open_host(None, []) as host, AsyncExitStack() as stack:
+    async with open_host(None, [], bounds) as host, AsyncExitStack() as stack:
         entered = await enter(stack, account, host, location, record, policy, journal)
         progress.machine = entered.session.machine
         try:

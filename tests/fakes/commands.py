@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.messages.exec import TerminalSize
 from trustedpods.provider.cluster.api.commands import Exit, Output
 from trustedpods.publisher.parallel import open_nursery
 
@@ -21,6 +22,8 @@ class FakeCommand:
     input: list[bytes | None] = field(default_factory=list)
     cut: trio.Event = field(default_factory=trio.Event)
     most: int = 1 << 30
+    sizes: list[TerminalSize] = field(default_factory=list)
+    hung_up: bool = False
     _bell: trio.Event = field(default_factory=trio.Event)
     _outputs: list[Output | Exit | None] = field(default_factory=list)
 
@@ -34,6 +37,19 @@ class FakeCommand:
     async def end_input(self) -> None:
         self.input.append(None)
         self._ring()
+
+    async def resize(self, size: TerminalSize) -> None:
+        self.sizes.append(size)
+        self._ring()
+        await trio.lowlevel.checkpoint()
+
+    async def hang_up(self) -> None:
+        self.hung_up = True
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """The command's side: waits for what the daemon does."""
+        while not condition():
+            await self._bell.wait()
 
     async def receive(self) -> Output | Exit:
         while not self._outputs:
@@ -79,7 +95,14 @@ class FakeCommands:
 
     @asynccontextmanager
     async def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        *,
+        stdin: bool,
+        size: TerminalSize | None = None,
     ) -> AsyncIterator[FakeCommand]:
         await self._called(f"exec {pod}/{container}")
         made = FakeCommand(list(command), (namespace, pod, container))
@@ -87,6 +110,8 @@ class FakeCommands:
         if program is None:
             raise Refused(f"{command[0]}: not found", rule="exec-start")
         self.ran.append(made)
+        if size is not None:
+            made.sizes.append(size)
 
         async def run() -> None:
             code = await program(made)

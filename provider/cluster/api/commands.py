@@ -12,7 +12,7 @@ Nothing is read ahead: what a command writes waits at the node until `receive` i
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,11 +26,12 @@ from wsproto.utilities import RemoteProtocolError as BrokenWebSocket
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.limits import KIB
+from trustedpods.protocol.messages.exec import TerminalSize
 from trustedpods.provider.cluster.api import errors, kubeconfig, streams
 
 SUBPROTOCOL = "v5.channel.k8s.io"
 
-_STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
+_STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _OUTPUTS: dict[int, Literal["stdout", "stderr"]] = {_STDOUT: "stdout", _STDERR: "stderr"}
 
 PIECE = 32 * KIB
@@ -41,6 +42,11 @@ MAX_MESSAGE = 1024 * KIB
 
 MAX_STATUS = 64 * KIB
 """Bytes of what is said of a command's end, or of a refusal."""
+
+HANG_UP_WITHIN_S = 2.0
+"""Given to telling a command that its terminal is gone: it is told once, and nothing hangs on it."""
+
+_INTERRUPT, _END_OF_TYPING = b"\x03", b"\x04"
 
 _READ = 64 * KIB
 
@@ -109,6 +115,24 @@ class RunningCommand:
     async def end_input(self) -> None:
         """The command has all of its input now."""
         await self._send(bytes([_CLOSE, _STDIN]))
+
+    async def resize(self, size: TerminalSize) -> None:
+        """The terminal's window is so large now."""
+        said = json.dumps({"Width": size.columns, "Height": size.rows})
+        await self._send(bytes([_RESIZE]) + said.encode())
+
+    async def hang_up(self) -> None:
+        """Tell what runs on a terminal that nobody types any more. Never fails.
+
+        Kubernetes has no hang-up: a shell would wait for ever. What is half typed is thrown away, and a
+        program that reads lines sees the end.
+        """
+        with trio.CancelScope(shield=True), trio.move_on_after(HANG_UP_WITHIN_S):
+            try:
+                await self.send(_INTERRUPT)
+                await self.send(_END_OF_TYPING)
+            except TrustedPodsError:
+                return
 
     async def _send(self, message: bytes) -> None:
         try:
@@ -200,7 +224,13 @@ def _end(status: bytes, where: str) -> Exit:
 
 @asynccontextmanager
 async def open_command(
-    access: kubeconfig.Access, path: str, container: str, command: Sequence[str], *, stdin: bool
+    access: kubeconfig.Access,
+    path: str,
+    container: str,
+    command: Sequence[str],
+    *,
+    stdin: bool,
+    size: TerminalSize | None = None,
 ) -> AsyncIterator[RunningCommand]:
     """Run *command* in a container of the Pod at *path*; see `Cluster.exec`.
 
@@ -212,7 +242,8 @@ async def open_command(
         "container": container,
         "stdin": stdin,
         "stdout": True,
-        "stderr": True,
+        "stderr": size is None,  # a terminal has one output, and Kubernetes refuses two
+        **({} if size is None else {"tty": True}),
         "command": list(command),
     }
     url = httpx.URL(access.server + path, params=httpx.QueryParams(asked))
@@ -228,6 +259,9 @@ async def open_command(
             await running.begin(url, headers)
         except errors.TRANSPORT as error:
             raise errors.from_transport(error, where) from error
+        if size is not None:
+            with suppress(NetworkFailure):  # it has ended already: what is read from it says why
+                await running.resize(size)
         yield running
     finally:
         await trio.aclose_forcefully(stream)

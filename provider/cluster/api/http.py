@@ -17,6 +17,7 @@ import httpx
 import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
+from trustedpods.protocol.messages.exec import TerminalSize
 from trustedpods.provider.cluster.api import commands, errors, kubeconfig, streams
 
 CALL_TIMEOUT_S = 15.0
@@ -182,10 +183,16 @@ class Api:
         return streams.open_stream(self._access, path, query, silence)
 
     def exec(
-        self, path: str, container: str, command: Sequence[str], *, stdin: bool
+        self,
+        path: str,
+        container: str,
+        command: Sequence[str],
+        *,
+        stdin: bool,
+        size: TerminalSize | None = None,
     ) -> AbstractAsyncContextManager[commands.RunningCommand]:
         """A command in a container of the Pod at *path*; see `commands`."""
-        return commands.open_command(self._access, path + "/exec", container, command, stdin=stdin)
+        return commands.open_command(self._access, path + "/exec", container, command, stdin=stdin, size=size)
 
 
 def _json_and_yaml(body: object) -> bytes:

@@ -14,7 +14,7 @@ from trustedpods.provider.core.names.own_pods import CALLS, MAY, NAMED
 def policies(
     manifest: PodManifest, ingress_from: Sequence[str], closed: Sequence[str], callers: Sequence[str] = ()
 ) -> list[KubeObject]:
-    """Nobody in, nobody out; then the node in, on the ports served or probed; then out what is asked.
+    """Nobody in, nobody out; then the node, on ports served, probed or declared; then out what is asked.
 
     Ports that nodes serve by themselves are open to the world but for *closed* networks, and to *callers*.
 
@@ -91,10 +91,14 @@ def port_entries(ports: Sequence[egress.PortRange]) -> list[KubeObject]:
 
 
 def facade_ports(manifest: PodManifest) -> list[int]:
-    """Container ports that the node connects to: those that its facade serves, and all that are probed."""
+    """Container ports that the node connects to.
+
+    Those that its facade serves, all that are probed, and all that are declared: for a port-forward.
+    """
     ports = {port.target for service in manifest.facade_services for port in service.ports}
     for container in manifest.spec.running_containers:
         ports |= container.asked_ports
+        ports |= {port.container_port for port in container.ports if port.protocol == "TCP"}
     return sorted(ports)
 
 

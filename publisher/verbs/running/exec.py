@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`exec`: run a command in a container, feed its input, hand on its outputs, and tell its exit code."""
+"""`exec`: run a command in a container, feed its input, hand on its outputs, and tell its exit code.
+
+With a terminal or without one. A network that pauses meanwhile is outlasted (`market/silence.py`).
+"""
 
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from typing import Protocol
 
 import trio
 from pydantic import ValidationError
@@ -20,11 +25,16 @@ from trustedpods.protocol.messages.exec import (
     ExecOutput,
     ExecStarted,
     ExecTaken,
+    TerminalBody,
+    TerminalInput,
+    TerminalSize,
 )
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Conversation, next_generation
+from trustedpods.publisher.market.silence import SilenceWatch, patient_bounds
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.pods import ExecResult, VisitProgress
 from trustedpods.publisher.verbs.pods import visit
@@ -35,6 +45,20 @@ ReadInput = Callable[[int], Awaitable[bytes]]
 
 WriteOutput = Callable[[str, bytes], Awaitable[None]]
 """Takes a piece of "stdout" or "stderr"; the command is held back while it works."""
+
+
+class Terminal(Protocol):
+    """Whoever sits before a command: `entered` while it runs, with a window that may change."""
+
+    def entered(self, watch: SilenceWatch | None) -> AbstractAsyncContextManager[None]:
+        """Give the terminal to the command until the block is left."""
+
+    def size(self) -> TerminalSize:
+        """Of the window now."""
+
+    async def resized(self) -> TerminalSize:
+        """The next size that is another one."""
+
 
 TAKEN_EVERY = WINDOW // 4
 """Bytes of output after which the provider is told that they were passed on."""
@@ -53,11 +77,7 @@ def make_body(
     command: Sequence[str], *, stdin: bool, container: str | None = None, replica: str | None = None
 ) -> ExecBody:
     """The request's body; BadInput for a command that no request takes."""
-    if sum(len(word.encode(errors="replace")) for word in command) > MAX_COMMAND:
-        raise BadInput(
-            f"a command of more than {MAX_COMMAND} bytes", where="CMD", hint="send what is long as its input"
-        )
-    try:
+    with _checked(command):
         return ExecBody(
             command=list(command),
             input_key=secrets.token_bytes(32),
@@ -65,6 +85,30 @@ def make_body(
             container=container,
             replica=replica,
         )
+
+
+def make_terminal_body(
+    command: Sequence[str], size: TerminalSize, *, container: str | None = None, replica: str | None = None
+) -> TerminalBody:
+    """The same for a command on a terminal."""
+    with _checked(command):
+        return TerminalBody(
+            command=list(command),
+            input_key=secrets.token_bytes(32),
+            size=size,
+            container=container,
+            replica=replica,
+        )
+
+
+@contextmanager
+def _checked(command: Sequence[str]) -> Iterator[None]:
+    if sum(len(word.encode(errors="replace")) for word in command) > MAX_COMMAND:
+        raise BadInput(
+            f"a command of more than {MAX_COMMAND} bytes", where="CMD", hint="send what is long as its input"
+        )
+    try:
+        yield
     except ValidationError:
         raise BadInput(
             f"1 to {MAX_WORDS} words of UTF-8 without NUL, each of at most {MAX_WORD} characters",
@@ -75,31 +119,49 @@ def make_body(
 async def execute(
     account: MarketAccount,
     name: str,
-    body: ExecBody,
+    body: ExecBody | TerminalBody,
     read: ReadInput | None,
     write: WriteOutput,
     progress: VisitProgress,
     journal: Journal,
+    terminal: Terminal | None = None,
 ) -> ExecResult:
     """Run a command in the pod *name* and return when it has ended.
 
-    *read* is asked for its input when *body* has any. Raises what the provider reports, and NetworkFailure
-    when the command's end never came to be known.
+    *read* is asked for its input when *body* has any; *terminal* belongs to a `TerminalBody`. Raises what the
+    provider reports, and NetworkFailure when the command's end never came to be known.
     """
-    async with visit(account, name, progress, journal) as visited:
-        started, code = await run_in(visited, body, read, write)
+    bounds = patient_bounds(account.timing)
+    async with visit(account, name, progress, journal, bounds=bounds) as visited:
+        watch = SilenceWatch(visited.session, journal.show.warning)
+        started, code = await run_in(visited, body, read, write, watch, terminal)
     return ExecResult(progress.visited(), started.container, started.replica, code)
 
 
 async def run_in(
-    visited: Visit, body: ExecBody, read: ReadInput | None, write: WriteOutput
+    visited: Visit,
+    body: ExecBody | TerminalBody,
+    read: ReadInput | None,
+    write: WriteOutput,
+    watch: SilenceWatch | None = None,
+    terminal: Terminal | None = None,
 ) -> tuple[ExecStarted, int]:
     """The same in a pod that is visited already: where the command ran, and its exit code."""
     ref = visited.location.ref
-    async with visited.session.converse("exec", ref, body, next_generation()) as conversation:
+    if isinstance(body, ExecBody) and not body.stdin:
+        read = None
+    verb: Verb = "exec" if isinstance(body, ExecBody) else "terminal"
+    async with visited.session.converse(verb, ref, body, next_generation()) as conversation:
         started = await conversation.reply(ExecStarted, timeout=EXECUTE_TIMEOUT_S)
         sealer = InputSealer(body.input_key, conversation.digest)
-        return started, await _Streams(conversation, sealer, read if body.stdin else None, write).run()
+        streams = _Streams(conversation, sealer, read, write, terminal)
+        entered = nullcontext() if terminal is None else terminal.entered(watch)
+        async with entered, open_nursery() as nursery:
+            if watch is not None:
+                nursery.start_soon(watch.run)
+            code = await streams.run()
+            nursery.cancel_scope.cancel()
+        return started, code
 
 
 class Collected:
@@ -133,12 +195,18 @@ class _Streams:
     """
 
     def __init__(
-        self, conversation: Conversation, sealer: InputSealer, read: ReadInput | None, write: WriteOutput
+        self,
+        conversation: Conversation,
+        sealer: InputSealer,
+        read: ReadInput | None,
+        write: WriteOutput,
+        terminal: Terminal | None,
     ) -> None:
         self._conversation = conversation
         self._sealer = sealer
         self._read = read
         self._write = write
+        self._terminal = terminal
         self._sending = trio.Lock()
         self._sent = self._handed = 0
         self._came = self._written = self._told = 0
@@ -152,6 +220,8 @@ class _Streams:
             nursery.start_soon(self._replies)
             if self._read is not None:
                 nursery.start_soon(self._send_input, self._read)
+            if self._terminal is not None:
+                nursery.start_soon(self._send_sizes, self._terminal)
             await self._write_output()
             nursery.cancel_scope.cancel()
         assert self._ended is not None
@@ -192,7 +262,7 @@ class _Streams:
             await self._write(stream, bytes(data))
             self._written += len(data)
             if self._written - self._told >= TAKEN_EVERY and self._ended is None:
-                await self._send(ExecInput())
+                await self._send()
 
     async def _send_input(self, read: ReadInput) -> None:
         while data := await read(MAX_PIECE):
@@ -201,14 +271,21 @@ class _Streams:
                 while self._sent + len(piece) - self._handed > WINDOW:
                     await self._bell.wait()
                 self._sent += len(piece)
-                await self._send(ExecInput(data=piece))
-        await self._send(ExecInput(end=True))
+                await self._send(piece)
+        await self._send(end=True)
 
-    async def _send(self, message: ExecInput) -> None:
+    async def _send_sizes(self, terminal: Terminal) -> None:
+        while True:
+            await self._send(size=await terminal.resized())
+
+    async def _send(self, data: bytes = b"", *, end: bool = False, size: TerminalSize | None = None) -> None:
         """Sealed and sent by one task at a time: messages open in their order only."""
         async with self._sending:
             taken = self._told = self._written
-            sealed = self._sealer.seal(message.model_copy(update={"taken": taken}))
+            if self._terminal is None:
+                sealed = self._sealer.seal(ExecInput(data=data, end=end, taken=taken))
+            else:
+                sealed = self._sealer.seal(TerminalInput(data=data, end=end, taken=taken, size=size))
             await self._conversation.stream.send(sealed)
 
     def _ring(self) -> None:

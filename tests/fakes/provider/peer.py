@@ -58,7 +58,7 @@ def make_root(chain):
     )
 
 
-class ProviderPeer:
+class ProviderPeer(peer_exec.PeerStreams):
     def __init__(
         self, chain, root, *, faults=(), trust="sealed", cpu_price=2000, daemon=0, least_deposit=1000
     ):
@@ -357,9 +357,6 @@ class ProviderPeer:
     async def _logs(self, request, answers):
         await answers.send(LogLines(container="hello", data=b"line one\n"))
         await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
-
-    async def _exec(self, request, answers):
-        await peer_exec.answer(self.faults, request, answers, self.programs)
 
     async def _usage(self, request, answers):
         page = self.usage

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`exec` and `restart` at a `ProviderPeer`.
+"""`exec`, `terminal`, `forward` and `restart` at a `ProviderPeer`.
 
-Of `exec` the daemon's own streams over a command of the test, or what no daemon says.
+Of a command the daemon's own streams over one of the test, or what no daemon says.
 """
 
 from types import SimpleNamespace
+from typing import Any
 
 import trio
 
 from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import NetworkFailure, Refused
-from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.exec import (
     MAX_PIECE,
     WINDOW,
@@ -20,9 +21,12 @@ from trustedpods.protocol.messages.exec import (
     ExecOutput,
     ExecStarted,
     ExecTaken,
+    TerminalBody,
 )
+from trustedpods.protocol.messages.forward import ForwardBody, ForwardStarted
 from trustedpods.protocol.messages.pod import RestartBody, RestartPlan
 from trustedpods.provider.server.exec_streams import CommandStreams
+from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections
 
 REPLICA = {"cpu_milli": 100, "memory_mib": 64}
 
@@ -46,7 +50,7 @@ async def fail(command):
 
 async def answer(faults, request, answers, programs):
     """One command: `cat`, `fail CODE`, or one of the test's own *programs*."""
-    body = decode(request.body, ExecBody)
+    body: Any = decode(request.body, ExecBody if request.verb == "exec" else TerminalBody)
     await answers.send(ExecStarted(container=body.container or "hello", replica="pod-1"))
     if "floods" in faults:
         for _ in range(WINDOW // MAX_PIECE + 1):
@@ -69,10 +73,48 @@ async def answer(faults, request, answers, programs):
 
     commands = PeerCommands({"cat": cat, "fail": fail} | programs)
     place = ("ns", body.replica or "pod-1", body.container or "hello")
-    async with commands.exec(*place, body.command, stdin=body.stdin) as command:
+    how = {"stdin": body.stdin} if request.verb == "exec" else {"stdin": True, "size": body.size}
+    async with commands.exec(*place, body.command, **how) as command:
         asked = SimpleNamespace(opened=request, replies=answers)
         code = await CommandStreams(asked, body, command, carried).run()
     await answers.send(ExecEnded(exit_code=code), final=True)
+
+
+class PeerStreams:
+    """The part of a `ProviderPeer` that carries bytes: `declared` has its pod's ports, each a local one's."""
+
+    declared: dict[int, int]
+    faults: set[str]
+    programs: dict[str, Any]
+
+    async def _exec(self, request, answers):
+        await answer(self.faults, request, answers, self.programs)
+
+    _terminal = _exec
+
+    async def _forward(self, request, answers):
+        body = decode(request.body, ForwardBody)
+        for one in body.ports:
+            if one.port not in self.declared:
+                raise Refused(f"the pod declares no TCP port {one.port}", rule="forward-port")
+        await answers.send(ForwardStarted(ports=[one.port for one in body.ports]))
+        if "hangs-up-on-commands" in self.faults:
+            await trio.sleep(0.2)  # the client has read that it began
+            await answers.stream.reset()
+            raise NetworkFailure("as a test asked")
+
+        async def dial(place):
+            try:
+                return await trio.open_tcp_stream("127.0.0.1", self.declared[body.ports[place].port])
+            except OSError:
+                raise NetworkFailure("nothing listens there") from None
+
+        async def carried(_into, _out):
+            await trio.lowlevel.checkpoint()
+
+        asked = SimpleNamespace(opened=request, replies=answers)
+        await ForwardedConnections(asked, body, dial, carried, trio.CapacityLimiter(100)).run()
+        await answers.send(Done(), final=True)
 
 
 async def restart(peer, request, answers):

@@ -23,6 +23,9 @@ from trustedpods.protocol.messages.exec import (
     ExecOutput,
     ExecStarted,
     ExecTaken,
+    TerminalBody,
+    TerminalInput,
+    TerminalSize,
 )
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.inputs import InputSealer
@@ -78,6 +81,21 @@ async def running(caller, *words, key=None, stdin=True, **where):
 
         async def send(**what):
             await stream.send(sealer.seal(ExecInput(**what)))
+
+        yield send, reply
+
+
+@asynccontextmanager
+async def terminal(caller, *words):
+    """The same on a terminal of 80 columns."""
+    size = TerminalSize(columns=80, rows=24)
+    body = TerminalBody(command=list(words), input_key=secrets.token_bytes(32), size=size)
+    private, request = caller.signed("terminal", body)
+    sealer = InputSealer(body.input_key, request_digest(request, caller.chain_context))
+    async with caller.talk(private, request) as (stream, reply):
+
+        async def send(**what):
+            await stream.send(sealer.seal(TerminalInput(**what)))
 
         yield send, reply
 
@@ -229,7 +247,7 @@ async def test_what_cannot_be_booked_is_booked_with_the_next(world):
     async with serving(world) as (parts, caller):
         meter = FailsOnce()
         record = parts.pods.get(caller.ref.channel)
-        carried = PodCommands(parts.doors, None, None, meter)._booking(record)
+        carried = PodCommands(parts.doors, None, None, meter).booking(record)
         await carried(5, 7)
         await carried(6, 9)
         await carried(6, 10)
@@ -289,3 +307,73 @@ async def test_what_it_carries_is_traffic_of_the_pod(world):
         book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
         total = book.traffic[-1]
         assert (total.egress_bytes, total.ingress_bytes) == (5000, 5000)
+
+
+async def resized(command):
+    """Says its window, then the next one, and ends with 3."""
+    for number in (1, 2):
+        await command.until(lambda number=number: len(command.sizes) >= number)
+        size = command.sizes[number - 1]
+        await command.write(f"{size.columns}x{size.rows} ".encode())
+    return 3
+
+
+async def test_a_terminal_has_a_window_that_changes_and_an_exit_code(world):
+    world.cluster.programs["top"] = resized
+    async with serving(world) as (_, caller), terminal(caller, "top") as (send, reply):
+        await reply(ExecStarted)
+        assert (await reply(ExecOutput))[0].data == b"80x24 "
+        await send(size=TerminalSize(columns=132, rows=50), taken=6)
+        assert (await reply(ExecOutput))[0].data == b"132x50 "
+        assert await reply(ExecEnded) == (ExecEnded(exit_code=3), True)
+        assert not world.cluster.ran[0].hung_up
+        status = await caller.ask("status", StatusBody(), PodStatus)
+    assert [one.text.partition(" started")[0] for one in status.events if one.reason == "exec"] == [
+        "a command on a terminal, of 1 word"
+    ]
+
+
+async def test_what_is_typed_reaches_the_command(world):
+    async with serving(world) as (_, caller), terminal(caller, "cat") as (send, reply):
+        await reply(ExecStarted)
+        await send(data=b"ls\r")
+        told = {type(message): message for message in [(await reply(*REPLIES))[0] for _ in range(2)]}
+        assert told == {ExecTaken: ExecTaken(total=3), ExecOutput: ExecOutput(stream="stdout", data=b"ls\r")}
+
+
+async def test_a_terminal_whose_client_goes_away_is_hung_up(world):
+    async with serving(world) as (_, caller):
+        async with terminal(caller, "wait") as (_, reply):
+            await reply(ExecStarted)
+        with trio.fail_after(20):
+            await world.cluster.ran[0].cut.wait()
+        assert world.cluster.ran[0].hung_up
+
+
+async def test_terminals_count_as_commands(world):
+    async with serving(world) as (_, caller), terminal(caller, "wait") as (_, reply):
+        await reply(ExecStarted)
+        async with trio.open_nursery() as nursery:
+            for _ in range(MAX_PER_POD - 1):
+                nursery.start_soon(whole, caller, "wait")
+            await until(lambda: len(world.cluster.ran) == MAX_PER_POD)
+            assert (await refusal(caller, "say", "0")).rule == "busy"
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_terminal_that_is_open_for_too_long_is_closed():
+    async def silence(*_):
+        await trio.sleep_forever()
+
+    async def carried(*_total):
+        await trio.lowlevel.checkpoint()
+
+    body = TerminalBody(command=["wait"], input_key=bytes(32), size=TerminalSize(columns=1, rows=1))
+    asked = SimpleNamespace(
+        replies=SimpleNamespace(stream=SimpleNamespace(receive=silence)),
+        opened=SimpleNamespace(digest=b"d"),
+    )
+    command = FakeCommand(["wait"], ("ns", "pod", "web"))
+    with pytest.raises(Refused) as caught:
+        await CommandStreams(asked, body, command, carried, longest_s=0.05).run()
+    assert caught.value.rule == "too-long"

@@ -12,6 +12,7 @@ from wsproto import events as ws
 
 from tests.fakes.web_server import answer, status_object
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.messages.exec import TerminalSize
 from trustedpods.provider.cluster.api.commands import MAX_MESSAGE, PIECE, SUBPROTOCOL, Exit, Output
 from trustedpods.provider.cluster.api.errors import NotThere
 from trustedpods.provider.cluster.client import open_cluster
@@ -81,13 +82,13 @@ def command(nursery, kubeconfig_for):
     """`async with command(server, *words)`: one that runs there."""
 
     @asynccontextmanager
-    async def begin(serve, *words, stdin=False):
+    async def begin(serve, *words, stdin=False, size=None):
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, serve, [listener])
         port = listener.socket.getsockname()[1]
         async with (
             open_cluster(kubeconfig_for(f"http://127.0.0.1:{port}")) as cluster,
-            cluster.exec("ns", "pod-1", "app", words, stdin=stdin) as running,
+            cluster.exec("ns", "pod-1", "app", words, stdin=stdin, size=size) as running,
         ):
             yield running
 
@@ -178,3 +179,34 @@ async def test_another_protocol_is_not_spoken(command):
     with pytest.raises(RemoteProtocolError):
         async with command(ApiServer(subprotocol=None).serve, "true"):
             pass
+
+
+async def test_a_terminal_and_its_window(command):
+    server = ApiServer(message(1, b"$ "), end(SUCCESS))
+    async with command(server.serve, "sh", stdin=True, size=TerminalSize(columns=80, rows=24)) as running:
+        assert await running.receive() == Output("stdout", b"$ ")
+        await running.resize(TerminalSize(columns=132, rows=50))
+        await running.hang_up()
+        await server.until(lambda: len(server.got) == 4)
+        assert await running.receive() == Exit(0)
+    asked = dict(parse_qsl(urlsplit(server.target).query))
+    assert (asked["tty"], asked["stdin"], asked["stdout"], asked["stderr"]) == (
+        "true",
+        "true",
+        "true",
+        "false",
+    )
+    sizes = [json.loads(one[1:]) for one in server.got[:2]]
+    assert sizes == [{"Width": 80, "Height": 24}, {"Width": 132, "Height": 50}]
+    assert [one[:1] for one in server.got] == [b"\4", b"\4", b"\0", b"\0"]
+    assert server.got[2:] == [b"\0\3", b"\0\4"]
+
+
+async def test_a_terminal_whose_connection_is_gone_is_not_told_so(command):
+    server, size = ApiServer(ws.CloseConnection(code=1000)), TerminalSize(columns=80, rows=24)
+    async with command(server.serve, "sh", stdin=True, size=size) as running:
+        with pytest.raises(NetworkFailure):
+            await running.receive()
+        await running.hang_up()
+        with pytest.raises(NetworkFailure):
+            await running.resize(size)

@@ -23,7 +23,16 @@ def test_only_the_facade_comes_in_and_nobody_goes_out(life):
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     (rule,) = facade["spec"]["ingress"]
     assert rule["from"] == [{"ipBlock": {"cidr": "10.128.0.11/32"}}]
-    assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
+    declared = {port.container_port for one in life.manifest.spec.running_containers for port in one.ports}
+    assert rule["ports"] == [{"protocol": "TCP", "port": port} for port in sorted(declared)]
+    assert 8080 in declared
+
+
+def test_a_declared_udp_port_is_not_opened_to_the_facade():
+    ports = [{"containerPort": 9000}, {"containerPort": 5353, "protocol": "UDP"}]
+    container = {"name": "c", "image": "x", "ports": ports}
+    facade = by_kind(a_life(a_manifest(containers=[container])), "NetworkPolicy")[1]
+    assert [port["port"] for port in facade["spec"]["ingress"][0]["ports"]] == [8080, 9000]
 
 
 def test_nobody_comes_in_where_no_facade_is_named():

@@ -2,14 +2,15 @@
 """`exec` at the client, over real libp2p: bytes in order and paced, and a provider that is not believed."""
 
 import random
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 
-from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError
-from trustedpods.protocol.messages.exec import MAX_WORDS
+from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.messages.exec import MAX_WORDS, TerminalSize
 from trustedpods.publisher.results.pods import VisitProgress
-from trustedpods.publisher.verbs.running.exec import execute, make_body
+from trustedpods.publisher.verbs.running.exec import execute, make_body, make_terminal_body
 
 BYTES = random.Random(3).randbytes(1_000_000)
 
@@ -92,3 +93,73 @@ async def test_an_end_that_never_comes(bench):
 def test_words_that_no_request_takes(words):
     with pytest.raises(BadInput):
         make_body(words, stdin=False)
+
+
+class Window:
+    """A terminal whose window becomes larger once, and what was done with it."""
+
+    def __init__(self):
+        self.done = []
+
+    @asynccontextmanager
+    async def entered(self, watch):
+        self.done.append("entered")
+        try:
+            yield
+        finally:
+            self.done.append("left")
+
+    def size(self):
+        return TerminalSize(columns=80, rows=24)
+
+    async def resized(self):
+        if "resized" in self.done:
+            await trio.sleep_forever()
+        self.done.append("resized")
+        return TerminalSize(columns=132, rows=50)
+
+
+async def top(command):
+    await command.until(lambda: len(command.sizes) == 2)
+    await command.write(" ".join(f"{size.columns}x{size.rows}" for size in command.sizes).encode())
+    return 4 if await command.read() == b"q" else 5
+
+
+async def on_terminal(bench, ends, window, *words):
+    body = make_terminal_body(words, window.size())
+    progress = VisitProgress()
+    return await execute(
+        bench.account, "hello", body, ends.read, ends.write, progress, bench.journal(), window
+    )
+
+
+async def test_a_terminal_with_a_window_that_changes(bench):
+    ends, window = Ends(b"q"), Window()
+    peer = bench.peer()
+    peer.programs["top"] = top
+    async with peer.serve():
+        await bench.deploy()
+        result = await on_terminal(bench, ends, window, "top")
+    assert result.exit_code == 4
+    assert ends.out["stdout"] == b"80x24 132x50"
+    assert window.done == ["entered", "resized", "left"]
+
+
+async def test_a_terminal_is_left_when_the_provider_goes_away(bench):
+    async def broken(command):
+        await command.write(b"half")
+
+    window, peer = Window(), bench.peer()
+    peer.programs["top"] = broken
+    async with peer.serve():
+        await bench.deploy()
+        with pytest.raises(NetworkFailure):
+            await on_terminal(bench, Ends(), window, "top")
+    assert (window.done[0], window.done[-1]) == ("entered", "left")
+
+
+async def test_a_terminal_that_was_never_reached_is_not_touched(bench):
+    window = Window()
+    with pytest.raises(TrustedPodsError):
+        await on_terminal(bench, Ends(), window, "top")
+    assert window.done == []

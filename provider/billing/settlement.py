@@ -171,6 +171,15 @@ class Settlement:
         timing = await self._timing()
         last = await self._doors.store.read(claims.last_claim_at)
         cuts = settlement.plan(found, timing, self._doors.now(), last, forced=forced)
+        if cuts:  # bytes that pass from here on are left to the next claim
+            mine = {cut.channel: cut.from_ for cut in cuts}
+            books = await self._doors.store.write(ledger.close_and_load, mine, observed)
+            found = [
+                self._candidate(channel, books[channel.id], observed, head)
+                for channel in ours
+                if channel.id in mine
+            ]
+            cuts = settlement.plan(found, timing, self._doors.now(), last, forced=forced)
         chosen = {cut.channel for cut in cuts}
         self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
         claim = await self._store(cuts) if cuts else None

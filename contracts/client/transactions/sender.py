@@ -238,12 +238,13 @@ class Sender:
                 if mined is not None and out.block is not None:
                     mined()
                 await trio.sleep(pause)
-                pause = min(self._limits.last_poll_s, pause * 1.3)
+                pace = max(1.0, len(box.attended) / self._limits.watched_at_full_pace)
+                pause = min(self._limits.last_poll_s * pace, pause * 1.3)
                 if trio.current_time() > mind_at:
                     for other in await self._left(box, before=out.nonce):
                         await self._mind(box, key, other)
                     gap_since = await self._mind_gap(box, key, out, gap_since)
-                    mind_at = trio.current_time() + self._limits.mind_every_s
+                    mind_at = trio.current_time() + self._limits.mind_every_s * pace
                 out, done = await self._advance(box, key, out)
         return done, out
 

@@ -2,8 +2,8 @@
 # mypy: disable-error-code="attr-defined"
 """Bytes against a plain model: whatever is read, killed, withdrawn and claimed, each is billed once.
 
-The model counts what passed each pod while it had its slot. Lost is only what the documents allow: what a proxy
-that was restarted had counted since it was read last.
+The model counts what passed each pod while it had its slot. Lost is only what the documents allow: what a
+proxy that was restarted had counted since it was read last.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import KIB
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.metering import usage
-from trustedpods.provider.core.traffic import mark_of
+from trustedpods.provider.core.traffic import Traffic, combine, mark_of
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, ledger, open_store
@@ -96,7 +96,7 @@ class Bench:
     async def publish(self, pod):
         given = await self.facade.publish(f"pod-{pod}.web", [f"pod-{pod}.test"])
         self.slots[pod] = given.slot
-        await self.meter.begin_traffic({self.ids[pod]: mark_of(given.stats)})
+        await self.meter.begin_traffic({self.ids[pod]: mark_of(combine({given.slot: given.stats}))})
 
     async def read(self):
         """As the autoscaler does each second."""
@@ -154,7 +154,7 @@ class Bench:
         await self.publish(pod)
 
     async def command(self, pod, size):
-        await self.meter.carried(self.ids[pod], _bytes_out(size))
+        await self.meter.carried(self.ids[pod], Traffic(bytes_out=size))
         self.passed[pod] += size
 
     async def claim(self, pod, size):
@@ -182,12 +182,6 @@ class Bench:
             assert self.claimed[pod] == self.passed[pod] // KIB
 
 
-def _bytes_out(size):
-    from trustedpods.provider.core.traffic import Traffic
-
-    return Traffic(bytes_out=size)
-
-
 DEEDS = [
     "carry",
     "carry",
@@ -208,7 +202,7 @@ steps = st.tuples(st.sampled_from(DEEDS), st.sampled_from(PODS), st.integers(0, 
 
 @pytest.mark.timeout(600)
 @settings(
-    max_examples=examples(120),
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

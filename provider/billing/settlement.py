@@ -24,7 +24,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.submission import ClaimSubmission
-from trustedpods.provider.billing.under_way import ClaimsUnderWay, Failed
+from trustedpods.provider.billing.under_way import ClaimsUnderWay, TellFailure
 from trustedpods.provider.core import metering, settlement
 from trustedpods.provider.core.pod import ChannelFact, Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -119,7 +119,7 @@ class Settlement:
         if failures:
             raise failures[0]
 
-    async def _look(self, nursery: trio.Nursery, failed: Failed) -> None:
+    async def _look(self, nursery: trio.Nursery, failed: TellFailure) -> None:
         """What is under way is carried on in *nursery*; what is cut now too."""
         try:
             async with self._turn:
@@ -143,8 +143,11 @@ class Settlement:
             told = await self._cut(forced=True) or await self._open(*claims.OPEN_STATES)
         transaction = told[0].tx if told else None
         if not prepare:
-            unfinished = [*told, *await self._open(*claims.OPEN_STATES)]
-            found = await self._under_way.carry({claim.root: claim for claim in unfinished}.values())
+            unsent = [
+                *told,
+                *await self._open(ClaimState.PREPARED),
+            ]  # what waits for others is carried on anyway
+            found = await self._under_way.carry({claim.root: claim for claim in unsent}.values())
             transaction = found.get(told[0].root) if told else None
         withdrawn = await self._withdraw() if withdraw else 0
         items = sum(len(claim.cuts) for claim in told)

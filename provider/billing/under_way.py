@@ -12,7 +12,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.submission import ClaimSubmission
 from trustedpods.provider.store.claims import StoredClaim
 
-Failed = Callable[[TrustedPodsError], None]
+TellFailure = Callable[[TrustedPodsError], None]
 """Told why a claim could not be carried on; it is met again at the next look."""
 
 
@@ -29,7 +29,7 @@ class ClaimsUnderWay:
         """Of the claims that are carried now."""
         return frozenset(self._ends)
 
-    def start(self, nursery: trio.Nursery, claim: StoredClaim, failed: Failed) -> None:
+    def start(self, nursery: trio.Nursery, claim: StoredClaim, failed: TellFailure) -> None:
         """Carry *claim* on in *nursery*, unless it is carried already."""
         if claim.root not in self._ends:
             self._ends[claim.root] = trio.Event()
@@ -50,7 +50,7 @@ class ClaimsUnderWay:
         return transactions
 
     async def _carry_in_turn(
-        self, claim: StoredClaim, failed: Failed, transactions: dict[bytes, bytes | None]
+        self, claim: StoredClaim, failed: TellFailure, transactions: dict[bytes, bytes | None]
     ) -> None:
         while (end := self._ends.get(claim.root)) is not None:
             await end.wait()
@@ -58,7 +58,7 @@ class ClaimsUnderWay:
         await self._carry(claim, failed, transactions)
 
     async def _carry(
-        self, claim: StoredClaim, failed: Failed, transactions: dict[bytes, bytes | None]
+        self, claim: StoredClaim, failed: TellFailure, transactions: dict[bytes, bytes | None]
     ) -> None:
         """One turn of a claim that is among those that are carried."""
         try:

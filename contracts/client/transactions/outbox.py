@@ -26,7 +26,7 @@ _WHOLE, _LIST = 1, 2
 _NAMED_BY = 16
 """Bytes of a transaction's id that name its piece: the books take names of 120 characters."""
 
-Written = dict[bytes, int]
+FormsWritten = dict[bytes, int]
 """How many forms of each transaction are written down, by `Outgoing.id`."""
 
 
@@ -49,7 +49,7 @@ class Outbox:
         self.attended: set[bytes] = set()
         self.latest: dict[bytes, Outgoing] = {}
         self._held: dict[bytes, Outgoing] = {}
-        self._written: Written = {}
+        self._written: FormsWritten = {}
         self._read: dict[bytes, Outgoing] = {}
 
     @property
@@ -88,7 +88,8 @@ class Outbox:
         """What is written down; pieces that this box wrote or read are known."""
         raw = journal.read(self._name, self._limits.journal_bytes)
         with self._damage(journal, self._name):
-            data = {"version": _LIST, "transactions": []} if raw is None else self._parsed(raw)
+            empty: dict[str, Any] = {"version": _LIST, "transactions": []}
+            data = empty if raw is None else self._parsed(raw)
             if data["version"] == _WHOLE:
                 self._written = {}
                 return {out.id: out for out in map(_outgoing, data["transactions"])}
@@ -99,7 +100,7 @@ class Outbox:
         self._written = {out.id: len(out.forms) for out in self._read.values()}
         return dict(self._read)
 
-    def _each(self, journal: TransactionJournal, listed: Written) -> Iterator[Outgoing]:
+    def _each(self, journal: TransactionJournal, listed: FormsWritten) -> Iterator[Outgoing]:
         """Every transaction of the list. One without a piece was never sent: nobody came to write it down."""
         for name, forms in listed.items():
             known = self._read.get(name)
@@ -132,7 +133,7 @@ class Outbox:
             ) from None
 
 
-def _list_of(written: Written) -> bytes:
+def _list_of(written: FormsWritten) -> bytes:
     """An empty list is one that older versions read too."""
     names = [[name.hex(), forms] for name, forms in written.items()]
     return json.dumps({"version": _LIST if names else _WHOLE, "transactions": names}).encode()

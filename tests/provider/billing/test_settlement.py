@@ -144,9 +144,9 @@ async def make_case(store, tmp_path, count=3):
     )
     begun, meter, records = world.chain.now, world.keys.meter_address, []
     for number in range(count):
-        key = bytes([number + 1]) * 32
+        key = (number + 1).to_bytes(32, "big")
         world.chain.give(address_of(key), DEPOSIT)
-        ref = PodRef(world.owner, address_of(key), bytes([number]) * 32)
+        ref = PodRef(world.owner, address_of(key), number.to_bytes(32, "big"))
         await world.chain.open_with_permit(key, ref, meter, terms, DEPOSIT)
         record = pod_record(
             ref=ref,

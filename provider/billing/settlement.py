@@ -121,16 +121,18 @@ class Settlement:
 
     async def _look(self, nursery: trio.Nursery, failed: TellFailure) -> None:
         """What is under way is carried on in *nursery*; what is cut now too."""
+        ready: list[StoredClaim] = []
         try:
             async with self._turn:
                 under_way = await self._doors.store.read(claims.open_claims, self._under_way.roots)
-                for claim in under_way:
-                    if claim.state is not ClaimState.PREPARED or self._may_send(claim):
-                        self._under_way.start(nursery, claim, failed)
-                for claim in await self._cut(forced=False):
-                    self._under_way.start(nursery, claim, failed)
+                ready += [
+                    one for one in under_way if one.state is not ClaimState.PREPARED or self._may_send(one)
+                ]
+                ready += await self._cut(forced=False)
         except TrustedPodsError as error:
             failed(error)
+        for claim in ready:
+            self._under_way.start(nursery, claim, failed)
 
     async def flush(self) -> None:
         """Send what is signed and not yet mined, whichever boot's meter signed it."""

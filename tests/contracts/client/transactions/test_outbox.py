@@ -51,7 +51,7 @@ ONE = Outgoing(3, b"i", Call(ADDRESS, 0, b"", 21_000), (Form(b"r", b"h" * 32, Fe
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(st.lists(outgoings, max_size=4, unique_by=lambda out: out.id[:16]))
 def test_another_process_finds_what_was_written(tmp_path, outs):
-    path = tmp_path / "folder" / "file.json"
+    path = tmp_path / str(len(list(tmp_path.iterdir()))) / "file.json"
     first = box_at(path)
     with first.exclusive() as held:
         held.clear()

@@ -34,6 +34,9 @@ class TransactionJournal(Protocol):
     def read(self, name: str, most: int) -> bytes | None:
         """The piece, cut behind *most* bytes and one more; None when nothing was written yet."""
 
+    def names(self, prefix: str) -> list[str]:
+        """Of the pieces whose names begin so."""
+
     def write(self, pieces: Mapping[str, bytes | None]) -> None:
         """Put *pieces* in place of what was there, in their order; None takes one away.
 
@@ -77,6 +80,11 @@ class FolderJournal:
                     return file.read(most + 1)
             except FileNotFoundError:
                 return None
+
+    def names(self, prefix: str) -> list[str]:
+        """As the protocol says; NoContext when the folder cannot be read."""
+        with _disk(self._path(prefix)):
+            return sorted(path.stem for path in self.folder.glob(f"{prefix}*.json"))
 
     def write(self, pieces: Mapping[str, bytes | None]) -> None:
         """As the protocol says; NoContext when a file cannot be written, and stays as it was."""

@@ -7,7 +7,7 @@ does not grow with how many are under way.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Outbox:
         self._held: dict[bytes, Outgoing] = {}
         self._written: FormsWritten = {}
         self._read: dict[bytes, Outgoing] = {}
+        self._tidied = False
 
     @property
     def permits_lock(self) -> Path | None:
@@ -72,14 +73,18 @@ class Outbox:
             yield self._held
 
     def save(self) -> None:
-        """Make the present state last; only inside `exclusive`."""
+        """Make the present state last; only inside `exclusive`.
+
+        What the list names is there before the list: a kill in between leaves a piece that nobody asks for.
+        """
         if self._journal is None:
             return
         written = {out.id: len(out.forms) for out in self._held.values()}
-        pieces: dict[str, bytes | None] = {self._name: _list_of(written)}
+        pieces: dict[str, bytes | None] = {}
         for out in self._held.values():
             if self._written.get(out.id) != len(out.forms):
                 pieces[self._piece(out.id)] = json.dumps(_plain(out)).encode()
+        pieces[self._name] = _list_of(written)
         pieces |= {self._piece(gone): None for gone in self._written.keys() - written.keys()}
         self._journal.write(pieces)
         self._written, self._read = written, dict(self._held)
@@ -91,26 +96,40 @@ class Outbox:
             empty: dict[str, Any] = {"version": _LIST, "transactions": []}
             data = empty if raw is None else self._parsed(raw)
             if data["version"] == _WHOLE:
+                whole = {out.id: out for out in map(_outgoing, data["transactions"])}
+                self._tidy(journal, ())
                 self._written = {}
-                return {out.id: out for out in map(_outgoing, data["transactions"])}
+                return whole
             listed = {bytes.fromhex(name): int(forms) for name, forms in data["transactions"]}
             if data["version"] != _LIST:
                 raise ValueError
         self._read = {out.id: out for out in self._each(journal, listed)}
+        self._tidy(journal, listed)
         self._written = {out.id: len(out.forms) for out in self._read.values()}
         return dict(self._read)
 
+    def _tidy(self, journal: TransactionJournal, listed: Collection[bytes]) -> None:
+        """Once a process: take away what a kill left, pieces that were never listed or are no longer."""
+        if not self._tidied:
+            kept = {self._piece(name) for name in listed}
+            strays = [name for name in journal.names(self._name + "-") if name not in kept]
+            if strays:
+                journal.write(dict.fromkeys(strays))
+            self._tidied = True
+
     def _each(self, journal: TransactionJournal, listed: FormsWritten) -> Iterator[Outgoing]:
-        """Every transaction of the list. One without a piece was never sent: nobody came to write it down."""
+        """Every transaction of the list. Each has a piece, which was there before it was listed."""
         for name, forms in listed.items():
             known = self._read.get(name)
             if known is not None and len(known.forms) == forms:
                 yield known
                 continue
             raw = journal.read(self._piece(name), self._limits.journal_bytes)
-            if raw is not None:
-                with self._damage(journal, self._piece(name)):
-                    yield _outgoing(self._parsed(raw))
+            with self._damage(journal, self._piece(name)):
+                if raw is None:
+                    raise ValueError
+                out = _outgoing(self._parsed(raw))
+            yield out
 
     def _piece(self, name: bytes) -> str:
         return f"{self._name}-{name.hex()[: 2 * _NAMED_BY]}"

@@ -25,6 +25,12 @@ def load_unfinished(tx: Tx, name: str) -> bytes | None:
     ).scalar()
 
 
+def names_of_unfinished(tx: Tx, prefix: str) -> list[str]:
+    """Names that begin so."""
+    begins = TRANSACTIONS.c.name.startswith(prefix, autoescape=True)
+    return list(tx.connection.execute(select(TRANSACTIONS.c.name).where(begins)).scalars())
+
+
 def save_unfinished(tx: Tx, pieces: Mapping[str, bytes | None]) -> None:
     """Put *pieces* in place of what was there, by name; None takes one away. All or nothing is stored."""
     for name, unfinished in pieces.items():
@@ -57,6 +63,11 @@ class BooksJournal:
     def read(self, name: str, _most: int) -> bytes | None:
         """As it was written; the books are ours."""
         found: bytes | None = trio.from_thread.run(self.store.read, load_unfinished, name)
+        return found
+
+    def names(self, prefix: str) -> list[str]:
+        """As they are in the books."""
+        found: list[str] = trio.from_thread.run(self.store.read, names_of_unfinished, prefix)
         return found
 
     def write(self, pieces: Mapping[str, bytes | None]) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The file of unfinished transactions: what is in it comes back, whoever wrote it, or is refused whole."""
 
+import contextlib
 import json
 
 import pytest
@@ -137,21 +138,63 @@ def test_another_process_signs_anew_and_is_seen(tmp_path):
         assert held == {ONE.id: raised}
 
 
-def test_one_that_was_listed_and_not_written_down_was_never_sent(tmp_path):
-    """A kill between the list and the piece: it is handed in behind both."""
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_piece_that_is_listed_and_missing_or_damaged_is_refused(tmp_path, text):
     path = tmp_path / "file.json"
     box = box_at(path)
     with box.exclusive() as held:
         held |= {ONE.id: ONE, OTHER.id: OTHER}
         box.save()
     (piece,) = [file for file in tmp_path.glob("*.json") if ONE.id.hex()[:32] in file.name]
-    piece.unlink()
-    with box_at(path).exclusive() as held:
-        assert held == {OTHER.id: OTHER}
-    with box_at(path).exclusive() as held:
-        (tmp_path / f"file-{OTHER.id.hex()[:32]}.json").write_text("{")
-    with pytest.raises(BadInput), box_at(path).exclusive():
+    piece.unlink() if text is None else piece.write_text(text)
+    with pytest.raises(BadInput) as bad, box_at(path).exclusive():
         pass
+    assert bad.value.where == str(piece)
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Cut(FolderJournal):
+    """A folder of a process that is killed before it writes the file number *left*, of those still to come."""
+
+    left = 0
+
+    def write(self, pieces):
+        for name, piece in pieces.items():
+            if Cut.left == 0:
+                raise Killed
+            Cut.left -= 1
+            super().write({name: piece})
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("done", range(6))
+def test_a_kill_between_each_two_files_loses_nothing_that_was_sent(tmp_path, version, done):
+    """ONE and OTHER were sent; a third is written down, and OTHER is over, in one save."""
+    path, sent = tmp_path / "file.json", {ONE.id: ONE, OTHER.id: OTHER}
+    path.write_text(json.dumps({"version": 1, "transactions": [_plain(out) for out in sent.values()]}))
+    if version == 2:
+        first = box_at(path)
+        with first.exclusive():
+            first.save()
+    third = Outgoing(5, b"t", ONE.call, (Form(b"t", b"t" * 32, Fees(2, 1), 1.0),))
+    after = {ONE.id: ONE, third.id: third}
+    box = Outbox(Cut(tmp_path), "file")
+    with contextlib.suppress(Killed), box.exclusive() as held:
+        del held[OTHER.id]
+        held[third.id], Cut.left = third, done
+        box.save()
+    next_one = box_at(path)
+    with next_one.exclusive() as found:
+        assert found in (sent, after)
+        listed = json.loads(path.read_text())
+        pieces = found if listed["version"] == 2 else {}
+        assert len(list(tmp_path.glob("file-*.json"))) == len(pieces)  # what nobody asks for is gone
+        next_one.save()
+    with box_at(path).exclusive() as again:
+        assert again == found
 
 
 def test_writing_one_down_takes_no_more_where_many_are_under_way(tmp_path):

@@ -34,8 +34,9 @@ class Outbox:
     """Unfinished transactions of one key on one chain, by `Outgoing.id`.
 
     `turn` keeps the tasks of this process apart, the journal processes; `permits` those that
-    sign permits. `attended` are the ids that a task of this process waits for; `latest` is what
-    was last seen of each, which is not kept. Both belong to trio's thread.
+    sign permits. `attended` are the ids that a task of this process waits for, `resumed` those that one
+    brings to their end, and of which another may still come for the outcome; `latest` is what was last
+    seen of each, which is not kept. All three belong to trio's thread.
     """
 
     def __init__(
@@ -47,11 +48,17 @@ class Outbox:
         self.turn = trio.Lock()
         self.permits = trio.Lock()
         self.attended: set[bytes] = set()
+        self.resumed: set[bytes] = set()
         self.latest: dict[bytes, Outgoing] = {}
         self._held: dict[bytes, Outgoing] = {}
         self._written: FormsWritten = {}
         self._read: dict[bytes, Outgoing] = {}
         self._tidied = False
+
+    @property
+    def watched(self) -> frozenset[bytes]:
+        """Those that a task of this process looks at."""
+        return frozenset(self.attended | self.resumed)
 
     @property
     def permits_lock(self) -> Path | None:

@@ -157,7 +157,7 @@ class Killed(Exception):
 
 
 class Cut(FolderJournal):
-    """A folder of a process that is killed before it writes the file number *left*, of those still to come."""
+    """A folder of a process that is killed before it writes one more than *left* files."""
 
     left = 0
 

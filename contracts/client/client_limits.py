@@ -33,8 +33,12 @@ class ClientLimits:
     last_poll_s: float = 0.5
     """Between two looks at a transaction, once it was looked at some times."""
 
+    watched_at_full_pace: int = 8
+    """Of one key's transactions; where more are under way each is looked at less often, and the node is asked
+    no more often for all of them together."""
+
     journal_bytes: int = 16 * 1024 * 1024
-    """A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
+    """For one transaction, or the list of all: a claim of 100 channels is 20 KB in hex."""
 
     lock_s: float = 60.0
     """The lock is held while one transaction is signed and handed in: some requests of 15 s at most."""

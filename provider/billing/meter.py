@@ -6,22 +6,31 @@ in the ledger, so a daemon that was away loses nothing.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.views import NodeView, PodView
 from trustedpods.provider.core.metering import REPORT_LAG_S, Ceiling, Run
 from trustedpods.provider.core.pod import Phase, PodRecord
-from trustedpods.provider.core.traffic import SlotStats, Traffic, TrafficMark, traffic_since
+from trustedpods.provider.core.traffic import SlotStats, Traffic, TrafficMark, combine, traffic_since
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import boots, ledger
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficReading:
+    """What the facade's counters showed of each pod, and why that is not in the books, where it is not."""
+
+    readings: Mapping[ChannelId, SlotStats]
+    unwritten: StoreFailure | None = None
 
 
 class Meter:
@@ -37,6 +46,8 @@ class Meter:
         self._let_go_at: dict[ChannelId, UnixSeconds] = {}
         """Pods of which nothing is stored since then, where that is not in the ledger yet."""
         self._observing = trio.Lock()
+        self._counting = trio.Lock()
+        self._began = doors.now()
 
     async def seen(self, view: PodView) -> None:
         """A replica as the cluster shows it now: note its start, its end, and let it go.
@@ -124,7 +135,7 @@ class Meter:
         totals = {one.uid: (one.egress_bytes, one.ingress_bytes) for one in found}
         changed = {uid: total for uid, total in totals.items() if self._booked.get(uid) != total}
         if changed:
-            await self._doors.store.write(ledger.record_counters, changed, self._doors.now())
+            await self._doors.store.write(ledger.record_counters, changed, self._doors.now(), self._began)
         self._booked = totals
 
     async def _end_silent(self, views: Iterable[PodView], nodes: Mapping[str, NodeView]) -> None:
@@ -171,7 +182,8 @@ class Meter:
         await self._write_let_go(record.channel)  # what it held until then ended before this
         now, most = self._doors.now(), record.scaling.max_replicas
         ceiling = Ceiling(now, most * size.cpu_milli, most * size.memory_mib, most * size.scratch_mib)
-        await self._doors.store.write(ledger.hold, record.channel, sizes, now, ceiling)
+        opened = None if record.chain is None else record.chain.up_to
+        await self._doors.store.write(ledger.hold, record.channel, sizes, now, ceiling, opened or now)
 
     async def hold_outliving(self, record: PodRecord) -> None:
         """From now on only the volumes that outlive their deleted pod are billed, without any minimum."""
@@ -192,31 +204,54 @@ class Meter:
 
     async def begin_traffic(self, marks: Mapping[ChannelId, TrafficMark]) -> None:
         """The pods have slots; their traffic counts from *marks*, unless earlier ones are stored."""
-        stored = await self._doors.store.read(ledger.load_marks, marks)
-        fresh = {channel: mark for channel, mark in marks.items() if channel not in stored}
-        if fresh:
-            await self._doors.store.write(ledger.set_marks, fresh)
-        self._marks.update(fresh | stored)
+        async with self._counting:
+            if marks:
+                self._marks.update(await self._doors.store.write(ledger.begin_traffic, marks))
 
     async def end_traffic(self, channel: ChannelId) -> None:
         """The pod left its slot."""
-        self._marks.pop(channel, None)
-        await self._doors.store.write(ledger.drop_mark, channel)
+        async with self._counting:
+            self._marks.pop(channel, None)
+            await self._doors.store.write(ledger.drop_mark, channel)
 
-    async def traffic(self, channel: ChannelId, stats: SlotStats) -> None:
-        """A reading of the pod's slot."""
-        mark = self._marks.get(channel)
-        if mark is None:
-            return
-        passed, after = traffic_since(mark, stats)
-        if after != mark:
-            await self._doors.store.write(ledger.record_traffic, channel, passed, after, self._doors.now())
-            self._marks[channel] = after
+    async def count_traffic(
+        self, slots_of: Callable[[], Mapping[ChannelId, Collection[int]]]
+    ) -> TrafficReading:
+        """Read the pods' slots and book what passed, all in one transaction; nothing new writes nothing.
+
+        One reading at a time: of two that cross a restart of the proxy the older would count once more.
+        *slots_of* is asked before and after, as slots change while the facade answers. NetworkFailure when it
+        does not.
+        """
+        async with self._counting:
+            asked = {slot for slots in slots_of().values() for slot in slots}
+            told = await self._doors.facade.stats(asked)
+            readings = {
+                channel: combine({slot: told[slot] for slot in slots})
+                for channel, slots in slots_of().items()
+                if set(slots) <= told.keys()  # else it got another slot meanwhile
+            }
+            try:
+                await self._book(readings)
+            except StoreFailure as error:  # counters are totals: it is booked with the next reading
+                return TrafficReading(readings, error)
+            return TrafficReading(readings)
+
+    async def _book(self, readings: Mapping[ChannelId, SlotStats]) -> None:
+        changed = {
+            channel: stats
+            for channel, stats in readings.items()
+            if (mark := self._marks.get(channel)) is not None and traffic_since(mark, stats)[1] != mark
+        }
+        if changed:
+            now = self._doors.now()
+            marks = await self._doors.store.write(ledger.count_traffic, changed, now, self._began)
+            self._marks.update(marks)
 
     async def carried(self, channel: ChannelId, passed: Traffic) -> None:
         """What the daemon itself carried to and from the pod: input and output of commands."""
         if passed.bytes_in or passed.bytes_out:
-            await self._doors.store.write(ledger.add_traffic, channel, passed, self._doors.now())
+            await self._doors.store.write(ledger.add_traffic, channel, passed, self._doors.now(), self._began)
 
     async def keep_observing(self, pause_s: float) -> None:
         """Observe now and then, for what a watch may have missed. Never returns."""

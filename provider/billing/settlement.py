@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the ledger to a signed, stored claim; `submission` carries it to the chain from there.
 
-One claim is under way at a time. It is stored before it is sent, and sent again, byte for byte,
-until the chain shows it; only the chain's `upTo` says where the next one begins.
+Several claims are under way at a time, and no channel is in two of them. Each is stored before it is sent,
+and sent again, byte for byte, until the chain shows it; only the chain's `upTo` says where a channel's next
+period begins.
 """
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import trio
@@ -22,6 +24,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.submission import ClaimSubmission
+from trustedpods.provider.billing.under_way import ClaimsUnderWay, TellFailure
 from trustedpods.provider.core import metering, settlement
 from trustedpods.provider.core.pod import ChannelFact, Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -36,9 +39,13 @@ LOOKS_PER_INTERVAL = 100
 """Where nothing was worth its gas yet, all books are read again after this part of the claim interval."""
 
 
+CARRIED_AT_FULL_PACE = 8
+"""So many claims are asked after at every look; more of them together ask the node no more often."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimReport:
-    """What an operator's claim did: items, the claim's root, its transaction, what was withdrawn."""
+    """What an operator's claim did: items, the first claim's root and transaction, what was withdrawn."""
 
     items: int
     root: bytes | None
@@ -58,6 +65,7 @@ class Settlement:
         self._closing: dict[ChannelId, bool] = {}
         self._knock = trio.Event()
         self._sending = ClaimSubmission(doors, pods)
+        self._under_way = ClaimsUnderWay(self._sending, self._landed)
         self._operators: set[bytes] = set()
         self._not_before = UnixSeconds(0)
 
@@ -91,54 +99,68 @@ class Settlement:
                 await self._doors.chain.resume(self._doors.operator_key)
         except TrustedPodsError as error:
             _log.warning("what was sent before the start is not final yet: %s", error)
-        while True:
-            try:
-                await self.tick()
-            except TrustedPodsError as error:
-                _log.warning("settlement: %s", error)
-            with trio.move_on_after(LOOK_EVERY_S):
-                await self._knock.wait()
-                await trio.sleep(0.2)
-            self._knock = trio.Event()
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._look(nursery, _log_failure)
+                pace = max(1, len(self._under_way.roots) / CARRIED_AT_FULL_PACE)
+                with trio.move_on_after(LOOK_EVERY_S * pace):
+                    await self._knock.wait()
+                    await trio.sleep(0.2)
+                self._knock = trio.Event()
 
     async def tick(self) -> None:
-        """One look: carry a stored claim on, or cut the next one if it is time."""
-        async with self._turn:
-            claim = await self._doors.store.read(claims.open_claim)
-            if claim is None:
-                claim = await self._cut(forced=False)
-            if claim is not None and (claim.state is not ClaimState.PREPARED or await self._may_send(claim)):
-                await self._submission(claim)
+        """One look, to its end: carry stored claims on, and cut the next ones if it is time.
+
+        Raises why the first of them failed, once all have had their turn.
+        """
+        failures: list[TrustedPodsError] = []
+        async with trio.open_nursery() as nursery:
+            await self._look(nursery, failures.append)
+        if failures:
+            raise failures[0]
+
+    async def _look(self, nursery: trio.Nursery, failed: TellFailure) -> None:
+        """What is under way is carried on in *nursery*; what is cut now too."""
+        ready: list[StoredClaim] = []
+        try:
+            async with self._turn:
+                under_way = await self._doors.store.read(claims.open_claims, self._under_way.roots)
+                ready += [
+                    one for one in under_way if one.state is not ClaimState.PREPARED or self._may_send(one)
+                ]
+                ready += await self._cut(forced=False)
+        except TrustedPodsError as error:
+            failed(error)
+        for claim in ready:
+            self._under_way.start(nursery, claim, failed)
 
     async def flush(self) -> None:
-        """Send a claim that is signed and not yet mined, whichever boot's meter signed it."""
-        async with self._turn:
-            claim = await self._doors.store.read(claims.open_claim)
-            if claim is not None and claim.state is not ClaimState.MINED:
-                await self._submission(claim)
+        """Send what is signed and not yet mined, whichever boot's meter signed it."""
+        await self._under_way.carry(await self._open(ClaimState.PREPARED, ClaimState.SENT))
 
     async def claim(self, *, prepare: bool, withdraw: bool) -> ClaimReport:
         """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out."""
+        await self._under_way.carry(await self._open(ClaimState.MINED))
         async with self._turn:
-            claim = await self._doors.store.read(claims.open_claim)
-            if claim is not None and claim.state is ClaimState.MINED:
-                await self._submission(claim)
-                claim = await self._doors.store.read(claims.open_claim)
-            if claim is None:
-                claim = await self._cut(forced=True)
-            transaction = claim.tx if claim else None
-            if claim is not None and not prepare:
-                transaction = await self._submission(claim)
+            told = await self._cut(forced=True) or await self._open(*claims.OPEN_STATES)
+        transaction = told[0].tx if told else None
+        if not prepare:
+            unsent = [
+                *told,
+                *await self._open(ClaimState.PREPARED),
+            ]  # what waits for others is carried on anyway
+            found = await self._under_way.carry({claim.root: claim for claim in unsent}.values())
+            transaction = found.get(told[0].root) if told else None
         withdrawn = await self._withdraw() if withdraw else 0
-        return ClaimReport(
-            len(claim.cuts) if claim else 0, claim.root if claim else None, transaction, withdrawn
-        )
+        items = sum(len(claim.cuts) for claim in told)
+        return ClaimReport(items, told[0].root if told else None, transaction, withdrawn)
 
-    async def _submission(self, claim: StoredClaim) -> bytes | None:
-        """Carry a stored claim on; what was urgent in it has had its turn."""
-        transaction = await self._sending.advance(claim)
+    async def _open(self, *states: ClaimState) -> list[StoredClaim]:
+        return [one for one in await self._doors.store.read(claims.open_claims) if one.state in states]
+
+    def _landed(self, claim: StoredClaim) -> None:
+        """What was urgent in it has had its turn."""
         self._hurry -= {cut.channel for cut in claim.cuts}
-        return transaction
 
     async def _withdraw(self) -> int:
         if await self._doors.chain.owed(self._doors.owner) == 0:
@@ -146,7 +168,7 @@ class Settlement:
         receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)
         return receipt.moved
 
-    async def _may_send(self, claim: StoredClaim) -> bool:
+    def _may_send(self, claim: StoredClaim) -> bool:
         """A claim that an operator prepared waits for the interval, unless something is urgent."""
         age = self._doors.now() - claim.created
         urgent = any(cut.release or cut.channel in self._hurry for cut in claim.cuts) or self._closing
@@ -157,28 +179,42 @@ class Settlement:
 
     # ---- cutting -----------------------------------------------------------------------------
 
-    async def _cut(self, *, forced: bool) -> StoredClaim | None:
-        records = [record for record in self._pods.standing if self._may_cut(record)]
-        if not records or not (forced or await self._due_soon(records)):
-            return None
+    async def _cut(self, *, forced: bool) -> list[StoredClaim]:
+        """Claims over channels that are in none yet, stored; the caller has the turn."""
+        taken = await self._doors.store.read(claims.claimed_now)
+        records = [one for one in self._pods.standing if self._may_cut(one) and one.channel not in taken]
+        room = settlement.MAX_UNDER_WAY - await self._doors.store.read(claims.count_open)
+        if room <= 0 or not records or not (forced or await self._due_soon(records)):
+            return []
         head = await self._doors.chain.head()
         observed = await self._meter.observe()
         ids = [record.channel for record in records]
         channels = await self._doors.chain.channels(self._doors.owner, ids)
         ours = [one for one in channels if one is not None and one.meter_tag == meter_tag(self._doors.meter)]
-        books = await self._doors.store.read(ledger.load_ledgers, {one.id: one.up_to for one in ours})
-        found = [self._candidate(channel, books[channel.id], observed, head) for channel in ours]
-        timing = await self._timing()
+        timing, now = await self._timing(), self._doors.now()
         last = await self._doors.store.read(claims.last_claim_at)
-        cuts = settlement.plan(found, timing, self._doors.now(), last, forced=forced)
-        chosen = {cut.channel for cut in cuts}
-        self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
-        claim = await self._store(cuts) if cuts else None
-        pause = 0 if claim else self._doors.config.terms.claim_interval_s // LOOKS_PER_INTERVAL
+
+        def plan(
+            among: list[Channel], books: Mapping[ChannelId, metering.Ledger]
+        ) -> list[list[settlement.Cut]]:
+            found = [self._candidate(channel, books[channel.id], observed, head) for channel in among]
+            batches = settlement.plan_all(found, timing, now, last, forced=forced, most=room)
+            chosen = {cut.channel for cuts in batches for cut in cuts}
+            self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
+            return batches
+
+        starts = {one.id: one.up_to for one in ours}
+        batches = plan(ours, await self._doors.store.read(ledger.load_ledgers, starts))
+        chosen = {cut.channel: cut.from_ for cuts in batches for cut in cuts}
+        if chosen:  # bytes that pass from here on are left to the next claims
+            books = await self._doors.store.write(ledger.close_and_load, chosen, observed)
+            batches = plan([one for one in ours if one.id in chosen], books)
+        made = [await self._store(cuts) for cuts in batches]
+        pause = 0 if made else self._doors.config.terms.claim_interval_s // LOOKS_PER_INTERVAL
         self._not_before = UnixSeconds(self._doors.now() + pause)
-        if claim is not None and forced:
-            self._operators.add(claim.root)
-        return claim
+        if forced:
+            self._operators.update(claim.root for claim in made)
+        return made
 
     async def _timing(self) -> settlement.Timing:
         """The operator's rules at today's price of gas."""
@@ -193,7 +229,7 @@ class Settlement:
 
     async def _due_soon(self, records: list[PodRecord]) -> bool:
         """Spare the cluster a look when nothing can be cut anyway."""
-        if self._closing or any(record.channel in self._hurry for record in records):
+        if any(one.channel in self._closing or one.channel in self._hurry for one in records):
             return True
         if self._doors.now() < self._not_before:
             return False
@@ -245,9 +281,7 @@ class Settlement:
         await self._doors.store.write(
             claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
         )
-        claim = await self._doors.store.read(claims.open_claim)
-        assert claim is not None
-        return claim
+        return await self._doors.store.read(claims.load_claim, root)
 
     async def _head_digest(self, leaves: list[bytes]) -> bytes:
         """Chains each report to the one before, so that no past one can be left out later."""
@@ -276,3 +310,7 @@ class Settlement:
             await self._pods.learn(record.channel, chain=fact)
             self.close(record.channel, billed=billed)
             await trio.sleep(0.5)
+
+
+def _log_failure(error: TrustedPodsError) -> None:
+    _log.warning("settlement: %s", error)

@@ -82,11 +82,39 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class TrafficTotal:
-    """Bytes that had passed the facade by `at`, counted from the pod's first day."""
+    """Bytes from the pod's first day, to the end of the row that began at `at`."""
 
     at: UnixSeconds
     egress_bytes: int
     ingress_bytes: int
+
+
+TRAFFIC_ROW_S = 60
+"""Seconds of traffic in one row of the books. Claims need no finer ones, and a pod with traffic in every
+second writes 1,440 rows a day instead of 86,400."""
+
+
+def booked(
+    last: TrafficTotal | None, egress_bytes: int, ingress_bytes: int, at: UnixSeconds, since: UnixSeconds
+) -> TrafficTotal:
+    """The row that holds what passed by *at* too, where *last* is the newest so far.
+
+    That is *last* itself while it is younger than `TRAFFIC_ROW_S`, unless it began before *since* (an earlier
+    daemon may have claimed from it). So bytes count from when their row began, a minute before they
+    passed at most, and never in a period that was claimed before: a claim closes the row first (`closed`).
+    """
+    if last is None:
+        return TrafficTotal(at, egress_bytes, ingress_bytes)
+    same = at < last.at + TRAFFIC_ROW_S and (last.at >= since or at <= last.at)
+    begun = last.at if same else at
+    return TrafficTotal(begun, last.egress_bytes + egress_bytes, last.ingress_bytes + ingress_bytes)
+
+
+def closed(last: TrafficTotal | None, at: UnixSeconds) -> TrafficTotal | None:
+    """A row for all later bytes, so that no period up to *at* grows any more; None where there is one."""
+    if last is None:
+        return TrafficTotal(at, 0, 0)
+    return None if last.at >= at else TrafficTotal(at, last.egress_bytes, last.ingress_bytes)
 
 
 @dataclass(frozen=True, slots=True)

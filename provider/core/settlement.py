@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """When to cut a claim, what goes into it, and what became of one that was sent.
 
-A cut begins exactly where the chain's `upTo` stands and ends where everything is known. One batch
-is out at a time; it is stored before it is sent, and the same signed bytes go out again until the
-chain shows them, whatever happened in between.
+A cut begins exactly where the chain's `upTo` stands and ends where everything is known. Several batches are
+out at a time, of which no two have a channel in common. Each is stored before it is sent, and the same signed
+bytes go out again until the chain shows them, whatever happened in between.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from trustedpods.contracts.records import Submission
 from trustedpods.contracts.usage import ItemFlags as Flags
@@ -19,6 +20,10 @@ from trustedpods.provider.core.pod import ChannelFact
 
 MAX_BATCH = 100
 """Items of one claim: 100 cost under a million gas."""
+
+MAX_UNDER_WAY = 100
+"""Claims that are out at a time: 10,000 channels are settled together. Each is a transaction that waits in
+the nodes' pools, where more of one sender are the first to be dropped; others are cut when one is final."""
 
 GAS_FIXED = 50_000
 GAS_PER_ITEM = 10_000
@@ -122,20 +127,84 @@ def plan(
 
     A release goes out whatever it brings: it gives the publisher the rest of the deposit.
     """
-    able = [c for c in candidates if c.up_to > c.from_]
-    earning = [c for c in able if c.worth > timing.fees.cost(GAS_PER_ITEM)]
-    begun = [c.from_ for c in earning]
-    if forced or is_time(begun, timing.interval_s, now, last_claim):
-        chosen = [c for c in able if c.release or c in earning]
-    else:
-        chosen = [c for c in able if c.release or (c.urgent and c in earning)]
-    chosen = sorted(chosen, key=lambda c: (not c.release, not c.urgent, -c.due))[:MAX_BATCH]
-    worth = sum(c.worth for c in chosen)
-    if not any(c.release for c in chosen):
+    batches = plan_all(candidates, timing, now, last_claim, forced=forced, most=1)
+    return batches[0] if batches else []
+
+
+def plan_all(
+    candidates: Iterable[ClaimCandidate],
+    timing: Timing,
+    now: UnixSeconds,
+    last_claim: UnixSeconds,
+    *,
+    forced: bool = False,
+    most: int = MAX_UNDER_WAY,
+) -> list[list[Cut]]:
+    """The batches to cut now, *most* at most: `plan`, and once more for what it had no room for.
+
+    No channel is in two of them.
+    """
+    queue = _Queue.of(candidates, timing, now, last_claim, forced=forced)
+    batches: list[list[Cut]] = []
+    while len(batches) < most and queue.pays(timing):
+        batches.append([Cut(c.channel, c.from_, c.up_to, c.usage, c.release, c.whole) for c in queue.batch])
+        # Behind the first the others go where an interval is over for them.
+        again = len(batches) == 1
+        queue = _Queue.of(queue.rest, timing, now, now, forced=forced) if again else queue.next
+    return batches
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """Candidates whose time has come, in order, and those for whom it has not."""
+
+    chosen: Sequence[ClaimCandidate]
+    others: Sequence[ClaimCandidate]
+    late: bool
+
+    @classmethod
+    def of(
+        cls,
+        candidates: Iterable[ClaimCandidate],
+        timing: Timing,
+        now: UnixSeconds,
+        last_claim: UnixSeconds,
+        *,
+        forced: bool,
+    ) -> Self:
+        able = [c for c in candidates if c.up_to > c.from_]
+        least = timing.fees.cost(GAS_PER_ITEM)
+        earning = {c.channel for c in able if c.worth > least}
+        begun = [c.from_ for c in able if c.channel in earning]
+        all_of_them = forced or is_time(begun, timing.interval_s, now, last_claim)
         late = forced or is_time(begun, int(timing.interval_s * LATE_INTERVALS), now, last_claim)
-        if worth < max(1, timing.min_claim) or not timing.fees.pays(worth, len(chosen), late=late):
-            return []
-    return [Cut(c.channel, c.from_, c.up_to, c.usage, c.release, c.whole) for c in chosen]
+        chosen: list[ClaimCandidate] = []
+        others: list[ClaimCandidate] = []
+        for one in able:
+            goes = one.release or (one.channel in earning and (all_of_them or one.urgent))
+            (chosen if goes else others).append(one)
+        return cls(sorted(chosen, key=lambda c: (not c.release, not c.urgent, -c.due)), others, late)
+
+    @property
+    def batch(self) -> Sequence[ClaimCandidate]:
+        return self.chosen[:MAX_BATCH]
+
+    @property
+    def rest(self) -> Sequence[ClaimCandidate]:
+        """All that the batch leaves."""
+        return [*self.chosen[MAX_BATCH:], *self.others]
+
+    @property
+    def next(self) -> "_Queue":
+        """The queue behind the batch."""
+        return replace(self, chosen=self.chosen[MAX_BATCH:])
+
+    def pays(self, timing: Timing) -> bool:
+        """Whether the batch is worth its gas; a release goes out whatever it brings."""
+        if any(c.release for c in self.batch):
+            return True
+        worth = sum(c.worth for c in self.batch)
+        return worth >= max(1, timing.min_claim) and timing.fees.pays(worth, len(self.batch), late=self.late)
 
 
 def is_time(begun: Iterable[UnixSeconds], interval_s: int, now: UnixSeconds, last_claim: UnixSeconds) -> bool:

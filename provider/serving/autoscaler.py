@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.metering import drain_limit
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
-from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
@@ -376,20 +375,14 @@ class Autoscaler:
                 _log.warning("the fleet cannot be read: %s", error)
 
     async def _read_traffic(self, pod_scalers: list[PodScaler]) -> None:
-        slots = {slot for pod_scaler in pod_scalers for slot in pod_scaler.published.services}
-        readings = await self._doors.facade.stats(slots)
-        unwritten: StoreFailure | None = None
-        for pod_scaler in pod_scalers:
-            if not pod_scaler.published.services.keys() <= readings.keys():
-                continue  # it got another slot meanwhile
-            stats = combine({slot: readings[slot] for slot in pod_scaler.published.services})
-            try:
-                await self._meter.traffic(pod_scaler.published.channel, stats)
-            except StoreFailure as error:  # a total, so it is booked later; meanwhile pods still fall asleep
-                unwritten = error
-            pod_scaler.feed(scaler.TrafficSeen(stats))
-        if unwritten is not None:
-            raise unwritten
+        read = await self._meter.count_traffic(
+            lambda: {known.published.channel: known.published.services for known in pod_scalers}
+        )
+        for pod_scaler in pod_scalers:  # also of what could not be written: pods still fall asleep
+            if pod_scaler.published.channel in read.readings:
+                pod_scaler.feed(scaler.TrafficSeen(read.readings[pod_scaler.published.channel]))
+        if read.unwritten is not None:
+            raise read.unwritten
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others but those that run on."""

@@ -123,7 +123,9 @@ async def take_off(doors: Doors, meter: Meter, record: PodRecord, publishing: tr
             return
         passed = combine(await doors.facade.stats(taken))
         await meter.begin_traffic({record.channel: mark_of(passed)})
-        await meter.traffic(record.channel, passed)
+        read = await meter.count_traffic(lambda: {record.channel: taken})
+        if read.unwritten is not None:
+            raise read.unwritten
         for slot in taken:
             await doors.facade.withdraw(slot)
         await meter.end_traffic(record.channel)

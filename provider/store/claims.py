@@ -2,7 +2,7 @@
 """Signed claims: stored before they are sent, kept for ever as the bill's evidence."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,7 @@ class ClaimState(StrEnum):
 
 
 OPEN_STATES = (ClaimState.PREPARED, ClaimState.SENT, ClaimState.MINED)
+_OPEN = CLAIMS.c.state.in_([str(state) for state in OPEN_STATES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,31 @@ def save_claim(
 
 
 def open_claim(tx: Tx) -> StoredClaim | None:
-    """The one claim that is under way, if any."""
-    query = select(CLAIMS).where(CLAIMS.c.state.in_([str(state) for state in OPEN_STATES]))
-    row = tx.connection.execute(query.order_by(CLAIMS.c.created).limit(1)).one_or_none()
+    """The oldest claim that is under way, if any."""
+    row = tx.connection.execute(select(CLAIMS).where(_OPEN).order_by(CLAIMS.c.number).limit(1)).one_or_none()
     return None if row is None else _claim(tx, row)
+
+
+def load_claim(tx: Tx, root: bytes) -> StoredClaim:
+    """The claim as it is stored; it is there."""
+    return _claim(tx, tx.connection.execute(select(CLAIMS).where(CLAIMS.c.root == root)).one())
+
+
+def open_claims(tx: Tx, without: Collection[bytes] = ()) -> list[StoredClaim]:
+    """The claims that are under way, oldest first; not those whose roots are in *without*."""
+    query = select(CLAIMS).where(_OPEN).order_by(CLAIMS.c.number)
+    return [_claim(tx, row) for row in tx.connection.execute(query).all() if row.root not in without]
+
+
+def claimed_now(tx: Tx) -> frozenset[ChannelId]:
+    """Channels that a claim under way has an item of: no other claim may have one meanwhile."""
+    query = select(CUTS.c.channel).join(CLAIMS, CUTS.c.root == CLAIMS.c.root).where(_OPEN)
+    return frozenset(ChannelId(int(key, 16)) for key in tx.connection.execute(query).scalars())
+
+
+def count_open(tx: Tx) -> int:
+    """How many claims are under way."""
+    return tx.connection.execute(select(func.count()).select_from(CLAIMS).where(_OPEN)).scalar() or 0
 
 
 def mark_claim(

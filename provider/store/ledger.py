@@ -3,15 +3,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, delete, func, or_, select, update
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, TrafficTotal
-from trustedpods.provider.core.traffic import Traffic, TrafficMark
+from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, TrafficTotal, booked, closed
+from trustedpods.provider.core.traffic import SlotStats, Traffic, TrafficMark, traffic_since
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import Larger, asked_pairs, insert
 from trustedpods.provider.store.tables import CEILINGS, COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC
@@ -65,11 +65,17 @@ def cut_off(tx: Tx, channel: ChannelId, at: UnixSeconds) -> None:
 
 
 def hold(
-    tx: Tx, channel: ChannelId, sizes: dict[str, int], at: UnixSeconds, ceiling: Ceiling | None = None
+    tx: Tx,
+    channel: ChannelId,
+    sizes: dict[str, int],
+    at: UnixSeconds,
+    ceiling: Ceiling | None = None,
+    opened: UnixSeconds | None = None,
 ) -> None:
     """From *at* on the pod holds so many MiB of each kind; unchanged kinds go on as they were.
 
-    With a *ceiling* what its replicas may cost is bounded too: both or neither are stored.
+    With a *ceiling* what its replicas may cost is bounded too: all or nothing is stored. Where it held
+    nothing a life of the pod begins: no byte of it is booked before *opened*, where its first period begins.
     """
     key = channel_hex(channel)
     if ceiling is not None:
@@ -77,6 +83,8 @@ def hold(
     rows = tx.connection.execute(
         select(HOLDINGS).where(HOLDINGS.c.channel == key, HOLDINGS.c.ended.is_(None))
     ).all()
+    if not rows and opened is not None:
+        close_traffic(tx, [channel], UnixSeconds(max(at, opened)))
     current = {row.kind: row.mib for row in rows}
     for row in rows:
         if sizes.get(row.kind, 0) != row.mib:
@@ -103,19 +111,6 @@ def _bound(tx: Tx, key: str, ceiling: Ceiling) -> None:
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel", "since"], set_=sizes))
 
 
-def set_mark(tx: Tx, channel: ChannelId, mark: TrafficMark) -> None:
-    """Up to here the channel's traffic has been counted."""
-    values = {
-        "channel": channel_hex(channel),
-        "boot": mark.boot,
-        "total": mark.total,
-        "bytes_in": mark.bytes_in,
-        "bytes_out": mark.bytes_out,
-    }
-    statement = insert(tx.connection, MARKS).values(values)
-    tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
-
-
 def load_mark(tx: Tx, channel: ChannelId) -> TrafficMark | None:
     """Up to where a channel's traffic has been counted; None before it was first published."""
     return load_marks(tx, [channel]).get(channel)
@@ -130,10 +125,26 @@ def load_marks(tx: Tx, channels: Iterable[ChannelId]) -> dict[ChannelId, Traffic
     }
 
 
+def begin_traffic(tx: Tx, marks: Mapping[ChannelId, TrafficMark]) -> dict[ChannelId, TrafficMark]:
+    """From *marks* on the channels' traffic counts; one that is stored stays. Returns those that hold now."""
+    stored = load_marks(tx, marks)
+    set_marks(tx, {channel: mark for channel, mark in marks.items() if channel not in stored})
+    return {**marks, **stored}
+
+
 def set_marks(tx: Tx, marks: Mapping[ChannelId, TrafficMark]) -> None:
-    """`set_mark` for many, all or none."""
-    for channel, mark in marks.items():
-        set_mark(tx, channel, mark)
+    """Up to here each channel's traffic has been counted: all or none."""
+    rows = [
+        {
+            "channel": channel_hex(channel),
+            "boot": mark.boot,
+            "total": mark.total,
+            "bytes_in": mark.bytes_in,
+            "bytes_out": mark.bytes_out,
+        }
+        for channel, mark in marks.items()
+    ]
+    _put(tx, MARKS, ["channel"], rows)
 
 
 def drop_mark(tx: Tx, channel: ChannelId) -> None:
@@ -141,42 +152,66 @@ def drop_mark(tx: Tx, channel: ChannelId) -> None:
     tx.connection.execute(delete(MARKS).where(MARKS.c.channel == channel_hex(channel)))
 
 
-def record_traffic(tx: Tx, channel: ChannelId, passed: Traffic, mark: TrafficMark, at: UnixSeconds) -> None:
-    """Add what passed up to *mark*: both or neither are stored."""
-    set_mark(tx, channel, mark)
-    if passed.bytes_out or passed.bytes_in:
-        _add_traffic(tx, channel_hex(channel), passed.bytes_out, passed.bytes_in, at)
+def count_traffic(
+    tx: Tx, readings: Mapping[ChannelId, SlotStats], at: UnixSeconds, since: UnixSeconds
+) -> dict[ChannelId, TrafficMark]:
+    """Book what passed since each pod's mark, and move the marks: all or nothing; returns the new marks.
+
+    The stored mark decides, so that the same reading twice books nothing: also where nobody knows whether the
+    first was stored. A pod without a mark has left its slots.
+    """
+    marks, passed = load_marks(tx, readings), dict[str, Traffic]()
+    for channel, mark in marks.items():
+        passed[channel_hex(channel)], marks[channel] = traffic_since(mark, readings[channel])
+    set_marks(tx, marks)
+    _add_traffic(tx, passed, at, since)
+    return marks
 
 
-def add_traffic(tx: Tx, channel: ChannelId, passed: Traffic, at: UnixSeconds) -> None:
+def add_traffic(tx: Tx, channel: ChannelId, passed: Traffic, at: UnixSeconds, since: UnixSeconds) -> None:
     """Add what passed outside of slots: nobody counts it a second time."""
-    if passed.bytes_out or passed.bytes_in:
-        _add_traffic(tx, channel_hex(channel), passed.bytes_out, passed.bytes_in, at)
+    _add_traffic(tx, {channel_hex(channel): passed}, at, since)
 
 
-def record_counters(tx: Tx, totals: dict[str, tuple[int, int]], at: UnixSeconds) -> None:
+def record_counters(
+    tx: Tx, totals: Mapping[str, tuple[int, int]], at: UnixSeconds, since: UnixSeconds
+) -> None:
     """Book what each replica sent and received past the facade since it was booked last.
 
     *totals* are (egress, ingress) bytes by the replica's uid, since it began. Of a replica that was
     never billed nothing is booked; totals that fell book nothing.
     """
-    channels = {row.uid: row.channel for row in _rows_of(tx, RUNS, totals)}
-    booked = {row.uid: (row.egress_bytes, row.ingress_bytes) for row in _rows_of(tx, COUNTERS, totals)}
-    for uid, key in channels.items():
-        before, now = booked.get(uid, (0, 0)), totals[uid]
+    booked_before = {row.uid: (row.egress_bytes, row.ingress_bytes) for row in _rows_of(tx, COUNTERS, totals)}
+    passed = defaultdict[str, Traffic](Traffic)
+    rows: list[dict[str, Any]] = []
+    for run in _rows_of(tx, RUNS, totals):
+        before, now = booked_before.get(run.uid, (0, 0)), totals[run.uid]
         egress, ingress = max(0, now[0] - before[0]), max(0, now[1] - before[1])
         if egress or ingress:
-            _add_traffic(tx, key, egress, ingress, at)
-            values = {
-                "uid": uid,
-                "egress_bytes": before[0] + egress,
-                "ingress_bytes": before[1] + ingress,
-            }
-            statement = insert(tx.connection, COUNTERS).values(values)
-            tx.connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+            passed[run.channel] += Traffic(bytes_in=ingress, bytes_out=egress)
+            counted = {"egress_bytes": before[0] + egress, "ingress_bytes": before[1] + ingress}
+            rows.append({"uid": run.uid, **counted})
+    _put(tx, COUNTERS, ["uid"], rows)
+    _add_traffic(tx, passed, at, since)
 
 
-def _rows_of(tx: Tx, table: Table, totals: dict[str, tuple[int, int]]) -> list[Row[Any]]:
+def close_traffic(tx: Tx, channels: Iterable[ChannelId], at: UnixSeconds) -> None:
+    """From now on no byte is booked before *at*: what is claimed up to there stays as it is."""
+    keys = [channel_hex(channel) for channel in channels]
+    last = _last_totals(tx, keys)
+    rows = {key: row for key in keys if (row := closed(last.get(key), at)) is not None}
+    _put_totals(tx, rows)
+
+
+def close_and_load(
+    tx: Tx, wanted: Mapping[ChannelId, UnixSeconds], at: UnixSeconds
+) -> dict[ChannelId, Ledger]:
+    """The ledgers that a claim up to *at* at most is made of; traffic from now on is in none of them."""
+    close_traffic(tx, wanted, at)
+    return load_ledgers(tx, wanted)
+
+
+def _rows_of(tx: Tx, table: Table, totals: Mapping[str, tuple[int, int]]) -> list[Row[Any]]:
     """Rows of these replicas, asked for in pieces: SQLite takes a bounded number of values."""
     uids = list(totals)
     found: list[Row[Any]] = []
@@ -186,14 +221,37 @@ def _rows_of(tx: Tx, table: Table, totals: dict[str, tuple[int, int]]) -> list[R
     return found
 
 
-def _add_traffic(tx: Tx, key: str, egress: int, ingress: int, at: UnixSeconds) -> None:
-    query = select(TRAFFIC).where(TRAFFIC.c.channel == key).order_by(TRAFFIC.c.at.desc()).limit(1)
-    last = tx.connection.execute(query).one_or_none()
-    if last is not None:
-        egress, ingress, at = egress + last.egress_total, ingress + last.ingress_total, max(at, last.at)
-    values = {"channel": key, "at": at, "egress_total": egress, "ingress_total": ingress}
-    statement = insert(tx.connection, TRAFFIC).values(values)
-    tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel", "at"], set_=values))
+def _add_traffic(tx: Tx, passed: Mapping[str, Traffic], at: UnixSeconds, since: UnixSeconds) -> None:
+    """Add to the totals of many channels, by their keys."""
+    some = {key: one for key, one in passed.items() if one.bytes_out or one.bytes_in}
+    last = _last_totals(tx, some)
+    _put_totals(
+        tx, {key: booked(last.get(key), one.bytes_out, one.bytes_in, at, since) for key, one in some.items()}
+    )
+
+
+def _last_totals(tx: Tx, keys: Iterable[str]) -> dict[str, TrafficTotal]:
+    """The newest row of each channel that has one."""
+    asked = {"asked": json.dumps([[key] for key in keys])}
+    rows = tx.connection.execute(_LAST_TRAFFIC_OF, asked)
+    return {row.channel: TrafficTotal(row.at, row.egress_total, row.ingress_total) for row in rows}
+
+
+def _put_totals(tx: Tx, totals: Mapping[str, TrafficTotal]) -> None:
+    rows = [
+        {"channel": key, "at": t.at, "egress_total": t.egress_bytes, "ingress_total": t.ingress_bytes}
+        for key, t in totals.items()
+    ]
+    _put(tx, TRAFFIC, ["channel", "at"], rows)
+
+
+def _put(tx: Tx, table: Table, key: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, in place of those with the same *key*: one statement, however many they are."""
+    if not rows:
+        return
+    statement = insert(tx.connection, table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
 
 
 def load_ledger(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> Ledger:
@@ -249,4 +307,10 @@ def _steps(table: Table, at: str) -> Select[Any]:
 
 _RUNS_OF, _HOLDINGS_OF = _touching(RUNS), _touching(HOLDINGS)
 _TRAFFIC_OF, _CEILINGS_OF = _steps(TRAFFIC, "at"), _steps(CEILINGS, "since")
+_newest = select(func.max(TRAFFIC.c.at)).where(TRAFFIC.c.channel == _CHANNEL).correlate(_ASKED)
+_LAST_TRAFFIC_OF = (
+    select(TRAFFIC)
+    .select_from(_ASKED)
+    .join(TRAFFIC, (TRAFFIC.c.channel == _CHANNEL) & (TRAFFIC.c.at == _newest.scalar_subquery()))
+)
 _MARKS_OF = select(MARKS).select_from(_ASKED).join(MARKS, MARKS.c.channel == _CHANNEL)

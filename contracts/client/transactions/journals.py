@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where unfinished transactions outlive a process: files that processes share, or what a caller brings.
 
-Whatever it is, a piece is on the disk before `write` returns, and is replaced as a whole.
+Whatever it is, pieces are on the disk before `write` returns, and each is replaced as a whole.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ _POLL_S = 0.02
 
 
 class TransactionJournal(Protocol):
-    """Pieces of bytes by name, one for each key and chain. Called in threads that trio started.
+    """Pieces of bytes by name: a list for each key and chain, and one for each of its transactions.
 
-    Journals that are equal keep the same pieces.
+    Called in threads that trio started. Journals that are equal keep the same pieces.
     """
 
     def where(self, name: str) -> str:
@@ -34,8 +34,14 @@ class TransactionJournal(Protocol):
     def read(self, name: str, most: int) -> bytes | None:
         """The piece, cut behind *most* bytes and one more; None when nothing was written yet."""
 
-    def write(self, name: str, piece: bytes) -> None:
-        """Put *piece* in place of what was there; what is raised says why nothing may be sent now."""
+    def names(self, prefix: str) -> list[str]:
+        """Of the pieces whose names begin so."""
+
+    def write(self, pieces: Mapping[str, bytes | None]) -> None:
+        """Put *pieces* in place of what was there, in their order; None takes one away.
+
+        What is raised says why nothing may be sent now.
+        """
 
     def permits_lock(self, name: str) -> Path | None:
         """The lock file of those who sign permits of the key; None where one process alone has the key."""
@@ -75,11 +81,20 @@ class FolderJournal:
             except FileNotFoundError:
                 return None
 
-    def write(self, name: str, piece: bytes) -> None:
-        """As the protocol says; NoContext when the file cannot be written, and stays as it was."""
-        path = self._path(name)
-        with _disk(path):
-            replace_whole(path, piece)
+    def names(self, prefix: str) -> list[str]:
+        """As the protocol says; NoContext when the folder cannot be read."""
+        with _disk(self._path(prefix)):
+            return sorted(path.stem for path in self.folder.glob(f"{prefix}*.json"))
+
+    def write(self, pieces: Mapping[str, bytes | None]) -> None:
+        """As the protocol says; NoContext when a file cannot be written, and stays as it was."""
+        for name, piece in pieces.items():
+            path = self._path(name)
+            with _disk(path):
+                if piece is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    replace_whole(path, piece)
 
     def permits_lock(self, name: str) -> Path | None:
         """A file beside the piece."""

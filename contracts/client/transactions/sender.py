@@ -143,18 +143,33 @@ class Sender:
         return await self._conclude(box, key, out)
 
     async def resume(self, key: bytes) -> list[bytes]:
-        """Bring everything that this key left unfinished to its end; hashes of what was mined.
+        """Bring everything that this key left unfinished to its end, all at once; hashes of what was mined.
 
-        Raises `NetworkFailure` when the node does not answer or a transaction is not final in time.
+        Whoever asks for one of them again meanwhile adopts it. Raises `NetworkFailure` when the node does not
+        answer or a transaction is not final in time.
         """
         box = await self._outbox(address_of(key))
-        mined = []
-        for out in await self._left(box):
-            done, latest = await self._watch(box, key, out)
-            if done is None:
-                raise self._unknown(latest)
-            mined.append(done[0].tx_hash)
-        return mined
+        mined: dict[int, bytes] = {}
+        failed: list[TrustedPodsError] = []
+
+        async def bring(out: Outgoing) -> None:
+            box.resumed.add(out.id)
+            try:
+                done, latest = await self._watch(box, key, out)
+                if done is None:
+                    raise self._unknown(latest)
+                mined[out.nonce] = done[0].tx_hash
+            except TrustedPodsError as error:
+                failed.append(error)
+            finally:
+                box.resumed.discard(out.id)
+
+        async with trio.open_nursery() as nursery:
+            for out in await self._left(box):
+                nursery.start_soon(bring, out)
+        if failed:
+            raise failed[0]
+        return [mined[nonce] for nonce in sorted(mined)]
 
     # ---- the outbox ----
 
@@ -178,7 +193,7 @@ class Sender:
 
         async with box.turn:
             found = await self._node.write(read)
-        free = (out for out in found if attended or out.id not in box.attended)
+        free = (out for out in found if attended or out.id not in box.watched)
         return [_latest(box, out) for out in free if before is None or out.nonce < before]
 
     def _launch(self, box: Outbox, key: bytes, call: Call, intent: bytes, fees: Fees) -> Outgoing:
@@ -200,6 +215,16 @@ class Sender:
                 else:
                     return sent_at(out, time.time()) if answer is NodeAnswer.TAKEN_IN else out
         raise AssertionError("the loop returns or raises")
+
+    def _fill(self, box: Outbox, key: bytes, out: Outgoing, fees: Fees) -> None:
+        """Fill the gap before *out* if it still is one: of many that wait behind it one came first."""
+        sender = address_of(key)
+        pending = self._wire.pending_count(sender)
+        with box.exclusive() as held:
+            gap = gap_before(out, held.values(), pending)
+        if gap:
+            nothing = Call(sender, 0, b"", PLAIN_GAS)
+            self._launch(box, key, nothing, intent_of("fill", pending), fees)
 
     # ---- one transaction ----
 
@@ -238,12 +263,13 @@ class Sender:
                 if mined is not None and out.block is not None:
                     mined()
                 await trio.sleep(pause)
-                pause = min(self._limits.last_poll_s, pause * 1.3)
+                pace = max(1.0, len(box.watched) / self._limits.watched_at_full_pace)
+                pause = min(self._limits.last_poll_s * pace, pause * 1.3)
                 if trio.current_time() > mind_at:
                     for other in await self._left(box, before=out.nonce):
                         await self._mind(box, key, other)
                     gap_since = await self._mind_gap(box, key, out, gap_since)
-                    mind_at = trio.current_time() + self._limits.mind_every_s
+                    mind_at = trio.current_time() + self._limits.mind_every_s * pace
                 out, done = await self._advance(box, key, out)
         return done, out
 
@@ -265,9 +291,9 @@ class Sender:
                 return None
             if since is None or now - since < self._limits.stuck_after_s:
                 return now if since is None else since
-            nothing, fees = Call(sender, 0, b"", PLAIN_GAS), await self._node.read(self._wire.fees)
+            fees = await self._node.read(self._wire.fees)
             async with box.turn:
-                await self._node.write(self._launch, box, key, nothing, intent_of("fill", pending), fees)
+                await self._node.write(self._fill, box, key, out, fees)
         except TrustedPodsError as error:
             _log.warning("a gap in this key's nonces cannot be filled: %s", error)
             return since

@@ -5,12 +5,13 @@ A daemon that was frozen and goes on cannot write one down any more, so it sends
 down is met by the daemon that took over, with the same nonce and the same bytes.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import trio
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from trustedpods.provider.store.database import Store, Tx
 from trustedpods.provider.store.engines.dialects import insert
@@ -24,16 +25,26 @@ def load_unfinished(tx: Tx, name: str) -> bytes | None:
     ).scalar()
 
 
-def save_unfinished(tx: Tx, name: str, unfinished: bytes) -> None:
-    """Put *unfinished* in place of what was there."""
-    statement = insert(tx.connection, TRANSACTIONS).values(name=name, unfinished=unfinished)
-    changed = {"unfinished": statement.excluded.unfinished}
-    tx.connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+def names_of_unfinished(tx: Tx, prefix: str) -> list[str]:
+    """Names that begin so."""
+    begins = TRANSACTIONS.c.name.startswith(prefix, autoescape=True)
+    return list(tx.connection.execute(select(TRANSACTIONS.c.name).where(begins)).scalars())
+
+
+def save_unfinished(tx: Tx, pieces: Mapping[str, bytes | None]) -> None:
+    """Put *pieces* in place of what was there, by name; None takes one away. All or nothing is stored."""
+    for name, unfinished in pieces.items():
+        if unfinished is None:
+            tx.connection.execute(delete(TRANSACTIONS).where(TRANSACTIONS.c.name == name))
+            continue
+        statement = insert(tx.connection, TRANSACTIONS).values(name=name, unfinished=unfinished)
+        changed = {"unfinished": statement.excluded.unfinished}
+        tx.connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
 
 
 @dataclass(frozen=True, eq=False)
 class BooksJournal:
-    """A row of the books for each key and chain; a `TransactionJournal` of the chain's client.
+    """Rows of the books for each key and chain; a `TransactionJournal` of the chain's client.
 
     Its methods are called in threads that trio started. StoreFailure when the books cannot be reached,
     Locked when another daemon has them: then nothing is sent.
@@ -54,15 +65,20 @@ class BooksJournal:
         found: bytes | None = trio.from_thread.run(self.store.read, load_unfinished, name)
         return found
 
-    def write(self, name: str, piece: bytes) -> None:
+    def names(self, prefix: str) -> list[str]:
+        """As they are in the books."""
+        found: list[str] = trio.from_thread.run(self.store.read, names_of_unfinished, prefix)
+        return found
+
+    def write(self, pieces: Mapping[str, bytes | None]) -> None:
         """One transaction behind the fence."""
-        trio.from_thread.run(self._save, name, piece)
+        trio.from_thread.run(self._save, pieces)
 
     def permits_lock(self, _name: str) -> Path | None:
         """No other process signs for this key."""
         return None
 
-    async def _save(self, name: str, piece: bytes) -> None:
+    async def _save(self, pieces: Mapping[str, bytes | None]) -> None:
         # The thread goes on to its end when its caller is cancelled: what it handed in has to be known.
         with trio.CancelScope(shield=True):
-            await self.store.write(save_unfinished, name, piece)
+            await self.store.write(save_unfinished, pieces)

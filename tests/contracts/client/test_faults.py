@@ -264,6 +264,41 @@ async def test_what_is_stuck_is_paid_better_within_bounds(world):
     assert await world.left() == DEPOSIT + 7
 
 
+async def test_many_behind_one_that_is_stuck_are_all_mined_and_come_back_after_a_reorganisation(world):
+    """More than are watched at full pace: the first is paid better, then each as its turn comes."""
+    anvil, told, many = world.anvil, [], range(1, 13)
+    before = int(anvil.rpc("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+    anvil.rpc("evm_setAutomine", False)
+    try:
+        async with world.client(finality=2, stuck_after_s=0.5) as chain, trio.open_nursery() as nursery:
+
+            async def pay(amount):
+                told.append(await world.top_up(chain, amount))
+
+            for amount in many:
+                nursery.start_soon(pay, amount)
+            with trio.fail_after(90):
+                while int(anvil.rpc("txpool_status")["pending"], 16) < len(many):
+                    await trio.sleep(0.02)
+                (first, *_) = anvil.rpc("eth_getBlockByNumber", "pending", True)["transactions"]
+                dearer = hex(5 * int(first["maxFeePerGas"], 16) // 4)
+                while await world.left() != DEPOSIT + sum(many):
+                    anvil.rpc("anvil_setNextBlockBaseFeePerGas", dearer)
+                    anvil.rpc("evm_mine")
+                    await trio.sleep(0.1)
+                anvil.rpc("anvil_reorg", 1, [])
+                while len(told) < len(many):
+                    anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(before))
+                    anvil.rpc("evm_mine")
+                    await trio.sleep(0.1)
+    finally:
+        anvil.rpc("evm_setAutomine", True)
+        anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(before))
+        anvil.rpc("evm_mine")
+    assert len({receipt.tx_hash for receipt in told}) == len(many)
+    assert await world.left() == DEPOSIT + sum(many)
+
+
 async def test_another_program_with_the_same_key_does_not_double_anything(world):
     """It takes the nonce while ours is lost on its way; nothing is signed anew behind the caller's back."""
     world.proxy.fail(SEND, *["drop-before"] * 3)

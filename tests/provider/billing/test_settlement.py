@@ -129,12 +129,12 @@ def _fill(tx, records, begun):
     _empty(tx)
     for number, record in enumerate(records):
         pods.save(tx, record)
-        run = Run(f"uid-{number}", begun + 5, begun + 60 + number, 100 * (number + 1), 64, 0)
+        run = Run(f"uid-{number}", begun + 5, begun + 60 + number % 3, 100 * (number % 3 + 1), 64, 0)
         ledger.record_run(tx, record.channel, record.namespace, run)
         ledger.hold(tx, record.channel, {"image": 7}, begun)
 
 
-async def make_case(store, tmp_path):
+async def make_case(store, tmp_path, count=3):
     world = World(tmp_path)
     terms = Terms.for_peak(
         config_of(tmp_path, world.chain, world.owner).prices,
@@ -143,16 +143,16 @@ async def make_case(store, tmp_path):
         claim_interval_s=50,
     )
     begun, meter, records = world.chain.now, world.keys.meter_address, []
-    for number in range(3):
-        key = bytes([number + 1]) * 32
+    for number in range(count):
+        key = (number + 1).to_bytes(32, "big")
         world.chain.give(address_of(key), DEPOSIT)
-        ref = PodRef(world.owner, address_of(key), bytes([number]) * 32)
+        ref = PodRef(world.owner, address_of(key), number.to_bytes(32, "big"))
         await world.chain.open_with_permit(key, ref, meter, terms, DEPOSIT)
         record = pod_record(
             ref=ref,
             boot_id=world.keys.boot_id,
             namespace=f"tp-{number}",
-            phase=Phase.REMOVING if number == 2 else Phase.SERVING,
+            phase=Phase.REMOVING if number == count - 1 else Phase.SERVING,
             statement=b"signed",
             terms=terms.pack(),
             meter=meter,

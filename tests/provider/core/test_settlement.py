@@ -12,6 +12,7 @@ from trustedpods.provider.core.settlement import (
     Timing,
     judge,
     plan,
+    plan_all,
     verdict,
 )
 
@@ -47,6 +48,50 @@ def test_more_than_a_batch_holds_goes_out_at_once_batch_by_batch():
         last = 200
     assert sizes == [MAX_BATCH, MAX_BATCH, 7]
     assert plan([candidate(from_=200, up_to=299)], TIMING, now=299, last_claim=last) == []
+
+
+def test_all_batches_are_cut_together_and_share_no_channel():
+    waiting = [candidate(number) for number in range(2 * MAX_BATCH + 7)]
+    batches = plan_all(waiting, TIMING, now=200, last_claim=100)
+    assert [len(cuts) for cuts in batches] == [MAX_BATCH, MAX_BATCH, 7]
+    assert len({cut.channel for cuts in batches for cut in cuts}) == len(waiting)
+    assert len(plan_all(waiting, TIMING, now=200, last_claim=100, most=2)) == 2
+    assert plan_all(waiting, TIMING, now=199, last_claim=100) == []
+
+
+def test_a_batch_behind_the_first_has_to_be_worth_its_gas_too():
+    waiting = [candidate(number) for number in range(MAX_BATCH)] + [candidate(MAX_BATCH, due=9)]
+    assert [len(cuts) for cuts in plan_all(waiting, TIMING, now=200, last_claim=100)] == [MAX_BATCH]
+
+
+@given(
+    st.lists(
+        st.builds(
+            candidate,
+            st.integers(1, 10**6),
+            due=st.integers(0, 100),
+            release=st.booleans(),
+            urgent=st.booleans(),
+            from_=st.integers(50, 199),
+        ),
+        unique_by=lambda one: one.channel,
+        max_size=40,
+    ),
+    st.integers(150, 400),
+    st.integers(50, 150),
+    st.booleans(),
+)
+def test_all_at_once_are_those_of_one_after_another(candidates, now, last, forced):
+    """The first batch is the same; what follows are whole periods of others."""
+    batches = plan_all(candidates, TIMING, now, last, forced=forced)
+    assert plan(candidates, TIMING, now, last, forced=forced) == (batches[0] if batches else [])
+    cut = [cut for cuts in batches for cut in cuts]
+    assert len({one.channel for one in cut}) == len(cut)
+    by_channel = {one.channel: one for one in candidates}
+    for one in cut:
+        assert (one.from_, one.up_to) == (by_channel[one.channel].from_, by_channel[one.channel].up_to)
+    if batches:
+        assert {one.channel for one in candidates if one.release} <= {one.channel for one in cut}
 
 
 def test_what_is_urgent_does_not_wait_and_takes_nobody_along():

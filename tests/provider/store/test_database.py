@@ -8,10 +8,10 @@ from trustedpods.protocol.errors import Locked, Refused
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.base import MAX_TOLD, sendable
 from trustedpods.protocol.units import Usage
-from trustedpods.provider.core.metering import Run, usage
+from trustedpods.provider.core.metering import TRAFFIC_ROW_S, Run, usage
 from trustedpods.provider.core.pod import LOST_STATEMENT, Phase
 from trustedpods.provider.core.settlement import Cut
-from trustedpods.provider.core.traffic import Traffic, TrafficMark
+from trustedpods.provider.core.traffic import SlotStats, Traffic, TrafficMark
 from trustedpods.provider.store import Vault, claims, history, ledger, open_store, pods
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
 from trustedpods.provider.store.vault import LOST_TEXT
@@ -142,15 +142,57 @@ async def test_holdings_change_only_where_they_differ(book):
 
 async def test_traffic_adds_up_over_many_readings(book):
     async with book() as store:
-        for at in range(10, 50, 10):
-            mark = TrafficMark("boot", at, at, at)
-            await store.write(ledger.record_traffic, CHANNEL, Traffic(1, 600, 2000), mark, at)
-        found = await store.read(ledger.load_ledger, CHANNEL, 25)
-        assert await store.read(ledger.load_mark, CHANNEL) == TrafficMark("boot", 40, 40, 40)
+        await store.write(ledger.begin_traffic, {CHANNEL: TrafficMark("boot", 0, 0, 0)})
+        for at in range(100, 500, 100):
+            for _ in "ab":  # the same reading twice counts once
+                readings = {CHANNEL: SlotStats("boot", 0, at, 6 * at, 20 * at)}
+                marks = await store.write(ledger.count_traffic, readings, at, 0)
+        found = await store.read(ledger.load_ledger, CHANNEL, 250)
+        assert marks == {CHANNEL: await store.read(ledger.load_mark, CHANNEL)}
+        assert marks == {CHANNEL: TrafficMark("boot", 400, 2400, 8000)}
         everything = await store.read(ledger.load_ledger, CHANNEL, 0)
-    first, second = usage(everything, 0, 25), usage(found, 25, 100)
+    first, second = usage(everything, 0, 250), usage(found, 250, 1000)
     assert second.egress_kib == 8000 // 1024 - 4000 // 1024
-    assert first + second == usage(everything, 0, 100)
+    assert first + second == usage(everything, 0, 1000)
+
+
+async def test_a_row_of_traffic_grows_for_a_minute_and_not_behind_a_claim(book):
+    async with book() as store:
+
+        async def carry(at, since=0):
+            await store.write(ledger.add_traffic, CHANNEL, Traffic(bytes_out=1024), at, since)
+            found = await store.read(ledger.load_ledger, CHANNEL, 0)
+            return [(total.at, total.egress_bytes // 1024) for total in found.traffic]
+
+        assert await carry(100) == [(100, 1)]
+        assert await carry(100 + TRAFFIC_ROW_S - 1) == [(100, 2)]
+        assert await carry(100 + TRAFFIC_ROW_S) == [(100, 2), (160, 3)]
+        claimed = await store.write(ledger.close_and_load, {CHANNEL: 50}, 170)
+        assert usage(claimed[CHANNEL], 50, 168).egress_kib == 3
+        assert await carry(169) == [(100, 2), (160, 3), (170, 4)]  # a clock that was set back
+        assert await carry(171) == [(100, 2), (160, 3), (170, 5)]
+        assert await carry(172, since=172) == [(100, 2), (160, 3), (170, 5), (172, 6)]
+        await store.write(ledger.close_traffic, [CHANNEL], 150)
+        assert await carry(173, since=172) == [(100, 2), (160, 3), (170, 5), (172, 7)]
+        found = await store.read(ledger.load_ledger, CHANNEL, 168)
+    assert usage(found, 168, 1000).egress_kib == 4
+
+
+async def test_a_life_of_a_pod_begins_with_a_row_of_its_own(book):
+    async with book() as store:
+        for life, (opened, held) in enumerate([(100, 99), (130, 135)]):
+            await store.write(ledger.hold, CHANNEL, {"image": 1}, held, None, opened)
+            await store.write(ledger.add_traffic, CHANNEL, Traffic(bytes_in=2048), held + 2, 0)
+            found = await store.read(ledger.load_ledger, CHANNEL, opened)
+            assert usage(found, opened, held + 5).ingress_kib == 2, life
+            await store.write(ledger.hold, CHANNEL, {}, held + 3)
+
+
+async def test_a_pod_that_left_its_slots_counts_nothing(book):
+    async with book() as store:
+        await store.write(ledger.count_traffic, {CHANNEL: SlotStats("boot", 0, 9, 9, 9)}, 100, 0)
+        assert (await store.read(ledger.load_ledger, CHANNEL, 0)).traffic == ()
+        assert await store.read(ledger.load_mark, CHANNEL) is None
 
 
 async def test_many_ledgers_are_read_at_once_each_from_its_own_moment(book):
@@ -177,8 +219,9 @@ def _a_history(tx, channel):
             ledger.record_run(tx, channel, "ns", Run(f"{channel}-{name}", started, ended, 100, 64, 0))
     ledger.hold(tx, channel, {"image": 5}, 1)
     ledger.hold(tx, channel, {"image": 6}, 9)
+    ledger.set_marks(tx, {channel: TrafficMark("boot", channel, 0, 0)})
     for at in (5, 15, 20, 35):
-        ledger.record_traffic(tx, channel, Traffic(1, 5000, 900), TrafficMark("boot", channel, 0, 0), at)
+        ledger.add_traffic(tx, channel, Traffic(1, 5000, 900), at, since=at)
 
 
 async def test_counters_are_booked_once_and_only_of_what_ran(book):
@@ -187,11 +230,11 @@ async def test_counters_are_booked_once_and_only_of_what_ran(book):
     async with book() as store:
         await store.write(ledger.record_run, CHANNEL, "ns", run)
         for at in (20, 21):
-            await store.write(ledger.record_counters, totals, at)
-        await store.write(ledger.record_counters, {"uid": (4000, 200)}, 22)  # fell: nothing is booked
-        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 23)
+            await store.write(ledger.record_counters, totals, at, 0)
+        await store.write(ledger.record_counters, {"uid": (4000, 200)}, 22, 0)  # fell: nothing is booked
+        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 23, 0)
     async with book() as store:
-        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 24)
+        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 24, 0)
         found = usage(await store.read(ledger.load_ledger, CHANNEL, 0), 0, 100)
     assert (found.egress_kib, found.ingress_kib) == (9000 // 1024, 2348 // 1024)
 

@@ -54,7 +54,7 @@ async def test_what_the_books_cannot_take_is_not_handed_in(book):
     async with book() as store:
         box = Outbox(BooksJournal(store), NAME)
 
-        def fails(_tx, _name, _piece):
+        def fails(_tx, _pieces):
             raise StoreFailure("the disk is full")
 
         class Broken:
@@ -93,7 +93,7 @@ async def test_a_cancelled_caller_does_not_keep_its_thread_from_writing_down(boo
 
 async def test_a_damaged_row_is_refused_and_named(book):
     async with book() as store:
-        await store.write(transactions.save_unfinished, NAME, b"{}")
+        await store.write(transactions.save_unfinished, {NAME: b"{}"})
         with pytest.raises(BadInput) as caught:
             await in_thread(lambda: found(Outbox(BooksJournal(store), NAME)))
         assert NAME in caught.value.where

@@ -81,7 +81,7 @@ class RenewalPlace:
         return self.settings.names_for(self.domain)
 
 
-class CertificateRenewal:
+class AcmeRenewal:
     """The certificate of one provider, for as long as the daemon runs."""
 
     def __init__(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import proofs_for
-from trustedpods.provider.acme.renewer import CertificateRenewal, RenewalPlace
+from trustedpods.provider.acme.renewer import AcmeRenewal, RenewalPlace
 from trustedpods.provider.acme.settings import AcmeSettings
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade import certificates
@@ -64,7 +64,7 @@ async def keep_renewed(doors: Doors, settings: AcmeSettings) -> None:
         doors.clock,
         partial(show_own, doors),
     )
-    await CertificateRenewal(place).run()
+    await AcmeRenewal(place).run()
 
 
 def shown_end(doors: Doors) -> int | None:

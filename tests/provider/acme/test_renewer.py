@@ -9,7 +9,7 @@ import trio
 from tests.provider.acme.broken import BrokenAuthority, broken_authority, cuts, says
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import HookProofs, Proofs
-from trustedpods.provider.acme.renewer import CertificateRenewal, RenewalPlace
+from trustedpods.provider.acme.renewer import AcmeRenewal, RenewalPlace
 from trustedpods.provider.acme.settings import AcmeSettings
 from trustedpods.provider.core.certificates.renewal import FIRST_RETRY_S
 from trustedpods.provider.core.certificates.types import (
@@ -39,7 +39,7 @@ def program(tmp_path, text: str) -> str:
     return str(path)
 
 
-def renewal(tmp_path, authority: BrokenAuthority, text: str = "exit 0", **changes) -> CertificateRenewal:
+def renewal(tmp_path, authority: BrokenAuthority, text: str = "exit 0", **changes) -> AcmeRenewal:
     hook = program(tmp_path, text)
     settings = AcmeSettings.model_validate(
         {
@@ -57,10 +57,10 @@ def renewal(tmp_path, authority: BrokenAuthority, text: str = "exit 0", **change
         raise AssertionError("no certificate comes")
 
     place = RenewalPlace(settings, DOMAIN, OrderFiles(tmp_path / "acme"), proofs, None, time.time, changed)
-    return CertificateRenewal(place, 0.01, **changes)
+    return AcmeRenewal(place, 0.01, **changes)
 
 
-async def until_waiting(one: CertificateRenewal) -> list:
+async def until_waiting(one: AcmeRenewal) -> list:
     done = [await one.begin()]
     while not isinstance(done[-1], WaitUntil):
         done.append(await one.carry_on(done[-1]))

@@ -23,7 +23,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.provider.acme.authority import AcmeAccount
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.acme.proofs import HookProofs, PageProofs, Proofs, RecordProofs
-from trustedpods.provider.acme.renewer import CertificateRenewal, RenewalPlace
+from trustedpods.provider.acme.renewer import AcmeRenewal, RenewalPlace
 from trustedpods.provider.acme.settings import AcmeSettings
 from trustedpods.provider.core.certificates.types import (
     AskSuggestion,
@@ -76,7 +76,7 @@ class World:
 
     def renewal(
         self, proofs: Proofs | None = None, settings: AcmeSettings | None = None, key=None
-    ) -> CertificateRenewal:
+    ) -> AcmeRenewal:
         """As a daemon that was just started has it."""
         by_zone = RecordProofs(ZoneUpdates(self.zone.server, DOMAIN, KEY))
 
@@ -86,7 +86,7 @@ class World:
         place = RenewalPlace(
             settings or self.settings(), DOMAIN, self.files, proofs or by_zone, key, lambda: self.now, changed
         )
-        return CertificateRenewal(place, POLL_S)
+        return AcmeRenewal(place, POLL_S)
 
     def leaf(self) -> x509.Certificate:
         return x509.load_pem_x509_certificates(self.files.certificate())[0]
@@ -102,7 +102,7 @@ async def world(home: Path, **options: object) -> AsyncIterator[World]:
         nursery.cancel_scope.cancel()
 
 
-async def until_waiting(renewal: CertificateRenewal) -> list[RenewalCommand]:
+async def until_waiting(renewal: AcmeRenewal) -> list[RenewalCommand]:
     """All that is done until there is nothing to do."""
     done = [await renewal.begin()]
     while not isinstance(done[-1], WaitUntil):
@@ -111,7 +111,7 @@ async def until_waiting(renewal: CertificateRenewal) -> list[RenewalCommand]:
     return done
 
 
-async def until_stored(renewal: CertificateRenewal) -> None:
+async def until_stored(renewal: AcmeRenewal) -> None:
     """The next certificate. Pebble's clock is the real one: at another it may be due for renewal at once."""
     command, before = await renewal.begin(), len(renewal.state.issued)
     assert isinstance(command, OpenAccount)

@@ -44,6 +44,8 @@ class CertificateRenewal:
                     await self._books.renew(record)
             except Exception as error:  # noqa: BLE001 - one pod must not end the renewal of those behind it
                 why = error if isinstance(error, TrustedPodsError) else repr(error)
-                self._warnings.warn(record.channel, f"{record.label}: its certificates are not renewed: {why}")
+                self._warnings.warn(
+                    record.channel, f"{record.label}: its certificates are not renewed: {why}"
+                )
             else:
                 self._warnings.well(record.channel)

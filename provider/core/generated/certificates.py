@@ -46,7 +46,8 @@ def with_certificates(
 ) -> MadeFiles:
     """*made*, with the certificates of all its keys: the first of those *kept* that is good for long enough.
 
-    *random* bytes become serial numbers, *now* is Unix seconds. Refused (rule `generated-key`) where a key is none.
+    *random* bytes become serial numbers, *now* is Unix seconds. Refused (rule
+    `generated-key`) where a key is none.
     """
     files = dict(made.files)
     for key_file, form in wanted.items():

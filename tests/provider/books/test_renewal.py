@@ -47,7 +47,7 @@ class CertifiedPod:
         world.cluster.programs = {"cat": self.cat, "kill": self.hook}
 
     def bring(self):
-        """The node's part: the replica's file becomes what the Secret has, where the node was told to look."""
+        """The node's part: the replica's file becomes what the Secret has, where it was told to look."""
         noted = dict(self.world.cluster.lives[self.namespace].notes)
         if self.node_looks and noted != self._seen:
             self._brought, self._seen = self.certificate, noted
@@ -191,7 +191,9 @@ async def test_one_odd_pod_does_not_end_the_renewal_of_those_behind_it(tmp_path,
         odd, sound = (CertifiedPod(world, parts, address, "restart") for _ in range(2))
         for one in (odd, sound):
             await one.caller.provision()
-        assert [one.channel for one in parts.pods.standing] == [one.caller.ref.channel for one in (odd, sound)]
+        assert [one.channel for one in parts.pods.standing] == [
+            one.caller.ref.channel for one in (odd, sound)
+        ]
         why, old = way(odd, monkeypatch), sound.age()
         await sound.look()
         assert sound.certificate != old

@@ -42,9 +42,10 @@ class CertificateRenewal:
             try:
                 if self._bundles.open(record).manifest.certified:
                     await self._books.renew(record)
-            except TrustedPodsError as error:
+            except Exception as error:  # noqa: BLE001 - one pod must not end the renewal of those behind it
+                why = error if isinstance(error, TrustedPodsError) else repr(error)
                 self._warnings.warn(
-                    record.channel, f"{record.label}: its certificates are not renewed: {error}"
+                    record.channel, f"{record.label}: its certificates are not renewed: {why}"
                 )
             else:
                 self._warnings.well(record.channel)

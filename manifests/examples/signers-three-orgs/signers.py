@@ -12,6 +12,7 @@ own node, and in no other's. The standard library is enough.
 """
 
 import argparse
+import errno
 import os
 import secrets
 import subprocess
@@ -33,25 +34,34 @@ COPIED = ("front.conf", "peers.pem", "schema.sql")
 
 
 def write(path: Path, text: str) -> None:
-    """A new file of this user's; FileExistsError where there is one."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    """A file that this user alone reads, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+    part.rename(path)
 
 
 def files(who: str, folder: Path) -> None:
-    """This owner's files; FileExistsError where they are there: a node keeps its password."""
-    (folder / "keys").mkdir(mode=0o700)
-    password = secrets.token_hex(16)
+    """This owner's files; FileExistsError where signers.yaml is there, which is made last.
+
+    What was interrupted is done again, with the password that it made: a node keeps it.
+    """
+    if (network := folder / "signers.yaml").exists():
+        raise FileExistsError(errno.EEXIST, "made already", str(network))
+    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    kept = folder / "keys" / "password"
+    password = kept.read_text() if kept.exists() else secrets.token_hex(16)
     dsn = f"postgres://postgres:{password}@127.0.0.1:5432/postgres?sslmode=disable&connect_timeout=5"
     settings = {"db": "postgres", "pg_dsn": dsn, "scheme": SCHEME}
-    write(folder / "keys" / "password", password)
+    write(kept, password)
     write(
         folder / "keys" / "config.toml", "".join(f'{name} = "{value}"\n' for name, value in settings.items())
     )
-    write(folder / "signers.yaml", (HERE / "signers.template.yaml").read_text().replace("WHO", who))
     if folder != HERE:
         for name in COPIED:
             (folder / name).write_text((HERE / name).read_text())
+    write(network, (HERE / "signers.template.yaml").read_text().replace("WHO", who))
 
 
 def run(pod: str, *words: str) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from trustedpods.manifests.spec.volume import Generated
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.sealing.trust_anchors import issuer_of
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.generated.key_pairs import private_key
@@ -45,12 +46,13 @@ def with_certificates(
 ) -> MadeFiles:
     """*made*, with the certificates of all its keys: the first of those *kept* that is good for long enough.
 
-    *random* bytes become serial numbers, *now* is Unix seconds.
+    *random* bytes become serial numbers, *now* is Unix seconds. Refused (rule
+    `generated-key`) where a key is none.
     """
     files = dict(made.files)
     for key_file, form in wanted.items():
         for file, name in form.certificates.items():
-            key = _signing_key(made.files[key_file], form)
+            key = _signing_key(key_file, made.files[key_file], form)
             there = (one.files[file] for one in kept if file in one.files)
             good = next((text for text in there if not _is_due(text, key, name, now)), None)
             files[file] = _issued(key, name, random, now) if good is None else good
@@ -58,20 +60,26 @@ def with_certificates(
 
 
 def any_due(wanted: Mapping[str, Generated], held: MadeFiles, now: UnixSeconds) -> bool:
-    """Whether a certificate that is *held* is to be renewed *now* (Unix seconds)."""
+    """Whether a certificate that is *held* is to be renewed *now* (Unix seconds).
+
+    Refused (rule `generated-key`) where a key that is held is none.
+    """
     return any(
-        _is_due(held.files.get(file, b""), _signing_key(held.files[key_file], form), name, now)
+        _is_due(held.files.get(file, b""), _signing_key(key_file, held.files[key_file], form), name, now)
         for key_file, form in wanted.items()
         if form.certificates and key_file in held.files
         for file, name in form.certificates.items()
     )
 
 
-def _signing_key(content: bytes, form: Generated) -> ec.EllipticCurvePrivateKey:
+def _signing_key(file: str, content: bytes, form: Generated) -> ec.EllipticCurvePrivateKey:
     key = private_key(content, form.type)
-    assert isinstance(key, ec.EllipticCurvePrivateKey), (
-        "the manifest's model says so, and values are made by it"
-    )
+    if not isinstance(key, ec.EllipticCurvePrivateKey):  # what stands in the cluster is not ours alone
+        raise Refused(
+            f"{file} holds no {form.type} key any more, so it signs no certificates",
+            rule="generated-key",
+            hint="a higher `renewal` in the manifest makes another one",
+        )
     return key
 
 

@@ -33,9 +33,8 @@ def test_a_node_with_a_rendered_file_is_sound(tmp_path):
 
 VARIABLE = "env: [{name: A, valueFrom: {secretKeyRef: {name: v, key: peers}}}]"
 RELOAD = "files: {peers: peers.txt}, rendered: [peers], onChange: reload"
-RENEWED = (
-    "generate: {key: {type: p256, identity: true, certificates: {tls.pem: a.ring.internal}}}, onChange: reload"
-)
+CERTIFIED = "{type: p256, identity: true, certificates: {tls.pem: a.ring.internal}}"
+RENEWED = f"generate: {{key: {CERTIFIED}}}, onChange: reload"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.provider.caller import Caller, manifest_of
 from tests.provider.books.test_books import a_world, objects_of
 from trustedpods.protocol.errors import Refused
+from trustedpods.provider.books.reloading import ARRIVES_WITHIN_S
 from trustedpods.provider.books.renewal import CertificateRenewal
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
     BOOK_SECRET,
@@ -23,7 +24,10 @@ FILES = {"tls.pem": "one.ring.internal"}
 
 
 class CertifiedPod:
-    """A pod with a certificate, in a daemon whose renewals are looked at by hand."""
+    """A pod with a certificate, in a daemon whose renewals are looked at by hand.
+
+    Its one replica has the file as its node brought it: when the replica's note last became another one.
+    """
 
     def __init__(self, world, parts, address, on_change):
         self.world, self.parts, self.caller = world, parts, Caller(world, address)
@@ -36,15 +40,30 @@ class CertifiedPod:
             scale={"min": 1, "max": 1},
             **({"reload": {"signal": "SIGHUP"}} if on_change == "reload" else {}),
         )
-        self.code = 0
+        self.code, self.node_looks = 0, True
+        self._brought, self._seen = b"", {}
+        self.taken = []
+        """What was in the replica's file whenever the hook was run."""
         world.cluster.programs = {"cat": self.cat, "kill": self.hook}
 
+    def bring(self):
+        """The node's part: the replica's file becomes what the Secret has, where it was told to look."""
+        noted = dict(self.world.cluster.lives[self.namespace].notes)
+        if self.node_looks and noted != self._seen:
+            self._brought, self._seen = self.certificate, noted
+
     async def cat(self, command):
-        await command.write(self.certificate)
+        self.bring()
+        await command.write(self._brought)
         return 0
 
     async def hook(self, _):
+        self.taken.append(self._brought)
         return self.code
+
+    @property
+    def namespace(self):
+        return self.parts.pods.get(self.caller.ref.channel).namespace
 
     @property
     def objects(self):
@@ -73,6 +92,7 @@ class CertifiedPod:
         at = int(self.world.now) - LATER_S
         old = with_certificates(form, made, [], secrets.token_bytes, at).files["tls.pem"]
         self.held["tls.pem"] = base64.b64encode(old).decode()
+        self._brought = old
         return old
 
     async def look(self):
@@ -99,6 +119,7 @@ async def test_it_is_renewed_in_time_and_replicas_are_told_once(pod):
     assert pod.held["tls.key"] == key
     assert pod.objects["Deployment", "pod"] == workload, "nothing restarts"
     assert (pod.told, pod.due) == ([["kill", "-HUP", "1"]], False)
+    assert pod.taken == [pod.certificate]
     await pod.look()
     assert len(pod.told) == 1
 
@@ -126,6 +147,57 @@ async def test_a_hook_that_failed_is_run_with_the_next_look(pod, caplog):
     renewed, pod.code = pod.certificate, 0
     await pod.look()
     assert (pod.certificate, len(pod.told), pod.due) == (renewed, 2, False)
+
+
+@pytest.mark.parametrize("pod", ["reload"], indirect=True)
+async def test_no_hook_is_run_before_the_certificate_is_there(pod, virtual_time, caplog):
+    old = pod.age()
+    pod.node_looks = False
+    await pod.look()
+    assert pod.certificate != old
+    assert (pod.told, pod.due) == ([], True)
+    assert f"the new /keys/tls.pem was not there within {ARRIVES_WITHIN_S:.0f} s" in caplog.text
+    pod.node_looks = True
+    await pod.look()
+    assert (pod.taken, pod.due) == ([pod.certificate], False)
+
+
+class Odd:
+    """Ways in which a pod is odd: what stands in the cluster of it, or what a fault of ours makes of it."""
+
+    @staticmethod
+    def no_key(pod, _):
+        pod.held["tls.key"] = base64.b64encode(b"no key").decode()
+        return "tls.key holds no p256 key any more"
+
+    @staticmethod
+    def fault(pod, monkeypatch):
+        cluster, namespace = pod.world.cluster, pod.namespace
+        found = cluster.made_files
+
+        async def made_files(asked, name):
+            if asked == namespace:
+                raise LookupError("a fault")
+            return await found(asked, name)
+
+        monkeypatch.setattr(cluster, "made_files", made_files)
+        return "LookupError('a fault')"
+
+
+@pytest.mark.parametrize("way", [Odd.no_key, Odd.fault])
+async def test_one_odd_pod_does_not_end_the_renewal_of_those_behind_it(tmp_path, way, monkeypatch, caplog):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        odd, sound = (CertifiedPod(world, parts, address, "restart") for _ in range(2))
+        for one in (odd, sound):
+            await one.caller.provision()
+        assert [one.channel for one in parts.pods.standing] == [
+            one.caller.ref.channel for one in (odd, sound)
+        ]
+        why, old = way(odd, monkeypatch), sound.age()
+        await sound.look()
+        assert sound.certificate != old
+        assert why in caplog.text
 
 
 @pytest.mark.parametrize("pod", ["reload"], indirect=True)

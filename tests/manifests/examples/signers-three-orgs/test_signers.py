@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of three owners: sound, with a password each, and bundles of exactly those who are linked."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.images.oci_images import ImageFiles
-from tests.paths import EXAMPLES
+from tests.paths import EXAMPLES, IMAGES
 from trustedpods.manifests.rendering import rendered
 from trustedpods.protocol.ids import parse_address
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
@@ -48,6 +50,8 @@ def test_each_has_a_key_of_its_own_for_the_name_by_which_others_call_it(read: di
         assert pod.manifest.identity_key.certificates == {"tls.pem": name}
         drand = pod.manifest.spec.containers[0]
         told = {one.name: one.value for one in drand.env}
+        assert told["SSL_CERT_FILE"] == "/peers/peers.pem"
+        assert "tls" not in {one.name for one in drand.volume_mounts}, "it trusts nothing that is renewed"
         assert told["SIGNER_ADDRESS"] == f"{name}:8443"
         secrets = pod.loaded.secrets
         password = secrets["password"]["password"].decode()
@@ -79,5 +83,49 @@ def test_a_password_is_made_once(tmp_path: Path) -> None:
     before = {file: file.read_text() for file in (tmp_path / "keys").iterdir()}
     again = made("acme", tmp_path)
     assert again.returncode == 1
-    assert "keeps its password" in again.stderr
+    assert again.stderr == f"{tmp_path / 'signers.yaml'} is there: a node keeps its password\n"
     assert {file: file.read_text() for file in (tmp_path / "keys").iterdir()} == before
+
+
+@pytest.mark.parametrize("left", [[], ["keys/password"], ["keys/password", "keys/config.toml", "front.conf"]])
+def test_what_was_interrupted_is_done_again_with_the_password_that_there_is(
+    tmp_path: Path, left: list[str]
+) -> None:
+    (whole := tmp_path / "whole").mkdir()
+    (cut := tmp_path / "cut").mkdir()
+    assert made("acme", whole).returncode == 0
+    (cut / "keys").mkdir()
+    for name in left:
+        shutil.copy(whole / name, cut / name)
+    (cut / "keys" / "password.part").write_text("ab")
+    assert made("acme", cut).returncode == 0
+    passwords = [(one / "keys" / "password").read_text() for one in (whole, cut)]
+    assert (passwords[0] == passwords[1]) is bool(left)
+    assert f":{passwords[1]}@" in (cut / "keys" / "config.toml").read_text()
+    assert sorted(one.name for one in cut.rglob("*")) == sorted(one.name for one in whole.rglob("*"))
+
+
+def ran(script: str, folder: Path, **programs: str) -> "subprocess.CompletedProcess[str]":
+    """*script* by a shell that finds *programs*, a line of shell each, before others; no pause lasts."""
+    for name, line in {"sleep": "exit 0", **programs}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["sh", "-c", script], check=False, capture_output=True, text=True, env=environment, timeout=60
+    )
+
+
+def test_nobody_waits_for_ever_for_a_database(tmp_path: Path, read: dict[str, NetworkFile]) -> None:
+    (schema,) = read["acme"].pods["signer"].manifest.spec.init_containers
+    ended = ran(schema.command[2], tmp_path, psql="exit 2", **{"run-postgres": "exit 0"})
+    assert (ended.returncode, ended.stderr) == (1, "no database answered 120 looks\n")
+    later = f"echo x >> {tmp_path}/looks; [ $(wc -l < {tmp_path}/looks) -gt 3 ]"
+    begun = ran(schema.command[2], tmp_path, psql=later, **{"run-postgres": "exec tail -f /dev/null"})
+    assert (begun.returncode, begun.stderr) == (0, "")
+
+    (tmp_path / "config.toml").write_text('pg_dsn = "postgres://postgres:x@127.0.0.1:5432/postgres"\n')
+    signer = (IMAGES / "drand" / "run-signer").read_text()
+    here = signer.replace("/config/", f"{tmp_path}/").replace("/tmp/settings", f"{tmp_path}/settings")
+    ended = ran(f"TRUSTEDPODS_POD=a; {here}", tmp_path, nc="exit 1")
+    assert (ended.returncode, ended.stderr) == (1, "run-signer: no database answers at 127.0.0.1:5432\n")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.manifests.spec.volume import Generated
+from trustedpods.protocol.errors import Refused
 from trustedpods.provider.core.generated.certificates import (
     RENEWED_BEFORE,
     VALID_FOR,
@@ -99,3 +100,10 @@ def test_whatever_else_stands_there_is_due(content):
 
 def test_nothing_is_due_of_a_pod_that_was_not_made():
     assert not any_due(wanted(), MadeFiles(), NOW)
+
+
+def test_a_key_that_is_none_any_more_is_refused():
+    first = made(wanted())
+    with pytest.raises(Refused, match=r"tls.key holds no p256 key any more") as caught:
+        any_due(wanted(), MadeFiles({**first.files, "tls.key": b"no key"}), NOW)
+    assert caught.value.rule == "generated-key"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every bound of the network door, each with its reason. Times in seconds, sizes in bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 from trustedpods.protocol.limits import KIB, MIB
 
@@ -24,6 +25,10 @@ that we take, four times what libp2p's implementations send."""
 BATCH = 4
 """Noise messages that are written at once, a quarter of a MiB: three of four writes are no system call."""
 
+PAUSE_S = 90.0
+"""A pause of the network that a terminal or a connection outlasts: a laptop changes its network within a
+minute, and when it is back TCP's own retries, which double their pauses, may take twenty seconds more."""
+
 READ_SIZE = 256 * KIB
 """Asked of the socket at once: four Noise messages, so three of four reads are no system call."""
 
@@ -45,11 +50,11 @@ class Bounds:
     """Longest time without progress of a write, before its stream (or connection) is given up."""
 
     heartbeat_s: float = 15.0
-    """Silence after which the peer is pinged."""
+    """Silence after which the peer is pinged; see `heartbeats`."""
 
-    heartbeats: int = 6
-    """Heartbeats of silence after which the peer is gone: a minute and a half. When a network comes back
-    after half a minute, TCP's own retries, which double their pauses, may take twenty seconds more."""
+    heartbeats: int = 2
+    """Heartbeats of silence after which the peer is gone. Connections that carry what a person waits at
+    outlast more (`outlasting`)."""
 
     idle_s: float = 60.0
     """How long an accepted connection may stay without a stream."""
@@ -77,3 +82,8 @@ class Bounds:
 
     max_unread: int = 256 * MIB
     """Received and not yet read, of all streams; over it, the connection that holds most is closed."""
+
+    def outlasting(self, pause_s: float) -> "Bounds":
+        """The same for a network that pauses for *pause_s*: silence and stalled writes are borne so long."""
+        heartbeats = max(self.heartbeats, ceil(pause_s / self.heartbeat_s))
+        return replace(self, heartbeats=heartbeats, stall_s=max(self.stall_s, pause_s))

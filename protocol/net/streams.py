@@ -62,6 +62,10 @@ class ByteStream(ReadWriteCloser):
         self._muxer.held += size - self._held
         self._held = size
 
+    def outlast(self, pause_s: float) -> None:
+        """The connection below it survives a network that pauses so long, from now to its end."""
+        self._muxer.bounds = self._muxer.bounds.outlasting(pause_s)
+
     async def read(self, n: int | None = None) -> bytes:
         """1 to *n* bytes. Raises libp2p's errors at the end and after a reset."""
         return await self._muxer.take(self._stream, n or _LEAST_READ)
@@ -197,6 +201,10 @@ class FrameStream:
                 raise NetworkFailure(_TOLD[rule], rule=rule) from error
         self._stream.hold(self._reader.buffered)
         return payload
+
+    def outlast(self, pause_s: float) -> None:
+        """The connection below it survives a network that pauses so long, from now to its end."""
+        self._stream.outlast(pause_s)
 
     async def finish(self) -> None:
         """Say that nothing more will be sent. Receiving goes on."""

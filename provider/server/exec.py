@@ -13,6 +13,7 @@ from trustedpods.manifests.check.seeds import filling_container
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, StoreFailure
 from trustedpods.protocol.messages.exec import ExecBody, ExecEnded, ExecStarted, TerminalBody
+from trustedpods.protocol.net.bounds import PAUSE_S
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.views import PodView
@@ -63,6 +64,7 @@ class PodCommands:
         views = await self._doors.cluster.pods(record.namespace)
         replica = replica_for(record, views, body.replica)
         with self._place(record):
+            request.replies.stream.outlast(PAUSE_S)
             await self._note(record, f"{_words(body)} started in container {container} of {replica}")
             place = (record.namespace, replica, container)
             code = await self._carry(request, body, place, self.booking(record))

@@ -81,7 +81,7 @@ class CommandStreams:
         self._exit: Exit | None = None
         self.bytes_out = self._taken = 0
         self._bell = trio.Event()
-        self._idle = trio.CancelScope()
+        self._last_move = 0.0
         self._trouble: list[TrustedPodsError] = []
 
     async def run(self) -> int:
@@ -93,29 +93,24 @@ class CommandStreams:
         """
         self._moved()
         try:
-            with trio.move_on_after(self._longest_s) as longest, self._idle:
-                async with trio.open_nursery() as nursery:
-                    for task in (
-                        self._from_client,
-                        self._to_command,
-                        self._resize,
-                        self._from_command,
-                        self._keep_booking,
-                    ):
-                        nursery.start_soon(self._guarded, task)
-                    await self._guarded(self._to_client)
-                    nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                for task in (
+                    self._from_client,
+                    self._to_command,
+                    self._resize,
+                    self._from_command,
+                    self._keep_booking,
+                    self._end_in_time,
+                ):
+                    nursery.start_soon(self._guarded, task)
+                await self._guarded(self._to_client)
+                nursery.cancel_scope.cancel()
         finally:  # also where the conversation is ended from outside
             with trio.CancelScope(shield=True):
                 await self._carried(self.bytes_in, self.bytes_out)
         if self._trouble:
             raise self._trouble[0]
-        if longest.cancelled_caught:
-            raise Refused(f"a terminal is open for {self._longest_s:.0f} s at most", rule="too-long")
-        if self._exit is None or self._idle.cancelled_caught:
-            raise Refused(
-                f"no byte moved for {self._idle_s:.0f} s; the command's input was ended", rule="idle"
-            )
+        assert self._exit is not None
         return self._exit.code
 
     async def _guarded(self, task: Callable[[], Awaitable[None]]) -> None:
@@ -125,6 +120,17 @@ class CommandStreams:
         except TrustedPodsError as error:
             self._trouble.append(error)
             self._ring()
+
+    async def _end_in_time(self) -> None:
+        """A send that is under way is not cut off: that would spoil the last word."""
+        latest = trio.current_time() + self._longest_s
+        while (now := trio.current_time()) < latest:
+            if now >= self._last_move + self._idle_s:
+                raise Refused(
+                    f"no byte moved for {self._idle_s:.0f} s; the command's input was ended", rule="idle"
+                )
+            await trio.sleep_until(min(latest, self._last_move + self._idle_s))
+        raise Refused(f"a terminal is open for {self._longest_s:.0f} s at most", rule="too-long")
 
     async def _keep_booking(self) -> None:
         while True:
@@ -257,4 +263,4 @@ class CommandStreams:
         self._bell = trio.Event()
 
     def _moved(self) -> None:
-        self._idle.deadline = trio.current_time() + self._idle_s
+        self._last_move = trio.current_time()

@@ -2,7 +2,6 @@
 """A network that pauses while a terminal or connections are carried: outlasted, and told."""
 
 from collections.abc import Callable
-from math import ceil
 
 import trio
 
@@ -19,7 +18,7 @@ Tell = Callable[[str], None]
 
 def patient_bounds(timing: Timing) -> Bounds:
     """Of a host whose connections outlast a pause: asked often, given up late."""
-    return Bounds(heartbeat_s=timing.heartbeat_s, heartbeats=ceil(timing.pause_s / timing.heartbeat_s))
+    return Bounds(heartbeat_s=timing.heartbeat_s).outlasting(timing.pause_s)
 
 
 class SilenceWatch:

@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from trustedpods.protocol.net.bounds import PAUSE_S
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -38,8 +40,8 @@ class Timing:
     quiet_s: float = 8.0
     """Silence after which it is said: two answers did not come."""
 
-    pause_s: float = 90.0
-    """Silence after which the provider is given up: a laptop changes its network within a minute."""
+    pause_s: float = PAUSE_S
+    """Silence after which the provider is given up while a terminal or a connection is carried."""
 
     delete_s: float = 900.0
     """For a removal. A provider that goes on telling steps keeps nobody from the deposit (`close`)."""

@@ -2,7 +2,6 @@
 """Sockets of one end, and the turns in which their connections speak."""
 
 import fcntl
-import socket
 import struct
 import sys
 import termios
@@ -137,7 +136,7 @@ class Carrier:
 def reset_when_closed(stream: trio.SocketStream) -> None:
     """Let whoever is behind *stream* see that it broke, when it is closed; an end would look whole."""
     with suppress(OSError):  # it is gone already
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, _RESET)
 
 
 def _unsent(stream: trio.SocketStream) -> int:

@@ -79,6 +79,7 @@ class RunningCommand:
         self._events: deque[ws.Event] = deque()
         self._message = bytearray()
         self._sending = trio.Lock()
+        self._whole = True
 
     async def begin(self, url: httpx.URL, headers: Mapping[str, str]) -> None:
         """Ask for the upgrade; a refusal becomes the error that it is."""
@@ -125,8 +126,11 @@ class RunningCommand:
         """Tell what runs on a terminal that nobody types any more. Never fails.
 
         Kubernetes has no hang-up: a shell would wait for ever. What is half typed is thrown away, and a
-        program that reads lines sees the end.
+        program that reads lines sees the end; one that reads keys may take both for keys. Where a message was
+        broken off in its middle nothing is said: it would be taken for the rest of that message.
         """
+        if not self._whole:
+            return
         with trio.CancelScope(shield=True), trio.move_on_after(HANG_UP_WITHIN_S):
             try:
                 await self.send(_INTERRUPT)
@@ -193,7 +197,9 @@ class RunningCommand:
                 data = self._ws.send(event)
             except LocalProtocolError as error:
                 raise trio.BrokenResourceError from error  # the server closed it meanwhile
+            self._whole = False
             await self._stream.send_all(data)
+            self._whole = True
 
 
 _NO_CONTAINER = b"container not found"

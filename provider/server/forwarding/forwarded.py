@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections of one port-forward at the provider: opened as the client says, carried until it goes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import trio
 
@@ -13,14 +15,27 @@ from trustedpods.protocol.sealing.inputs import MAX_SEALED, InputOpener
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.exec_streams import BOOK_S, IDLE_S, LONGEST_S, Carried
 
+Standing = Callable[[], None]
+"""Raises Refused where the pod that is forwarded to is none any more."""
+
 DialPort = Callable[[int], Awaitable[trio.SocketStream]]
 """Connects to a port of the request, by its place there; NetworkFailure or Refused with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardTimes:
+    """Seconds: without a byte, of the whole, and between two entries into the books and looks at the pod."""
+
+    idle_s: float = IDLE_S
+    longest_s: float = LONGEST_S
+    look_s: float = BOOK_S
 
 
 class ForwardedConnections:
     """Carries connections until the client ends the conversation.
 
-    *room* has the places that connections of all conversations share.
+    Each of *rooms* has places that connections of several conversations share. *standing* is asked now and
+    then whether the pod is still there.
     """
 
     def __init__(
@@ -29,16 +44,17 @@ class ForwardedConnections:
         body: ForwardBody,
         dial: DialPort,
         carried: Carried,
-        room: trio.CapacityLimiter,
-        idle_s: float = IDLE_S,
-        longest_s: float = LONGEST_S,
+        rooms: Sequence[trio.CapacityLimiter],
+        standing: Standing = lambda: None,
+        times: ForwardTimes = ForwardTimes(),
     ) -> None:
         self._request = request
         self._body = body
         self._dial = dial
         self._carried = carried
-        self._room = room
-        self._idle_s, self._longest_s = idle_s, longest_s
+        self._rooms = rooms
+        self._standing = standing
+        self._times = times
         self._opener = InputOpener(body.input_key, request.opened.digest)
         self._carriers = Carriers(MAX_CONNECTIONS)
         self._bytes_in = self._bytes_out = 0
@@ -50,7 +66,7 @@ class ForwardedConnections:
         """Returns when the client has ended the conversation.
 
         Raises NetworkFailure when it is gone, RemoteProtocolError for what does not belong here, Refused
-        (rule "idle", "too-long") at a limit of time.
+        (rule "idle", "too-long") at a limit of time, or what *standing* raised.
         """
         self._moved()
         try:
@@ -72,13 +88,14 @@ class ForwardedConnections:
         self._turn.cancel()
 
     async def _end_in_time(self) -> None:
-        latest = trio.current_time() + self._longest_s
+        idle_s, longest_s = self._times.idle_s, self._times.longest_s
+        latest = trio.current_time() + longest_s
         while (now := trio.current_time()) < latest:
-            if now >= self._last_move + self._idle_s:
-                self._stop(Refused(f"no byte moved for {self._idle_s:.0f} s", rule="idle"))
+            if now >= self._last_move + idle_s:
+                self._stop(Refused(f"no byte moved for {idle_s:.0f} s", rule="idle"))
                 return
-            await trio.sleep_until(min(latest, self._last_move + self._idle_s))
-        self._stop(Refused(f"a port-forward is open for {self._longest_s:.0f} s at most", rule="too-long"))
+            await trio.sleep_until(min(latest, self._last_move + idle_s))
+        self._stop(Refused(f"a port-forward is open for {longest_s:.0f} s at most", rule="too-long"))
 
     # ---- from the client -------------------------------------------------------------------------
 
@@ -118,16 +135,16 @@ class ForwardedConnections:
         nursery.start_soon(self._run, carrier, place)
 
     async def _run(self, carrier: Carrier, place: int) -> None:
-        try:
-            self._room.acquire_on_behalf_of_nowait(carrier)
-        except trio.WouldBlock:
-            carrier.paced.fail("the provider has as many connections as it takes")
-            self._carriers.ring()
-            return
-        try:
+        with ExitStack() as places:
+            try:
+                for room in self._rooms:
+                    room.acquire_on_behalf_of_nowait(carrier)
+                    places.callback(room.release_on_behalf_of, carrier)
+            except trio.WouldBlock:
+                carrier.paced.fail("the provider takes no more connections now: close some")
+                self._carriers.ring()
+                return
             await carrier.run(lambda: self._dial(place))
-        finally:
-            self._room.release_on_behalf_of(carrier)
 
     # ---- to the client ---------------------------------------------------------------------------
 
@@ -154,8 +171,13 @@ class ForwardedConnections:
 
     async def _keep_booking(self) -> None:
         while True:
-            await trio.sleep(BOOK_S)
+            await trio.sleep(self._times.look_s)
             await self._carried(self._bytes_in, self._bytes_out)
+            try:
+                self._standing()
+            except TrustedPodsError as error:
+                self._stop(error)
+                return
 
     def _moved(self) -> None:
         self._last_move = trio.current_time()

@@ -29,7 +29,8 @@ def cp(options: Common, source: str, target: str, container: str | None, replica
     """Copy a file or folder out of a pod that runs, or into it: one of SOURCE and TARGET is NAME:/path.
 
     The container needs a `tar`. A TARGET in a pod that ends with / is a folder to copy into; here, one that
-    is there. Nothing is written outside of the target: links out of what is copied are left out, and said.
+    is there. Nothing is written outside of the target: links out of what is copied are left out, and said,
+    both ways.
     """
     run = Run(options)
 

@@ -10,8 +10,7 @@ import stat
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from posixpath import normpath
-from typing import IO, Self
+from typing import IO, Never, Self
 
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.limits import MIB
@@ -23,10 +22,16 @@ MAX_EXTENDED = 1 * MIB
 """Bytes of one extended header: where Go's reader stops too."""
 
 _PIECE = 256 * 1024
+_NEVER_SENT = {
+    tarfile.XGLTYPE: "headers for all that follows, which tar never writes of files",
+    tarfile.GNUTYPE_SPARSE: "a file with holes, few bytes of which would fill a disk",
+}
+_BROKEN = (tarfile.TarError, RecursionError, ValueError, IndexError, OverflowError)
+"""What Python's reader raises for archives that nobody's tar wrote."""
+
 _EXTENDED = frozenset(
     (
         tarfile.XHDTYPE,
-        tarfile.XGLTYPE,
         tarfile.SOLARIS_XHDTYPE,
         tarfile.GNUTYPE_LONGNAME,
         tarfile.GNUTYPE_LONGLINK,
@@ -41,14 +46,21 @@ Skipped = Callable[[str], None]
 
 
 class _BoundedInfo(tarfile.TarInfo):
-    """A header; one that would have much read into memory is refused."""
+    """A header; one that would have much read into memory, or much more written than was sent, is refused."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         made = super().frombuf(buf, encoding, errors)
+        if made.type in _NEVER_SENT:
+            raise _unsafe(made.name, _NEVER_SENT[made.type])
         if made.type in _EXTENDED and made.size > MAX_EXTENDED:
             raise _unsafe("an extended header", f"it has {made.size} bytes")
         return made
+
+    def _holes(self, *_: object) -> Never:
+        raise _unsafe(self.name, _NEVER_SENT[tarfile.GNUTYPE_SPARSE])
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _holes
 
 
 def _unsafe(name: str, why: str) -> RemoteProtocolError:
@@ -70,7 +82,6 @@ class CopyUnpacker:
         self._folder = folder
         self._copied = copied
         self._skipped = skipped
-        self._modes: list[tuple[Path, int]] = []
         self.files = self.size = 0
 
     def run(self, stream: IO[bytes]) -> None:
@@ -87,13 +98,11 @@ class CopyUnpacker:
                     if count > MAX_ENTRIES:
                         raise _unsafe(member.name, f"more than {MAX_ENTRIES} entries")
                     self._take(archive, member)
-        except tarfile.TarError as error:
+        except _BROKEN as error:
             raise RemoteProtocolError(f"what came is no tar archive: {error}", rule="copy-unsafe") from error
         except OSError as error:
             where = str(error.filename or self._folder)
             raise BadInput(f"cannot be written: {error.strerror or error}", where=where) from error
-        for path, mode in reversed(self._modes):  # a folder that may not be written is closed last
-            path.chmod(mode)
 
     def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         relative = _place(member.name)
@@ -102,10 +111,12 @@ class CopyUnpacker:
         path = self._folder.joinpath(*relative.parts)
         self._prepare(relative.parent, member.name)
         if member.isdir():
-            if not _is_folder(path):
+            mode = member.mode & 0o777 | stat.S_IRWXU
+            if _is_folder(path):  # made for what is in it: what this user takes from all that he makes stays
+                path.chmod(mode & path.stat().st_mode)
+            else:
                 self._once(path, member.name)
-                path.mkdir()
-            self._modes.append((path, member.mode & 0o777 | stat.S_IRWXU))
+                path.mkdir(mode)
         elif member.isreg():
             self._once(path, member.name)
             self._write(archive, member, path, str(relative))
@@ -135,25 +146,23 @@ class CopyUnpacker:
         source = archive.extractfile(member)
         if source is None:
             raise _unsafe(member.name, "it has no content")
+        mode = member.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR  # less what this user's umask says
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         done = 0
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        with os.fdopen(os.open(path, flags, mode), "wb") as file:
             while piece := source.read(_PIECE):
                 file.write(piece)
                 done += len(piece)
                 self._copied(name, done, member.size)
-            os.fchmod(file.fileno(), member.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
         self.files += 1
         self.size += done
 
     def _link(self, relative: PurePosixPath, path: Path, member: tarfile.TarInfo) -> None:
         target = member.linkname
-        if not target:
+        if not target or "\0" in target:
             raise _unsafe(member.name, "it is a link to nothing")
-        reached = normpath(str(relative.parent / target))
-        inside = reached.partition("/")[0] == relative.parts[0] and not target.startswith("/")
-        if not inside or _turns_back(target):
-            self._skipped(f"{member.name}: a link to {target!r}, outside of what is copied")
+        if not _stays(relative, target):
+            self._skipped(f"{member.name}: {_leaves(target)}")
             return
         path.symlink_to(target)
 
@@ -167,11 +176,19 @@ class CopyUnpacker:
         self.files += 1
 
 
-def _turns_back(target: str) -> bool:
-    """Whether it goes up behind a name: where that is a link, it leads somewhere else than it reads."""
+def _stays(link: PurePosixPath, target: str) -> bool:
+    """Whether a link there leads to what is copied with it, by whatever name that is copied.
+
+    It may go up to the copied folder and not out of it, also where it would come back by the folder's name.
+    Behind a name it goes nowhere up: where that is a link, it would lead somewhere else than it reads.
+    """
     parts = [part for part in target.split("/") if part not in ("", ".")]
-    names = [place for place, part in enumerate(parts) if part != ".."]
-    return bool(names) and ".." in parts[names[0] :]
+    ups = next((place for place, part in enumerate(parts) if part != ".."), len(parts))
+    return not target.startswith("/") and ups <= len(link.parts) - 2 and ".." not in parts[ups:]
+
+
+def _leaves(target: str) -> str:
+    return f"a link to {target!r}, outside of what is copied"
 
 
 def _is_folder(path: Path) -> bool:
@@ -190,17 +207,15 @@ def pack(source: Path, name: str, stream: IO[bytes], copied: Copied, skipped: Sk
     files = size = 0
     if not os.path.lexists(source):
         raise BadInput("no such file", where=str(source))
+    if source.is_symlink():
+        raise BadInput("a link", where=str(source), hint=f"name what it leads to: {os.path.realpath(source)}")
     try:
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             for path, place in _below(source, name):
                 info = archive.gettarinfo(path, place)
-                if info is None or info.type not in (
-                    tarfile.REGTYPE,
-                    tarfile.DIRTYPE,
-                    tarfile.SYMTYPE,
-                    tarfile.LNKTYPE,
-                ):
-                    skipped(f"{path}: neither a file nor a folder nor a link")
+                why = _left_out(place, info)
+                if info is None or why is not None:
+                    skipped(f"{path}: {why}")
                     continue
                 info.uid = info.gid = 0
                 info.uname = info.gname = ""
@@ -222,9 +237,18 @@ def pack(source: Path, name: str, stream: IO[bytes], copied: Copied, skipped: Sk
     return files, size
 
 
+def _left_out(place: str, info: tarfile.TarInfo | None) -> str | None:
+    """Why it is not sent; None where it is."""
+    if info is None or info.type not in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE):
+        return "neither a file nor a folder nor a link"
+    if info.issym() and not _stays(PurePosixPath(place), info.linkname):
+        return _leaves(info.linkname)
+    return None
+
+
 def _below(source: Path, name: str) -> "list[tuple[Path, str]]":
     found = [(source, name)]
-    if source.is_dir() and not source.is_symlink():
+    if source.is_dir():
         for folder, folders, files in os.walk(source):
             place = PurePosixPath(name, *Path(folder).relative_to(source).parts)
             found += [(Path(folder, one), str(place / one)) for one in sorted([*folders, *files])]
@@ -256,4 +280,8 @@ def put_in_place(made: Path, target: Path) -> None:
         raise BadInput(
             "there is a folder of that name already", where=str(target), hint="name another target"
         )
-    os.replace(made, target)
+    try:
+        os.replace(made, target)
+    except OSError as error:
+        what = f"cannot be put there: {error.strerror or error}"
+        raise BadInput(what, where=str(target), hint="name another target") from error

@@ -3,8 +3,8 @@
 
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
@@ -103,9 +103,8 @@ class _Run:
             raise BadInput("name a file or a folder below /", where=str(there.path))
         target = _target(here, there.path.name)
         words = ["tar", "-cf", "-", "-C", str(there.path.parent), f"./{there.path.name}"]
-        with tempfile.TemporaryDirectory(prefix=".trustedpods-cp-", dir=target.parent) as folder:
-            unpacker = CopyUnpacker(Path(folder), self._copied, self._skipped)
-
+        with _folder_beside(target) as folder:
+            unpacker = CopyUnpacker(folder, self._copied, self._skipped)
             pipe = _Pipe()
             done = await _beside(
                 pipe, unpacker.run, pipe.reading, lambda: self._tar(there.pod, words, None, pipe)
@@ -113,7 +112,7 @@ class _Run:
             self._check(done)
             if pipe.trouble is not None:
                 raise pipe.trouble
-            await trio.to_thread.run_sync(put_in_place, Path(folder) / there.path.name, target)
+            await trio.to_thread.run_sync(put_in_place, folder / there.path.name, target)
         return CopyResult(
             done.pod, f"{there.pod}:{there.path}", str(target), unpacker.files, unpacker.size, self._skips
         )
@@ -184,6 +183,18 @@ def _target(here: Path, name: str) -> Path:
     if not target.parent.is_dir():
         raise BadInput("there is no such folder", where=str(target.parent))
     return target
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """A new one of this user's alone, on the target's file system; gone behind the block."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".trustedpods-cp-", dir=target.parent)
+    except OSError as error:
+        what = f"nothing can be written there: {error.strerror or error}"
+        raise BadInput(what, where=str(target.parent)) from error
+    with made as folder:
+        yield Path(folder)
 
 
 def _own_name(here: Path) -> str:

@@ -113,7 +113,7 @@ class PeerStreams:
             await trio.lowlevel.checkpoint()
 
         asked = SimpleNamespace(opened=request, replies=answers)
-        await ForwardedConnections(asked, body, dial, carried, trio.CapacityLimiter(100)).run()
+        await ForwardedConnections(asked, body, dial, carried, ()).run()
         await answers.send(Done(), final=True)
 
 

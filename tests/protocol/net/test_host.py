@@ -238,6 +238,23 @@ async def test_a_peer_that_answers_no_ping_is_gone():
             await peers.eventually(lambda: len(host._limits) == 0)
 
 
+async def test_a_peer_whose_stream_outlasts_pauses_is_waited_for():
+    async def handler(stream: FrameStream) -> None:
+        stream.outlast(60)
+        with suppress(NetworkFailure):
+            await stream.receive(1, timeout=None)
+
+    async with open_host(None, peers.LOOPBACK, Bounds(heartbeat_s=0.1)) as host:
+        host.serve(PROVIDER, handler)
+        async with open_host(None, []) as client, client.dial(host.addresses[0]) as connection:
+            async with connection.stream(PROVIDER) as stream:
+                await stream.send(b"x")
+                [served] = host._limits._established
+                await peers.eventually(lambda: served._muxer.bounds.heartbeats == 600)
+                assert served._muxer.bounds.stall_s == 60
+            assert Bounds().outlasting(90).stall_s == 90
+
+
 async def test_a_quiet_peer_that_answers_pings_stays():
     bounds = Bounds(heartbeat_s=0.1)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:

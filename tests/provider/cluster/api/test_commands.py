@@ -13,7 +13,14 @@ from wsproto import events as ws
 from tests.fakes.web_server import answer, status_object
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.exec import TerminalSize
-from trustedpods.provider.cluster.api.commands import MAX_MESSAGE, PIECE, SUBPROTOCOL, Exit, Output
+from trustedpods.provider.cluster.api.commands import (
+    HANG_UP_WITHIN_S,
+    MAX_MESSAGE,
+    PIECE,
+    SUBPROTOCOL,
+    Exit,
+    Output,
+)
 from trustedpods.provider.cluster.api.errors import NotThere
 from trustedpods.provider.cluster.client import open_cluster
 
@@ -200,6 +207,26 @@ async def test_a_terminal_and_its_window(command):
     assert sizes == [{"Width": 80, "Height": 24}, {"Width": 132, "Height": 50}]
     assert [one[:1] for one in server.got] == [b"\4", b"\4", b"\0", b"\0"]
     assert server.got[2:] == [b"\0\3", b"\0\4"]
+
+
+class DeafApiServer(ApiServer):
+    """Agrees to the WebSocket and reads no more."""
+
+    async def _answer(self, stream, connection, event):
+        await super()._answer(stream, connection, event)
+        await trio.sleep_forever()
+
+
+async def test_nothing_is_typed_into_a_message_that_was_broken_off(command):
+    size = TerminalSize(columns=80, rows=24)
+    async with command(DeafApiServer().serve, "sh", stdin=True, size=size) as running:
+        with trio.move_on_after(1) as scope:
+            while True:
+                await running.send(bytes(PIECE))
+        assert scope.cancelled_caught
+        began = trio.current_time()
+        await running.hang_up()
+        assert trio.current_time() - began < HANG_UP_WITHIN_S / 2  # it did not try
 
 
 async def test_a_terminal_whose_connection_is_gone_is_not_told_so(command):

@@ -28,8 +28,13 @@ from trustedpods.protocol.messages.forward import (
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.protocol.sealing.requests import request_digest
-from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections
-from trustedpods.provider.server.forwarding.forwards import MAX_PER_PUBLISHER, declared_ports
+from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections, ForwardTimes
+from trustedpods.provider.server.forwarding.forwards import (
+    MAX_OPEN_PER_PUBLISHER,
+    MAX_PER_PUBLISHER,
+    declared_ports,
+)
 from trustedpods.provider.store import ledger
 
 
@@ -234,6 +239,56 @@ async def test_so_many_of_one_publisher_and_no_more(tmp_path):
         nursery.cancel_scope.cancel()
 
 
+async def test_one_publisher_does_not_take_every_place(tmp_path):
+    """Places are the scarce part: two forwards fill those of one publisher, a third has none."""
+    async with pod(tmp_path) as (_, _parts, caller, port), contextlib.AsyncExitStack() as forwards:
+        for _ in range(MAX_OPEN_PER_PUBLISHER // MAX_CONNECTIONS):
+            send, reply, _ = await forwards.enter_async_context(forwarding(caller, port))
+            await reply(ForwardStarted)
+            for number in range(MAX_CONNECTIONS):
+                await send(number, open=0, data=b"x")
+            for _ in range(MAX_CONNECTIONS):
+                told = b""
+                while not told:
+                    told = (await reply(ForwardOutput))[0].data
+        send, reply, _ = await forwards.enter_async_context(forwarding(caller, port))
+        await reply(ForwardStarted)
+        await send(0, open=0, data=b"x")
+        _, told = await said(reply, 0)
+        assert told.closed.startswith("the provider takes no more connections")
+
+
+async def test_a_pod_that_ended_is_dialled_no_more(tmp_path):
+    async with (
+        pod(tmp_path) as (_, parts, caller, port),
+        forwarding(caller, port) as (send, reply, _stream),
+    ):
+        await reply(ForwardStarted)
+        await parts.pods.change(caller.ref.channel, phase=Phase.GONE, reason="as a test asked")
+        await send(0, open=0, data=b"x")
+        _, told = await said(reply, 0)
+        assert "the pod is gone" in told.closed
+
+
+async def test_an_address_is_asked_for_once(tmp_path):
+    async with (
+        pod(tmp_path) as (world, _parts, caller, port),
+        forwarding(caller, port) as (send, reply, _stream),
+    ):
+        await reply(ForwardStarted)
+        asked, look = [], world.cluster.pods
+
+        async def counted(namespace):
+            asked.append(namespace)
+            return await look(namespace)
+
+        world.cluster.pods = counted
+        for number in range(10):
+            await send(number, open=0, end=True)
+            assert (await said(reply, number))[1].end
+        assert len(asked) <= 2
+
+
 async def test_its_end_its_history_and_its_traffic(tmp_path):
     async with pod(tmp_path) as (_, parts, caller, port):
         async with forwarding(caller, port) as (send, reply, stream):
@@ -249,6 +304,24 @@ async def test_its_end_its_history_and_its_traffic(tmp_path):
         assert (book.traffic[-1].ingress_bytes, book.traffic[-1].egress_bytes) == (3000, 3000)
 
 
+async def test_a_pod_that_is_gone_ends_its_forwards():
+    async def silence(*_):
+        await trio.sleep_forever()
+
+    async def carried(*_total):
+        await trio.lowlevel.checkpoint()
+
+    def gone():
+        raise Refused("the pod is deleted", rule="phase")
+
+    replies = SimpleNamespace(stream=SimpleNamespace(receive=silence))
+    asked = SimpleNamespace(replies=replies, opened=SimpleNamespace(digest=b"d"))
+    body = ForwardBody(ports=[ForwardPort(port=1)], input_key=bytes(32))
+    with pytest.raises(Refused) as caught:
+        await ForwardedConnections(asked, body, None, carried, (), gone, ForwardTimes(look_s=0.05)).run()
+    assert caught.value.rule == "phase"
+
+
 @pytest.mark.parametrize(("limit", "rule"), [("idle_s", "idle"), ("longest_s", "too-long")])
 async def test_its_limits_of_time_say_which(limit, rule):
     async def silence(*_):
@@ -261,5 +334,5 @@ async def test_its_limits_of_time_say_which(limit, rule):
     asked = SimpleNamespace(replies=replies, opened=SimpleNamespace(digest=b"d"))
     body = ForwardBody(ports=[ForwardPort(port=1)], input_key=bytes(32))
     with pytest.raises(Refused) as caught:
-        await ForwardedConnections(asked, body, None, carried, trio.CapacityLimiter(1), **{limit: 0.05}).run()
+        await ForwardedConnections(asked, body, None, carried, (), times=ForwardTimes(**{limit: 0.05})).run()
     assert caught.value.rule == rule

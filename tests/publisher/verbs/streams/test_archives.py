@@ -81,8 +81,11 @@ def test_nothing_is_written_outside_and_no_link_leads_there(entries):
         [("top/x", tarfile.REGTYPE, "", 0o644), ("top/x", tarfile.REGTYPE, "", 0o644)],
         [("top/x", tarfile.LNKTYPE, "../secret", 0o644)],
         [("top/x", tarfile.LNKTYPE, "top/never", 0o644)],
+        [("top/x", tarfile.GNUTYPE_SPARSE, "", 0o644)],
+        [("top/x", tarfile.XGLTYPE, "", 0o644)],
     ],
-    ids=["absolute", "up", "through a link", "twice", "second name outside", "second name of nothing"],
+    ids=["absolute", "up", "through a link", "twice", "second name outside", "second name of nothing",
+         "holes", "headers for all"],
 )  # fmt: skip
 def test_what_no_honest_tar_sends(tmp_path, entries):
     with pytest.raises(RemoteProtocolError) as caught:
@@ -90,12 +93,77 @@ def test_what_no_honest_tar_sends(tmp_path, entries):
     assert caught.value.rule == "copy-unsafe"
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "d/../../x", "../top/../../x"])
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "../outside", "d/../../x", "../top/../../x", "../top/f", "./.."]
+)
 def test_a_link_that_leaves_is_left_out_and_told(tmp_path, target):
     entries = [("top/l", tarfile.SYMTYPE, target, 0o777), ("top/f", tarfile.REGTYPE, "", 0o644)]
     unpacker, skipped = unpack(archive(entries), tmp_path)
     assert (unpacker.files, len(skipped)) == (1, 1)
     assert os.listdir(tmp_path / "top") == ["f"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.map": "0,1", "GNU.sparse.size": "4096"},
+        {"GNU.sparse.size": "4096", "GNU.sparse.numblocks": "0"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "4096"},
+    ],
+    ids=["0.1", "0.0", "1.0"],
+)
+def test_a_file_with_holes(tmp_path, headers):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w|", format=tarfile.PAX_FORMAT, pax_headers={}) as writing:
+        info = tarfile.TarInfo("top")
+        info.pax_headers = headers
+        writing.addfile(info)
+    with pytest.raises(RemoteProtocolError, match="holes") as caught:
+        unpack(made.getvalue(), tmp_path)
+    assert caught.value.rule == "copy-unsafe"
+    assert os.listdir(tmp_path) == []
+
+
+def test_headers_of_headers(tmp_path):
+    """Each has Python's reader call itself."""
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.XHDTYPE
+    with pytest.raises(RemoteProtocolError) as caught:
+        unpack(info.tobuf(tarfile.USTAR_FORMAT) * 2000, tmp_path)
+    assert caught.value.rule == "copy-unsafe"
+
+
+@pytest.mark.parametrize("headers", [{"linkpath": "a\0b"}, {"path": "a\0b"}])
+def test_headers_that_say_what_cannot_be(tmp_path, headers):
+    info = tarfile.TarInfo("x")
+    info.type, info.linkname, info.pax_headers = tarfile.SYMTYPE, "y", headers
+    with pytest.raises(RemoteProtocolError) as caught:
+        unpack(info.tobuf(tarfile.PAX_FORMAT) + bytes(10240), tmp_path)
+    assert caught.value.rule == "copy-unsafe"
+
+
+def test_modes_are_those_that_this_user_gives(tmp_path):
+    entries = [("top/in", tarfile.DIRTYPE, "", 0o777), ("top/in/f", tarfile.REGTYPE, "", 0o777)]
+    unpack(archive([*entries, ("top", tarfile.DIRTYPE, "", 0o777)]), tmp_path)
+    (tmp_path / "own").mkdir()
+    expected = (tmp_path / "own").stat().st_mode & 0o777
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "top").rglob("*")} == {expected}
+    assert (tmp_path / "top").stat().st_mode & 0o777 == expected
+
+
+def test_links_that_leave_are_not_sent(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, target in {"out": "/etc/passwd", "up": "../source/f", "in": "f"}.items():
+        (source / name).symlink_to(target)
+    stream, skipped = io.BytesIO(), []
+    pack(source, "named", stream, lambda *_: None, skipped.append)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as sent:
+        assert sent.getnames() == ["named", "named/in"]
+    assert len(skipped) == 2
+    with pytest.raises(BadInput, match="a link"):
+        pack(source / "in", "named", io.BytesIO(), print, print)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +221,6 @@ def test_a_folder_takes_no_others_place(tmp_path):
     assert (tmp_path / "old").read_text() == "new"
     with pytest.raises(Refused):
         put_in_place(tmp_path / "made", tmp_path / "old")
+    with pytest.raises(BadInput):
+        put_in_place(tmp_path / "there", tmp_path / "old")
+    assert (tmp_path / "old").read_text() == "new"

@@ -90,6 +90,30 @@ async def test_a_file_under_another_name_and_into_a_folder(bench, tmp_path):
     assert (tmp_path / "folder" / "b.txt").read_text() == "text"
 
 
+async def test_a_folder_under_another_name_has_no_link_to_what_lies_beside_it(bench, tmp_path):
+    there, here = tmp_path / "srv" / "site", tmp_path / "here"
+    there.mkdir(parents=True)
+    (there / "secret").write_text("of the pod")
+    (there / "a").symlink_to("../site/secret")
+    (here / "site").mkdir(parents=True)
+    (here / "site" / "secret").write_text("of this machine")
+    async with pod(bench) as cp:
+        got = await cp(f"hello:{there}", here / "new")
+    assert os.listdir(here / "new") == ["secret"]
+    assert len(got.left_out) == 1
+
+
+async def test_what_cannot_be_written_here(bench, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    async with pod(bench) as cp:
+        with pytest.raises(BadInput):
+            await cp(f"hello:{tmp_path}/folder", tmp_path / "file")
+        with pytest.raises(BadInput):
+            await cp(f"hello:{tmp_path}/folder", "/proc/self/new")
+    assert (tmp_path / "file").read_text() == "old"
+
+
 async def test_what_tar_said_and_that_there_is_none(bench, tmp_path):
     async with pod(bench) as cp:
         with pytest.raises(Refused) as caught:

@@ -151,6 +151,8 @@ def test_the_page_shows_every_verb_and_each_names_its_result():
 
 
 CALLED = {
+    "cp": "copy",
+    "port-forward": "port_forward",
     "image push": "push",
     "list": "list",
     "network card": "network_card",

@@ -11,6 +11,12 @@ class ClientLimits:
     request_s: float = 15.0
     """For one answer of a node."""
 
+    reads_at_once: int = 8
+    """A node that hangs takes no more threads than these from the process; other reads wait in line."""
+
+    writes_at_once: int = 4
+    """Keys that sign and hand in at once; each key does so one after another."""
+
     answer_bytes: int = 16 * 1024 * 1024
     """A page of 2,500 rows is 1.4 MB, a block of logs a few; nothing larger is read, let alone parsed."""
 

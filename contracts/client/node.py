@@ -122,6 +122,8 @@ class Node:
         self.eth = Methods(self._transport.ask)
         self.url = rpc_url
         self.limits = limits
+        self._readers = trio.CapacityLimiter(limits.reads_at_once)
+        self._writers = trio.CapacityLimiter(limits.writes_at_once)
 
     def close(self) -> None:
         """Drop the connections; safe to call twice."""
@@ -139,7 +141,9 @@ class Node:
     async def read_once(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         """The same without a second try, where the answer to a failure is another question."""
         task = partial(_guarded, function, *arguments, **options)
-        return await trio.to_thread.run_sync(task, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
+        return await trio.to_thread.run_sync(  # type: ignore[call-arg]  # old stubs
+            task, abandon_on_cancel=True, limiter=self._readers
+        )
 
     def eth_call(self, to: Address, data: bytes, block: int | None = None) -> bytes:
         """A view's answer as bare bytes; blocking, for `read`.
@@ -163,7 +167,8 @@ class Node:
 
     async def write(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         """Run a blocking write in a thread, to its end: what was sent must be known."""
-        return await trio.to_thread.run_sync(partial(_guarded, function, *arguments, **options))
+        task = partial(_guarded, function, *arguments, **options)
+        return await trio.to_thread.run_sync(task, limiter=self._writers)
 
 
 def _guarded(function: Callable[..., T], *arguments: object, **options: object) -> T:

@@ -101,7 +101,7 @@ class Eviction:
         leaving = [record for record in records if record.phase is not Phase.REMOVING]
         for record in leaving:
             await self._autoscaler.park(record, reason)  # nobody is served while the chain takes its time
-        settled = await self._settle() if leaving else False
+        settled = await self._settle(leaving) if leaving else False
         for record in leaving:
             await self._workers.stop(record.channel)
             await self._pods.step(record.channel, LifecycleEvent.EVICTED, reason)
@@ -110,11 +110,13 @@ class Eviction:
             await self._wait_gone(records)
         return [EvictedPod(label=one.label, phase=self._now(one).phase, settled=settled) for one in records]
 
-    async def _settle(self) -> bool:
-        """Claim what is due up to now, if the chain answers."""
+    async def _settle(self, leaving: list[PodRecord]) -> bool:
+        """Claim what is due of them up to now, if the chain answers."""
         try:
             with trio.fail_after(SETTLE_WITHIN_S):
-                await self._settlement.claim(prepare=False, withdraw=False)
+                await self._settlement.claim(
+                    prepare=False, withdraw=False, channels={one.channel for one in leaving}
+                )
         except (TrustedPodsError, trio.TooSlowError) as error:
             _log.warning("nothing was claimed before the eviction: %s", error)
             return False

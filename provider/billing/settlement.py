@@ -8,7 +8,7 @@ period begins.
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import trio
@@ -19,7 +19,7 @@ from trustedpods.contracts.records import NEVER, Block, Channel, meter_tag
 from trustedpods.contracts.settlement import allowance
 from trustedpods.contracts.terms import due
 from trustedpods.contracts.usage import UsageClaim, UsageItem
-from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.meter import Meter
@@ -34,10 +34,17 @@ from trustedpods.provider.store.claims import ClaimState, StoredClaim
 
 _log = logging.getLogger(__name__)
 
+CUT_WITHIN_S = 120.0
+"""Several times what 10,000 channels take; with a node or a cluster that hangs it never ends by itself."""
+
 LOOK_EVERY_S = 2.0
 LOOKS_PER_INTERVAL = 100
 """Where nothing was worth its gas yet, all books are read again after this part of the claim interval."""
 
+GATHER_S = 0.2
+GATHER_BEHIND_S = 2.0
+"""What is urgent waits so long for others to share a claim; longer where claims are under way, as then many
+come. Short beside any notice, and beside the time in which a claim is mined."""
 
 CARRIED_AT_FULL_PACE = 8
 """So many claims are asked after at every look; more of them together ask the node no more often."""
@@ -93,20 +100,23 @@ class Settlement:
         self._hurry.discard(channel)
 
     async def run(self) -> None:
-        """Bring to its end what an earlier run sent, then look again and again; never returns."""
-        try:
-            async with self._turn:
-                await self._doors.chain.resume(self._doors.operator_key)
-        except TrustedPodsError as error:
-            _log.warning("what was sent before the start is not final yet: %s", error)
+        """Bring to its end what an earlier run sent, and look again and again meanwhile; never returns."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._resume)
             while True:
                 await self._look(nursery, _log_failure)
                 pace = max(1, len(self._under_way.roots) / CARRIED_AT_FULL_PACE)
                 with trio.move_on_after(LOOK_EVERY_S * pace):
                     await self._knock.wait()
-                    await trio.sleep(0.2)
+                    await trio.sleep(GATHER_BEHIND_S if self._under_way.roots else GATHER_S)
                 self._knock = trio.Event()
+
+    async def _resume(self) -> None:
+        """Nobody waits for it: who sends the same claim again goes on with the transaction that is out."""
+        try:
+            await self._doors.chain.resume(self._doors.operator_key)
+        except TrustedPodsError as error:
+            _log.warning("what was sent before the start is not final yet: %s", error)
 
     async def tick(self) -> None:
         """One look, to its end: carry stored claims on, and cut the next ones if it is time.
@@ -120,40 +130,75 @@ class Settlement:
             raise failures[0]
 
     async def _look(self, nursery: trio.Nursery, failed: TellFailure) -> None:
-        """What is under way is carried on in *nursery*; what is cut now too."""
-        ready: list[StoredClaim] = []
+        """What is under way is carried on in *nursery*; what is cut now too.
+
+        The first does not wait for the second, nor end with it.
+        """
         try:
+            for claim in await self._doors.store.read(claims.open_claims, self._under_way.roots):
+                if claim.state is not ClaimState.PREPARED or self._may_send(claim):
+                    self._under_way.start(nursery, claim, failed)
             async with self._turn:
-                under_way = await self._doors.store.read(claims.open_claims, self._under_way.roots)
-                ready += [
-                    one for one in under_way if one.state is not ClaimState.PREPARED or self._may_send(one)
-                ]
-                ready += await self._cut(forced=False)
+                made = await self._cut_in_time(forced=False)
+            for claim in made:
+                self._under_way.start(nursery, claim, failed)
         except TrustedPodsError as error:
             failed(error)
-        for claim in ready:
-            self._under_way.start(nursery, claim, failed)
 
-    async def flush(self) -> None:
-        """Send what is signed and not yet mined, whichever boot's meter signed it."""
-        await self._under_way.carry(await self._open(ClaimState.PREPARED, ClaimState.SENT))
+    async def _cut_in_time(self, *, forced: bool) -> list[StoredClaim]:
+        """A cut that hangs is given up, and begun anew at the next look: each of its writes is whole.
 
-    async def claim(self, *, prepare: bool, withdraw: bool) -> ClaimReport:
-        """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out."""
-        await self._under_way.carry(await self._open(ClaimState.MINED))
+        What it had stored by then is found there. A fault in it is logged, and ends nothing else.
+        """
+        try:
+            with trio.fail_after(CUT_WITHIN_S):
+                return await self._cut(forced=forced)
+        except trio.TooSlowError:
+            raise NetworkFailure(f"no claim was cut within {CUT_WITHIN_S:g} s; it is tried again") from None
+        except TrustedPodsError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, signed claims must not stop with it
+            _log.exception("no claim was cut; those that are stored go on")
+            return []
+
+    async def flush(self, channel: ChannelId) -> None:
+        """Send what is signed of this channel and not yet mined, whichever boot's meter signed it."""
+        found = await self._open(ClaimState.PREPARED, ClaimState.SENT)
+        await self._under_way.carry(_those_of({channel}, found))
+
+    async def claim(
+        self, *, prepare: bool, withdraw: bool, channels: Collection[ChannelId] | None = None
+    ) -> ClaimReport:
+        """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out.
+
+        With *channels* it is told of the claims that hold these, and waits for no others: they go with the
+        next look. Raises why one of these failed; why another did is logged.
+        """
+        mined = _those_of(channels, await self._open(ClaimState.MINED))
+        await self._under_way.carry(mined, _log_failure)
         async with self._turn:
-            told = await self._cut(forced=True) or await self._open(*claims.OPEN_STATES)
+            made = _those_of(channels, await self._cut_in_time(forced=True))
+        told = made or _those_of(channels, await self._open(*claims.OPEN_STATES))
         transaction = told[0].tx if told else None
         if not prepare:
-            unsent = [
-                *told,
-                *await self._open(ClaimState.PREPARED),
-            ]  # what waits for others is carried on anyway
-            found = await self._under_way.carry({claim.root: claim for claim in unsent}.values())
-            transaction = found.get(told[0].root) if told else None
+            transaction = await self._send_out(told, others=channels is None)
         withdrawn = await self._withdraw() if withdraw else 0
         items = sum(len(claim.cuts) for claim in told)
         return ClaimReport(items, told[0].root if told else None, transaction, withdrawn)
+
+    async def _send_out(self, told: list[StoredClaim], *, others: bool) -> bytes | None:
+        """Send what is told of and, with *others*, all that was only prepared; the first's transaction."""
+        self._operators.clear()
+        self._knock.set()
+        own, failures = {claim.root for claim in told}, list[TrustedPodsError]()
+        async with trio.open_nursery() as nursery:
+            if others:
+                unsent = [one for one in await self._open(ClaimState.PREPARED) if one.root not in own]
+                nursery.start_soon(self._under_way.carry, unsent, _log_failure)
+            found = await self._under_way.carry(told, failures.append)
+        if failures:
+            raise failures[0]
+        return found.get(told[0].root) if told else None
 
     async def _open(self, *states: ClaimState) -> list[StoredClaim]:
         return [one for one in await self._doors.store.read(claims.open_claims) if one.state in states]
@@ -194,26 +239,21 @@ class Settlement:
         timing, now = await self._timing(), self._doors.now()
         last = await self._doors.store.read(claims.last_claim_at)
 
-        def plan(
-            among: list[Channel], books: Mapping[ChannelId, metering.Ledger]
-        ) -> list[list[settlement.Cut]]:
-            found = [self._candidate(channel, books[channel.id], observed, head) for channel in among]
-            batches = settlement.plan_all(found, timing, now, last, forced=forced, most=room)
-            chosen = {cut.channel for cuts in batches for cut in cuts}
-            self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
-            return batches
-
         starts = {one.id: one.up_to for one in ours}
-        batches = plan(ours, await self._doors.store.read(ledger.load_ledgers, starts))
+        books = await self._doors.store.read(ledger.load_ledgers, starts)
+        found = [self._candidate(channel, books[channel.id], observed, head) for channel in ours]
+        batches = settlement.plan_all(found, timing, now, last, forced=forced, most=room)
         chosen = {cut.channel: cut.from_ for cuts in batches for cut in cuts}
+        self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
         if chosen:  # bytes that pass from here on are left to the next claims
             books = await self._doors.store.write(ledger.close_and_load, chosen, observed)
-            batches = plan([one for one in ours if one.id in chosen], books)
-        made = [await self._store(cuts) for cuts in batches]
+            now_known = [
+                self._candidate(one, books[one.id], observed, head) for one in ours if one.id in chosen
+            ]
+            batches = settlement.again(batches, now_known)
+        made = [await self._store(cuts, held=forced) for cuts in batches]
         pause = 0 if made else self._doors.config.terms.claim_interval_s // LOOKS_PER_INTERVAL
         self._not_before = UnixSeconds(self._doors.now() + pause)
-        if forced:
-            self._operators.update(claim.root for claim in made)
         return made
 
     async def _timing(self) -> settlement.Timing:
@@ -264,7 +304,7 @@ class Settlement:
             urgent=channel.id in self._hurry,
         )
 
-    async def _store(self, cuts: list[settlement.Cut]) -> StoredClaim:
+    async def _store(self, cuts: list[settlement.Cut], *, held: bool) -> StoredClaim:
         market, owner = self._doors.config.market, self._doors.owner
         payments = Address(market.payments)
         items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release, whole=c.whole) for c in cuts]
@@ -278,6 +318,8 @@ class Settlement:
         signed = await trio.to_thread.run_sync(sign_usage, self._doors.keys.meter, domain, unsigned)
         now = self._doors.now()
         lives = {cut.channel: self._record(cut.channel).life for cut in cuts}
+        if held:  # before a look can find it
+            self._operators.add(root)
         await self._doors.store.write(
             claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
         )
@@ -310,6 +352,11 @@ class Settlement:
             await self._pods.learn(record.channel, chain=fact)
             self.close(record.channel, billed=billed)
             await trio.sleep(0.5)
+
+
+def _those_of(channels: Collection[ChannelId] | None, found: Iterable[StoredClaim]) -> list[StoredClaim]:
+    """Claims with an item of one of *channels*; None means all."""
+    return [one for one in found if channels is None or any(cut.channel in channels for cut in one.cuts)]
 
 
 def _log_failure(error: TrustedPodsError) -> None:

@@ -31,6 +31,10 @@ class ClaimSubmission:
         self.alarms = 0
         """Items for which less than their due was paid, since the start."""
 
+    async def now(self, root: bytes) -> StoredClaim:
+        """The claim as it is stored now."""
+        return await self._doors.store.read(claims.load_claim, root)
+
     async def advance(self, claim: StoredClaim) -> bytes | None:
         """Send, or see that it landed; returns the transaction if there is one.
 

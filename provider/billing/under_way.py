@@ -10,7 +10,7 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.submission import ClaimSubmission
-from trustedpods.provider.store.claims import StoredClaim
+from trustedpods.provider.store.claims import OPEN_STATES, StoredClaim
 
 TellFailure = Callable[[TrustedPodsError], None]
 """Told why a claim could not be carried on; it is met again at the next look."""
@@ -35,16 +35,18 @@ class ClaimsUnderWay:
             self._ends[claim.root] = trio.Event()
             nursery.start_soon(self._carry, claim, failed, {})
 
-    async def carry(self, claims: Iterable[StoredClaim]) -> dict[bytes, bytes | None]:
+    async def carry(
+        self, claims: Iterable[StoredClaim], failed: TellFailure | None = None
+    ) -> dict[bytes, bytes | None]:
         """Carry all of them on, or wait for who does; the transactions of those that have one, by root.
 
-        Raises why the first failed, once all have had their turn.
+        Without *failed* raises why the first failed, once all have had their turn.
         """
         failures: list[TrustedPodsError] = []
         transactions: dict[bytes, bytes | None] = {}
         async with trio.open_nursery() as nursery:
             for claim in claims:
-                nursery.start_soon(self._carry_in_turn, claim, failures.append, transactions)
+                nursery.start_soon(self._carry_in_turn, claim, failed or failures.append, transactions)
         if failures:
             raise failures[0]
         return transactions
@@ -52,10 +54,18 @@ class ClaimsUnderWay:
     async def _carry_in_turn(
         self, claim: StoredClaim, failed: TellFailure, transactions: dict[bytes, bytes | None]
     ) -> None:
-        while (end := self._ends.get(claim.root)) is not None:
-            await end.wait()
-        self._ends[claim.root] = trio.Event()
-        await self._carry(claim, failed, transactions)
+        """Whoever had to wait takes the claim as it is then: it may be over."""
+        try:
+            while (end := self._ends.get(claim.root)) is not None:
+                await end.wait()
+                claim = await self._sending.now(claim.root)
+                transactions[claim.root] = claim.tx
+        except TrustedPodsError as error:
+            failed(error)
+            return
+        if claim.state in OPEN_STATES:
+            self._ends[claim.root] = trio.Event()
+            await self._carry(claim, failed, transactions)
 
     async def _carry(
         self, claim: StoredClaim, failed: TellFailure, transactions: dict[bytes, bytes | None]

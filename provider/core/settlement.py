@@ -85,6 +85,11 @@ class Cut:
     whole: bool = False
 
 
+def cut_of(one: ClaimCandidate) -> Cut:
+    """The item that claims all of it."""
+    return Cut(one.channel, one.from_, one.up_to, one.usage, one.release, one.whole)
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimFees:
     """What sending costs. `gas_price` in wei; `coin_price` in base units of the token for a whole coin.
@@ -147,11 +152,21 @@ def plan_all(
     queue = _Queue.of(candidates, timing, now, last_claim, forced=forced)
     batches: list[list[Cut]] = []
     while len(batches) < most and queue.pays(timing):
-        batches.append([Cut(c.channel, c.from_, c.up_to, c.usage, c.release, c.whole) for c in queue.batch])
+        batches.append([cut_of(one) for one in queue.batch])
         # Behind the first the others go where an interval is over for them.
         again = len(batches) == 1
         queue = _Queue.of(queue.rest, timing, now, now, forced=forced) if again else queue.next
     return batches
+
+
+def again(batches: Iterable[Sequence[Cut]], known: Iterable[ClaimCandidate]) -> list[list[Cut]]:
+    """The same batches of what is *known* of their channels by now.
+
+    Nothing new is chosen. What has no time or cannot be paid any more is left to a later claim.
+    """
+    able = {c.channel: cut_of(c) for c in known if c.up_to > c.from_ and (c.release or c.worth > 0)}
+    anew = ([able[cut.channel] for cut in cuts if cut.channel in able] for cuts in batches)
+    return [cuts for cuts in anew if cuts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ class Rotations:
         if self._is_mine(await self._channel(ref)):
             return None
         move = self._checked(ref, body)
-        await self._settlement.flush()  # what the dead meter signed last counts only before the move
+        await self._settlement.flush(
+            ref.channel
+        )  # what the dead meter signed last counts only before the move
         channel = await self._channel(ref)
         check_move(move, channel, (await self._doors.chain.head()).time)
         self._check_worth(record, channel, move.old_meter)

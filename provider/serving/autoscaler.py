@@ -2,6 +2,7 @@
 """All published pods: gives them scalers, wakes them, stops them, reads their traffic."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -375,14 +376,21 @@ class Autoscaler:
                 _log.warning("the fleet cannot be read: %s", error)
 
     async def _read_traffic(self, pod_scalers: list[PodScaler]) -> None:
-        read = await self._meter.count_traffic(
-            lambda: {known.published.channel: known.published.services for known in pod_scalers}
-        )
+        """Of those that are still the pods' scalers when their turn comes."""
+
+        def slots() -> dict[ChannelId, Collection[int]]:
+            published = [known.published for known in pod_scalers if self._is_known(known)]
+            return {one.channel: one.services for one in published}
+
+        read = await self._meter.count_traffic(slots)
         for pod_scaler in pod_scalers:  # also of what could not be written: pods still fall asleep
             if pod_scaler.published.channel in read.readings:
                 pod_scaler.feed(scaler.TrafficSeen(read.readings[pod_scaler.published.channel]))
         if read.unwritten is not None:
             raise read.unwritten
+
+    def _is_known(self, pod_scaler: PodScaler) -> bool:
+        return self._pod_scalers.get(pod_scaler.published.channel) is pod_scaler
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others but those that run on."""

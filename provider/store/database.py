@@ -51,6 +51,7 @@ class Store:
         """What is known of the disk, from looks and from what failed."""
         self._writing = trio.Lock()
         self._reading = trio.CapacityLimiter(_MAX_READERS)
+        self._written_by = trio.CapacityLimiter(1)  # of its own: others' slow threads never hold up the books
         self._lost: Locked | None = None
         self._ended = trio.Event()
 
@@ -102,13 +103,13 @@ class Store:
 
     async def _written(self, run: Callable[[], R]) -> R:
         try:
-            return await trio.to_thread.run_sync(run)
+            return await trio.to_thread.run_sync(run, limiter=self._written_by)
         except StoreFailure as error:
             if error.rule != FULL or not self._books.on_our_disk:
                 raise
-            if not await trio.to_thread.run_sync(self.disk.spend):
+            if not await trio.to_thread.run_sync(self.disk.spend, limiter=self._written_by):
                 raise
-            return await trio.to_thread.run_sync(run)
+            return await trio.to_thread.run_sync(run, limiter=self._written_by)
 
     def _check_held(self) -> None:
         if self._lost is not None:

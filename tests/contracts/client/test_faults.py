@@ -212,7 +212,7 @@ async def test_what_a_killed_process_left_is_met_by_the_next(world):
                 await trio.sleep(0.02)
         child.kill()
         assert child.wait() == -signal.SIGKILL
-        assert len(list(world.folder.glob("*.json"))) == 1
+        assert len(list(world.folder.glob("*.json"))) == 2  # the list, and the transaction
     finally:
         world.anvil.rpc("evm_setAutomine", True)
     world.anvil.rpc("anvil_dropAllTransactions")  # the node was killed as well

@@ -18,6 +18,7 @@ from tests.contracts.test_registry_rows import ROW
 from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.errors import refusal
+from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.deploy import deploy, unlike_source
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Market
@@ -306,3 +307,24 @@ async def test_with_a_block_a_second_a_write_takes_about_one(terms):
                 for _ in range(3):
                     await chain.mint(FUNDED_KEY, SOMEBODY, 5)
             assert await chain.token_balance(SOMEBODY) == 15
+
+
+async def test_a_node_that_hangs_leaves_threads_to_others():
+    """As many reads as trio has threads for all: they wait in a line of their own."""
+    node, hangs, running = Node("http://127.0.0.1:1"), threading.Event(), []
+
+    def ask():
+        running.append(None)
+        assert hangs.wait(30)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(node.read, ask)
+        with trio.fail_after(10):
+            while len(running) < ClientLimits().reads_at_once:
+                await trio.sleep(0.01)
+            assert await trio.to_thread.run_sync(lambda: "a thread") == "a thread"
+        assert len(running) == ClientLimits().reads_at_once
+        hangs.set()
+    node.close()
+    assert len(running) == 100

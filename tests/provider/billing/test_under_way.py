@@ -109,12 +109,59 @@ async def test_two_looks_at_once_send_each_claim_once(case, autojump_clock):
         for _ in range(3):
             nursery.start_soon(settlement.tick)
         await trio.sleep(1)
-        await settlement.flush()
+        await settlement.flush(case.records[0].channel)
         await settlement.claim(prepare=False, withdraw=False)
     assert chain.number == 3
     case.chain.number += FINALITY
     await settlement.tick()
     await paid_once(case, PODS)
+
+
+async def test_who_asks_for_some_channels_waits_for_no_claim_of_others(case, autojump_clock):
+    """One claim is stuck and one is lost: the third is sent, and asked for, all the same."""
+    SlowChain(case.chain, {0: "stuck", 1: "lost"}.get)
+    settlement = await case.daemon()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(settlement.run)
+        with trio.fail_after(10 * FINAL_AFTER_S):
+            while (await case.store.read(claims.count_by_state)).get("mined", 0) < 1:
+                await trio.sleep(1)
+            (landed,) = [one for one in await case.store.read(claims.open_claims) if one.state == "mined"]
+            channel = landed.cuts[0].channel
+            await settlement.flush(channel)
+            case.chain.number += FINALITY
+            case.world.pass_time(100)
+            told = await settlement.claim(prepare=False, withdraw=False, channels={channel})
+            assert told.root not in {None, landed.root}
+            assert told.transaction is not None
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_claim_that_was_over_while_one_waited_for_it_is_not_carried_again(case, autojump_clock):
+    SlowChain(case.chain)
+    settlement, carried = await case.daemon(), []
+    advance = settlement._sending.advance
+
+    async def finish(claim):
+        carried.append(claim.root)
+        transaction = await advance(claim)
+        await case.store.write(claims.mark_claim, claim.root, claims.ClaimState.FINAL)
+        return transaction
+
+    settlement._sending.advance = finish
+    told = await settlement.claim(prepare=True, withdraw=False)
+    stored = await case.store.read(claims.load_claim, told.root)
+    found: list = []
+
+    async def carry():
+        found.append(await settlement._under_way.carry([stored]))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(carry)
+    assert carried == [stored.root]
+    assert len(found) == 3
+    assert len({transactions[stored.root] for transactions in found}) == 1
 
 
 @dataclass
@@ -149,4 +196,33 @@ async def test_a_reorganisation_takes_all_of_them_back(case, autojump_clock):
     assert sum((await case.store.read(claims.count_by_state)).values()) == 3
     case.chain.reorganise(blocks)
     await case.settle()
+    await paid_once(case, PODS)
+
+
+@pytest.mark.parametrize("fault", ["hangs", "raises"])
+async def test_what_is_stored_goes_on_where_no_more_can_be_cut(case, autojump_clock, fault):
+    """One claim was stored before a kill; then the cluster does not answer, or shows what nobody expects."""
+    points = Nth(name="store.write.save_claim entered", turn=1)
+    await case.settle(points)
+    assert points.dead.is_set()
+    chain, settlement = SlowChain(case.chain), await case.daemon()
+
+    async def observe():
+        await trio.sleep(1)
+        if fault == "raises":
+            raise KeyError("uid")
+        await trio.sleep_forever()
+
+    settlement._meter.observe, observe_well = observe, settlement._meter.observe
+    if fault == "hangs":
+        with pytest.raises(NetworkFailure, match="no claim was cut"):
+            await settlement.tick()
+    else:
+        await settlement.tick()
+    assert await case.store.read(claims.count_by_state) == {"mined": 1}
+    assert chain.number == 1
+    settlement._meter.observe = observe_well
+    for _ in range(3):
+        case.chain.number += FINALITY
+        await settlement.tick()
     await paid_once(case, PODS)

@@ -10,6 +10,7 @@ from trustedpods.provider.core.settlement import (
     Cut,
     Fate,
     Timing,
+    again,
     judge,
     plan,
     plan_all,
@@ -92,6 +93,31 @@ def test_all_at_once_are_those_of_one_after_another(candidates, now, last, force
         assert (one.from_, one.up_to) == (by_channel[one.channel].from_, by_channel[one.channel].up_to)
     if batches:
         assert {one.channel for one in candidates if one.release} <= {one.channel for one in cut}
+
+
+def test_batches_are_made_anew_of_what_was_chosen_and_of_nothing_else():
+    """The oldest period, for which it was time, is gone; those that it took along still go."""
+    found = [
+        candidate(1, from_=100),
+        candidate(2, from_=190),
+        candidate(3, from_=190),
+        candidate(4, from_=190),
+    ]
+    batches = plan_all(found, TIMING, now=200, last_claim=100)
+    assert [cut.channel for cuts in batches for cut in cuts] == [1, 2, 3, 4]
+    known = [
+        candidate(1, up_to=100),  # nothing of it is known any more
+        candidate(2, from_=190, usage=Usage(2), due=60),
+        candidate(3, from_=190, due=2000),  # more than is left
+        candidate(4, from_=190, due=0, release=True),
+        candidate(5, from_=190),
+    ]
+    (cuts,) = again(batches, known)
+    assert [(cut.channel, cut.usage, cut.release) for cut in cuts] == [
+        (2, Usage(2), False),
+        (4, Usage(1), True),
+    ]
+    assert again(batches, []) == []
 
 
 def test_what_is_urgent_does_not_wait_and_takes_nobody_along():

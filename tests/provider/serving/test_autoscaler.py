@@ -152,3 +152,26 @@ async def test_a_pod_that_the_cluster_is_slow_about_keeps_no_other_from_being_pu
         assert parts.autoscaler.pod_scaler(slow.channel) is None
         never.set()
         await until(lambda: parts.autoscaler.pod_scaler(slow.channel) is not None)
+
+
+async def test_a_scaler_that_was_replaced_while_others_were_read_is_not_read_any_more(world):
+    """Its slots are the pod's no longer: they may be another's by then."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        scaler, told = parts.autoscaler.pod_scaler(caller.ref.channel), []
+        count = parts.meter.count_traffic
+
+        async def watch(slots_of):
+            before = slots_of()
+            parts.autoscaler.drop(caller.ref.channel)
+            read = await count(slots_of)
+            told.append((before, read.readings))
+            return read
+
+        parts.autoscaler._meter.count_traffic = watch
+        await parts.autoscaler._read_traffic([scaler])
+        parts.autoscaler._meter.count_traffic = count
+    before, readings = told[0]
+    assert list(before) == [caller.ref.channel]
+    assert readings == {}

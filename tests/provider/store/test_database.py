@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import threading
 from dataclasses import replace
 
 import pytest
+import trio
 
 from tests.fakes.provider.records import pod_record
 from trustedpods.protocol.errors import Locked, Refused
@@ -283,3 +285,14 @@ async def test_a_lost_claim_has_no_leaves(book):
         await store.write(claims.mark_claim, b"r" * 32, ClaimState.LOST)
         assert await store.read(claims.leaves, CHANNEL, "life", 0) == []
         assert await store.read(claims.open_claim) is None
+
+
+async def test_threads_of_others_that_hang_do_not_hold_up_the_books(book):
+    hangs, usual = threading.Event(), trio.to_thread.current_default_thread_limiter().total_tokens
+    async with book() as store, trio.open_nursery() as nursery:
+        for _ in range(int(usual)):
+            nursery.start_soon(trio.to_thread.run_sync, hangs.wait, 30)
+        with trio.fail_after(10):
+            await store.write(pods.save, RECORD)
+            assert await store.read(pods.load, CHANNEL) == RECORD
+        hangs.set()

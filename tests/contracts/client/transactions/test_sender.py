@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import rlp
 import trio
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
 
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.node import Node
@@ -63,7 +64,7 @@ class Pool:
 
     def eth_sendRawTransaction(self, raw):
         sent = bytes.fromhex(raw[2:])
-        nonce = int.from_bytes(rlp.decode(sent[1:])[1], "big")
+        nonce = TypedTransaction.from_bytes(HexBytes(sent)).as_dict()["nonce"]
         self.sent.append(nonce)
         self.pool[nonce] = "0x" + keccak256(sent).hex()
         self.mine()

@@ -6,8 +6,9 @@ Books in PostgreSQL move: a second daemon stands by until nobody renewed the Lea
 """
 
 import logging
+import math
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,6 +26,12 @@ _log = logging.getLogger(__name__)
 LEASE_NAME = "trustedpods-daemon"
 LEASE_S = 30
 """So long after it was last renewed the lease is anybody's; renewed at every third of it."""
+
+Rest = Callable[[], Awaitable[None]]
+"""Has the facade lead nowhere, as other daemons may give its pods' addresses to other tenants."""
+
+REST_WITHIN_S = 5.0
+"""HAProxy answers in milliseconds; one that hangs keeps no daemon from standing by."""
 
 LOOK_EVERY_S = 2.0
 """A standby adds no more than this to the lease's duration."""
@@ -78,20 +85,47 @@ async def keep_asking(doors: SharedDoors) -> None:
         await trio.sleep(LEASE_S / 3)
 
 
+async def _nothing() -> None:
+    """Where there is no facade."""
+
+
 @asynccontextmanager
-async def leading(cluster: Cluster, me: str) -> AsyncIterator[None]:
+async def leading(cluster: Cluster, me: str, rest: Rest = _nothing) -> AsyncIterator[None]:
     """Wait until the lease is this daemon's; in the block it is renewed, and given back behind it.
 
     Locked ends the block where another took it, and where it could not be renewed for its whole duration.
+    *rest* is done with the facade whenever another daemon leads, or may lead.
     """
-    renewed = await stand_by(cluster, me)
+    renewed, lost = await stand_by(cluster, me, rest), trio.Event()
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_keep_leading, cluster, me, renewed)
+            nursery.start_soon(_lead, cluster, me, renewed, lost)
             yield
             nursery.cancel_scope.cancel()
     finally:
+        if lost.is_set():
+            with trio.CancelScope(shield=True):
+                await _rests(rest)
         await give_lease_back(cluster, me)
+
+
+async def _lead(cluster: Cluster, me: str, renewed: float, lost: trio.Event) -> None:
+    try:
+        await _keep_leading(cluster, me, renewed)
+    except Locked:
+        lost.set()
+        raise
+
+
+async def _rests(rest: Rest) -> bool:
+    """Whether the facade leads nowhere now; one that is away has nothing to lead by, and is asked again."""
+    try:
+        with trio.fail_after(REST_WITHIN_S):
+            await rest()
+    except (TrustedPodsError, trio.TooSlowError) as error:
+        _log.warning("the facade may still lead to pods: %s", str(error) or _SILENT)
+        return False
+    return True
 
 
 async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
@@ -118,15 +152,17 @@ async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
             renewed, next_try = asked, asked + LEASE_S / 3
 
 
-async def stand_by(cluster: Cluster, me: str) -> float:
+async def stand_by(cluster: Cluster, me: str, rest: Rest = _nothing) -> float:
     """Return when the lease is this daemon's: the time at which it was asked for, from which it counts.
 
-    Until then another daemon acts, or nobody can say.
+    Until then another daemon acts, or nobody can say. The facade rests once another one is seen to act, or
+    could have begun to.
     """
-    watch, told = LeaseWatch(), ""
+    watch, told, rested, heard = LeaseWatch(), "", False, trio.current_time()
     while True:
         try:
             shown = await cluster.look_at_lease(LEASE_NAME)
+            heard = -math.inf  # whoever has it, it is not this daemon
             watch, step = look(watch, shown, trio.current_time(), me, LEASE_S)
             if step is Step.TAKE:
                 asked = trio.current_time()
@@ -135,6 +171,8 @@ async def stand_by(cluster: Cluster, me: str) -> float:
             state = f"{shown.holder if shown else 'nobody'} serves this cluster"
         except TrustedPodsError as error:
             state = str(error)
+        if not rested and trio.current_time() - heard >= LEASE_S:
+            rested = await _rests(rest)
         if state != told:
             _log.info("standing by: %s", state)
             notify_standing_by()

@@ -47,6 +47,7 @@ from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
 from trustedpods.provider.serving.pod_scaler import PodScaler
+from trustedpods.provider.serving.running_on.follower import RunningOn
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise
 
@@ -106,13 +107,15 @@ async def run_parts(
         await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
-        await _restore(parts)
+        running_on = RunningOn(doors, parts.pods, parts.meter, parts.autoscaler)
+        await _restore(parts, running_on)
         if config.names is not None:
             await _answer_names(parts, config.names, nursery)
         await _hear_own_sleep(parts, nursery)
-        await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.autoscaler.answer_wake)
+        await nursery.start(serve_wakes, Path(config.facade.wake_socket), running_on.answer_wake)
         for name, task in (
             ("reconciling", parts.reconciler.run),
+            ("following pods that run on", running_on.run),
             ("settlement", parts.settlement.run),
             ("warning", parts.warnings.run),
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
@@ -194,7 +197,7 @@ async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
     return binding_of(config, doors.keys, host.peer_id), profile
 
 
-async def _restore(parts: Parts) -> None:
+async def _restore(parts: Parts, running_on: RunningOn) -> None:
     """Put the machines of published pods back, and the facade in step with them."""
     published = [
         record
@@ -202,7 +205,7 @@ async def _restore(parts: Parts) -> None:
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
     restored = await parts.autoscaler.restore(published)
-    await parts.autoscaler.take_over_facade()
+    await running_on.take_over()
     await _note_exposures(parts, restored)
     for record in parts.pods.standing:
         parts.workers.ensure(record.channel)

@@ -16,18 +16,25 @@ import trio
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
-from trustedpods.provider.facade import slots
+from trustedpods.provider.facade import filler, slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.haproxy import maps, servers
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
-from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.haproxy.maps import RESTING_KEY, SlotMap
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.facade.haproxy.servers import ServerSeen
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.haproxy.tls import Certificates
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
-from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpec, SlotLimits, SlotTable
+from trustedpods.provider.facade.slots import (
+    UNLIMITED,
+    FacadeState,
+    ServiceSpec,
+    SlotLimits,
+    SlotTable,
+    Synced,
+)
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
@@ -45,24 +52,17 @@ UnpublishedService = Refused | LocalProtocolError
 """Why one service of many has no slot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What a `sync` found: HAProxy's process, whether it is a new one, and every label's slot.
-
-    `unfinished` are slots in which something is left to remove; the next `sync` goes on.
-    """
-
-    boot: str
-    restarted: bool
-    slots: dict[str, int]
-    unfinished: tuple[int, ...]
-
-
 class Facade:
     """The facade of one cluster. One daemon holds it; calls are done one after another."""
 
     def __init__(
-        self, runtime: Runtime, *, map_file: Path, pools: Pools, tls_dir: Path | None = None
+        self,
+        runtime: Runtime,
+        *,
+        map_file: Path,
+        pools: Pools,
+        tls_dir: Path | None = None,
+        daemon: str | None = None,
     ) -> None:
         self._runtime = runtime
         self._certificates = Certificates(runtime, tls_dir) if tls_dir else None
@@ -74,6 +74,8 @@ class Facade:
         self._adopted: set[int] = set()
         self._untouched: set[int] = set()
         self._boot: str | None = None
+        self._daemon = daemon
+        self._resting = False
         self._lock = trio.Lock()
 
     @property
@@ -113,6 +115,8 @@ class Facade:
             if desired is not None:
                 self._take_over(desired)
             boot = await self._runtime.boot()
+            if self._daemon is not None:
+                await trio.to_thread.run_sync(filler.note, self._map_file, self._daemon, boot)
             if desired is not None and self._certificates is not None:
                 await self._drop_certificates(self._certificates.known() - self._slots.labels.keys())
             await self._sync_maps()
@@ -149,6 +153,7 @@ class Facade:
     ) -> dict[str, PublishedService | UnpublishedService]:
         """The same for many services by their labels, in no more looks at the maps than for one."""
         async with self._lock:
+            self._resting = False
             given: dict[str, int] = {}
             found: dict[str, PublishedService | UnpublishedService] = {}
             for want in wants:
@@ -195,6 +200,29 @@ class Facade:
             self._untouched.discard(slot)
             await self._sync_maps()
             return await self._clear(slot)
+
+    async def rest(self) -> None:
+        """Lead nowhere, until a `sync` says what to serve: another node's facade serves the pods.
+
+        What is under way may finish; requests get a page that says so. What another daemon filled stays. May
+        be repeated; NetworkFailure if HAProxy cannot be reached.
+        """
+        async with self._lock:
+            boot = await self._runtime.boot()
+            if self._daemon is None or filler.is_others(self._map_file, self._daemon, boot):
+                return
+            self._resting, before = True, self._slots
+            await self._drop_certificates(before.labels)
+            for slot in before.used:
+                self._table = slots.leave(self._slots, slot)
+            for of_slots in (self._wants, self._adopted, self._untouched):
+                of_slots.clear()
+            await self._sync_maps()
+            left = {
+                one.slot for one in await self._runtime.servers() if not await self._remove(one, cut=False)
+            }
+            for slot in before.used - left:
+                self._table = slots.release(self._slots, slot)
 
     async def set_pods(
         self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()
@@ -249,13 +277,14 @@ class Facade:
     def _assign(self, want: ServiceSpec) -> int:
         """The label's slot; adopted if an earlier daemon had given it."""
         before = self._slots
-        self._table, slot = slots.assign(before, want.label, want.hosts, want.protocol)
+        self._table, slot = slots.assign(before, want.label, want.hosts, want.protocol, want.wished)
         if before.labels.get(want.label) == slot and slot not in self._wants:
             self._adopted.add(slot)
         return slot
 
     def _take_over(self, desired: FacadeState) -> None:
         """Keep known slots, find the others, let go of what is not in *desired*."""
+        self._resting = False
         wanted = {want.label for want in desired.wants}
         self._untouched = {slot for pod in desired.untouched for slot in self.slots_of(pod).values()}
         gone = {slot for label, slot in self._slots.labels.items() if label not in wanted}
@@ -284,6 +313,8 @@ class Facade:
 
     def _setting_lines(self, which: SlotMap, taken: set[int]) -> dict[str, str]:
         """What is wanted, and what a slot has whose want this daemon does not know yet."""
+        if which is SlotMap.RESTING:
+            return {RESTING_KEY: "1"} if self._resting else {}
         if which is SlotMap.SHARED:
             return self._settings[which] | slots.shared_hosts(self._slots)
         lines = {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots of the facade for pods' services: many pods in one go, as after a start, or a single one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import trio
@@ -24,6 +24,7 @@ from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import ServiceSpec, SlotLimits
 from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.pods.host_proofs import HostProofs
+from trustedpods.provider.serving.running_on.ways import way_of
 
 ExposedServices = dict[int, FacadeExposure]
 """What the facade serves of a pod, by slot; nothing of a pod that only works."""
@@ -130,15 +131,23 @@ async def take_off(doors: Doors, meter: Meter, record: PodRecord, publishing: tr
 
 
 def exposures_of(
-    doors: Doors, record: PodRecord, opened: OpenBundle, made: Iterable[ServiceView] = ()
+    doors: Doors,
+    record: PodRecord,
+    opened: OpenBundle,
+    made: Iterable[ServiceView] = (),
+    withheld: Collection[str] = (),
 ) -> dict[str, ServiceExposure]:
     """What each service of a published pod is exposed by, for its record.
 
-    What the cluster gave it is in *made*; what is not in there stays as the record has it.
+    What the cluster gave it is in *made*; what is not in there stays as the record has it. The facade does
+    not lead there by hosts that are *withheld*.
     """
     views = {view.name: view for view in made}
     return {
-        one.service: _exposure(doors, one, views.get(one.service), record.exposures.get(one.service))
+        one.service: replace(
+            _exposure(doors, one, views.get(one.service), record.exposures.get(one.service)),
+            way=way_of(one.without(withheld)) if isinstance(one, FacadeExposure) else None,
+        )
         for one in opened.services(record.label, doors.config)
     }
 

@@ -170,7 +170,8 @@ def page_files(config: FacadeConfig) -> dict[Path, bytes]:
 
 def answer(config: FacadeConfig, page: pages.Page) -> str:
     """The words of a rule that sends the page and goes on with the connection."""
+    later = f" hdr Retry-After {page.retry_after}" if page.retry_after else ""
     return (
         f'return status {page.status.value} content-type "text/plain; charset=utf-8"'
-        f" file {page_path(config, page)} hdr Cache-Control no-store"
+        f" file {page_path(config, page)} hdr Cache-Control no-store{later}"
     )

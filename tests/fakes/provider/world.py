@@ -190,6 +190,8 @@ class World:
     disk: BrokenDisk = field(default_factory=BrokenDisk)
     database: str | None = None
     """URL of the books that other daemons have too; without it they are a file."""
+    own_facade: bool = False
+    """Whether no other daemon shares the facade: then it rests while another one leads."""
 
     def __post_init__(self):
         self.operator_key = secrets.token_bytes(32)
@@ -241,7 +243,8 @@ class World:
             await put_empty_books(books)
             opening = open_store(books, Vault(self.keys.hpke.to_bytes()))
         else:
-            opening = opened_books(config, self.keys, self.cluster)
+            rest = self.facade.rest if self.own_facade else trio.lowlevel.checkpoint
+            opening = opened_books(config, self.keys, self.cluster, rest)
         async with opening as store:
             self.disk.put_under(store)
             doors = Doors(

@@ -18,7 +18,7 @@ from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeRefusal
 from trustedpods.provider.facade.slots import ServiceSpec
-from trustedpods.provider.serving.running_on.follower import RunningOn
+from trustedpods.provider.serving.running_on.follower import LOOK_EVERY_S, RunningOn
 from trustedpods.provider.store import ledger
 
 WEB = {
@@ -28,6 +28,9 @@ WEB = {
     "limits": {"connections": 7, "bodySize": "1Mi"},
 }
 RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 8080}]}
+PASSES_S = LOOK_EVERY_S + 2
+"""After this the follower has looked."""
+
 GONE = PodAddress("pod-of-an-earlier-time", "10.9.9.9", 8080)
 
 
@@ -124,7 +127,7 @@ async def test_a_replica_that_moves_is_followed_once_it_answers(first, tmp_path)
         before = await alive(second, parts, caller)
         second.cluster.lose_node(record.namespace, int(second.now))
         await until(lambda: told(led(second, record.label)) == [set(), set()])  # the old one is to end
-        await trio.sleep(30)
+        await trio.sleep(PASSES_S)
         assert told(led(second, record.label)) == [set(), set()]
         second.ready = True
         after = await alive(second, parts, caller) - before
@@ -137,7 +140,7 @@ async def test_a_cluster_that_does_not_answer_takes_nothing_away(first, tmp_path
     async with second.run() as (parts, _address):
         label, here = record_of(parts, caller).label, await alive(second, parts, caller)
         second.cluster.unreachable = True
-        await trio.sleep(20)
+        await trio.sleep(PASSES_S)
         assert told(led(second, label)) == [here, here]
         second.cluster.unreachable = False
 
@@ -166,9 +169,9 @@ async def test_only_what_passes_here_is_billed_though_others_passed_before(first
     async with second.run() as (parts, _address):
         record = record_of(parts, caller)
         slots = sorted(second.facade.slots_of(record.label).values())
-        await trio.sleep(20)
+        await trio.sleep(PASSES_S)
         second.facade.traffic[slots[0]] = (10, 10**6 + 50, 10**6 + 70)
-        await trio.sleep(20)
+        await trio.sleep(PASSES_S)
         book = await parts.doors.store.read(ledger.load_ledger, record.channel, 0)
         assert [(one.ingress_bytes, one.egress_bytes) for one in book.traffic] == [(50, 70)]
 

@@ -10,6 +10,7 @@ import math
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -26,9 +27,6 @@ _log = logging.getLogger(__name__)
 LEASE_NAME = "trustedpods-daemon"
 LEASE_S = 30
 """So long after it was last renewed the lease is anybody's; renewed at every third of it."""
-
-Rest = Callable[[], Awaitable[None]]
-"""Has the facade lead nowhere, as other daemons may give its pods' addresses to other tenants."""
 
 REST_WITHIN_S = 5.0
 """HAProxy answers in milliseconds; one that hangs keeps no daemon from standing by."""
@@ -85,18 +83,33 @@ async def keep_asking(doors: SharedDoors) -> None:
         await trio.sleep(LEASE_S / 3)
 
 
-async def _nothing() -> None:
-    """Where there is no facade."""
+async def _no_rest() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class OwnFacade:
+    """This node's facade, while another daemon leads, or may lead.
+
+    `rest` has it lead nowhere, as the other one may give its pods' addresses to other tenants; False where it
+    is not this daemon's to empty. `refuse` tells the activator so, for whom it holds, and never returns.
+    """
+
+    rest: Callable[[], Awaitable[bool]] = _no_rest
+    refuse: Callable[[], Awaitable[None]] = trio.sleep_forever
+
+
+NO_FACADE = OwnFacade()
 
 
 @asynccontextmanager
-async def leading(cluster: Cluster, me: str, rest: Rest = _nothing) -> AsyncIterator[None]:
+async def leading(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> AsyncIterator[None]:
     """Wait until the lease is this daemon's; in the block it is renewed, and given back behind it.
 
     Locked ends the block where another took it, and where it could not be renewed for its whole duration.
-    *rest* is done with the facade whenever another daemon leads, or may lead.
+    The facade rests whenever another daemon leads, or may lead.
     """
-    renewed, lost = await stand_by(cluster, me, rest), trio.Event()
+    renewed, lost = await stand_by(cluster, me, facade), trio.Event()
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_lead, cluster, me, renewed, lost)
@@ -105,7 +118,7 @@ async def leading(cluster: Cluster, me: str, rest: Rest = _nothing) -> AsyncIter
     finally:
         if lost.is_set():
             with trio.CancelScope(shield=True):
-                await _rests(rest)
+                await _rests(facade)
         await give_lease_back(cluster, me)
 
 
@@ -117,15 +130,14 @@ async def _lead(cluster: Cluster, me: str, renewed: float, lost: trio.Event) -> 
         raise
 
 
-async def _rests(rest: Rest) -> bool:
-    """Whether the facade leads nowhere now; one that is away has nothing to lead by, and is asked again."""
+async def _rests(facade: OwnFacade) -> bool | None:
+    """Whether it leads nowhere now; None while nobody can say: it is asked again."""
     try:
         with trio.fail_after(REST_WITHIN_S):
-            await rest()
+            return await facade.rest()
     except (TrustedPodsError, trio.TooSlowError) as error:
         _log.warning("the facade may still lead to pods: %s", str(error) or _SILENT)
-        return False
-    return True
+        return None
 
 
 async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
@@ -152,13 +164,21 @@ async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
             renewed, next_try = asked, asked + LEASE_S / 3
 
 
-async def stand_by(cluster: Cluster, me: str, rest: Rest = _nothing) -> float:
+async def stand_by(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> float:
     """Return when the lease is this daemon's: the time at which it was asked for, from which it counts.
 
     Until then another daemon acts, or nobody can say. The facade rests once another one is seen to act, or
     could have begun to.
     """
-    watch, told, rested, heard = LeaseWatch(), "", False, trio.current_time()
+    async with trio.open_nursery() as nursery:
+        asked = await _stand_by(cluster, me, facade, nursery)
+        nursery.cancel_scope.cancel()
+    return asked
+
+
+async def _stand_by(cluster: Cluster, me: str, facade: OwnFacade, nursery: trio.Nursery) -> float:
+    watch, told, heard = LeaseWatch(), "", trio.current_time()
+    rests: bool | None = None
     while True:
         try:
             shown = await cluster.look_at_lease(LEASE_NAME)
@@ -171,8 +191,10 @@ async def stand_by(cluster: Cluster, me: str, rest: Rest = _nothing) -> float:
             state = f"{shown.holder if shown else 'nobody'} serves this cluster"
         except TrustedPodsError as error:
             state = str(error)
-        if not rested and trio.current_time() - heard >= LEASE_S:
-            rested = await _rests(rest)
+        if rests is None and trio.current_time() - heard >= LEASE_S:
+            rests = await _rests(facade)
+            if rests:
+                nursery.start_soon(facade.refuse)
         if state != told:
             _log.info("standing by: %s", state)
             notify_standing_by()

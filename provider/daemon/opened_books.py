@@ -12,7 +12,7 @@ from trustedpods.protocol.errors import BadInput, NetworkFailure, StoreFailure
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
-from trustedpods.provider.daemon.leader import LEASE_S, LOOK_EVERY_S, Rest, holder_of, leading
+from trustedpods.provider.daemon.leader import LEASE_S, LOOK_EVERY_S, OwnFacade, holder_of, leading
 from trustedpods.provider.daemon.process import notify_opening, notify_standing_by
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import Store, Vault, open_books, open_store
@@ -32,11 +32,11 @@ SIMULATED = "simulated:"
 
 @asynccontextmanager
 async def opened_books(
-    config: ProviderConfig, keys: BootKeys, cluster: Cluster, rest: Rest
+    config: ProviderConfig, keys: BootKeys, cluster: Cluster, facade: OwnFacade
 ) -> AsyncIterator[Store]:
     """Open them; where they are shared, wait first until this daemon is the one that acts.
 
-    *rest* is done with this node's facade while another daemon is.
+    While another one is, this node's *facade* rests.
     """
     notify_opening(OPENED_WITHIN_S)
     path, vault = Path(config.store.path), Vault(keys.hpke.to_bytes())
@@ -55,7 +55,7 @@ async def opened_books(
     with held(path):
         mine = await _belonging(config, cluster)
         while True:
-            async with leading(cluster, me, rest), AsyncExitStack() as stack:
+            async with leading(cluster, me, facade), AsyncExitStack() as stack:
                 notify_opening(OPENED_WITHIN_S)
                 books = open_books(PostgresDatabase(url, me, mine), path.parent, vault, sizes)
                 try:

@@ -4,6 +4,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -15,10 +16,11 @@ from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.daemon.leader import holder_of
+from trustedpods.provider.daemon.leader import OwnFacade, holder_of
 from trustedpods.provider.daemon.opened_books import opened_books
 from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.activator.wake import refuse_wakes
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
@@ -42,7 +44,8 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig)))
         facade = _facade(config, keys)
-        store = await stack.enter_async_context(opened_books(config, keys, cluster, facade.rest))
+        own = OwnFacade(facade.rest, partial(refuse_wakes, Path(config.facade.wake_socket)))
+        store = await stack.enter_async_context(opened_books(config, keys, cluster, own))
         yield Doors(
             config=config,
             keys=keys,

@@ -201,16 +201,15 @@ class Facade:
             await self._sync_maps()
             return await self._clear(slot)
 
-    async def rest(self) -> None:
+    async def rest(self) -> bool:
         """Lead nowhere, until a `sync` says what to serve: another node's facade serves the pods.
 
-        What is under way may finish; requests get a page that says so. What another daemon filled stays. May
-        be repeated; NetworkFailure if HAProxy cannot be reached.
+        What is under way may finish. What another daemon filled stays: False. NetworkFailure without HAProxy.
         """
         async with self._lock:
             boot = await self._runtime.boot()
             if self._daemon is None or filler.is_others(self._map_file, self._daemon, boot):
-                return
+                return False
             self._resting, before = True, self._slots
             await self._drop_certificates(before.labels)
             for slot in before.used:
@@ -223,6 +222,7 @@ class Facade:
             }
             for slot in before.used - left:
                 self._table = slots.release(self._slots, slot)
+            return True
 
     async def set_pods(
         self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()

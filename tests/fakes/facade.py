@@ -151,9 +151,10 @@ class FakeFacade:
         self.current.pop(slot, None)
         return True
 
-    async def rest(self) -> None:
+    async def rest(self) -> bool:
         await self._begin()
         self.table, self.wants, self.resting = SlotTable(self.pools), {}, True
+        return True
 
     async def set_pods(
         self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()

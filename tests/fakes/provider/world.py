@@ -25,6 +25,7 @@ from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
+from trustedpods.provider.daemon.leader import NO_FACADE, OwnFacade
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.daemon.opened_books import opened_books
 from trustedpods.provider.doors import Doors
@@ -243,8 +244,8 @@ class World:
             await put_empty_books(books)
             opening = open_store(books, Vault(self.keys.hpke.to_bytes()))
         else:
-            rest = self.facade.rest if self.own_facade else trio.lowlevel.checkpoint
-            opening = opened_books(config, self.keys, self.cluster, rest)
+            own = OwnFacade(self.facade.rest) if self.own_facade else NO_FACADE
+            opening = opened_books(config, self.keys, self.cluster, own)
         async with opening as store:
             self.disk.put_under(store)
             doors = Doors(

@@ -166,9 +166,9 @@ async def late(take, *args):
     await trio.sleep(leader.LEASE_S / 4)
 
 
-async def _lead_cut_off(cluster, rest=trio.lowlevel.checkpoint):
+async def _lead_cut_off(cluster, facade=leader.NO_FACADE):
     with trio.fail_after(3 * leader.LEASE_S):
-        async with leader.leading(cluster, "me", rest):
+        async with leader.leading(cluster, "me", facade):
             cluster.unreachable = True
             await trio.sleep_forever()
 
@@ -298,10 +298,10 @@ async def test_books_on_a_server_are_refused_where_publishers_attest_one_machine
 
 
 class RestingFacade:
-    """Says when it was told to lead nowhere; *away* for so many calls."""
+    """Says when it was told to lead nowhere; *away* for so many calls, *others* if not its to empty."""
 
-    def __init__(self, away=0):
-        self.away, self.rested = away, []
+    def __init__(self, away=0, others=False):
+        self.away, self.others, self.rested, self.refuses = away, others, [], False
 
     async def rest(self):
         await trio.lowlevel.checkpoint()
@@ -309,6 +309,14 @@ class RestingFacade:
             self.away -= 1
             raise NetworkFailure("HAProxy is just starting")
         self.rested.append(trio.current_time())
+        return not self.others
+
+    async def refuse(self):
+        self.refuses = True
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.refuses = False
 
 
 @pytest.fixture
@@ -318,22 +326,37 @@ def cluster(virtual_time):
 
 async def stands_by(cluster, facade, seconds):
     with trio.move_on_after(seconds):
-        await leader.stand_by(cluster, "me", facade.rest)
+        await leader.stand_by(cluster, "me", facade)
 
 
 async def test_the_facade_of_a_standby_rests_once_though_haproxy_was_away(cluster):
     cluster.leases[leader.LEASE_NAME] = ("another node", FOREVER)
     facade = RestingFacade(away=2)
-    await stands_by(cluster, facade, leader.LEASE_S / 2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stands_by, cluster, facade, 2 * leader.LEASE_S)
+        await trio.sleep(leader.LEASE_S / 2)
+        assert facade.refuses  # whom the activator holds
+        await trio.sleep(leader.LEASE_S)
+        assert not facade.refuses  # it leads now, and wakes pods
+    assert len(facade.rested) == 1
+
+
+async def test_wakes_of_a_facade_that_another_daemon_filled_are_that_daemons(cluster):
+    cluster.leases[leader.LEASE_NAME] = ("the same node's", FOREVER)
+    facade = RestingFacade(others=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stands_by, cluster, facade, leader.LEASE_S / 2)
+        await trio.sleep(leader.LEASE_S / 3)
+        assert not facade.refuses
     assert len(facade.rested) == 1
 
 
 async def test_a_daemon_that_is_started_again_in_its_lease_serves_on(cluster):
     facade = RestingFacade()
-    async with leader.leading(cluster, "me", facade.rest):
+    async with leader.leading(cluster, "me", facade):
         pass
     cluster.leases[leader.LEASE_NAME] = ("me", FOREVER)
-    async with leader.leading(cluster, "me", facade.rest):
+    async with leader.leading(cluster, "me", facade):
         pass
     assert facade.rested == []
 
@@ -349,7 +372,7 @@ async def test_where_nobody_can_say_the_facade_rests_when_another_could_have_beg
 async def test_the_facade_of_a_daemon_that_lost_its_lease_rests_before_another_serves(cluster):
     facade, began = RestingFacade(), trio.current_time()
     with pytest.raises((Locked, BaseExceptionGroup)):
-        await _lead_cut_off(cluster, facade.rest)
+        await _lead_cut_off(cluster, facade)
     (rested,) = facade.rested
     assert rested - began < leader.LEASE_S + 1  # a standby serves later than that
 
@@ -358,7 +381,7 @@ async def test_a_facade_that_hangs_keeps_nobody_from_standing_by(cluster):
     cluster.leases[leader.LEASE_NAME] = ("another node", FOREVER)
     began = trio.current_time()
     with trio.fail_after(3 * leader.LEASE_S):
-        await leader.stand_by(cluster, "me", trio.sleep_forever)
+        await leader.stand_by(cluster, "me", leader.OwnFacade(trio.sleep_forever))
     assert trio.current_time() - began >= leader.LEASE_S
 
 

@@ -23,7 +23,11 @@ FROM_FACADE = ("node", "a", OTHER, "udp", SHUT, OPEN)
 """The facade's node is not the tenant's: it reaches the port that is served, and no other."""
 
 EVERY = [*PATHS, *UDP_PATHS, FROM_FACADE]
-EXPECTED = {words(path): path[4] for path in EVERY}
+BY_THE_OPERATOR = ("world", "nodeport-b", "nodeport", "tcp", OPEN, OPEN)
+"""A NodePort that only the operator can make: the facade's node sends its callers on under its own address,
+which every pod lets in to what it serves. On one node the caller's own address is judged."""
+
+EXPECTED = {words(path): path[4] for path in (*EVERY, BY_THE_OPERATOR)}
 WITHOUT_RULES = {words(path): path[5] for path in EVERY}
 
 

@@ -18,6 +18,9 @@ pytestmark = [pytest.mark.live, pytest.mark.soak]
 WHERE = {"a": "k1n2", "b": "k1n3", "c": "k1"}
 """Tenant c is where the world's route begins; facade and daemon are there too."""
 
+SETTLES_WITHIN_S = 15
+"""A neighbour is asked for first, and its answer may come late."""
+
 WORLD = "203.0.113.0/24"
 FROM_FACADE = ("node", "a", OTHER, "udp", SHUT, OPEN)
 """The facade's node is not the tenant's: it reaches the port that is served, and no other."""
@@ -49,7 +52,9 @@ def test_every_path_between_nodes_is_open_or_shut_as_it_must_be(town: Town) -> N
 def test_without_the_rules_of_all_nodes_the_probes_get_through(town: Town) -> None:
     """So that the first test can fail; and the agents put the rules back."""
     with no_rules(town.market):
-        until("every path is as without rules", lambda: town.look(EVERY) == WITHOUT_RULES)
+        with contextlib.suppress(AssertionError):  # which paths differ is said below
+            until("paths are as without rules", lambda: town.look(EVERY) == WITHOUT_RULES, SETTLES_WITHIN_S)
+        assert town.look(EVERY) == WITHOUT_RULES
     until("the rules are back", lambda: town.look(EVERY) == EXPECTED)
 
 

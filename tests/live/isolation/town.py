@@ -162,20 +162,24 @@ def town_of(
         at = {name: _address(market, pod.namespace) for name, pod in pods.items()}
         places = {name: probing.of_pod(market, address) for name, address in at.items()}
         places |= {"node": probing.node(market), "home": NAMESPACES / str(home.namespace), "world": beyond}
-        _listen(stack, places)
+        _listen(stack, places, {market.cluster().node_ip: places["node"], home.node_ip: places["home"]})
         addresses, ports = _names(market, places, at, home, stack)
         yield Town(market, pods, places, addresses, ports)
 
 
-def _listen(stack: contextlib.ExitStack, places: dict[str, Path]) -> None:
-    """Who is reached where nothing of the market's own listens."""
+def _listen(stack: contextlib.ExitStack, places: dict[str, Path], nodes: dict[str, Path]) -> None:
+    """Who is reached where nothing of the market's own listens.
+
+    A datagram is answered from the address that was asked: who has several listens at that one.
+    """
     for protocol in ("tcp", "udp"):
         stack.enter_context(probing.echo(places["b"], "0.0.0.0", OTHER, protocol))
         stack.enter_context(probing.echo(places["world"], "0.0.0.0", ASKED, protocol))
     for tenant in "ac":
         stack.enter_context(probing.echo(places[tenant], "0.0.0.0", OTHER, "udp"))
-    for node in {places["node"], places["home"]}:
-        stack.enter_context(probing.echo(node, "0.0.0.0", UNASKED, "udp"))
+    for address, node in nodes.items():
+        stack.enter_context(probing.echo(node, address, UNASKED, "udp"))
+    stack.enter_context(probing.echo(places["world"], outside.FORBIDDEN, ASKED, "udp"))
     stack.enter_context(probing.echo(places["world"], "0.0.0.0", UNASKED))
     stack.enter_context(probing.echo(places["home"], "::", V6))
 

@@ -9,7 +9,7 @@ from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import config_of
 from trustedpods.protocol.units import MIB
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core.pod import ServiceExposure
+from trustedpods.provider.core.pod import FacadeWay, ServiceExposure
 from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.exposure.plan import plan, through_facade
 from trustedpods.provider.facade.slots import SlotLimits
@@ -61,7 +61,7 @@ def test_what_the_books_say_is_served_as_the_bundle_would_be(facade):
 
 
 def test_no_limit_is_above_this_providers(facade):
-    way = ways.FacadeWay("http", 8080, connections=10**5, rate=10**6, body_mib=10**6)
+    way = FacadeWay("http", 8080, connections=10**5, rate=10**6, body_mib=10**6)
     record = pod_record(exposures={"web": ServiceExposure("http", way=way)})
     (spec,) = ways.specs_of(record, (), facade.model_copy(update={"max_connections": 5, "max_body_mib": 2}))
     assert (spec.limits.connections, spec.limits.body_bytes) == (5, 2 * MIB)

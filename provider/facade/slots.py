@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
-from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
@@ -88,6 +88,18 @@ class ServiceSpec:
             SlotMap.AFFINITY: self.affinity,
         }
         return {which: str(number) for which, number in numbers.items() if number is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedService:
+    """A service's slot, and its counters before the first request: nothing up to there is its own."""
+
+    slot: int
+    stats: SlotStats
+
+
+UnpublishedService = Refused | LocalProtocolError
+"""Why one service of many has no slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +189,27 @@ def leave(table: SlotTable, slot: int) -> SlotTable:
 def release(table: SlotTable, slot: int) -> SlotTable:
     """Nothing of the last tenant is left in the slot: the next may have it."""
     return replace(table, leaving=table.leaving - {slot})
+
+
+def routeless(table: SlotTable) -> SlotTable:
+    """Lead nowhere, and let every service keep its slot."""
+    return replace(table, hosts={})
+
+
+def setting_lines(
+    which: SlotMap, table: SlotTable, wants: Mapping[int, ServiceSpec], before: Mapping[str, str]
+) -> dict[str, str]:
+    """A map's lines: what is wanted, and of those *before* what a slot has whose want nobody knows yet."""
+    taken = set(table.labels.values())
+    lines = {
+        backend: value
+        for backend, value in before.items()
+        if (slot := slot_of(backend)) in taken and slot not in wants
+    }
+    for slot, want in wants.items():
+        if (value := want.settings().get(which)) is not None:
+            lines[backend_name(slot)] = value
+    return lines
 
 
 def table_entries(table: SlotTable) -> dict[str, str]:

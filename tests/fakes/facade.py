@@ -16,16 +16,17 @@ from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import (
     UNLIMITED,
     FacadeState,
+    PublishedService,
     ServiceSpec,
     SlotLimits,
     SlotTable,
     Synced,
+    UnpublishedService,
 )
 
 POOLS = Pools(8, 8, 8)
@@ -153,7 +154,7 @@ class FakeFacade:
 
     async def rest(self) -> bool:
         await self._begin()
-        self.table, self.wants, self.resting = SlotTable(self.pools), {}, True
+        self.table, self.wants, self.resting = slots.routeless(self.table), {}, True
         return True
 
     async def set_pods(

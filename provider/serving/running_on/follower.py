@@ -20,9 +20,8 @@ from trustedpods.provider.core.traffic import combine, mark_of
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.service_keys import by_pod, pod_of
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
-from trustedpods.provider.facade.facade import PublishedService
 from trustedpods.provider.facade.readiness import Tally
-from trustedpods.provider.facade.slots import ServiceSpec
+from trustedpods.provider.facade.slots import PublishedService, ServiceSpec
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.running_on import ways

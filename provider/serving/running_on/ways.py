@@ -46,7 +46,7 @@ def specs_of(record: PodRecord, replicas: Iterable[PodView], facade: FacadeSecti
             SlotLimits(way.connections, way.rate, body, body).within(facade.most),
             way.https_only,
             way.affinity,
-            _slot_of(exposure, facade),
+            slot_of(exposure, facade),
         )
 
 
@@ -78,7 +78,7 @@ def may_serve(record: PodRecord, view: PodView) -> bool:
     return same and view.ready and view.ip is not None and not view.over and view.deleted_at is None
 
 
-def _slot_of(exposure: ServiceExposure, facade: FacadeSection) -> int | None:
+def slot_of(exposure: ServiceExposure, facade: FacadeSection) -> int | None:
     """The slot whose own port people know; the same in all facades of a provider, as their pools are."""
     if exposure.port is None or not facade.tcp_binds:
         return None

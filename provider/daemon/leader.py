@@ -6,11 +6,10 @@ Books in PostgreSQL move: a second daemon stands by until nobody renewed the Lea
 """
 
 import logging
-import math
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -18,6 +17,7 @@ import trio
 from trustedpods.protocol.errors import Locked, TrustedPodsError
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.core.leadership.lease_watch import LeaseWatch, Step, look, must_end
+from trustedpods.provider.daemon.own_facade import NO_FACADE, OwnFacade, Silence, rests
 from trustedpods.provider.daemon.process import notify_standing_by
 from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.keys.boot import BootKeys
@@ -27,9 +27,6 @@ _log = logging.getLogger(__name__)
 LEASE_NAME = "trustedpods-daemon"
 LEASE_S = 30
 """So long after it was last renewed the lease is anybody's; renewed at every third of it."""
-
-REST_WITHIN_S = 5.0
-"""HAProxy answers in milliseconds; one that hangs keeps no daemon from standing by."""
 
 LOOK_EVERY_S = 2.0
 """A standby adds no more than this to the lease's duration."""
@@ -83,25 +80,6 @@ async def keep_asking(doors: SharedDoors) -> None:
         await trio.sleep(LEASE_S / 3)
 
 
-async def _no_rest() -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class OwnFacade:
-    """This node's facade, while another daemon leads, or may lead.
-
-    `rest` has it lead nowhere, as the other one may give its pods' addresses to other tenants; False where it
-    is not this daemon's to empty. `refuse` tells the activator so, for whom it holds, and never returns.
-    """
-
-    rest: Callable[[], Awaitable[bool]] = _no_rest
-    refuse: Callable[[], Awaitable[None]] = trio.sleep_forever
-
-
-NO_FACADE = OwnFacade()
-
-
 @asynccontextmanager
 async def leading(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> AsyncIterator[None]:
     """Wait until the lease is this daemon's; in the block it is renewed, and given back behind it.
@@ -109,35 +87,31 @@ async def leading(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> A
     Locked ends the block where another took it, and where it could not be renewed for its whole duration.
     The facade rests whenever another daemon leads, or may lead.
     """
-    renewed, lost = await stand_by(cluster, me, facade), trio.Event()
+    renewed = await stand_by(cluster, me, facade)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_lead, cluster, me, renewed, lost)
+            nursery.start_soon(partial(_lead, cluster, me, renewed, facade, nursery.cancel_scope))
             yield
             nursery.cancel_scope.cancel()
+    except* Locked:
+        with trio.CancelScope(shield=True):
+            await rests(facade)  # HAProxy may have been away, and what was ending may have published
+        raise
     finally:
-        if lost.is_set():
-            with trio.CancelScope(shield=True):
-                await _rests(facade)
         await give_lease_back(cluster, me)
 
 
-async def _lead(cluster: Cluster, me: str, renewed: float, lost: trio.Event) -> None:
+async def _lead(
+    cluster: Cluster, me: str, renewed: float, facade: OwnFacade, block: trio.CancelScope
+) -> None:
+    """The facade rests while the *block* still ends: that may take longer than another one waits."""
     try:
         await _keep_leading(cluster, me, renewed)
     except Locked:
-        lost.set()
+        block.cancel()
+        with trio.CancelScope(shield=True):
+            await rests(facade)
         raise
-
-
-async def _rests(facade: OwnFacade) -> bool | None:
-    """Whether it leads nowhere now; None while nobody can say: it is asked again."""
-    try:
-        with trio.fail_after(REST_WITHIN_S):
-            return await facade.rest()
-    except (TrustedPodsError, trio.TooSlowError) as error:
-        _log.warning("the facade may still lead to pods: %s", str(error) or _SILENT)
-        return None
 
 
 async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
@@ -177,12 +151,11 @@ async def stand_by(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> 
 
 
 async def _stand_by(cluster: Cluster, me: str, facade: OwnFacade, nursery: trio.Nursery) -> float:
-    watch, told, heard = LeaseWatch(), "", trio.current_time()
-    rests: bool | None = None
+    watch, told, silence = LeaseWatch(), "", Silence(facade, nursery, LEASE_S)
     while True:
         try:
             shown = await cluster.look_at_lease(LEASE_NAME)
-            heard = -math.inf  # whoever has it, it is not this daemon
+            silence.another()  # whoever has it, it is not this daemon
             watch, step = look(watch, shown, trio.current_time(), me, LEASE_S)
             if step is Step.TAKE:
                 asked = trio.current_time()
@@ -191,10 +164,7 @@ async def _stand_by(cluster: Cluster, me: str, facade: OwnFacade, nursery: trio.
             state = f"{shown.holder if shown else 'nobody'} serves this cluster"
         except TrustedPodsError as error:
             state = str(error)
-        if rests is None and trio.current_time() - heard >= LEASE_S:
-            rests = await _rests(facade)
-            if rests:
-                nursery.start_soon(facade.refuse)
+        await silence.look()
         if state != told:
             _log.info("standing by: %s", state)
             notify_standing_by()

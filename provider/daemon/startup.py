@@ -16,8 +16,9 @@ from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.daemon.leader import OwnFacade, holder_of
+from trustedpods.provider.daemon.leader import holder_of
 from trustedpods.provider.daemon.opened_books import opened_books
+from trustedpods.provider.daemon.own_facade import OwnFacade
 from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import refuse_wakes

@@ -25,9 +25,9 @@ from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
-from trustedpods.provider.daemon.leader import NO_FACADE, OwnFacade
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.daemon.opened_books import opened_books
+from trustedpods.provider.daemon.own_facade import NO_FACADE, OwnFacade
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.ingress_classes import IngressSection
 from trustedpods.provider.facade.pools import Pools

@@ -68,10 +68,13 @@ class RunningOn:
             here = [view for view in found.get(record.label, ()) if ways.may_serve(record, view)]
             self._proven |= {(view.uid, view.restarts) for view in here}
             self._serving[record.channel] = tuple(here)
+        config, here_now = self._doors.config.facade, self._doors.facade.slots_by_pod()
+        older = frozenset(record.label for record in records if not ways.targets(record))
+        placed = {one.label for one in records if ways.in_place(one, here_now.get(one.label, {}), config)}
         async with self._autoscaler.publishing:
-            wants = await self._publish(records)
-            older = frozenset(record.label for record in records if not ways.targets(record))
-            await self._autoscaler.take_over_facade(wants, older)
+            # what an earlier time left goes first: its hosts and slots may be others' by now
+            await self._autoscaler.take_over_facade((), older | placed)
+            await self._autoscaler.take_over_facade(await self._publish(records), older)
 
     async def run(self) -> None:
         """Follow their replicas and count their traffic, for ever."""
@@ -81,10 +84,11 @@ class RunningOn:
                 records = self._running_on()
                 try:
                     found = await self._look() if records else {}
-                    for record in records:
-                        await self._follow(record, found.get(record.label, ()), nursery)
                 except TrustedPodsError as error:
                     _log.warning("pods that run on are not followed now: %s", error)
+                else:
+                    for record in records:
+                        await self._try_to_follow(record, found.get(record.label, ()), nursery)
                 await trio.sleep(LOOKS_APART_S)
                 await _first_of(shown, self._proved)
 
@@ -141,6 +145,15 @@ class RunningOn:
         if stored is not None and stored.boot != mark.boot:
             await self._meter.end_traffic(record.channel)
         await self._meter.begin_traffic({record.channel: mark})
+
+    async def _try_to_follow(
+        self, record: PodRecord, shown: Iterable[PodView], nursery: trio.Nursery
+    ) -> None:
+        """One that cannot be followed keeps no other one from it."""
+        try:
+            await self._follow(record, shown, nursery)
+        except TrustedPodsError as error:
+            _log.warning("%s: it runs on and is not followed now: %s", record.label, error)
 
     async def _follow(self, record: PodRecord, shown: Iterable[PodView], nursery: trio.Nursery) -> None:
         """Lead to the replicas that it has now, and count what passed."""

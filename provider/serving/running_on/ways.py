@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the facade leads to a service, as the books keep it, and what the facade is then to serve. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from trustedpods.manifests.spec.probe import Probe, TcpSocket
 from trustedpods.protocol.units import MIB
@@ -76,6 +76,12 @@ def may_serve(record: PodRecord, view: PodView) -> bool:
     """Whether a replica is of the version that serves, with its containers ready and no end asked for."""
     same = view.namespace == record.namespace
     return same and view.ready and view.ip is not None and not view.over and view.deleted_at is None
+
+
+def in_place(record: PodRecord, slots: Mapping[str, int], facade: FacadeSection) -> bool:
+    """Whether the *slots* that a pod has here, by its services' keys, are those whose ports people know."""
+    known = {key_of(record.label, service): slot_of(one, facade) for service, one in record.exposures.items()}
+    return all(known.get(key) in (None, slot) for key, slot in slots.items())
 
 
 def slot_of(exposure: ServiceExposure, facade: FacadeSection) -> int | None:

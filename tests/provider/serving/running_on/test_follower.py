@@ -12,11 +12,12 @@ from tests.fakes.provider.reboots import rotate
 from tests.fakes.provider.world import POOLS, World
 from tests.provider.daemon.test_leader import beside
 from trustedpods.contracts.eip712 import address_of
-from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeRefusal
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import ServiceSpec
 from trustedpods.provider.serving.running_on.follower import LOOK_EVERY_S, RunningOn
 from trustedpods.provider.store import ledger
@@ -214,3 +215,56 @@ async def test_a_cluster_that_cannot_be_listed_ends_the_start(first, tmp_path):
         with pytest.raises(NetworkFailure):
             await asked.take_over()
         second.cluster.unreachable = False
+
+
+async def test_who_had_the_hosts_and_the_port_here_in_an_earlier_time_has_them_no_more(first, tmp_path):
+    """The lease was given back, so this facade did not rest; its labels are of pods that are gone."""
+    world, caller = first
+    second, web = elsewhere(world, tmp_path / "2"), led(world, label_in(world, "web"))["web"]
+    slots = {key.partition(".")[2]: at for key, at in world.facade.labels.items() if key.endswith(".raw")}
+    stale = [
+        ServiceSpec("gone.web", web.hosts),
+        ServiceSpec("gone.raw", (), protocol=SlotProtocol.TCP, wished=slots["raw"]),
+    ]
+    await second.facade.publish_all(stale)
+    async with second.run() as (parts, _address):
+        record = record_of(parts, caller)
+        specs, here = led(second, record.label), await alive(second, parts, caller)
+        assert (told(specs), specs["web"].hosts) == ([here, here], web.hosts)
+        (slot,) = [at for key, at in second.facade.slots_of(record.label).items() if key.endswith(".raw")]
+        assert parts.doors.config.facade.tcp_port(slot) == record.exposures["raw"].port
+
+
+def label_in(world, service):
+    """Whose service that is: one pod has it."""
+    (label,) = {key.partition(".")[0] for key in world.facade.labels if key.endswith(f".{service}")}
+    return label
+
+
+class FailsForSome(FakeFacade):
+    """Refuses whatever is said of the slots in `bad`."""
+
+    bad = frozenset()
+
+    async def stats(self, wanted=None):
+        if wanted is not None and self.bad & set(wanted):
+            raise Refused("no such backend", rule="haproxy")
+        return await super().stats(wanted)
+
+
+async def test_a_pod_that_cannot_be_followed_keeps_no_other_from_it(first, tmp_path):
+    world, _caller = first
+    async with world.run() as (parts, address):
+        another = Caller(world, address)
+        another.manifest = manifest_of(services=[WEB])
+        await another.provision()
+        await until(lambda: in_phase(parts, another, Phase.SERVING))
+    second = elsewhere(world, tmp_path / "2")
+    second.facade = FailsForSome(POOLS)
+    async with second.run() as (parts, _address):
+        bad, good = [record for record in parts.pods.standing if record.runs_on]
+        second.facade.bad = frozenset(second.facade.slots_of(bad.label).values())
+        before = told(led(second, good.label))
+        assert all(before)
+        second.cluster.lose_node(good.namespace, int(second.now))
+        await until(lambda: all(told(led(second, good.label))) and told(led(second, good.label)) != before)

@@ -81,3 +81,13 @@ def test_no_limit_is_above_this_providers(facade):
 def test_what_is_ending_or_not_ready_or_of_another_version_gets_nothing(change):
     assert ways.may_serve(pod_record(), READY)
     assert not ways.may_serve(pod_record(), replace(READY, **change))
+
+
+def test_a_pod_is_in_place_where_its_own_port_is_the_one_that_people_know(facade):
+    first, second = facade.pools.slots("tcp")[:2]
+    raw, web = ServiceExposure("tcp", facade.tcp_port(second)), ServiceExposure("http")
+    record = pod_record(exposures={"raw": raw, "web": web})
+    keys = {name: f"{record.label}.{name}" for name in record.exposures}
+    assert ways.in_place(record, {}, facade)
+    assert ways.in_place(record, {keys["raw"]: second, keys["web"]: 3}, facade)
+    assert not ways.in_place(record, {keys["raw"]: first, keys["web"]: 3}, facade)

@@ -217,7 +217,8 @@ async def _note_exposures(parts: Parts, restored: Iterable[tuple[PodRecord, Open
     for view in await parts.doors.cluster.services():
         made[view.namespace].append(view)
     for record, opened in restored:
-        found = exposures_of(parts.doors, record, opened, made[record.namespace])
+        withheld = parts.autoscaler.hosts.withheld(record.channel)
+        found = exposures_of(parts.doors, record, opened, made[record.namespace], withheld)
         await parts.pods.change(record.channel, exposures=found)
 
 

@@ -210,9 +210,9 @@ class Facade:
                 await _tried(self._drop_certificates(self._slots.labels)),
                 await _tried(self._sync_setting(SlotMap.RESTING, self._setting_lines(SlotMap.RESTING))),
             ]
-            for error in failed[:2]:
-                if error is not None:
-                    raise error
+            for leads_still in failed[:2]:
+                if leads_still is not None:
+                    raise leads_still
             for error in filter(None, failed):  # with an older `haproxy.cfg` it does not say so
                 _log.warning("the facade rests, though not wholly: %s", error)
             return True

@@ -49,6 +49,8 @@ SHARED = {
     "tests/live/networks/test_leases.py": "own localnets",
     "tests/live/networks/test_three_signers.py": "own localnets",
     "tests/live/networks/test_two_orgs.py": "own localnets",
+    "tests/live/nodes/test_isolation_of_nodes.py": "own localnets",
+    "tests/live/nodes/test_other_facade.py": "own localnets",
     "tests/live/nodes/test_placement.py": "own localnets",
     "tests/live/pods/test_clusters.py": "own localnets",
     "tests/live/pods/test_demo.py": "own localnets",

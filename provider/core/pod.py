@@ -109,12 +109,30 @@ class NodePort:
 
 
 @dataclass(frozen=True, slots=True)
+class FacadeWay:
+    """How the facade leads to a service: for a daemon that cannot open the bundle, and leads there still.
+
+    `protocol` is the facade's word, `target` the containers' port, `routes` are hosts, or hosts and paths.
+    `connections` at once, `rate` of requests per second and `body_mib` are the manifest's limits.
+    """
+
+    protocol: str
+    target: int
+    routes: tuple[str, ...] = ()
+    connections: int | None = None
+    rate: int | None = None
+    body_mib: int | None = None
+    https_only: bool = False
+    affinity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceExposure:
     """What a service is exposed by, in the manifest's word; `port` is one of the facade's for it alone.
 
     `cluster_ip` is its address inside the cluster and `node_ports` are the ports that it has on the nodes,
     as the cluster gave them: they stay the service's own over all versions of the pod. `addresses` are a
-    load balancer's, or its host names.
+    load balancer's, or its host names. `way` is there where the facade serves it; older books have none.
     """
 
     expose: str
@@ -122,6 +140,7 @@ class ServiceExposure:
     cluster_ip: str | None = None
     node_ports: tuple[NodePort, ...] = ()
     addresses: tuple[str, ...] = ()
+    way: FacadeWay | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,8 @@ class Runner:
             case LifecycleCommand.PUBLISH:
                 record, opened = await parts.provisioning_steps.measure(record)
                 await parts.autoscaler.publish(record, opened)
-                exposures = exposures_of(parts.doors, record, opened)
+                withheld = parts.autoscaler.hosts.withheld(record.channel)
+                exposures = exposures_of(parts.doors, record, opened, withheld=withheld)
                 await parts.pods.change(record.channel, exposures=exposures)
             case LifecycleCommand.PARK:
                 await parts.autoscaler.park(record, record.reason or "this pod is stopped")

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -16,6 +17,7 @@ import trio
 from trustedpods.protocol.errors import Locked, TrustedPodsError
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.core.leadership.lease_watch import LeaseWatch, Step, look, must_end
+from trustedpods.provider.daemon.own_facade import NO_FACADE, OwnFacade, Silence, rests
 from trustedpods.provider.daemon.process import notify_standing_by
 from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.keys.boot import BootKeys
@@ -79,19 +81,37 @@ async def keep_asking(doors: SharedDoors) -> None:
 
 
 @asynccontextmanager
-async def leading(cluster: Cluster, me: str) -> AsyncIterator[None]:
+async def leading(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> AsyncIterator[None]:
     """Wait until the lease is this daemon's; in the block it is renewed, and given back behind it.
 
     Locked ends the block where another took it, and where it could not be renewed for its whole duration.
+    The facade rests whenever another daemon leads, or may lead.
     """
-    renewed = await stand_by(cluster, me)
+    renewed = await stand_by(cluster, me, facade)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_keep_leading, cluster, me, renewed)
+            nursery.start_soon(partial(_lead, cluster, me, renewed, facade, nursery.cancel_scope))
             yield
             nursery.cancel_scope.cancel()
+    except* Locked:
+        with trio.CancelScope(shield=True):
+            await rests(facade)  # HAProxy may have been away, and what was ending may have published
+        raise
     finally:
         await give_lease_back(cluster, me)
+
+
+async def _lead(
+    cluster: Cluster, me: str, renewed: float, facade: OwnFacade, block: trio.CancelScope
+) -> None:
+    """The facade rests while the *block* still ends: that may take longer than another one waits."""
+    try:
+        await _keep_leading(cluster, me, renewed)
+    except Locked:
+        block.cancel()
+        with trio.CancelScope(shield=True):
+            await rests(facade)
+        raise
 
 
 async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
@@ -118,15 +138,24 @@ async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
             renewed, next_try = asked, asked + LEASE_S / 3
 
 
-async def stand_by(cluster: Cluster, me: str) -> float:
+async def stand_by(cluster: Cluster, me: str, facade: OwnFacade = NO_FACADE) -> float:
     """Return when the lease is this daemon's: the time at which it was asked for, from which it counts.
 
-    Until then another daemon acts, or nobody can say.
+    Until then another daemon acts, or nobody can say. The facade rests once another one is seen to act, or
+    could have begun to.
     """
-    watch, told = LeaseWatch(), ""
+    async with trio.open_nursery() as nursery:
+        asked = await _stand_by(cluster, me, facade, nursery)
+        nursery.cancel_scope.cancel()
+    return asked
+
+
+async def _stand_by(cluster: Cluster, me: str, facade: OwnFacade, nursery: trio.Nursery) -> float:
+    watch, told, silence = LeaseWatch(), "", Silence(facade, nursery, LEASE_S)
     while True:
         try:
             shown = await cluster.look_at_lease(LEASE_NAME)
+            silence.another()  # whoever has it, it is not this daemon
             watch, step = look(watch, shown, trio.current_time(), me, LEASE_S)
             if step is Step.TAKE:
                 asked = trio.current_time()
@@ -135,6 +164,7 @@ async def stand_by(cluster: Cluster, me: str) -> float:
             state = f"{shown.holder if shown else 'nobody'} serves this cluster"
         except TrustedPodsError as error:
             state = str(error)
+        await silence.look()
         if state != told:
             _log.info("standing by: %s", state)
             notify_standing_by()

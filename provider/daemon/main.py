@@ -49,6 +49,7 @@ from trustedpods.provider.serving.certificates import keep_renewed
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
 from trustedpods.provider.serving.pod_scaler import PodScaler
+from trustedpods.provider.serving.running_on.follower import RunningOn
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise
 
@@ -108,13 +109,15 @@ async def run_parts(
         await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
-        await _restore(parts)
+        running_on = RunningOn(doors, parts.pods, parts.meter, parts.autoscaler)
+        await _restore(parts, running_on)
         if config.names is not None:
             await _answer_names(parts, config.names, nursery)
         await _hear_own_sleep(parts, nursery)
-        await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.autoscaler.answer_wake)
+        await nursery.start(serve_wakes, Path(config.facade.wake_socket), running_on.answer_wake)
         for name, task in (
             ("reconciling", parts.reconciler.run),
+            ("following pods that run on", running_on.run),
             ("settlement", parts.settlement.run),
             ("warning", parts.warnings.run),
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
@@ -199,7 +202,7 @@ async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
     return binding_of(config, doors.keys, host.peer_id), profile
 
 
-async def _restore(parts: Parts) -> None:
+async def _restore(parts: Parts, running_on: RunningOn) -> None:
     """Put the machines of published pods back, and the facade in step with them."""
     published = [
         record
@@ -207,7 +210,7 @@ async def _restore(parts: Parts) -> None:
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
     restored = await parts.autoscaler.restore(published)
-    await parts.autoscaler.take_over_facade()
+    await running_on.take_over()
     await _note_exposures(parts, restored)
     for record in parts.pods.standing:
         parts.workers.ensure(record.channel)
@@ -219,7 +222,8 @@ async def _note_exposures(parts: Parts, restored: Iterable[tuple[PodRecord, Open
     for view in await parts.doors.cluster.services():
         made[view.namespace].append(view)
     for record, opened in restored:
-        found = exposures_of(parts.doors, record, opened, made[record.namespace])
+        withheld = parts.autoscaler.hosts.withheld(record.channel)
+        found = exposures_of(parts.doors, record, opened, made[record.namespace], withheld)
         await parts.pods.change(record.channel, exposures=found)
 
 

@@ -13,6 +13,7 @@ from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
 from trustedpods.provider.daemon.leader import LEASE_S, LOOK_EVERY_S, holder_of, leading
+from trustedpods.provider.daemon.own_facade import OwnFacade, Silence
 from trustedpods.provider.daemon.process import notify_opening, notify_standing_by
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import Store, Vault, open_books, open_store
@@ -31,8 +32,13 @@ SIMULATED = "simulated:"
 
 
 @asynccontextmanager
-async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster) -> AsyncIterator[Store]:
-    """Open them; where they are shared, wait first until this daemon is the one that acts."""
+async def opened_books(
+    config: ProviderConfig, keys: BootKeys, cluster: Cluster, facade: OwnFacade
+) -> AsyncIterator[Store]:
+    """Open them; where they are shared, wait first until this daemon is the one that acts.
+
+    While another one is, this node's *facade* rests.
+    """
     notify_opening(OPENED_WITHIN_S)
     path, vault = Path(config.store.path), Vault(keys.hpke.to_bytes())
     sizes = DiskSizes.of_mib(config.store.reserve_mib, config.store.min_free_mib)
@@ -48,9 +54,12 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
         )
     me, url = holder_of(path, keys, shared=True), parse(config.store.database)
     with held(path):
-        mine = await _belonging(config, cluster)
+        async with trio.open_nursery() as nursery:
+            silence = Silence(facade, nursery, LEASE_S)
+            mine = await _belonging(config, cluster, silence)
+            nursery.cancel_scope.cancel()
         while True:
-            async with leading(cluster, me), AsyncExitStack() as stack:
+            async with leading(cluster, me, facade), AsyncExitStack() as stack:
                 notify_opening(OPENED_WITHIN_S)
                 books = open_books(PostgresDatabase(url, me, mine), path.parent, vault, sizes)
                 try:
@@ -67,8 +76,11 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
             await trio.sleep(LEASE_S / 3)
 
 
-async def _belonging(config: ProviderConfig, cluster: Cluster) -> Belonging:
-    """Whose books this daemon may open; waits for the cluster as a standby does for its lease."""
+async def _belonging(config: ProviderConfig, cluster: Cluster, silence: Silence) -> Belonging:
+    """Whose books this daemon may open; waits for the cluster as a standby does for its lease.
+
+    Another daemon may begin meanwhile, and the facade rests then.
+    """
     told = ""
     while True:
         try:
@@ -78,6 +90,7 @@ async def _belonging(config: ProviderConfig, cluster: Cluster) -> Belonging:
                 _log.info("standing by: %s", error)
                 notify_standing_by()
                 told = str(error)
+            await silence.look()
             await trio.sleep(LOOK_EVERY_S)
         else:
             market, identity = config.market, config.identity

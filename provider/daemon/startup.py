@@ -4,6 +4,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -15,9 +16,12 @@ from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.daemon.leader import holder_of
 from trustedpods.provider.daemon.opened_books import opened_books
+from trustedpods.provider.daemon.own_facade import OwnFacade
 from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.activator.wake import refuse_wakes
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
@@ -40,7 +44,9 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
     collector = tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig)))
-        store = await stack.enter_async_context(opened_books(config, keys, cluster))
+        facade = _facade(config, keys)
+        own = OwnFacade(facade.rest, partial(refuse_wakes, Path(config.facade.wake_socket)))
+        store = await stack.enter_async_context(opened_books(config, keys, cluster, own))
         yield Doors(
             config=config,
             keys=keys,
@@ -58,15 +64,22 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 )
             ),
             resolver=Resolver(config.facade.resolvers),
-            facade=Facade(
-                Runtime(Path(config.facade.runtime_socket)),
-                map_file=Path(config.facade.map_file),
-                pools=config.facade.pools,
-                tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
-            ),
+            facade=facade,
             generations=NewestGenerations(Path(config.identity.keys_dir)),
             traffic=traffic_source(config.cluster.traffic_socket, config.cluster.traffic_sockets_of_nodes),
         )
+
+
+def _facade(config: ProviderConfig, keys: BootKeys) -> Facade:
+    """This node's; it has a name to be filled by only where another node's may serve in its stead."""
+    shared = config.store.database is not None
+    return Facade(
+        Runtime(Path(config.facade.runtime_socket)),
+        map_file=Path(config.facade.map_file),
+        pools=config.facade.pools,
+        tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
+        daemon=holder_of(Path(config.store.path), keys, shared=True) if shared else None,
+    )
 
 
 async def wait_for_doors(doors: Doors) -> None:

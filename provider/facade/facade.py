@@ -6,67 +6,53 @@ depends on an earlier one having ended. `sync` does it for everything: after the
 on a timer, and when HAProxy was restarted.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import LocalProtocolError, Refused
+from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
-from trustedpods.provider.facade import slots
+from trustedpods.provider.facade import filler, slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.haproxy import maps, servers
-from trustedpods.provider.facade.haproxy.config import backend_name, challenge_map, slot_of
+from trustedpods.provider.facade.haproxy.config import NO_CHALLENGES, backend_name, challenge_map
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
-from trustedpods.provider.facade.haproxy.maps import SlotMap
-from trustedpods.provider.facade.haproxy.runtime import Runtime
+from trustedpods.provider.facade.haproxy.maps import RESTING_KEY, SlotMap
+from trustedpods.provider.facade.haproxy.runtime import REMOVAL_PAUSE_S, REMOVAL_TRIES, Runtime
 from trustedpods.provider.facade.haproxy.servers import ServerSeen
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.haproxy.tls import Certificates
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
-from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpec, SlotLimits, SlotTable
-
-REMOVAL_TRIES = 5
-REMOVAL_PAUSE_S = 0.1
-
-_CHALLENGES_HINT = (
-    "this HAProxy has no map of challenges: trustedpods-provider facade-files, then restart HAProxy"
+from trustedpods.provider.facade.slots import (
+    UNLIMITED,
+    FacadeState,
+    PublishedService,
+    ServiceSpec,
+    SlotLimits,
+    SlotTable,
+    Synced,
+    UnpublishedService,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class PublishedService:
-    """A service's slot, and its counters before the first request: nothing up to there is its own."""
-
-    slot: int
-    stats: SlotStats
-
-
-UnpublishedService = Refused | LocalProtocolError
-"""Why one service of many has no slot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What a `sync` found: HAProxy's process, whether it is a new one, and every label's slot.
-
-    `unfinished` are slots in which something is left to remove; the next `sync` goes on.
-    """
-
-    boot: str
-    restarted: bool
-    slots: dict[str, int]
-    unfinished: tuple[int, ...]
+_log = logging.getLogger(__name__)
 
 
 class Facade:
     """The facade of one cluster. One daemon holds it; calls are done one after another."""
 
     def __init__(
-        self, runtime: Runtime, *, map_file: Path, pools: Pools, tls_dir: Path | None = None
+        self,
+        runtime: Runtime,
+        *,
+        map_file: Path,
+        pools: Pools,
+        tls_dir: Path | None = None,
+        daemon: str | None = None,
     ) -> None:
         self._runtime = runtime
         self._certificates = Certificates(runtime, tls_dir) if tls_dir else None
@@ -78,6 +64,8 @@ class Facade:
         self._adopted: set[int] = set()
         self._untouched: set[int] = set()
         self._boot: str | None = None
+        self._daemon = daemon
+        self._resting = False
         self._lock = trio.Lock()
 
     @property
@@ -117,6 +105,8 @@ class Facade:
             if desired is not None:
                 self._take_over(desired)
             boot = await self._runtime.boot()
+            if self._daemon is not None:
+                await trio.to_thread.run_sync(filler.note, self._map_file, self._daemon, boot)
             if desired is not None and self._certificates is not None:
                 await self._drop_certificates(self._certificates.known() - self._slots.labels.keys())
             await self._sync_maps()
@@ -153,6 +143,7 @@ class Facade:
     ) -> dict[str, PublishedService | UnpublishedService]:
         """The same for many services by their labels, in no more looks at the maps than for one."""
         async with self._lock:
+            self._resting = False
             given: dict[str, int] = {}
             found: dict[str, PublishedService | UnpublishedService] = {}
             for want in wants:
@@ -191,7 +182,7 @@ class Facade:
             try:
                 await self._sync_map(challenge_map(self._map_file), pages)
             except Refused as none:
-                raise Refused(none.what, where=none.where, rule="haproxy", hint=_CHALLENGES_HINT) from None
+                raise Refused(none.what, where=none.where, rule="haproxy", hint=NO_CHALLENGES) from None
 
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.
@@ -207,6 +198,32 @@ class Facade:
             self._untouched.discard(slot)
             await self._sync_maps()
             return await self._clear(slot)
+
+    async def rest(self) -> bool:
+        """Lead nowhere, until a `sync` says what to serve: another node's facade serves the pods.
+
+        What replicas have under way may finish; services keep their slots, whose ports people know. What
+        another daemon filled stays: False. NetworkFailure without HAProxy.
+        """
+        async with self._lock:
+            boot = await self._runtime.boot()
+            if self._daemon is None or filler.is_others(self._map_file, self._daemon, boot):
+                return False
+            self._resting, self._table = True, slots.routeless(self._slots)
+            for of_slots in (self._wants, self._adopted, self._untouched):
+                of_slots.clear()
+            failed = [
+                await _tried(self._drop_routes()),
+                await _tried(self._drop_servers()),
+                await _tried(self._drop_certificates(self._slots.labels)),
+                await _tried(self._sync_setting(SlotMap.RESTING, self._setting_lines(SlotMap.RESTING))),
+            ]
+            for leads_still in failed[:2]:
+                if leads_still is not None:
+                    raise leads_still
+            for error in filter(None, failed):  # with an older `haproxy.cfg` it does not say so
+                _log.warning("the facade rests, though not wholly: %s", error)
+            return True
 
     async def set_pods(
         self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()
@@ -261,13 +278,14 @@ class Facade:
     def _assign(self, want: ServiceSpec) -> int:
         """The label's slot; adopted if an earlier daemon had given it."""
         before = self._slots
-        self._table, slot = slots.assign(before, want.label, want.hosts, want.protocol)
+        self._table, slot = slots.assign(before, want.label, want.hosts, want.protocol, want.wished)
         if before.labels.get(want.label) == slot and slot not in self._wants:
             self._adopted.add(slot)
         return slot
 
     def _take_over(self, desired: FacadeState) -> None:
         """Keep known slots, find the others, let go of what is not in *desired*."""
+        self._resting = False
         wanted = {want.label for want in desired.wants}
         self._untouched = {slot for pod in desired.untouched for slot in self.slots_of(pod).values()}
         gone = {slot for label, slot in self._slots.labels.items() if label not in wanted}
@@ -285,28 +303,29 @@ class Facade:
         """Settings first: a route must never lead to a slot that lets through anything."""
         table = self._slots
         for which in SlotMap:
-            lines = self._setting_lines(which, set(table.labels.values()))
-            self._settings[which] = lines
-            await self._sync_map(which.beside(self._map_file), lines)
+            await self._sync_setting(which, self._setting_lines(which))
         await self._sync_map(self._map_file, slots.table_entries(table))
         shared = slots.shared_hosts(table)
         if shared != self._settings[SlotMap.SHARED]:  # a host's last path is no route any more
-            self._settings[SlotMap.SHARED] = shared
-            await self._sync_map(SlotMap.SHARED.beside(self._map_file), shared)
+            await self._sync_setting(SlotMap.SHARED, shared)
 
-    def _setting_lines(self, which: SlotMap, taken: set[int]) -> dict[str, str]:
-        """What is wanted, and what a slot has whose want this daemon does not know yet."""
+    async def _drop_routes(self) -> None:
+        """Routes first; without its number of connections a port of tcp is closed."""
+        await self._sync_map(self._map_file, slots.table_entries(self._slots))
+        for which in SlotMap:
+            if which is not SlotMap.RESTING:
+                await self._sync_setting(which, {})
+
+    async def _sync_setting(self, which: SlotMap, lines: dict[str, str]) -> None:
+        self._settings[which] = lines
+        await self._sync_map(which.beside(self._map_file), lines)
+
+    def _setting_lines(self, which: SlotMap) -> dict[str, str]:
+        if which is SlotMap.RESTING:
+            return {RESTING_KEY: "1"} if self._resting else {}
         if which is SlotMap.SHARED:
             return self._settings[which] | slots.shared_hosts(self._slots)
-        lines = {
-            backend: value
-            for backend, value in self._settings[which].items()
-            if (slot := slot_of(backend)) in taken and slot not in self._wants
-        }
-        for slot, want in self._wants.items():
-            if (value := want.settings().get(which)) is not None:
-                lines[backend_name(slot)] = value
-        return lines
+        return slots.setting_lines(which, self._slots, self._wants, self._settings[which])
 
     async def _sync_map(self, file: Path, wanted: maps.Entries) -> None:
         """The file first: a restart of HAProxy between the two finds the newer state."""
@@ -333,7 +352,7 @@ class Facade:
             if want is not None:
                 if (here or want.pods) and slot not in self._adopted:
                     await self._apply(slot, here)
-            elif slot in self._untouched:
+            elif slot in self._untouched or self._resting:
                 continue
             elif (here or slot in self._slots.leaving) and not await self._clear(slot):
                 unfinished.add(slot)
@@ -345,31 +364,23 @@ class Facade:
             seen = await self._runtime.servers(backend_name(slot))
         doomed = servers.removals(want.pods, want.draining, seen)
         for server in doomed:
-            if await self._remove(server, cut=False):
+            if await self._runtime.remove(server, cut=False):
                 seen = tuple(other for other in seen if other is not server)
         commands = servers.server_commands(slot, want.pods, want.draining, seen, want.protocol)
         await self._runtime.run(commands)
 
-    async def _remove(self, server: ServerSeen, *, cut: bool) -> bool:
-        """Shut off and remove; False while HAProxy still has a connection to it."""
-        *stop, delete = servers.removal_commands(server, cut=cut)
-        await self._runtime.run(stop)
-        for left in reversed(range(REMOVAL_TRIES if cut else 1)):
-            try:
-                await self._runtime.run([delete])
-            except Refused:
-                if left:
-                    await trio.sleep(REMOVAL_PAUSE_S)
-            else:
-                return True
-        return False
+    async def _drop_servers(self) -> None:
+        """They get nothing new. Cut what the activator holds: it asks for a slot, whoever has it by then."""
+        for server in await self._runtime.servers():
+            await self._runtime.remove(server, cut=False)
+        await self._runtime.run([servers.shut_activator(slot) for slot in sorted(self._slots.used)])
 
     async def _clear(self, slot: int) -> bool:
         """Remove whatever a slot's last tenant left in it, then free it."""
         name = backend_name(slot)
         left = await self._runtime.servers(name)
-        clean = all([await self._remove(server, cut=True) for server in left])
-        await self._runtime.run([f"shutdown sessions server {name}/{servers.ACTIVATOR}"])
+        clean = all([await self._runtime.remove(server, cut=True) for server in left])
+        await self._runtime.run([servers.shut_activator(slot)])
         for _ in range(REMOVAL_TRIES):
             if (await self._runtime.stats([slot]))[slot].current == 0:
                 break
@@ -379,3 +390,11 @@ class Facade:
         if clean:
             self._table = slots.release(self._slots, slot)
         return clean
+
+
+async def _tried(step: Awaitable[None]) -> Refused | NetworkFailure | None:
+    try:
+        await step
+    except (Refused, NetworkFailure) as error:
+        return error
+    return None

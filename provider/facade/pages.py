@@ -105,6 +105,13 @@ HEADERS_TOO_LARGE = Page(
     name="headers",
 )
 
+STANDING_BY = Page(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Another node of this provider serves its pods now. Please ask again: the name leads there soon.",
+    5,
+    name="standing-by",
+)
+
 RULE_PAGES = (
     UNREADABLE,
     CODED,
@@ -114,6 +121,7 @@ RULE_PAGES = (
     TARGET_TOO_LONG,
     HEADERS_TOO_LARGE,
     ANSWER_TOO_LARGE,
+    STANDING_BY,
 )
 """The pages that HAProxy sends where a rule of ours says so."""
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
-from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
@@ -61,7 +61,8 @@ class ServiceSpec:
     `label` is unique at this provider. A route of `hosts` is a host, or a host and a path below it.
     `pods` get requests; those in `draining` finish what they have and get no new ones; so does any
     other replica that HAProxy knows, and is then removed. `affinity` is what clients
-    are known by where each keeps its replica: `ip`, `header:NAME` or `cookie:NAME`.
+    are known by where each keeps its replica: `ip`, `header:NAME` or `cookie:NAME`. `wished` is the slot that
+    it had at another facade: its own here too if nobody has it.
     """
 
     label: str
@@ -72,6 +73,7 @@ class ServiceSpec:
     limits: SlotLimits = UNLIMITED
     https_only: bool = False
     affinity: str | None = None
+    wished: int | None = None
 
     def settings(self) -> dict[SlotMap, str]:
         """The slot's lines in the maps of settings."""
@@ -89,6 +91,18 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedService:
+    """A service's slot, and its counters before the first request: nothing up to there is its own."""
+
+    slot: int
+    stats: SlotStats
+
+
+UnpublishedService = Refused | LocalProtocolError
+"""Why one service of many has no slot."""
+
+
+@dataclass(frozen=True, slots=True)
 class FacadeState:
     """Everything that the facade should serve.
 
@@ -99,6 +113,19 @@ class FacadeState:
     wants: tuple[ServiceSpec, ...] = ()
     asleep: frozenset[str] = frozenset()
     untouched: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a `sync` found: HAProxy's process, whether it is a new one, and every label's slot.
+
+    `unfinished` are slots in which something is left to remove; the next `sync` goes on.
+    """
+
+    boot: str
+    restarted: bool
+    slots: dict[str, int]
+    unfinished: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +148,13 @@ class SlotTable:
 
 
 def assign(
-    table: SlotTable, label: str, hosts: tuple[str, ...], protocol: SlotProtocol = SlotProtocol.HTTP
+    table: SlotTable,
+    label: str,
+    hosts: tuple[str, ...],
+    protocol: SlotProtocol = SlotProtocol.HTTP,
+    wished: int | None = None,
 ) -> tuple[SlotTable, int]:
-    """Give *label* a slot: the one it has, if it carries the protocol, or a free one.
+    """Give *label* a slot: the one it has, if it carries the protocol, or a free one, *wished* first.
 
     Raises Refused when no slot is free (rule `capacity-services`), or when a route is another's (rule
     `host-taken`).
@@ -139,7 +170,7 @@ def assign(
     if slot is not None and {host for host, at in table.hosts.items() if at == slot} == set(hosts):
         return table, slot
     if slot is None:
-        slot = _free_slot(table, protocol)
+        slot = _free_slot(table, protocol, wished)
     kept = {host: at for host, at in table.hosts.items() if at != slot}
     labels = {**table.labels, label: slot}
     return replace(table, hosts={**kept, **dict.fromkeys(hosts, slot)}, labels=labels), slot
@@ -158,6 +189,27 @@ def leave(table: SlotTable, slot: int) -> SlotTable:
 def release(table: SlotTable, slot: int) -> SlotTable:
     """Nothing of the last tenant is left in the slot: the next may have it."""
     return replace(table, leaving=table.leaving - {slot})
+
+
+def routeless(table: SlotTable) -> SlotTable:
+    """Lead nowhere, and let every service keep its slot."""
+    return replace(table, hosts={})
+
+
+def setting_lines(
+    which: SlotMap, table: SlotTable, wants: Mapping[int, ServiceSpec], before: Mapping[str, str]
+) -> dict[str, str]:
+    """A map's lines: what is wanted, and of those *before* what a slot has whose want nobody knows yet."""
+    taken = set(table.labels.values())
+    lines = {
+        backend: value
+        for backend, value in before.items()
+        if (slot := slot_of(backend)) in taken and slot not in wants
+    }
+    for slot, want in wants.items():
+        if (value := want.settings().get(which)) is not None:
+            lines[backend_name(slot)] = value
+    return lines
 
 
 def table_entries(table: SlotTable) -> dict[str, str]:
@@ -209,8 +261,10 @@ def _least(wanted: int | None, most: int | None) -> int | None:
     return min(given) if given else None
 
 
-def _free_slot(table: SlotTable, protocol: SlotProtocol) -> int:
+def _free_slot(table: SlotTable, protocol: SlotProtocol, wished: int | None) -> int:
     used = table.used
+    if wished is not None and wished in table.pools.slots(protocol) and wished not in used:
+        return wished
     for slot in table.pools.slots(protocol):
         if slot not in used:
             return slot

@@ -257,7 +257,7 @@ class ProvisioningSteps:
         await self._meter.hold(record)
         record = await self._pods.change(
             record.channel,
-            exposures=exposures_of(self._doors, record, opened),
+            exposures=exposures_of(self._doors, record, opened, withheld=self._lost(record)),
             namespace=namespace,
             other=record.namespace,
             previous=None,
@@ -300,15 +300,18 @@ class ProvisioningSteps:
                 waiting = set(wanted) - {view.name for view in made if view.addresses}
                 waiting -= self._withheld(record, opened)
                 if not waiting:
-                    exposures = exposures_of(self._doors, record, opened, made)
-                    return await self._pods.change(record.channel, exposures=exposures)
+                    given = exposures_of(self._doors, record, opened, made, self._lost(record))
+                    return await self._pods.change(record.channel, exposures=given)
                 self._progress.tell(record.channel, "start", f"waiting for an address of {min(waiting)!r}")
                 await trio.sleep(ADDRESS_LOOK_S)
         raise no_address(wanted[min(waiting)])
 
+    def _lost(self, record: PodRecord) -> frozenset[str]:
+        return self._autoscaler.hosts.withheld(record.channel)
+
     def _withheld(self, record: PodRecord, opened: OpenBundle) -> set[str]:
         """Services under no host any more, for which no controller has anything to serve."""
-        lost = self._autoscaler.hosts.withheld(record.channel)
+        lost = self._lost(record)
         parts = opened.manifest.spec.services
         return {one.name for one in parts if one.ingress is not None and lost.issuperset(one.hosts)}
 
@@ -369,7 +372,7 @@ class ProvisioningSteps:
             book=opened.bundle.book,
             sleep_place=sleep_place(self._doors.config),
             classes=self._doors.config.ingress.classes,
-            withheld=self._autoscaler.hosts.withheld(record.channel),
+            withheld=self._lost(record),
         )
 
     def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:

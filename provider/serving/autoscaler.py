@@ -2,7 +2,7 @@
 """All published pods: gives them scalers, wakes them, stops them, reads their traffic."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
+from trustedpods.provider.facade.slots import ServiceSpec
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.host_proofs import HostProofs
 from trustedpods.provider.pods.records import Pods
@@ -59,7 +60,7 @@ class Autoscaler:
         self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
-        self._publishing = trio.Lock()
+        self.publishing = trio.Lock()
         self.hosts = HostProofs(doors.now)
         """Of publishers' own names, those under which a pod is not served."""
 
@@ -129,7 +130,7 @@ class Autoscaler:
         replicas = None
         if not self._runs(record):  # asked before others have to wait
             replicas = await self._doors.cluster.replicas(record.namespace)
-        async with self._publishing:
+        async with self.publishing:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])  # the last reading of the slots that it had
@@ -193,7 +194,7 @@ class Autoscaler:
             pod_scaler.feed(scaler.LimitsSet(self._limits(record, reason)))
             return
         try:
-            await take_off(self._doors, self._meter, record, self._publishing)
+            await take_off(self._doors, self._meter, record, self.publishing)
         finally:  # without a facade too: it is not to cost anything
             if await self._doors.cluster.replicas(record.namespace):
                 await self._doors.cluster.scale(record.namespace, 0)
@@ -237,7 +238,7 @@ class Autoscaler:
 
     async def take_over(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodScaler:
         """Requests go to the version in *namespace* once it is seen ready, until then where they went."""
-        async with self._publishing:
+        async with self.publishing:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])
@@ -280,7 +281,7 @@ class Autoscaler:
         Nobody counts them, so none may serve a pod that is released again.
         """
         if record.channel not in self._pod_scalers:
-            await take_off(self._doors, self._meter, record, self._publishing)
+            await take_off(self._doors, self._meter, record, self.publishing)
         await self.empty(record)
         if record.other is not None:
             await self.discard(record, record.other)
@@ -317,7 +318,7 @@ class Autoscaler:
                 _log.warning("%s: not published after the start: %s", record.label, error)
             await trio.lowlevel.checkpoint()
         try:
-            async with self._publishing:
+            async with self.publishing:
                 given = await give_slots(self._doors, self._meter, pods, self.hosts)
                 replicas = await self._doors.cluster.all_replicas()
                 for record, opened in pods:
@@ -392,7 +393,6 @@ class Autoscaler:
     def _is_known(self, pod_scaler: PodScaler) -> bool:
         return self._pod_scalers.get(pod_scaler.published.channel) is pod_scaler
 
-    async def take_over_facade(self) -> None:
-        """After a start: the facade serves the scalers' pods, and no others but those that run on."""
-        runs_on = frozenset(record.label for record in self._pods.standing if record.runs_on)
-        await self._facade_sync.take_over(runs_on)
+    async def take_over_facade(self, more: Iterable[ServiceSpec], untouched: frozenset[str]) -> None:
+        """After a start: the facade serves the scalers' pods and *more*; see `FacadeSync.take_over`."""
+        await self._facade_sync.take_over(more, untouched)

@@ -7,7 +7,7 @@ slower and loses nothing. So its process is looked at often, and its whole conte
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import trio
 
@@ -15,8 +15,7 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.scaler import scaler
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.facade.facade import Synced
-from trustedpods.provider.facade.slots import FacadeState
+from trustedpods.provider.facade.slots import FacadeState, ServiceSpec, Synced
 from trustedpods.provider.serving.certificates import show_own
 from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.serving.slots import service_spec_of
@@ -57,15 +56,21 @@ class FacadeSync:
         await show_own(self._doors)
         self._due = trio.current_time() + SYNC_EVERY_S
 
-    async def take_over(self, untouched: frozenset[str] = frozenset()) -> None:
-        """After a start: the facade serves the scalers' pods, and no others but those that run on."""
+    async def take_over(
+        self, more: Iterable[ServiceSpec] = (), untouched: frozenset[str] = frozenset()
+    ) -> None:
+        """After a start: the facade serves the scalers' pods and *more*, each with the replicas said there.
+
+        Pods in *untouched* run on, and the books do not say how they are served: theirs stays as it is.
+        """
         parts = [
             (part, m.state) for m in self._pod_scalers.values() for part in m.published.services.values()
         ]
-        asleep = frozenset(part.label for part, state in parts if scaler.rests(state))
-        most = self._doors.config.facade.most
+        most, more = self._doors.config.facade.most, tuple(more)
+        asleep = {part.label for part, state in parts if scaler.rests(state)}
+        asleep |= {spec.label for spec in more if not spec.pods}  # the cluster was asked
         specs = tuple(service_spec_of(part, state.served, most) for part, state in parts)
-        await self.sync(FacadeState(specs, asleep, untouched))
+        await self.sync(FacadeState((*specs, *more), frozenset(asleep), untouched))
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")

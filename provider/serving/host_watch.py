@@ -22,6 +22,7 @@ from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.pods.turns import PodTurns
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.slots import exposures_of
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +123,8 @@ class HostWatch:
         opened = self._bundles.open(record)
         if changed:
             await self._autoscaler.publish(record, opened)
+            led = exposures_of(self._doors, record, opened, withheld=lost)
+            await self._pods.change(record.channel, exposures=led)
         parts = opened.manifest.spec.services
         if any(part.ingress is not None for part in parts):
             wanted = [of_pod(one, record.namespace, record.label) for one in ingresses(parts, lost)]

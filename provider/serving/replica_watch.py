@@ -141,6 +141,10 @@ class ReplicaWatch:
         if pod_scaler.waking:
             pod_scaler.diagnosed(found)
 
+    def next_change(self) -> trio.Event:
+        """Happens when the watch shows anything after this call."""
+        return self._changed
+
     async def until_empty(self, label: str, namespace: str) -> None:
         """Wait until no replica of the pod is left in *namespace*; for ever, if need be."""
         while any(view.namespace == namespace for view in self.of(label)):

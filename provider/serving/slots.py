@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots of the facade for pods' services: many pods in one go, as after a start, or a single one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import trio
@@ -19,17 +19,19 @@ from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure, Nod
 from trustedpods.provider.exposure.ingress import IngressExposure
 from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.tcp import TcpExposure
-from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
 from trustedpods.provider.facade.pools import SlotProtocol
-from trustedpods.provider.facade.slots import ServiceSpec, SlotLimits
+from trustedpods.provider.facade.slots import PublishedService, ServiceSpec, SlotLimits, UnpublishedService
 from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.pods.host_proofs import HostProofs
+from trustedpods.provider.serving.running_on.ways import slot_of, way_of
 
 ExposedServices = dict[int, FacadeExposure]
 """What the facade serves of a pod, by slot; nothing of a pod that only works."""
 
 
-def service_spec_of(part: FacadeExposure, served: Serve, most: SlotLimits) -> ServiceSpec:
+def service_spec_of(
+    part: FacadeExposure, served: Serve, most: SlotLimits, wished: int | None = None
+) -> ServiceSpec:
     """What the facade is to serve for one service, at its own port; no limit is above *most*."""
     asked = part.limits
     body = None if asked.body_size is None else asked.body_size * MIB
@@ -43,6 +45,7 @@ def service_spec_of(part: FacadeExposure, served: Serve, most: SlotLimits) -> Se
         limits.within(most),
         part.https_only,
         part.affinity,
+        wished,
     )
 
 
@@ -67,7 +70,11 @@ async def give_slots(
         for record, opened in pods
     }
     most = doors.config.facade.most
-    wants = [service_spec_of(part, Serve(), most) for mine in parts.values() for part in mine]
+    wants = [
+        service_spec_of(part, Serve(), most, _known_slot(doors, record, part))
+        for record, _opened in pods
+        for part in parts[record.channel]
+    ]
     given = await doors.facade.publish_all(wants)
     found: dict[ChannelId, ExposedServices | TrustedPodsError] = {}
     marks: dict[ChannelId, TrafficMark] = {}
@@ -88,6 +95,12 @@ async def give_slots(
                 await meter.end_traffic(record.channel)
     await meter.begin_traffic(marks)
     return found
+
+
+def _known_slot(doors: Doors, record: PodRecord, part: FacadeExposure) -> int | None:
+    """Whose port people were told; a facade that lost its books gives it again."""
+    known = record.exposures.get(part.service)
+    return None if known is None else slot_of(known, doors.config.facade)
 
 
 async def _one(
@@ -132,15 +145,23 @@ async def take_off(doors: Doors, meter: Meter, record: PodRecord, publishing: tr
 
 
 def exposures_of(
-    doors: Doors, record: PodRecord, opened: OpenBundle, made: Iterable[ServiceView] = ()
+    doors: Doors,
+    record: PodRecord,
+    opened: OpenBundle,
+    made: Iterable[ServiceView] = (),
+    withheld: Collection[str] = (),
 ) -> dict[str, ServiceExposure]:
     """What each service of a published pod is exposed by, for its record.
 
-    What the cluster gave it is in *made*; what is not in there stays as the record has it.
+    What the cluster gave it is in *made*; what is not in there stays as the record has it. The facade does
+    not lead there by hosts that are *withheld*.
     """
     views = {view.name: view for view in made}
     return {
-        one.service: _exposure(doors, one, views.get(one.service), record.exposures.get(one.service))
+        one.service: replace(
+            _exposure(doors, one, views.get(one.service), record.exposures.get(one.service)),
+            way=way_of(one.without(withheld)) if isinstance(one, FacadeExposure) else None,
+        )
         for one in opened.services(record.label, doors.config)
     }
 

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any
 
 from sqlalchemy import Row, delete, select
@@ -14,6 +14,7 @@ from trustedpods.provider.core.pod import (
     ENDED,
     LOST_STATEMENT,
     ChannelFact,
+    FacadeWay,
     NodePort,
     Phase,
     PodRecord,
@@ -143,7 +144,7 @@ def _statement(tx: Tx, sealed: bytes | None) -> bytes | None:
 
 
 def _exposures_text(exposures: Mapping[str, ServiceExposure]) -> str:
-    """JSON: for each service its word and its port, its address in the cluster and its ports on nodes."""
+    """JSON: each service's word, port, address in the cluster, ports on nodes and way by the facade."""
     return json.dumps(
         {
             service: [
@@ -152,6 +153,7 @@ def _exposures_text(exposures: Mapping[str, ServiceExposure]) -> str:
                 one.cluster_ip,
                 [astuple(port) for port in one.node_ports],
                 one.addresses,
+                None if one.way is None else asdict(one.way),
             ]
             for service, one in exposures.items()
         }
@@ -168,9 +170,11 @@ def _exposure(
     cluster_ip: str | None = None,
     node_ports: Sequence[tuple[str, int, int]] = (),
     addresses: Sequence[str] = (),
+    way: Mapping[str, Any] | None = None,
 ) -> ServiceExposure:
     ports = tuple(NodePort(*one) for one in node_ports)
-    return ServiceExposure(expose, port, cluster_ip, ports, tuple(addresses))
+    led = None if way is None else FacadeWay(**{**way, "routes": tuple(way["routes"])})
+    return ServiceExposure(expose, port, cluster_ip, ports, tuple(addresses), led)
 
 
 def _chain(row: Row[Any]) -> ChannelFact | None:

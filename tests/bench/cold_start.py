@@ -2,6 +2,9 @@
 """A cold start through the facade beside its floor: the same pod without facade, scaled by hand.
 
     python -m tests.bench.cold_start [--runs 100] [--peer nginx] [--peer NAME=URL ...]
+    python -m tests.bench.cold_start --nodes 3 [--runs 20]
+
+The second compares starts on the daemon's node and on another one, and nothing else.
 
 Ours: from before the request is sent to its 200. Floor: from before the scale call to the first
 connection that the pod takes; no kubelet probe, no token. The runs alternate, each with nothing left
@@ -26,6 +29,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.bench.market import IMAGES, trustedpods
+from tests.bench.parts import far_nodes
 from tests.bench.parts.node import Api, Events, ask, dial, watching
 from tests.bench.parts.peers import Peer, nginx, peer
 from tests.live.localnet_fixture import LiveLocalnet, localnet
@@ -220,8 +224,15 @@ def main() -> None:
     arguments.add_argument(
         "--peer-pause", type=float, default=10, help="seconds a peer gets to scale to zero"
     )
+    arguments.add_argument(
+        "--nodes", type=int, default=1, help="above 1: compare two nodes of so many instead"
+    )
     options = arguments.parse_args()
     knobs = Knobs(claim_interval_s=3600, idle_after_s=1)
+    if options.nodes > 1:
+        with localnet(knobs=knobs, nodes=options.nodes) as market, tempfile.TemporaryDirectory() as folder:
+            far_nodes.compare(market, Path(folder), options.runs)
+        return
     with localnet(knobs=knobs) as market, tempfile.TemporaryDirectory() as folder:
         run(market, Path(folder), options.runs, options.peer, options.peer_pause)
 

@@ -16,10 +16,18 @@ from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.facade import PublishedService, Synced, UnpublishedService
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
-from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpec, SlotLimits, SlotTable
+from trustedpods.provider.facade.slots import (
+    UNLIMITED,
+    FacadeState,
+    PublishedService,
+    ServiceSpec,
+    SlotLimits,
+    SlotTable,
+    Synced,
+    UnpublishedService,
+)
 
 POOLS = Pools(8, 8, 8)
 
@@ -38,6 +46,8 @@ class FakeFacade:
         self.traffic: dict[int, tuple[int, int, int]] = {}  # requests, bytes in, bytes out
         self.failure: TrustedPodsError | None = None
         self.boots = 1
+        self.resting = False
+        self.challenges: dict[str, str] = {}
         self._synced: int | None = None
 
     @property
@@ -88,7 +98,7 @@ class FakeFacade:
         return self._synced not in (None, self.boots)
 
     def _take_over(self, desired: FacadeState) -> None:
-        self.wants, before = {}, self.wants
+        self.wants, before, self.resting = {}, self.wants, False
         labels = {want.label for want in desired.wants}
         kept = {slot for pod in desired.untouched for slot in self.slots_of(pod).values()}
         for label, slot in list(self.table.labels.items()):
@@ -96,7 +106,7 @@ class FakeFacade:
                 self.table = slots.release(slots.leave(self.table, slot), slot)
         self.wants |= {slot: want for slot, want in before.items() if slot in kept}
         for want in desired.wants:
-            self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol)
+            self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol, want.wished)
             self.wants[slot] = want
 
     async def publish(
@@ -122,7 +132,7 @@ class FakeFacade:
 
     def _publish(self, want: ServiceSpec) -> PublishedService | UnpublishedService:
         try:
-            self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol)
+            self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol, want.wished)
         except (Refused, LocalProtocolError) as error:
             return error
         old = self.wants.get(slot)
@@ -141,6 +151,15 @@ class FakeFacade:
         self.table = slots.release(slots.leave(self.table, slot), slot)
         self.wants.pop(slot, None)
         self.current.pop(slot, None)
+        return True
+
+    async def answer_challenges(self, pages: Mapping[str, str]) -> None:
+        await self._begin()
+        self.challenges = dict(pages)
+
+    async def rest(self) -> bool:
+        await self._begin()
+        self.table, self.wants, self.resting = slots.routeless(self.table), {}, True
         return True
 
     async def set_pods(

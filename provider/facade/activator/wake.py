@@ -29,6 +29,9 @@ MOST_SLOTS = 1 << 16
 UNSAID = "the daemon refused"
 """What the activator knows of the reason."""
 
+STANDBY_RETRY_S = 5
+"""By then the name may lead to the node that serves."""
+
 ASK_WITHIN_S = 5.0
 """The question must come this soon after the connection."""
 
@@ -118,6 +121,18 @@ async def serve_wakes(
                 await _converse(stream, answer)
 
         await trio.serve_listeners(talk, [listener])
+
+
+async def refuse_wakes(path: Path) -> None:
+    """The same of a daemon that stands by: who is held may ask another node. Never returns."""
+
+    async def no(_slot: int) -> WakeAnswer:
+        return WakeRefusal("another node's daemon leads", STANDBY_RETRY_S)
+
+    try:
+        await serve_wakes(path, no)
+    except OSError as error:
+        _log.warning("wake socket: nobody is told that this daemon stands by: %s", error)
 
 
 async def _converse(stream: trio.SocketStream, answer: Callable[[int], Awaitable[WakeAnswer]]) -> None:

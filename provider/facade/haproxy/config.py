@@ -146,6 +146,12 @@ def crt_list(tls_dir: Path) -> Path:
     return tls_dir / "crt-list.txt"
 
 
+NO_CHALLENGES = (
+    "this HAProxy has no map of challenges: trustedpods-provider facade-files, then restart HAProxy"
+)
+"""What to do where it was started with files of before there were any."""
+
+
 def challenge_map(host_map: Path) -> Path:
     """The map of challenges, beside the host map."""
     return host_map.with_name("challenges.map")
@@ -182,7 +188,8 @@ def page_files(config: FacadeConfig) -> dict[Path, bytes]:
 
 def answer(config: FacadeConfig, page: pages.Page) -> str:
     """The words of a rule that sends the page and goes on with the connection."""
+    later = f" hdr Retry-After {page.retry_after}" if page.retry_after else ""
     return (
         f'return status {page.status.value} content-type "text/plain; charset=utf-8"'
-        f" file {page_path(config, page)} hdr Cache-Control no-store"
+        f" file {page_path(config, page)} hdr Cache-Control no-store{later}"
     )

@@ -13,6 +13,9 @@ from trustedpods.protocol.errors import LocalProtocolError
 
 Entries = Mapping[str, str]
 
+RESTING_KEY = "facade"
+"""The key of the map `RESTING`, which is of no slot."""
+
 
 class SlotMap(StrEnum):
     """Maps from a slot's backend to a number; the value is the file's name beside the host map.
@@ -20,7 +23,8 @@ class SlotMap(StrEnum):
     `CONNECTIONS`: requests (of tcp: connections) at once. `RATES`: requests per second. `BODIES`:
     bytes of a request's body as announced. `STREAMS`: of one without a length. `HTTPS`: there if http
     requests are sent to https. `AFFINITY`: what clients are known by, in words (`affinity`). `SHARED` is by
-    host instead: there if services share the host by their paths.
+    host instead: there if services share the host by their paths. `RESTING` has one line while
+    another node's facade serves.
     """
 
     CONNECTIONS = "connections.map"
@@ -30,6 +34,7 @@ class SlotMap(StrEnum):
     HTTPS = "https.map"
     SHARED = "shared.map"
     AFFINITY = "affinity.map"
+    RESTING = "resting.map"
 
     def beside(self, host_map: Path) -> Path:
         """The file's path."""

@@ -15,7 +15,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolE
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats
 from trustedpods.provider.facade.haproxy.config import BACKEND_ID_BASE, slot_of
 from trustedpods.provider.facade.haproxy.maps import parse_map_reply
-from trustedpods.provider.facade.haproxy.servers import ACTIVATOR, ServerSeen, parse_servers
+from trustedpods.provider.facade.haproxy.servers import ACTIVATOR, ServerSeen, parse_servers, removal_commands
 from trustedpods.provider.facade.haproxy.sessions import Session, parse_sessions
 
 MAX_REPLY = 16 * 1024 * 1024
@@ -23,6 +23,10 @@ MAX_REPLY = 16 * 1024 * 1024
 
 SLOTS_PER_CALL = 64
 """Statistics asked for on one line; HAProxy reads lines of up to 16 KB."""
+
+REMOVAL_TRIES = 5
+REMOVAL_PAUSE_S = 0.1
+"""Connections that were cut are gone in milliseconds; a busy HAProxy takes longer."""
 
 _DONE = {"", "New server registered.", "Server deleted."}
 _BACKENDS_AND_SERVERS = 2 | 4  # types of rows in `show stat`
@@ -91,6 +95,20 @@ class Runtime:
         if not reply.startswith("1\n"):
             raise Refused(f"no servers: {reply.strip()[:200]}", where="haproxy", rule="haproxy")
         return parse_servers(reply)
+
+    async def remove(self, server: ServerSeen, *, cut: bool) -> bool:
+        """Shut off and remove; False while HAProxy still has a connection to it."""
+        *stop, delete = removal_commands(server, cut=cut)
+        await self.run(stop)
+        for left in reversed(range(REMOVAL_TRIES if cut else 1)):
+            try:
+                await self.run([delete])
+            except Refused:
+                if left:
+                    await trio.sleep(REMOVAL_PAUSE_S)
+            else:
+                return True
+        return False
 
     async def sessions(self) -> list[Session]:
         """Every request or connection of a slot that is in flight."""

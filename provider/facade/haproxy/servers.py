@@ -105,6 +105,11 @@ def removal_commands(server: ServerSeen, *, cut: bool) -> list[str]:
     return [*stop, *shut, f"del server {path}"]
 
 
+def shut_activator(slot: int) -> str:
+    """Cut what the slot's activator holds, or passes on."""
+    return f"shutdown sessions server {backend_name(slot)}/{ACTIVATOR}"
+
+
 def _check_pod(pod: PodAddress) -> str:
     if not _SERVER.match(pod.name) or pod.name == ACTIVATOR:
         raise LocalProtocolError(f"not a pod's name: {pod.name!r}")

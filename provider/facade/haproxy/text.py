@@ -7,11 +7,12 @@ from trustedpods.provider.facade.haproxy.config import (
     BACKEND_ID_BASE,
     Bind,
     FacadeConfig,
+    answer,
     backend_name,
     page_path,
     socket_path,
 )
-from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.haproxy.maps import RESTING_KEY, SlotMap
 from trustedpods.provider.facade.pools import SlotProtocol
 
 _ACTIVATOR = {
@@ -51,7 +52,7 @@ def haproxy_config(config: FacadeConfig) -> str:
         _section("defaults pods from http", [*requests.known_here(), *unread.cut()]),
         _web(config),
         *_tables(),
-        _nowhere(),
+        _nowhere(config),
         *(_section(f"backend {name} from http", lines) for name, lines in requests.refusals(config).items()),
     ]
     parts.append(_https(config))
@@ -250,8 +251,14 @@ def _tables() -> list[str]:
     return [_section(f"backend {name} from http", [f"{stick} {count}"]) for name, count in counts.items()]
 
 
-def _nowhere() -> str:
-    return _section("backend nowhere from http", ["http-request return status 404 default-errorfiles"])
+def _nowhere(config: FacadeConfig) -> str:
+    """No pod is known by this host; of a facade that rests nobody may take that for an answer."""
+    rests = f"str({RESTING_KEY}),map_str_int({SlotMap.RESTING.beside(config.map_file)}) -m found"
+    lines = [
+        f"http-request {answer(config, pages.STANDING_BY)} if {{ {rests} }}",
+        "http-request return status 404 default-errorfiles",
+    ]
+    return _section("backend nowhere from http", lines)
 
 
 def _https(config: FacadeConfig) -> str:

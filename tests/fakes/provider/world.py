@@ -27,6 +27,7 @@ from trustedpods.provider.config import ExposureSection, NamesSection, ProviderC
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.daemon.opened_books import opened_books
+from trustedpods.provider.daemon.own_facade import NO_FACADE, OwnFacade
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.ingress_classes import IngressSection
 from trustedpods.provider.facade.pools import Pools
@@ -190,6 +191,8 @@ class World:
     disk: BrokenDisk = field(default_factory=BrokenDisk)
     database: str | None = None
     """URL of the books that other daemons have too; without it they are a file."""
+    own_facade: bool = False
+    """Whether no other daemon shares the facade: then it rests while another one leads."""
 
     def __post_init__(self):
         self.operator_key = secrets.token_bytes(32)
@@ -241,7 +244,8 @@ class World:
             await put_empty_books(books)
             opening = open_store(books, Vault(self.keys.hpke.to_bytes()))
         else:
-            opening = opened_books(config, self.keys, self.cluster)
+            own = OwnFacade(self.facade.rest) if self.own_facade else NO_FACADE
+            opening = opened_books(config, self.keys, self.cluster, own)
         async with opening as store:
             self.disk.put_under(store)
             doors = Doors(

@@ -117,7 +117,8 @@ def node(market: LiveLocalnet) -> Path:
 
 def of_pod(market: LiveLocalnet, address: str) -> Path:
     """The network namespace of the pod that has the address."""
-    for path in market.cluster().path("run").rglob("netns/cni-*"):
+    runs = [node.path("run") for node in market.cluster().nodes]
+    for path in (path for run in runs for path in run.rglob("netns/cni-*")):
         argv = ["nsenter", f"--net={path}", "ip", "-json", "-4", "address", "show"]
         shown = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
         if shown.returncode != 0:  # a pod that ends meanwhile

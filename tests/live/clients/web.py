@@ -24,12 +24,15 @@ class Answer:
     text: str
 
 
-def get(url: str, path: str = "/", limit_s: float = REQUEST_LIMIT_S) -> Answer:
-    """GET *path* of the pod at *url*; `*.localhost` does not resolve everywhere, so by address."""
+def get(url: str, path: str = "/", limit_s: float = REQUEST_LIMIT_S, at: str = "") -> Answer:
+    """GET *path* of the pod at *url*; `*.localhost` does not resolve everywhere, so by address.
+
+    *at* is the address and port of another facade.
+    """
     parts = urlsplit(url)
     digest, size, head = hashlib.sha256(), 0, b""
     started = monotonic()
-    target = f"http://127.0.0.1:{parts.port}{path}"
+    target = f"http://{at or f'127.0.0.1:{parts.port}'}{path}"
     headers = {"Host": parts.netloc}
     with (
         httpx.Client(timeout=limit_s, trust_env=False) as client,

@@ -18,6 +18,7 @@ import pytest
 from tests.live.admin.test_doctor import doctor
 from tests.live.clients import web
 from tests.live.clients.publisher import Json, Publisher
+from tests.live.clients.steady import steady_requests
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from tests.live.observers.cluster import images, label_of, replicas, until_zero
@@ -173,40 +174,77 @@ def front(three: LiveLocalnet, path: str) -> int:
     return int(three.on_node(sys.executable, "-c", script, place, authority))
 
 
-def test_a_node_that_dies_is_left_and_nothing_is_billed_twice(three: LiveLocalnet, person: Publisher) -> None:
+PER_SECOND = 20
+
+
+def test_a_node_that_dies_under_load_is_left_and_nothing_is_billed_twice(
+    three: LiveLocalnet, person: Publisher
+) -> None:
     three.kubectl("cordon", "k1")  # the daemon's own
     with RunTimes(three) as times:
         try:
-            pod = person.deploy(person.manifest("hello", unique("moved"), wanted(1, 1)))
+            pod = person.deploy(person.manifest("hello", unique("moved"), wanted(2, 2)))
+            until("there are two", lambda: len(ready_nodes(three, pod.namespace)) == 2)
         finally:
             three.kubectl("uncordon", "k1")
-        [first] = times.seen(pod.namespace)
-        [dead] = nodes_of(three, pod.namespace)
+        first = dict(replica_nodes(three, pod.namespace))
+        dead = min(first.values())
+        lost = {uid for uid, node in first.items() if node == dead}
         supervisor = three.supervisor()
         os.kill(supervisor, signal.SIGSTOP)  # or it starts them again
         try:
-            for part in ("kubelet", "containerd"):
-                os.kill(three.pid(f"{dead}/{part}"), signal.SIGKILL)
-            until("another node has it", lambda: dead not in nodes_of(three, pod.namespace))
-            until("it answers", lambda: web.get(pod.url).status == 200)
-            [second] = [uid for uid in times.seen(pod.namespace) if uid != first]
+            with steady_requests(pod.url, PER_SECOND) as visitors:
+                for part in ("kubelet", "containerd"):
+                    os.kill(three.pid(f"{dead}/{part}"), signal.SIGKILL)
+                until("another node has it", lambda: left(three, pod.namespace, dead))
+                by_then = visitors.total
+                until("visitors come on", lambda: visitors.total > by_then + 5 * PER_SECOND)
             heard = seconds(lease(three, dead)["renewTime"])
             assert heard is not None
         finally:
             os.kill(supervisor, signal.SIGCONT)
+        assert visitors.failed == 0, visitors
         three.kubectl("wait", "--for=condition=Ready", f"node/{dead}", "--timeout=90s")
-        until("the dead node's replica has gone", lambda: len(replicas(three, pod.namespace)) == 1)
+        until("the dead node's replicas have gone", lambda: len(replicas(three, pod.namespace)) == 2)
         assert web.get(pod.url).status == 200
         person.run("delete", pod.name)
         person.gone(pod.name)
-        until("both have ended", lambda: times.over(first) and times.over(second))
-        began = seconds(times.last[first]["status"]["startTime"])
-        assert began is not None
-        served = (heard - began) + times.served(second)
-        assert set(times.uids(pod.namespace)) == {first, second}
+        uids = times.uids(pod.namespace)
+        until("all have ended", lambda: all(map(times.over, uids)))
+        began = [seconds(times.last[uid]["status"]["startTime"]) for uid in lost]
+        assert None not in began
+        served = sum(heard - at for at in began if at is not None)
+        served += sum(times.served(uid) for uid in uids if uid not in lost)
+        assert len(uids) == 2 + len(lost)
     bill = person.run("bill", pod.name).json
     assert bill["problems"] == []
-    assert sum(line["cpu_core_ms"] for line in bill["lines"]) == milli(times.last[first]) * served
+    assert sum(line["cpu_core_ms"] for line in bill["lines"]) == milli(times.last[uids[0]]) * served
+
+
+def replica_nodes(three: LiveLocalnet, namespace: str) -> list[tuple[str, str]]:
+    """Uids of replicas that nobody has told to end, and their nodes."""
+    return [
+        (one["metadata"]["uid"], one["spec"].get("nodeName", ""))
+        for one in replicas(three, namespace)
+        if "deletionTimestamp" not in one["metadata"]
+    ]
+
+
+def ready_nodes(three: LiveLocalnet, namespace: str) -> list[str]:
+    """Nodes of those whose containers all run."""
+    found = [one for one in replicas(three, namespace) if "deletionTimestamp" not in one["metadata"]]
+    return [one["spec"]["nodeName"] for one in found if is_ready(one)]
+
+
+def is_ready(replica: Json) -> bool:
+    conditions = replica.get("status", {}).get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def left(three: LiveLocalnet, namespace: str, dead: str) -> bool:
+    """Whether two replicas run, and none of them on the dead node."""
+    nodes = ready_nodes(three, namespace)
+    return len(nodes) == 2 and dead not in nodes
 
 
 def lease(three: LiveLocalnet, node: str) -> Json:

@@ -2,29 +2,23 @@
 """A daemon dies, and another one of the same PostgreSQL takes over: pods go on, each second counts once."""
 
 import os
-import re
 import signal
-import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.live.clients import daemons, web
-from tests.live.clients.publisher import COMMANDS, Json, Publisher, finish
+from tests.live.clients.publisher import Json, Publisher
 from tests.live.conftest import QUIET, unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.nodes.second_daemon import SecondDaemon, Visitor, standing_by
 from tests.live.observers.cluster import replicas
 from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from tests.provider.store.engines.server import PostgresServer
 from trustedpods.localnet.market.provider import config_file
-from trustedpods.localnet.network import enter
 from trustedpods.provider.daemon.leader import LEASE_S
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
@@ -36,56 +30,6 @@ SERVES_WITHIN_S = LEASE_S + 10
 def awake(spec: Json) -> None:
     spec["scale"] = {"min": 1, "max": 1}
     spec["containers"][0]["resources"] = {"limits": {"cpu": f"{CPU_MILLI}m", "memory": "64Mi"}}
-
-
-def changed(text: str, **values: str) -> str:
-    """A configuration with other values of these keys."""
-    for key, value in values.items():
-        text, count = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
-        assert count == 1, key
-    return text
-
-
-@dataclass
-class SecondDaemon:
-    """A daemon with keys, a folder and an address of its own, beside the supervised one."""
-
-    market: LiveLocalnet
-    folder: Path
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "provider.toml"
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def start(self, keys: str) -> None:
-        cluster = self.market.cluster()
-        text = changed(
-            config_file(cluster).read_text(),
-            keys_dir=f'"{keys}"',
-            path=f'"{self.folder}/store/store.db"',
-            spool=f'"{self.folder}/spool"',
-            tls_binds="[]",  # HAProxy has the certificates of the first one's keys
-        )
-        text = text.replace(f"/tcp/{cluster.ports.peer}", f"/tcp/{cluster.ports.peer + 5000}")
-        self.config.write_text(text)
-        argv = [*enter(cluster.namespace), str(COMMANDS / "trustedpods-provider"), "serve"]
-        with (self.folder / "log").open("w") as log:
-            self.process = subprocess.Popen([*argv, "--config", str(self.config)], stdout=log, stderr=log)
-
-    def ask(self, *words: str) -> Json:
-        argv = [str(COMMANDS / "trustedpods-provider"), *words, "-c", str(self.config), "-o", "json"]
-        pipe = subprocess.PIPE
-        return finish(subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True), 0).json
-
-    def serves(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log
-        return "serving at" in self.log
 
 
 @pytest.fixture
@@ -100,54 +44,8 @@ def market(postgres: PostgresServer) -> Iterator[LiveLocalnet]:
 
 @pytest.fixture
 def second(market: LiveLocalnet, tmp_path: Path) -> Iterator[SecondDaemon]:
-    folder = tmp_path / "second"
-    folder.mkdir()
-    made = SecondDaemon(market, folder)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as keys:
-        made.start(keys)
-        try:
-            until("it stands by", lambda: made.serves() or "standing by" in made.log)
-            yield made
-        finally:
-            assert made.process is not None
-            made.process.send_signal(signal.SIGTERM)
-            try:
-                made.process.wait(20)
-            finally:
-                made.process.kill()
-
-
-@dataclass
-class Visitor:
-    """Asks a pod again and again; keeps what was not answered by 200."""
-
-    url: str
-    answered: int = 0
-    failed: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def ask() -> None:
-            while not over.wait(0.2):
-                try:
-                    status = web.get(self.url).status
-                except Exception as error:  # noqa: BLE001 - whatever it is, a visitor was not answered
-                    self.failed.append(repr(error))
-                    continue
-                if status == 200:
-                    self.answered += 1
-                else:
-                    self.failed.append(str(status))
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    with standing_by(market, tmp_path / "second") as made:
+        yield made
 
 
 def die(market: LiveLocalnet) -> None:

@@ -6,6 +6,8 @@ from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.core.admission import LOST_LOOKS
+from trustedpods.provider.core.lifecycle import LifecycleCommand
+from trustedpods.provider.daemon.assembly import Runner
 from trustedpods.provider.serving.host_watch import PROVE_EVERY_S, HostWatch
 
 HOST = "www.example.org"
@@ -131,3 +133,18 @@ async def test_a_refused_deploy_without_the_host_does_not_bring_it_back(world):
         record = parts.pods.get(caller.ref.channel)
         await parts.autoscaler.publish(record, parts.bundles.open(record))
         assert not served(world)
+
+
+async def test_a_pod_that_is_published_anew_has_no_way_under_a_lost_host_in_the_books(world):
+    """Another node's daemon would lead there after a take-over."""
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(services=[WEB])
+        await caller.provision()
+        names.says = False
+        await looks(world, watch_of(parts), LOST_LOOKS + 1)
+        await Runner(parts).run(parts.pods.get(caller.ref.channel), LifecycleCommand.PUBLISH)
+        record = parts.pods.get(caller.ref.channel)
+        assert record.exposures["web"].way.routes == (f"{record.label}.k1.test.localhost",)

@@ -17,14 +17,15 @@ from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.exposure.plan import plan, through_facade
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.facade.haproxy.sessions import Session
-from trustedpods.provider.facade.slots import SlotLimits
+from trustedpods.provider.facade.slots import SlotLimits, SlotTable
 from trustedpods.provider.serving.connections import close_old
-from trustedpods.provider.serving.slots import service_spec_of
+from trustedpods.provider.serving.slots import give_slots, service_spec_of
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
 H2C = {"port": 80, "targetPort": 9090, "appProtocol": "kubernetes.io/h2c"}
 RPC = {"name": "rpc", "expose": "http", "ports": [H2C]}
 RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 7000}]}
+OWN_PORT = {"name": "raw", "expose": "tcp", "ports": [{"port": 8080}]}
 
 
 def three_services(**scale: str):
@@ -128,3 +129,18 @@ async def test_an_own_host_needs_a_proof(world):
         _, _, signed = await caller.provision()
         urls = [end.url for end in confirmed(world, signed).endpoints]
         assert "http://www.example.org/" in urls
+
+
+async def test_a_facade_that_lost_its_books_gives_the_ports_that_people_know(world):
+    """In whatever order the pods come."""
+    async with world.run() as (parts, address):
+        callers = Caller(world, address), Caller(world, address)
+        for caller in callers:
+            caller.manifest = manifest_of(services=[OWN_PORT])
+            await caller.provision()
+        records = [parts.pods.get(caller.ref.channel) for caller in callers]
+        pods = [(record, parts.bundles.open(record)) for record in reversed(records)]
+        world.facade.table, before = SlotTable(world.facade.pools), dict(world.facade.labels)
+        assert len(set(before.values())) == len(pods)
+        await give_slots(parts.doors, parts.meter, pods, parts.autoscaler.hosts)
+        assert world.facade.labels == before

@@ -45,7 +45,7 @@ async def deployed(world, address, manifest):
 
 def words(record):
     """What the services are exposed by, without their addresses in the cluster."""
-    return {name: replace(one, cluster_ip=None) for name, one in record.exposures.items()}
+    return {name: replace(one, cluster_ip=None, way=None) for name, one in record.exposures.items()}
 
 
 def running(world):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
 from trustedpods.provider.facade.activator.wake import (
+    STANDBY_RETRY_S,
     UNSAID,
     WakeAddress,
     WakeRefusal,
@@ -16,6 +17,7 @@ from trustedpods.provider.facade.activator.wake import (
     ask_line,
     parse_answer,
     parse_ask,
+    refuse_wakes,
     serve_wakes,
 )
 
@@ -146,3 +148,13 @@ async def test_garbage_closes_the_connection(tmp_path, nursery):
 async def test_nobody_there_is_a_network_failure(tmp_path):
     with pytest.raises(NetworkFailure):
         await ask(tmp_path / "wake.sock", 1)
+
+
+async def test_a_daemon_that_stands_by_sends_whoever_is_held_elsewhere(tmp_path, nursery):
+    path = tmp_path / "wake.sock"
+    nursery.start_soon(refuse_wakes, path)
+    with trio.fail_after(60):
+        while not path.is_socket():
+            await trio.sleep(0.01)
+        answer = await ask(path, 3)
+    assert answer == WakeRefusal(UNSAID, STANDBY_RETRY_S)

@@ -12,7 +12,7 @@ ROOMS = ("publisher", "provider", "protocol", "contracts", "manifests", "deploy"
 
 PASSED_ON = frozenset({
     "check.value", "code", "name", "reason", "reason or None", "reply.rule", "rule", "error.rule",
-    "failure.rule", "lost.rule", "verb", "error.rule or 'image'",
+    "failure.rule", "refused.rule", "lost.rule", "verb", "error.rule or 'image'",
     "sendable(error.rule, 500) if error.rule else None", "'digest' if code in _DIGEST_REFUSED else code",
 })  # fmt: skip
 """What stands for a rule where an error is translated or handed on."""

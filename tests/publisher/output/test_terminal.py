@@ -159,6 +159,7 @@ def test_nothing_else_of_the_client_prints():
     allowed = {
         "publisher/output/terminal.py",
         "publisher/commands/options.py",  # "interrupted", and what goes on without us
+        "publisher/commands/streams/raw_terminal.py",  # a line beside a command's screen, made by `one_line`
         "publisher/commands/watch.py",  # one JSON object a round
         "publisher/commands/shell/completion.py",  # the script that a shell reads
         "publisher/commands/network/contexts.py",  # the list of contexts to choose from, one line each

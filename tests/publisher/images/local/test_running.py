@@ -76,12 +76,14 @@ def test_ctrl_c_ends_it(tmp_path):
 
 
 OUR_RUN = """
-import functools, os, sys
+import functools, os, signal, sys
 import trio
 from trustedpods.publisher.commands import interrupts
 from trustedpods.publisher.images.local.running import run_program
 from trustedpods.publisher.images.opening import Silent
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have had it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 how, terminal, pid = sys.argv[1:]
 os.open(terminal, os.O_RDWR)  # it becomes ours: we lead a session
 line = f"trap '' HUP INT; echo $$ > {pid}.draft; mv {pid}.draft {pid}; while :; do sleep 0.1; done"

@@ -20,7 +20,7 @@ MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: $(BIN)/.installed build/view/trustedpods contracts/node_modules/.installed ## install and build what is needed (cold: 10 to 13 minutes)
+setup: $(BIN)/.installed build/view/trustedpods contracts/node_modules/.installed ## install and build what is needed (cold: 7 to 13 minutes)
 	@$(BIN)/python -m trustedpods.localnet.cluster.binaries
 	@$(PYTHON) deploy/images/build.py $(IMAGES) > build/images.log || { cat build/images.log; exit 1; }
 	@sed '/is up to date/d' build/images.log

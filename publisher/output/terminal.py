@@ -178,8 +178,10 @@ def print_lines(lines: Iterable[str]) -> None:
 
     `| head -1` leaves after the first line, and a second write would then end what went well as a failure.
     """
-    sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
-    sys.stdout.flush()
+    text = "".join(f"{one_line(line)}\n" for line in lines)
+    if text:  # else whatever a reader that went away left in the stream is not ours to write
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:

@@ -3,8 +3,10 @@
 
 import ast
 import io
+import os
 import socket
 import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -91,6 +93,21 @@ def test_all_lines_of_a_result_are_one_write(monkeypatch):
         output.print_lines(["http://one", "https://two"])
         monkeypatch.undo()
         assert reader.recv(1000) == b"http://one\nhttps://two\n"
+
+
+def test_no_lines_touch_nothing_that_waits_in_the_stream(monkeypatch):
+    reader, writer = os.pipe()
+    stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO(writer, "w")), encoding="utf-8")
+    stream.write("left")
+    os.close(reader)
+    monkeypatch.setattr(sys, "stdout", stream)
+    try:
+        output.print_lines([])
+        with pytest.raises(BrokenPipeError):
+            output.print_lines(["more"])
+    finally:
+        with suppress(BrokenPipeError):
+            stream.close()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

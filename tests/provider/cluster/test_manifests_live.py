@@ -77,7 +77,7 @@ async def refusal(api, made):
 def all_objects(life):
     """All that the life becomes in its namespace, and a replica as Kubernetes makes it."""
     made = [one for one in objects(life) if one["kind"] != "Namespace"]
-    template = made[-1]["spec"]["template"]
+    (template,) = (one["spec"]["template"] for one in made if "template" in one.get("spec", {}))
     metadata = {**template["metadata"], "namespace": life.namespace, "name": f"{WORKLOAD}-x"}
     return [*made, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}]
 
@@ -110,26 +110,31 @@ async def refusals(kubeconfig, asked):
 
 def objects_of(place, changes):
     """JSON of each object that a sound change of SOUND alters, and one change that makes it."""
-    before = {json.dumps(made) for made in all_objects(life_of(place, sound(), {"keys": FILES}))}
+    before = {json.dumps(made) for made in all_objects(sound_life(place))}
     asked = {}
     for path, value in changes:
         try:
             manifest = parse_received(json.dumps(put(path, value)).encode(), {"keys": FILES})
         except BadInput:
             continue
-        for made in all_objects(
-            life_of(place, manifest, {v.name: FILES for v in manifest.spec.volumes if v.secret})
-        ):
+        for made in all_objects(life_of(place, manifest, secrets_of(manifest))):
             asked.setdefault(json.dumps(made), f"{path} {value!r}")
     return {made: source for made, source in asked.items() if made not in before}
 
 
-def sound():
-    return parse_received(json.dumps(SOUND).encode(), {"keys": FILES})
+def secrets_of(manifest):
+    """Files of the bundle, and what the provider makes before it writes any object."""
+    volumes = {volume.name: volume.secret for volume in manifest.spec.volumes if volume.secret}
+    return {name: FILES | dict.fromkeys(secret.made, b"made") for name, secret in volumes.items()}
+
+
+def sound_life(place):
+    manifest = parse_received(json.dumps(SOUND).encode(), {"keys": FILES})
+    return life_of(place, manifest, secrets_of(manifest))
 
 
 async def test_the_sound_manifest_is_taken(kubeconfig, place):
-    whole = {json.dumps(made): made["kind"] for made in all_objects(life_of(place, sound(), {"keys": FILES}))}
+    whole = {json.dumps(made): made["kind"] for made in all_objects(sound_life(place))}
     assert await refusals(kubeconfig, whole) == {}
     whole = {made.replace('"/keys"', '""'): kind for made, kind in whole.items()}
     assert set(await refusals(kubeconfig, whole)) == {"Deployment", "Pod"}  # it looks into what it is asked

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import trio
 
+from trustedpods.protocol.errors import NetworkFailure
+
 
 @dataclass
 class Points:
@@ -47,7 +49,11 @@ class Points:
         self.armed = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._kill, nursery.cancel_scope)
-            await work()
+            try:
+                await work()
+            except* NetworkFailure:  # a caller's connection may end a moment before he does
+                if not self.dead.is_set():
+                    raise
             nursery.cancel_scope.cancel()
 
     async def _kill(self, scope):

@@ -12,10 +12,12 @@ from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
 from tests.fakes.provider.reboots import DOWN_S, SERVED_S, channel_of, rebooted, rotate, world
 from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
+from trustedpods.protocol.units import Usage
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.daemon.registry_row import mend_registry_row
@@ -268,7 +270,8 @@ async def test_restored_books_are_seen_and_nothing_is_billed_twice(world, virtua
         (life,) = world.cluster.lives.values()
         await world.cluster.scale(life.name, 0)
         await parts.meter.observe()
-    left, up_to = channel_of(world, caller).left, channel_of(world, caller).up_to
+    old = channel_of(world, caller)
+    up_to = old.up_to
     shutil.rmtree(books)
     shutil.copytree(world.tmp_path / "copy", books)
     world.pass_time(WAITING_S)
@@ -282,4 +285,9 @@ async def test_restored_books_are_seen_and_nothing_is_billed_twice(world, virtua
         with pytest.raises(Refused) as caught:
             await caller.provision(generation=up_to * 1000 - 1)  # from before the books' end
         assert caught.value.rule == "generation"
-    assert channel_of(world, caller).left == left
+        await admin_json(world.tmp_path / ADMIN_SOCKET, {"verb": "claim"})
+        await until(lambda: channel_of(world, caller).up_to >= up_to + WAITING_S)
+        paid = channel_of(world, caller)
+        kept = Usage(0, 0, paid.up_to - up_to, 0, 0)  # its image of 1 MiB, and nothing else
+        assert metering.usage(book, up_to, paid.up_to) == kept
+        assert old.left - paid.left == due(kept, paid.terms.prices)

@@ -59,6 +59,7 @@ unit: setup
 policies: setup
 	@$(call title,network policy agent)
 	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic
+	cd deploy/tunnel && CGO_ENABLED=0 go test -trimpath ./...
 	@$(call took,network policy agent)
 
 forge: setup
@@ -76,6 +77,7 @@ bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
 	$(BIN)/python -m tests.bench.imports
 	$(BIN)/python -m tests.bench.net_throughput
+	$(BIN)/python -m tests.bench.links.kinds
 	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.attestation
 	$(BIN)/python -m tests.bench.market

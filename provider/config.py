@@ -246,6 +246,7 @@ class ExposureSection(Section):
     many services may have an address by `expose: loadBalancer`, which a controller of the cluster gives them.
     `node_address` is what publishers are told, where a pod's own host does not lead to the nodes. The public
     world may call, and so may `callers`; address books may open node ports in `peers`. Both are closed else.
+    `tunnel_sockets` are where each node's program listens that makes tunnels; none are offered without.
     """
 
     udp: bool = False
@@ -254,6 +255,7 @@ class ExposureSection(Section):
     node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
     callers: Annotated[list[NetworkText], Field(max_length=16)] = []
     peers: Annotated[list[NetworkText], Field(max_length=16)] = []
+    tunnel_sockets: Annotated[list[PathText], Field(max_length=65)] = []
 
 
 class TermsSection(Section):

@@ -145,6 +145,7 @@ class Doors:
             private_webhooks=self.config.webhooks.allow_private,
             names=self.config.names is not None,
             own_sleep=self.config.allowed.own_sleep,
+            tunnels=bool(self.config.exposure.tunnel_sockets),
             egress_closed=self.config.cluster.closed_networks,
             peers=tuple(self.config.exposure.peers),
             max_image_mib=self.config.terms.max_image_mib,

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command tunnel holds one node's end of encrypted links to others, until it is told to end:
+// Command tunnel makes encrypted links between nodes of networks, each a WireGuard device in a node's own network
+// namespace (package device). It is told what there is to be over a unix socket, all of it at each call
+// (provider/cluster/tunnel_door.py), and goes on with that until the next; where pods' namespaces are stands in
+// the policy agent's file of this node's pods:
+//
+//	tunnel -socket PATH -pods FILE
+//
+// Without a socket it holds one device as its input says, and prints `ready`:
 //
 //	tunnel -namespace /run/netns/NAME < config.json
-//
-// It says `ready` once packets pass, or ends with code 1 and what is wrong. SIGUSR1 makes it print how many
-// seconds ago each peer was heard, -1 for never.
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -17,21 +21,29 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"trustedpods.dev/tunnel/device"
 )
 
-// maxConfig bounds what is read: each of 64 peers and ports takes some 200 bytes.
+// maxConfig bounds what is read of one device: each of 64 peers and ports takes some 200 bytes.
 const maxConfig = 64 * 1024
 
 func main() {
 	log.SetFlags(log.Lmsgprefix)
-	namespace := flag.String("namespace", "", "the network namespace, as a path")
+	namespace := flag.String("namespace", "", "the network namespace of the one device, as a path")
+	socket := flag.String("socket", "", "where the provider's daemon says what there is to be")
+	pods := flag.String("pods", "", "the policy agent's file of this node's pods")
 	flag.Parse()
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
-
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if *socket != "" {
+		kept := newKept(*pods)
+		if err := listen(*socket, kept); err != nil {
+			log.Fatal(err)
+		}
+		kept.run(ctx)
+		return
+	}
 	data, err := io.ReadAll(io.LimitReader(os.Stdin, maxConfig))
 	if err != nil {
 		log.Fatal(err)
@@ -46,26 +58,5 @@ func main() {
 	}
 	defer made.Close()
 	fmt.Println("ready")
-	for one := range ended {
-		if one != syscall.SIGUSR1 {
-			return
-		}
-		tell(made)
-	}
-}
-
-func tell(made *device.Device) {
-	heard, err := made.Heard()
-	if err != nil {
-		log.Print(err)
-		return
-	}
-	ago := map[string]int{}
-	for node, at := range heard {
-		ago[node] = -1
-		if !at.IsZero() {
-			ago[node] = int(time.Since(at).Seconds())
-		}
-	}
-	_ = json.NewEncoder(os.Stdout).Encode(ago)
+	<-ctx.Done()
 }

@@ -10,6 +10,7 @@ from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.nodes import node_problems
 from trustedpods.manifests.check.seeds import seeded_volume_problems
 from trustedpods.manifests.check.services import service_problems
+from trustedpods.manifests.check.tunnels import tunnel_problems
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
@@ -34,6 +35,7 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
         yield from container_problems(("spec", "initContainers", index), container, volumes)
     yield from csi_problems(manifest)
     yield from node_problems(manifest)
+    yield from tunnel_problems(manifest)
     yield from seeded_volume_problems(manifest)
     yield from _aliases(manifest)
     yield from _ordinals(manifest)

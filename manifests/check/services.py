@@ -31,10 +31,13 @@ MAX_ROUTE = 400
 def service_problems(manifest: PodManifest) -> Iterator[Problem]:
     """What does not fit in the services of *manifest*."""
     declared = {(p.container_port, p.protocol) for c in manifest.spec.running_containers for p in c.ports}
+    tunnel = manifest.spec.network.tunnel
+    link = None if tunnel is None else tunnel.service
     hosts: Counter[str] = Counter()
     for index, service in enumerate(manifest.spec.services):
         for port_index, port in enumerate(service.ports):
-            if declared and (port.target, port.protocol) not in declared:
+            listed = (port.target, port.protocol) in declared or service.name == link  # no container listens
+            if declared and not listed:
                 location = ("spec", "services", index, "ports", port_index)
                 yield Problem(location, _unlisted(port, declared))
         whole = not service.paths and service.expose != "ingress"

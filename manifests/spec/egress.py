@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from trustedpods.manifests.spec.exposure.tunnel import Tunnel
 from trustedpods.manifests.spec.part import STRICT, DnsLabel, Spelling, not_yet
 from trustedpods.protocol.limits import MAX_CALLED_NODES
 
@@ -157,12 +158,14 @@ class Network(EgressPart):
 
     `nodes` are those of its network of pods that it calls, under the names NODE.NETWORK.internal: of them
     exactly the exposed ports are open to it (docs/address-book.md). `linkedNodes` are up to so many more, of
-    other owners: whoever is linked to the network, without being named here.
+    other owners: whoever is linked to the network, without being named here. `tunnel` is an encrypted link to
+    the `nodes`.
     """
 
     egress: Annotated[list[EgressRule], Field(max_length=MAX_RULES)] = []
     nodes: Annotated[list[NodeName], Field(max_length=MAX_CALLED_NODES)] = []
     linked_nodes: Annotated[int, Field(ge=0, le=MAX_CALLED_NODES)] = 0
+    tunnel: Tunnel | None = None
 
     @property
     def calls(self) -> int:

@@ -46,6 +46,7 @@ class Offer:
     peers: tuple[str, ...] = ()
     names: bool = False
     own_sleep: bool = False
+    tunnels: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
     storage_classes: Mapping[str, Sequence[AccessMode]] = field(default_factory=dict)
@@ -92,6 +93,16 @@ def check_own_sleep(asked: bool, offer: Offer) -> None:
             "at this provider no pod can ask for its own sleep",
             rule="own-sleep",
             hint="leave `scale.ownSleep` out: the pod sleeps after `idleAfter`, or choose another provider",
+        )
+
+
+def check_tunnel(asked: bool, offer: Offer) -> None:
+    """Refused where the pod wants an encrypted link to other nodes and nothing here makes one."""
+    if asked and not offer.tunnels:
+        raise Refused(
+            "this provider makes no tunnels between nodes",
+            rule="tunnel",
+            hint="leave `network.tunnel` out if the software encrypts by itself, or choose another provider",
         )
 
 

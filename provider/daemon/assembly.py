@@ -16,6 +16,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.books.books import Books
+from trustedpods.provider.books.tunnels import Tunnels
 from trustedpods.provider.core.lifecycle import LifecycleCommand
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -70,6 +71,7 @@ class Parts:
     networks: Networks
     gate: Gate
     books: Books
+    tunnels: Tunnels
 
 
 def assemble(doors: Doors, gate: Gate, limits: AdmissionLimits | None = None) -> Parts:
@@ -108,6 +110,7 @@ def assemble(doors: Doors, gate: Gate, limits: AdmissionLimits | None = None) ->
         Networks(doors),
         gate,
         Books(doors, pods, bundles, provisioning_steps),
+        Tunnels(doors, pods, bundles),
     )
     pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
@@ -196,6 +199,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.reconciler,
         parts.workers,
         parts.progress,
+        parts.tunnels,
     )
     commands = PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter)
     return {

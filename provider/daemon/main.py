@@ -127,6 +127,7 @@ async def run_parts(
             ),
             ("telling of networks' leases", parts.networks.keep_telling),
             ("leading nodes to each other", LocalNodes(doors, parts.pods).run),
+            ("keeping tunnels", parts.tunnels.run),
             ("renewing certificates", CertificateRenewal(parts.pods, parts.bundles, parts.books).run),
             (
                 "proving hosts",

@@ -29,9 +29,11 @@ from trustedpods.provider.core.admission import (
     check_names,
     check_own_sleep,
     check_seeds,
+    check_tunnel,
 )
 from trustedpods.provider.core.egress import named_hosts, named_pods, openings
 from trustedpods.provider.core.networks.book import check_book
+from trustedpods.provider.core.networks.tunnels import check_addresses
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -228,6 +230,9 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest, now: 
     check_book(opened.bundle.book, spec.network, offer.egress_closed, offer.peers, now)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)
+    check_tunnel(spec.network.tunnel is not None, offer)
+    if spec.network.tunnel is not None and opened.bundle.book is not None:
+        check_addresses(opened.bundle.book)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)

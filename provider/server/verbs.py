@@ -11,6 +11,7 @@ from trustedpods.protocol.messages.pod import DeleteBody, PodFailure, PodStatus,
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.books.tunnels import Tunnels
 from trustedpods.provider.cluster.diagnosis import LOG_LINES, readable
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.lifecycle import LifecycleEvent
@@ -35,7 +36,7 @@ BOOKS_LOOK_S = 5.0
 class Verbs:
     """The short verbs on a pod that exists."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a status is made of
         self,
         doors: Doors,
         pods: Pods,
@@ -45,6 +46,7 @@ class Verbs:
         reconciler: Reconciler,
         workers: PodWorkers,
         progress: ProgressFeeds,
+        tunnels: Tunnels,
     ) -> None:
         self._doors = doors
         self._pods = pods
@@ -54,6 +56,7 @@ class Verbs:
         self._reconciler = reconciler
         self._workers = workers
         self._progress = progress
+        self._tunnels = tunnels
 
     async def status(self, request: Request) -> None:
         """Phase, replicas, money and history."""
@@ -120,6 +123,7 @@ class Verbs:
             scaler.start_told(record),
             scaler.cap_told(record),
             withheld_told(scaler.hosts.withheld(record.channel)),
+            self._tunnels.told(record),
             awake,
         )
         return "; ".join(filter(None, told))

@@ -65,6 +65,11 @@ def netpol_cni() -> Path:
     return cache() / f"netpol-cni-{_digest(_netpol_sources())}"
 
 
+def tunnel() -> Path:
+    """Where the program that makes tunnels of these sources is, built or not."""
+    return cache() / f"tunnel-{_digest(_tunnel_sources())}"
+
+
 def secrets_store() -> Path:
     """Where the stand-in for the secrets store's driver of these sources is, built or not."""
     found = (_go_sources() / "secretsstore").glob("*.go")
@@ -123,11 +128,18 @@ def _netpol_sources() -> Iterator[Path]:
     return (path for path in found if not path.name.endswith("_test.go"))
 
 
+def _tunnel_sources() -> Iterator[Path]:
+    """What goes into the program that makes tunnels, its modules' versions included; its tests do not."""
+    folder = checkout() / "deploy" / "tunnel"
+    found = [folder / "go.mod", folder / "go.sum", *folder.rglob("*.go")]
+    return (path for path in found if not path.name.endswith("_test.go"))
+
+
 def _digest(files: Iterable[Path]) -> str:
     """Of these files and of the versions of all modules."""
     sources, digest = _go_sources(), hashlib.sha256()
     for path in sorted([sources / "go.mod", sources / "go.sum", *files]):
-        name = path.relative_to(sources)
+        name = path.relative_to(sources) if path.is_relative_to(sources) else path.relative_to(checkout())
         digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -143,6 +155,9 @@ def build_all() -> None:
             _say("building the network policy agent (seconds once Kubernetes is built)")
             _publish(partial(_build_own, "./netpol/agent"), netpol())
             _publish(partial(_build_own, "./netpol/cni"), netpol_cni())
+        if not tunnel().exists():
+            _say("building what makes tunnels (seconds)")
+            _publish(_build_tunnel, tunnel())
         if not secrets_store().exists():
             _say("building the stand-in for the secrets store (seconds once Kubernetes is built)")
             _publish(partial(_build_own, "./secretsstore"), secrets_store())
@@ -170,11 +185,15 @@ def _build_kube(folder: Path) -> Path:
     return target
 
 
-def _build_own(package: str, folder: Path) -> Path:
+def _build_own(package: str, folder: Path, sources: Path | None = None) -> Path:
     target = folder / "program"
     flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(target)]
-    _go(["build", *flags, package], _go_sources(), {"CGO_ENABLED": "0"})
+    _go(["build", *flags, package], sources or _go_sources(), {"CGO_ENABLED": "0"})
     return target
+
+
+def _build_tunnel(folder: Path) -> Path:
+    return _build_own(".", folder, checkout() / "deploy" / "tunnel")
 
 
 def _build_provisioner(folder: Path) -> Path:

@@ -105,6 +105,16 @@ def traffic_socket(node: ClusterNode) -> Path:
     return node.path("netpol", "traffic.sock")
 
 
+def pods_file(node: ClusterNode) -> Path:
+    """What the policy agent remembers of the node's pods."""
+    return node.path("netpol", "pods.json")
+
+
+def tunnel_socket(node: ClusterNode) -> Path:
+    """Where the daemon says which tunnels there are to be."""
+    return node.path("netpol", "tunnel.sock")
+
+
 def cni_conflist(node: ClusterNode) -> str:
     """Pods' network: `ptp`, so that no traffic between pods passes the node's rules unseen.
 

@@ -51,6 +51,7 @@ def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]
              [sys.executable, "-m", termination_logs.__name__, node.path("kubelet")],
              probes.always, prepared),
         _policy_agent(cluster, node),
+        _tunnels(node),
         *([_secrets_store(cluster, node)] if cluster.secrets_store else []),
     ]  # fmt: skip
 
@@ -144,8 +145,15 @@ def _policy_agent(cluster: Cluster, node: ClusterNode) -> Part:
     listens = cluster_files.plugin_socket(node)
     agent: Argv = [
         binaries.netpol(), f"-kubeconfig={node.path('pki', 'netpol.conf')}", f"-node={node.name}",
-        f"-pod-network={node.pod_network}", f"-state={node.path('netpol', 'pods.json')}",
+        f"-pod-network={node.pod_network}", f"-state={cluster_files.pods_file(node)}",
         f"-cni-socket={listens}", f"-traffic-socket={cluster_files.traffic_socket(node)}",
     ]  # fmt: skip
     needs = (f"{cluster.name}/addons", f"{node.name}/prepare")
     return part(node, "netpol", agent, partial(probes.unix, listens), *needs)
+
+
+def _tunnels(node: ClusterNode) -> Part:
+    """Makes the devices of pods with encrypted links to others, as the daemon says."""
+    listens = cluster_files.tunnel_socket(node)
+    words: Argv = [binaries.tunnel(), f"-socket={listens}", f"-pods={cluster_files.pods_file(node)}"]
+    return part(node, "tunnels", words, partial(probes.unix, listens), f"{node.name}/prepare")

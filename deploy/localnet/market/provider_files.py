@@ -188,6 +188,9 @@ def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
         "load_balancers": BALANCERS,
         "node_address": cluster.node_ip,
         "callers": [f"{settings.gateway}/32"],
+        "tunnel_sockets": [
+            str(cluster_files.tunnel_socket(node)) for node in (cluster, *cluster.later_nodes)
+        ],
         "peers": [str(ip_network(f"{settings.gateway}/24", strict=False))],
     }
 

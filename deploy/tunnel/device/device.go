@@ -95,6 +95,12 @@ func (d *Device) Set(config *Config) error {
 	return nil
 }
 
+// Fits says whether this device can become what *config* says: its address, key and port stay.
+func (d *Device) Fits(config *Config) bool {
+	before := d.config
+	return before.Address == config.Address && before.Port == config.Port && before.Key == config.Key
+}
+
 // Heard is when each peer last proved that it is there, by the node's name; zero for never.
 func (d *Device) Heard() (map[string]time.Time, error) {
 	text, err := d.inner.IpcGet()

@@ -51,6 +51,7 @@ from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.generated.values import key_types
 from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
+from trustedpods.provider.core.networks.tunnels import tunnel_names
 from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.core.volumes import growth
 from trustedpods.provider.core.volumes.growth import StoredVolume
@@ -269,6 +270,7 @@ def _workload(life: PodLife) -> KubeObject:
         life.told,
         resolver=resolver,
         pull_secret=None if life.pull is None else secret.PULL_SECRET,
+        tunnelled={} if life.book is None else tunnel_names(life.manifest.spec.network, life.book.network),
     )
     if (digest := digest_of(life.manifest, life.secrets, "restart")) is not None:
         template["metadata"]["annotations"] = {RENDERED_NOTE: digest}

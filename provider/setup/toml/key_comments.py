@@ -135,6 +135,7 @@ COMMENTS: Final = {
     "webhooks.allow_private": "For a localnet only: publishers could send requests into your network.",
     "exposure.udp": "Whether `expose: udp` is offered.",
     "exposure.node_ports": "Whether `expose: nodePort` is offered.",
+    "exposure.tunnel_sockets": "Where each node's program for tunnels listens; none: none are offered.",
     "exposure.load_balancers": "How many services may have an address of their own.",
     "exposure.node_address": "The nodes' address that publishers are told.",
     "exposure.callers": "Networks that may call besides the public world.",

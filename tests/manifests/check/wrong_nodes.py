@@ -22,6 +22,18 @@ def _variables(**variables: object) -> Wrong:
     return found
 
 
+def _tunnel(tunnel: dict[str, object], words: str, key: str = "x25519", **more: object) -> Wrong:
+    """SOUND of a node with a *tunnel* at its service `link`, a *key* of that type, and *more* in its spec."""
+    tree = changed("spec.network", {"nodes": ["b"], "tunnel": {"service": "link", **tunnel}})
+    tree["spec"]["volumes"][0]["secret"]["generate"]["id"] = {"type": key, "identity": True}
+    tree["spec"]["services"].append(_LINK)
+    tree["spec"] |= {"scale": {"min": 1, "max": 1}, **more}
+    return Wrong(tree, words)
+
+
+_LINK = {"name": "link", "expose": "nodePort", "ports": [{"port": 51820, "protocol": "UDP"}]}
+
+
 def _calling(service: dict[str, object]) -> Wrong:
     tree = changed("spec.network.nodes", ["b"])
     tree["spec"]["services"][1] = service
@@ -76,5 +88,16 @@ NODES = {
     ),
     "rendered and no text": _rendering(
         {"rendered": ["token"]}, "token is not UTF-8 text, and so cannot be rendered", b"\xff"
+    ),
+    "tunnel to nobody": _tunnel({}, "the tunnel leads to no node", network={"tunnel": {"service": "link"}}),
+    "tunnel with another key": _tunnel({}, "generate one with `type: x25519, identity: true`", "p256"),
+    "tunnel of two replicas": _tunnel({}, "belong to one replica", scale={"min": 1, "max": 2}),
+    "tunnel at no service": _tunnel({"service": "l"}, "no service 'l' (there is: db, link, web)"),
+    "tunnel at a service of TCP": _tunnel(
+        {"service": "db"}, "the service 'db' must have one port of `protocol: UDP`"
+    ),
+    "tunnel that opens a port twice": _tunnel(
+        {"opens": [{"port": 53, "protocol": "UDP"}, {"port": 53}, {"port": 53}]},
+        "port 53 (TCP) is listed twice",
     ),
 }

@@ -35,6 +35,7 @@ type call struct {
 	Pod       string `json:"pod"`
 	Container string `json:"container"`
 	Address   string `json:"address"`
+	NetNS     string `json:"netns"`
 }
 
 // total is one pod as the provider's daemon reads it (provider/cluster/pod_counters.py).
@@ -108,6 +109,7 @@ func (a *agent) heard(said call) error {
 		uid := string(pod.UID)
 		a.fetched[uid] = pod
 		a.ledger.Start(uid, pod.Namespace, pod.Name, said.Container, address, now)
+		a.ledger.Pods[uid].NetNS = said.NetNS
 		return nil
 	})
 }

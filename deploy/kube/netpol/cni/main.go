@@ -46,6 +46,7 @@ type call struct {
 	Pod       string `json:"pod"`
 	Container string `json:"container"`
 	Address   string `json:"address"`
+	NetNS     string `json:"netns"`
 }
 
 func main() {
@@ -76,7 +77,7 @@ func main() {
 
 // describe names the pod, by what the runtime says of it and the address that it got.
 func describe(verb string, conf *config) call {
-	made := call{Verb: verb, Container: os.Getenv("CNI_CONTAINERID")}
+	made := call{Verb: verb, Container: os.Getenv("CNI_CONTAINERID"), NetNS: os.Getenv("CNI_NETNS")}
 	for _, pair := range strings.Split(os.Getenv("CNI_ARGS"), ";") {
 		key, value, _ := strings.Cut(pair, "=")
 		switch key {

@@ -42,6 +42,7 @@ type Entry struct {
 	Pod       string     `json:"pod"`
 	Container string     `json:"container"` // the sandbox that has the address, by CNI's name for it
 	Address   netip.Addr `json:"address"`
+	NetNS     string     `json:"netns,omitempty"` // a path, as the runtime told CNI: for tunnels
 	// Before is what was counted by counters that are gone; Total includes the newest reading.
 	Before Bytes `json:"before"`
 	Total  Bytes `json:"total"`

@@ -45,11 +45,13 @@ def pod_template(
     *,
     resolver: str | None = None,
     pull_secret: str | None = None,
+    tunnelled: Mapping[str, str] | None = None,
 ) -> KubeObject:
     """Template of every replica. *images* maps a container's name to what the node pulls.
 
     *told* are variables of every container, where it does not set them itself; *resolver* is the address
-    that it asks for names, where its manifest allows any; *pull_secret* names the Secret with which its
+    that it asks for names, where its manifest allows any; *tunnelled* are names of nodes in its tunnel, with
+    their addresses; *pull_secret* names the Secret with which its
     nodes pull, where the registry asks them for one.
     """
     spec: dict[str, Any] = {
@@ -67,7 +69,7 @@ def pod_template(
         },
         "dnsPolicy": "None",
         "dnsConfig": NO_NAMES if resolver is None else {"nameservers": [resolver], "options": ASKS_THRICE},
-        "hostAliases": _host_aliases(manifest),
+        "hostAliases": _host_aliases(manifest, tunnelled or {}),
         "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
     if pull_secret is not None:
@@ -83,12 +85,14 @@ def pod_template(
     return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}
 
 
-def _host_aliases(manifest: PodManifest) -> list[dict[str, Any]]:
-    """The containers' own names, and the manifest's further ones: each address once, as the API takes it."""
+def _host_aliases(manifest: PodManifest, more: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The containers' own names, the manifest's further ones and *more*: each address once."""
     named = {LOOPBACK: [part.name for part in manifest.spec.running_containers]}
     for alias in manifest.spec.host_aliases:
         names = named.setdefault(alias.ip, [])
         names += [name for name in alias.hostnames if name not in names]
+    for name, address in more.items():
+        named.setdefault(address, []).append(name)
     return [{"ip": address, "hostnames": names} for address, names in named.items()]
 
 

@@ -158,6 +158,10 @@ PODS = {
         "certificate and key of a service do not fit", "give the files of one certificate and its own key"
     ),
     "too-long": Rule("a terminal or a port-forward was open for twelve hours", "run it again"),
+    "tunnel": Rule(
+        "the provider makes no tunnels between nodes, or two nodes would have one address in theirs",
+        "another provider, or another name of one of the nodes",
+    ),
     "unknown-pod": Rule("there is no such pod", "`trustedpods list` shows all pods of the key"),
     "unknown-provider": Rule("the registry has no such provider, or several", "`trustedpods provider list`"),
     "unpublished": Rule("nothing is published in that slot", "look at the pod: it was removed meanwhile"),

@@ -2,7 +2,7 @@
 
 // Command tunnel makes encrypted links between nodes of networks, each a WireGuard device in a node's own network
 // namespace (package device). It is told what there is to be over a unix socket, all of it at each call
-// (provider/cluster/tunnel_door.py), and goes on with that until the next; where pods' namespaces are stands in
+// (provider/cluster/networks/tunnel_door.py), and goes on with that until the next; where pods' namespaces are stands in
 // the policy agent's file of this node's pods:
 //
 //	tunnel -socket PATH -pods FILE

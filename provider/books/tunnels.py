@@ -14,8 +14,8 @@ import trio
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.provider.cluster.networks.tunnel_door import TunnelDoor, TunnelView
 from trustedpods.provider.cluster.objects.network_nodes.ways import service_of
-from trustedpods.provider.cluster.tunnel_door import TunnelDoor, TunnelView
 from trustedpods.provider.core.generated.key_pairs import private_file, private_key
 from trustedpods.provider.core.networks.book import newer
 from trustedpods.provider.core.networks.tunnels import TunnelEnd, silent, wanted_tunnel
@@ -48,7 +48,9 @@ class Tunnels:
     async def run(self) -> None:
         """Look for ever; what cannot be read or told now is tried again, and stays as it is until then."""
         doors = [TunnelDoor(Path(path)) for path in self._doors.config.exposure.tunnel_sockets]
-        while doors:
+        if not doors:  # whoever keeps tasks going would begin one that ended again
+            await trio.sleep_forever()
+        while True:
             try:
                 await self.look(doors)
             except TrustedPodsError as error:

@@ -11,7 +11,7 @@ from tests.fakes.provider.world import World
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.base import Done
-from trustedpods.provider.cluster.tunnel_door import TunnelDoor
+from trustedpods.provider.cluster.networks.tunnel_door import TunnelDoor
 from trustedpods.provider.core.networks.tunnels import SILENT_S, X25519, address_of
 
 NAMES = {"listen": "127.0.0.1:0", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}

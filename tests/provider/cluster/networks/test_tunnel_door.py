@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
-from trustedpods.provider.cluster.tunnel_door import TunnelDoor, TunnelView, parse_tunnels
+from trustedpods.provider.cluster.networks.tunnel_door import TunnelDoor, TunnelView, parse_tunnels
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus

@@ -130,18 +130,23 @@ func (c *Config) Text(before *Config) string {
 }
 
 // Filter is an nftables script for the namespace: out of the tunnel come answers, and calls at the
-// opened ports. Nobody else speaks for the tunnel's addresses.
+// opened ports. Nobody else speaks for the tunnel's addresses, or to them. Nothing is passed on between the
+// tunnel and other links, although namespaces often forward as their node does: no policy would judge it.
 func (c *Config) Filter() string {
 	var text strings.Builder
 	text.WriteString("table ip tunnel\ndelete table ip tunnel\ntable ip tunnel {\n chain input {\n")
 	text.WriteString("  type filter hook input priority 0; policy accept;\n")
-	fmt.Fprintf(&text, "  iifname != %q iifname != \"lo\" ip saddr %s drop\n", Link, Range)
+	for _, side := range []string{"saddr", "daddr"} {
+		fmt.Fprintf(&text, "  iifname != %q iifname != \"lo\" ip %s %s drop\n", Link, side, Range)
+	}
 	fmt.Fprintf(&text, "  iifname != %q return\n", Link)
 	text.WriteString("  ct state established,related accept\n")
 	for _, one := range c.Opened {
 		fmt.Fprintf(&text, "  %s dport %d accept\n", one.Protocol, one.Port)
 	}
-	text.WriteString("  meta l4proto tcp reject with tcp reset\n  reject\n }\n}\n")
+	text.WriteString("  meta l4proto tcp reject with tcp reset\n  reject\n }\n")
+	text.WriteString(" chain forward {\n  type filter hook forward priority 0; policy accept;\n")
+	fmt.Fprintf(&text, "  iifname %q drop\n  oifname %q drop\n }\n}\n", Link, Link)
 	return text.String()
 }
 

@@ -185,6 +185,63 @@ func TestASetKeepsTheSessionAndARemovedPeerIsCutOff(t *testing.T) {
 	}
 }
 
+func TestNobodySpeaksToTheTunnelsAddressByAnotherWay(t *testing.T) {
+	made := joined(t)
+	made.answers(t, [2]string{"tcp4", ":8081"})
+	// Who calls so keeps no rules of its own.
+	shell(t, "ip", "netns", "exec", made.names[0], "nft", "delete", "table", "ip", "tunnel")
+	shell(t, "ip", "-n", made.names[0], "route", "add", "100.64.0.2/32", "via", made.outside(1).String(),
+		"src", made.outside(0).String())
+	failed := inside(made.path(0), func() error {
+		_, err := net.DialTimeout("tcp4", "100.64.0.2:8081", time.Second)
+		return err
+	})
+	if failed == nil {
+		t.Fatal("a port that is not opened was called at the tunnel's address, past the tunnel")
+	}
+}
+
+func TestNothingIsPassedOnForAPeer(t *testing.T) {
+	made := joined(t)
+	made.answers(t, [2]string{"tcp4", ":8080"})
+	far := made.names[1]
+	shell(t, "ip", "netns", "exec", far, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+	shell(t, "ip", "-n", far, "link", "add", "beyond", "type", "veth", "peer", "beyond2")
+	for _, link := range []string{"beyond2", "beyond"} {
+		shell(t, "ip", "-n", far, "link", "set", link, "arp", "off", "up")
+	}
+	seen := "table ip seen {\n chain out {\n type filter hook postrouting priority 0\n oifname \"beyond\" counter\n }\n}\n"
+	if err := inside(made.path(1), func() error { return run(seen, "nft", "-f", "-") }); err != nil {
+		t.Fatal(err)
+	}
+	shell(t, "ip", "-n", far, "route", "add", "10.99.0.0/24", "dev", "beyond")
+	// A peer that is not as it should be says itself what it sends into the tunnel.
+	peer := "public_key=" + digits(made.configs[0].Peers[0].Key) + "\nallowed_ip=10.99.0.0/24\n"
+	if err := made.devices[0].inner.IpcSet(peer); err != nil {
+		t.Fatal(err)
+	}
+	shell(t, "ip", "-n", made.names[0], "route", "add", "10.99.0.0/24", "dev", Link, "src", "100.64.0.1")
+	err := inside(made.path(0), func() error {
+		socket, err := net.Dial("udp4", "10.99.0.9:53")
+		if err == nil {
+			_, err = socket.Write([]byte("hello"))
+			socket.Close()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What comes after it in the same tunnel came through, so it was there too.
+	if _, err := made.call("tcp4", "100.64.0.2:8080"); err != nil {
+		t.Fatal(err)
+	}
+	output, err := exec.Command("ip", "netns", "exec", far, "nft", "list", "table", "ip", "seen").Output()
+	if err != nil || !strings.Contains(string(output), "packets 0 ") {
+		t.Fatalf("passed on: %v %s", err, output)
+	}
+}
+
 func TestNothingOfWhatPassesStandsOnTheWire(t *testing.T) {
 	made := joined(t)
 	made.answers(t, [2]string{"udp", ":8053"})

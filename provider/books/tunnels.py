@@ -70,10 +70,24 @@ class Tunnels:
                     if config is not None:
                         wanted[namespace] = config
         if wanted or self._stand:
-            found: dict[str, TunnelView] = {}
-            for door in doors:
+            self._views, told = await self._tell(doors, wanted)
+            self._stand = bool(wanted) or not told
+
+    async def _tell(
+        self, doors: Sequence[TunnelDoor], wanted: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[dict[str, TunnelView], bool]:
+        """How tunnels are where it could be told, and whether it could everywhere: a node is its own."""
+        found: dict[str, TunnelView] = {}
+        whole = True
+        for number, door in enumerate(doors):
+            try:
                 found |= await door.keep(wanted)
-            self._views, self._stand = found, bool(wanted)
+            except TrustedPodsError as error:
+                whole = False
+                self._warnings.warn(number, f"a node's tunnels are not kept now: {error}")
+            else:
+                self._warnings.well(number)
+        return found, whole
 
     def told(self, record: PodRecord) -> str:
         """Which nodes the pod's tunnel has not heard for too long, in words; empty where none is."""
@@ -101,7 +115,7 @@ class Tunnels:
             for one in await cluster.services(namespace)
             if one.name in ways and one.cluster_ip
         }
-        return wanted_tunnel(network.tunnel, own, book, places)
+        return wanted_tunnel(network, network.tunnel, own, book, places)
 
     async def _own_end(self, manifest: PodManifest, namespace: str) -> TunnelEnd | None:
         """The pod's key, and the container's port behind the service of the tunnel."""

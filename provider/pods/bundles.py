@@ -232,7 +232,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest, now: 
     check_own_sleep(spec.scale.own_sleep, offer)
     check_tunnel(spec.network.tunnel is not None, offer)
     if spec.network.tunnel is not None and opened.bundle.book is not None:
-        check_addresses(opened.bundle.book)
+        check_addresses(opened.bundle.book, spec.network)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)

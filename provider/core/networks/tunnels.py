@@ -48,10 +48,14 @@ def tunnel_names(network: Network, name: str) -> dict[str, str]:
     return {f"{node}.tunnel.{name}.{NAMES_END}": address_of(name, node) for node in network.nodes}
 
 
-def check_addresses(book: NetworkBook) -> None:
-    """Refused (rule `tunnel`) where two nodes would have one address: they are made of their names."""
+def check_addresses(book: NetworkBook, network: Network) -> None:
+    """Refused (rule `tunnel`) where two nodes would have one address: they are made of their names.
+
+    The pod's *network* names its peers. Whoever else is linked to it has no place in the tunnel, and so
+    cannot take one by a name that is made for that.
+    """
     seen: dict[str, str] = {}
-    for node in (book.node, *book.nodes):
+    for node in (book.node, *network.nodes):
         other = seen.setdefault(address_of(book.network, node), node)
         if other != node:
             raise Refused(
@@ -62,15 +66,17 @@ def check_addresses(book: NetworkBook) -> None:
 
 
 def wanted_tunnel(
-    tunnel: Tunnel, own: TunnelEnd, book: NetworkBook, places: Mapping[str, str]
+    network: Network, tunnel: Tunnel, own: TunnelEnd, book: NetworkBook, places: Mapping[str, str]
 ) -> dict[str, Any]:
     """The pod's device as `deploy/tunnel` is told; *places* is where the way to each node begins.
 
-    Peers are the nodes whose link's service stands in the book, with a key of the right kind and a way.
+    Peers are those of the *network*'s own `nodes` whose link's service stands in the book, with a key of the
+    right kind and a way. Nodes of other owners, who are linked to it, are none: the manifest names nobody of
+    them, and what it opens is not for whoever comes.
     """
     peers: dict[str, dict[str, str]] = {}
     for entry in book.entries:
-        listens = (entry.service, entry.transport) == (tunnel.service, "UDP")
+        listens = (entry.service, entry.transport) == (tunnel.service, "UDP") and entry.node in network.nodes
         if listens and entry.node in places and entry.identity.startswith(X25519):
             key = identity_text(entry.identity, "base64")
             if key not in peers:  # one key is one peer

@@ -87,6 +87,17 @@ async def test_a_tunnel_follows_its_book(tmp_path):
         nursery.cancel_scope.cancel()
 
 
+async def test_a_node_whose_program_is_away_holds_up_no_other(tmp_path):
+    here, program = world(tmp_path), Program(tmp_path / "s")
+    async with here.run() as (parts, _), trio.open_nursery() as nursery:
+        await nursery.start(program.run)
+        doors = [TunnelDoor(tmp_path / "none"), program.door]
+        await parts.tunnels.look(doors)
+        await parts.tunnels.look(doors)
+        assert program.wanted == [{}, {}], "and who was away is told the next time"
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_somebody_left_is_taken_away_and_then_nobody_is_asked(tmp_path):
     here, program = world(tmp_path), Program(tmp_path / "s")
     async with here.run() as (parts, _), trio.open_nursery() as nursery:

@@ -39,7 +39,8 @@ def book(*entries: BookEntry) -> NetworkBook:
 
 
 def wanted(*entries: BookEntry, places: tuple[str, ...] = NODES) -> dict[str, object]:
-    return tunnels.wanted_tunnel(TUNNEL, OWN, book(*entries), dict.fromkeys(places, "10.9.0.1"))
+    network = Network(nodes=list(NODES), tunnel=TUNNEL)
+    return tunnels.wanted_tunnel(network, TUNNEL, OWN, book(*entries), dict.fromkeys(places, "10.9.0.1"))
 
 
 def test_a_tunnel_as_the_program_takes_it() -> None:
@@ -102,9 +103,15 @@ def test_two_nodes_of_one_address_are_refused() -> None:
             break
     pair = book(*(entry(one, key=b"") for one in sorted((other, node))))
     with pytest.raises(Refused, match="would have one address") as refused:
-        tunnels.check_addresses(pair)
+        tunnels.check_addresses(pair, Network(nodes=[node, other]))
     assert refused.value.rule == "tunnel"
-    tunnels.check_addresses(book(entry("b"), entry("c")))
+    tunnels.check_addresses(pair, Network(nodes=[node], linkedNodes=1))
+    tunnels.check_addresses(book(entry("b"), entry("c")), Network(nodes=["b", "c"]))
+
+
+def test_a_linked_node_of_another_owner_is_no_peer() -> None:
+    linked = entry("e")
+    assert wanted(entry("b"), linked, places=(*NODES, "e"))["peers"] == wanted(entry("b"))["peers"]
 
 
 def test_names_are_those_of_the_nodes_in_the_manifest() -> None:

@@ -115,9 +115,9 @@ def node(market: LiveLocalnet) -> Path:
     return NAMESPACES / str(market.cluster().namespace)
 
 
-def of_pod(market: LiveLocalnet, address: str) -> Path:
-    """The network namespace of the pod that has the address."""
-    runs = [node.path("run") for node in market.cluster().nodes]
+def of_pod(market: LiveLocalnet, address: str, index: int = 1) -> Path:
+    """The network namespace of the pod that has the address, in the cluster of that *index*."""
+    runs = [node.path("run") for node in market.cluster(index).nodes]
     for path in (path for run in runs for path in run.rglob("netns/cni-*")):
         argv = ["nsenter", f"--net={path}", "ip", "-json", "-4", "address", "show"]
         shown = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)

@@ -55,15 +55,20 @@ class Flow:
 
 
 @contextmanager
-def capture(interface: str, path: Path, through: str = "127.0.0.1") -> Iterator[Path]:
+def capture(
+    interface: str, path: Path, through: str = "127.0.0.1", within: Path | None = None
+) -> Iterator[Path]:
     """Record TCP on *interface* (an own one, or loopback) into *path* while the block runs.
+
+    *within* a network namespace, a path, it is everything on an interface of that.
 
     *through* is an address reached by that interface: a last datagram to it marks the end, so that
     nothing sent inside the block is still on its way into the file when this returns.
     """
-    expression = f"tcp or (udp and dst port {DISCARD_PORT})"
-    command = ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0", "-B", "65536"]
-    process = subprocess.Popen([*command, "-w", str(path), expression], stderr=subprocess.PIPE, text=True)
+    there = [] if within is None else ["nsenter", f"--net={within}"]
+    command = [*there, "tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0", "-B", "65536"]
+    expression = [f"tcp or (udp and dst port {DISCARD_PORT})"] if within is None else []
+    process = subprocess.Popen([*command, "-w", str(path), *expression], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
         for line in process.stderr:

@@ -1,27 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two nodes in two clusters that call each other by an encrypted link; what nobody opened stays closed."""
+"""Nodes in two clusters that call each other by an encrypted link; what nobody opened stays closed."""
 
-import subprocess
+import secrets
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.live.clients import probing
+from tests.live.clients.probing import Knock, Protocol
 from tests.live.clients.publisher import Json
 from tests.live.commands import running
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.networks.calling_nodes import CLUSTERS, OTHER
 from tests.live.networks.people import People, name
+from tests.live.observers.capture import capture
 from tests.live.observers.waiting import until
+from trustedpods.localnet.network import NAMESPACES, entered
 from trustedpods.provider.core.networks.tunnels import address_of
 
 pytestmark = pytest.mark.live
 
-OPEN, CLOSED = 8080, 8081
+CALLED = {"a": ["b", "c"], "b": ["a"], "c": ["a", "b"]}
+"""Whom each node names. That c names b opens nothing at b, in whose book it does not stand."""
+
+CLUSTERS = {"a": 1, "b": 2, "c": 1}
+PAGES, CLOSED, DATAGRAMS = 8080, 8081, 7000
 LISTEN = 51_820
-PAGE = "Hello from a trusted pod."
+PAGE = b"Hello from a trusted pod."
+ANSWER_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +40,13 @@ def people(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 class TunnelledNodes:
-    """The nodes `a` and `b`, each of which serves a page, to the other alone."""
+    """The nodes of `CALLED`, each of which serves a page to those that it names alone."""
 
     def __init__(self, people: People) -> None:
-        self.people, self.person, self.name = people, people.person, name()
+        self.pair, self.person, self.name = people.pair, people.person, name()
         self.clusters = [part for one in people.named for part in ("--cluster", one)]
-        for node, other in OTHER.items():
-            self.person.manifest("hello", f"{self.name}-{node}", self._change(other))
+        for node, called in CALLED.items():
+            self.person.manifest("hello", f"{self.name}-{node}", self._change(called))
         nodes = [
             {"name": node, "pod": f"{self.name}-{node}.yaml", "cluster": f"k{number}"}
             for node, number in CLUSTERS.items()
@@ -48,12 +56,13 @@ class TunnelledNodes:
         self.file.write_text(yaml.safe_dump({**head, "spec": {"nodes": nodes}}))
         self.person.run("network", "connect", self.name, *self.clusters)
         self.apply()
+        self.pods = {node: str(one["pod"]) for node, one in self.status().items()}
 
     def apply(self) -> Json:
         return self.person.run("network", "apply", self.file.name, *self.clusters).json
 
     @staticmethod
-    def _change(other: str) -> Callable[[Json], None]:
+    def _change(called: list[str]) -> Callable[[Json], None]:
         def change(spec: Json) -> None:
             key = {"type": "x25519", "identity": True, "encoding": "base64"}
             spec["volumes"] = [{"name": "keys", "secret": {"generate": {"link": key}}}]
@@ -61,54 +70,73 @@ class TunnelledNodes:
                 {"name": "link", "expose": "nodePort", "ports": [{"port": LISTEN, "protocol": "UDP"}]}
             ]
             spec["scale"] = {"min": 1, "max": 1}
-            spec["network"] = {"nodes": [other], "tunnel": {"service": "link", "opens": [{"port": OPEN}]}}
+            opened = [{"port": PAGES}, {"port": DATAGRAMS, "protocol": "UDP"}]
+            spec["network"] = {"nodes": called, "tunnel": {"service": "link", "opens": opened}}
 
         return change
 
-    def status(self, node: str) -> Json:
-        found = self.person.run("network", "status", self.name, *self.clusters).json["nodes"]
-        return dict(found[node])
+    def status(self) -> Json:
+        """Each node, as `network status` says."""
+        return dict(self.person.run("network", "status", self.name, *self.clusters).json["nodes"])
 
-    def runs(self, node: str, *words: str) -> tuple[int, bytes]:
-        told = running.run(self.person, str(self.status(node)["pod"]), "--", *words)
-        return told.code, told.out
+    def fetches(self, node: str, other: str) -> bool:
+        """Whether the node's program gets the other's page by the tunnel, at its stable name."""
+        place = f"http://{other}.tunnel.{self.name}.internal:{PAGES}/"
+        words = ("timeout", "5", "wget", "-qO-", place)
+        ran = running.run(self.person, self.pods[node], "--", *words)
+        return ran.code == 0 and PAGE in ran.out
 
-    def fetches(self, node: str, port: int = OPEN) -> bool:
-        """Whether the node's program gets the other's page by the tunnel."""
-        place = f"http://{address_of(self.name, OTHER[node])}:{port}/"
-        code, page = self.runs(node, "timeout", "5", "wget", "-qO-", place)
-        return code == 0 and PAGE.encode() in page
+    def address(self, node: str) -> str:
+        """In the tunnel."""
+        return address_of(self.name, node)
 
+    def place(self, node: str) -> Path:
+        """The network namespace of its pod: who is there may do what its program may."""
+        return probing.of_pod(self.pair, self.address(node), CLUSTERS[node])
 
-@contextmanager
-def captured(people: People, folder: Path) -> Iterator[Path]:
-    """What passes between the clusters meanwhile: the frames of the second's only link."""
-    file = folder / "frames"
-    namespace = people.pair.cluster(2).namespace
-    words = ["nsenter", f"--net=/run/netns/{namespace}", "tcpdump", "-Us0", "-i", "eth0", "-w", str(file)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    try:
-        assert b"listening" in process.stderr.readline() + process.stderr.readline()
-        yield file
-    finally:
-        process.terminate()
-        process.wait()
-        process.stderr.close()
+    def knocks(self, node: str, other: str, port: int, protocol: Protocol = "tcp") -> bool:
+        """Whether somebody in the node's pod reaches the other's port by the tunnel."""
+        return Knock(self.place(node), self.address(other), port, protocol).reaches()
 
 
-def test_pages_pass_encrypted_and_by_opened_ports_alone(people: People, tmp_path: Path) -> None:
-    nodes = TunnelledNodes(people)
-    for node in OTHER:
-        until(f"{node} gets the other's page", lambda n=node: nodes.fetches(n))
-    with captured(people, tmp_path) as file:
-        assert nodes.fetches("a")
-    frames = file.read_bytes()
-    assert PAGE.encode() not in frames
-    assert len(frames) > 24, "the link was seen"
-    assert not nodes.fetches("a", CLOSED)
-    code, hosts = nodes.runs("a", "cat", "/etc/hosts")
-    line = f"{address_of(nodes.name, 'b')}\tb.tunnel.{nodes.name}.internal"
-    assert (code, line.encode() in hosts) == (0, True)
-    assert nodes.status("a")["live"]["reason"] == ""
+def said(namespace: Path, address: str, port: int, word: bytes) -> bytes:
+    """What comes back to a datagram; empty where nothing does."""
+    with entered(namespace):
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with made:
+        made.settimeout(ANSWER_S)
+        made.connect((address, port))
+        made.send(word)
+        try:
+            return made.recv(len(word))
+        except OSError:
+            return b""
+
+
+def test_links_are_encrypted_and_lead_to_opened_ports_for_named_nodes_alone(
+    people: People, tmp_path: Path
+) -> None:
+    nodes, far = TunnelledNodes(people), people.pair.cluster(2)
+    for node, other in (("a", "b"), ("b", "a"), ("c", "a")):
+        until(f"{node} gets the page of {other}", lambda n=node, o=other: nodes.fetches(n, o))
+
+    place, address, word = nodes.place("b"), nodes.address("b"), secrets.token_hex(16).encode()
+    with probing.echo(place, "0.0.0.0", DATAGRAMS, "udp") as came:
+        link = NAMESPACES / str(far.namespace)
+        with capture("eth0", tmp_path / "frames", far.node_ip, within=link) as file:
+            here = nodes.place("a")
+            until("a datagram comes back", lambda: said(here, address, DATAGRAMS, word) == word)
+            until("the page comes", lambda: nodes.fetches("a", "b"))
+        assert set(came) == {nodes.address("a")}, "the caller's own address is seen"
+        frames = file.read_bytes()
+        assert (word in frames, PAGE in frames) == (False, False)
+
+        with probing.echo(place, "0.0.0.0", CLOSED):
+            assert Knock(place, "127.0.0.1", CLOSED).reaches(), "somebody listens there"
+            assert not nodes.knocks("a", "b", CLOSED)
+        assert not nodes.knocks("c", "b", PAGES)
+        assert not nodes.knocks("c", "b", DATAGRAMS, "udp")
+        assert set(came) == {nodes.address("a")}
+
+    assert nodes.status()["a"]["live"]["reason"] == ""
     assert nodes.apply()["changes"] == 0

@@ -58,8 +58,9 @@ def parts_of(root: Path, out: Path) -> staging.Parts:
     folder = out / "wheel"
     shutil.rmtree(folder, ignore_errors=True)
     own = wheels.own(root, folder, epoch)
-    agent, plugin = binaries.built(binaries.netpol()), binaries.built(binaries.netpol_cni())
-    return staging.Parts((*dependencies, own), agent, plugin, epoch)
+    paths = (binaries.netpol(), binaries.netpol_cni(), binaries.tunnel())
+    agent, plugin, tunnel = (binaries.built(path) for path in paths)
+    return staging.Parts((*dependencies, own), agent, plugin, tunnel, epoch)
 
 
 def main() -> int:

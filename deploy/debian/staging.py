@@ -47,7 +47,8 @@ SNIPPETS = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is built before: the wheels (dependencies and our own), the policy agent and its CNI plugin.
+    """What is built before: the wheels (dependencies and our own), the policy agent and its CNI plugin, and what
+    makes tunnels.
 
     `epoch`: seconds since 1970, the time of every file.
     """
@@ -55,6 +56,7 @@ class Parts:
     wheels: tuple[Path, ...]
     agent: Path
     plugin: Path
+    tunnel: Path
     epoch: int
 
 
@@ -63,7 +65,11 @@ def stage(root: Path, parts: Parts, tree: Path) -> None:
     for wheel in parts.wheels:
         unpack(wheel, tree / SITE)
     _environment(tree)
-    for source, name in ((parts.agent, "bin/trustedpods-netpol"), (parts.plugin, "cni/trustedpods-netpol")):
+    for source, name in (
+        (parts.agent, "bin/trustedpods-netpol"),
+        (parts.plugin, "cni/trustedpods-netpol"),
+        (parts.tunnel, "bin/trustedpods-tunnel"),
+    ):
         put(tree / HOME / name, source.read_bytes(), 0o755)
     for unit in sorted((root / "deploy" / "systemd").glob("*.service")):
         if unit.stem not in UNSHIPPED:

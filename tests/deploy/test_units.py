@@ -15,6 +15,7 @@ from trustedpods.provider import termination_logs
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.*"))
 NETPOL = ROOT / "deploy" / "systemd" / "trustedpods-netpol.service"
+TUNNEL = ROOT / "deploy" / "systemd" / "trustedpods-tunnel.service"
 AGENT = ROOT / "deploy" / "kube" / "netpol" / "agent" / "main.go"
 ROLE = ROOT / "deploy" / "kube" / "netpol" / "role.yaml"
 
@@ -22,6 +23,7 @@ CAPABILITIES = {
     "haproxy": "CAP_NET_BIND_SERVICE",
     "netpol": "CAP_NET_ADMIN",
     "termination-logs": "CAP_DAC_READ_SEARCH",
+    "tunnel": "CAP_NET_ADMIN CAP_SYS_ADMIN",
 }
 """What each service keeps of root's powers; the others keep nothing."""
 
@@ -44,6 +46,11 @@ HARDENING = {
     "UMask": "0077",
     "LimitCORE": "0",
 }
+
+OTHERWISE = {
+    "tunnel": {"PrivateDevices": None, "RestrictNamespaces": ["net"]},
+}
+"""What a service cannot have as the others: tunnels are made of a device, in namespaces of pods' networks."""
 
 
 def settings(path):
@@ -75,7 +82,8 @@ def test_systemd_understands_every_line(path):
 @pytest.mark.parametrize("path", SERVICES, ids=name_of)
 def test_a_service_has_no_more_than_it_needs(path):
     has = settings(path)
-    assert {key: has.get(key) for key in HARDENING} == {key: [value] for key, value in HARDENING.items()}
+    wanted = {key: [value] for key, value in HARDENING.items()} | OTHERWISE.get(name_of(path), {})
+    assert {key: has.get(key) for key in HARDENING} == wanted
     keeps = CAPABILITIES.get(name_of(path))
     assert has["CapabilityBoundingSet"] == [keeps or ""]
     assert has.get("AmbientCapabilities") == ([keeps] if keeps else None)
@@ -93,7 +101,7 @@ def test_a_service_waits_for_its_settings_and_finds_its_program(path):
 
 def test_there_are_the_services_of_the_operators_page():
     four = {"provider", "haproxy", "activator", "registry"}
-    assert {name_of(path) for path in SERVICES} == four | {"netpol", "termination-logs"}
+    assert {name_of(path) for path in SERVICES} == four | {"netpol", "termination-logs", "tunnel"}
 
 
 def test_termination_logs_are_cut_where_kubelets_have_their_folder():
@@ -135,6 +143,19 @@ def test_the_operators_page_names_the_agents_sockets_and_settings():
     ):
         assert word in page
         assert word in line
+
+
+def test_tunnels_are_told_at_the_socket_of_the_operators_page_of_the_agents_pods():
+    has, (agent,) = settings(TUNNEL), settings(NETPOL)["ExecStart"]
+    (line,) = has["ExecStart"]
+    env, command, *flags = shlex.split(line)
+    assert (env, command) == ("/usr/bin/env", "trustedpods-tunnel")
+    given = dict(flag.removeprefix("-").split("=", 1) for flag in flags)
+    assert given.keys() == {"socket", "pods"}
+    assert f'tunnel_sockets = ["{given["socket"]}"]' in (ROOT / "docs" / "operator.md").read_text()
+    assert f"-state={given['pods']}" in agent
+    assert has["RuntimeDirectory"] == settings(NETPOL)["RuntimeDirectory"]
+    assert (has["DevicePolicy"], has["DeviceAllow"]) == (["closed"], ["/dev/net/tun rw"])
 
 
 def test_the_role_is_that_of_the_embedded_clusters_agent():

@@ -32,12 +32,13 @@ def wheel(folder: Path, name: str, files: dict[str, str]) -> Path:
 
 
 def parts(folder: Path) -> "staging.Parts":
-    """Our own wheel, one dependency, and a script each for the agent and its plugin."""
+    """Our own wheel, one dependency, and a script each for the programs in Go."""
     folder.mkdir(parents=True)
     program = folder / "program"
     program.write_text("#!/bin/sh\n")
     dependency = wheel(folder, "some", {"some/__init__.py": "", "docs/Makefile": "all:\n"})
-    return staging.Parts((dependency, wheels.own(ROOT, folder / "own", EPOCH)), program, program, EPOCH)
+    own = wheels.own(ROOT, folder / "own", EPOCH)
+    return staging.Parts((dependency, own), program, program, program, EPOCH)
 
 
 def field(package: Path, name: str) -> str:

@@ -15,7 +15,7 @@ INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-rec
 LOGS = {"var/log/apt", "var/log/dpkg.log", "var/log/alternatives.log", "var/cache/apt", "var/lib/apt"}
 """dpkg's and apt's own, which every install writes."""
 
-UNITS = ("registry", "activator", "haproxy", "provider", "netpol", "termination-logs")
+UNITS = ("registry", "activator", "haproxy", "provider", "netpol", "tunnel", "termination-logs")
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,9 @@ SNIPPETS = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is built before: the wheels (dependencies and our own), the policy agent and its CNI plugin, and what
-    makes tunnels.
+    """What is built before: the wheels (dependencies and our own), and three programs in Go.
+
+    Those are the policy agent, its CNI plugin, and what makes tunnels.
 
     `epoch`: seconds since 1970, the time of every file.
     """

@@ -123,7 +123,7 @@ def plan_lines(plan: Plan, *, done: bool = False) -> list[str]:
 
 
 def outlook_lines(result: PlanResult) -> list[str]:
-    """What an apply would do to the team and to each node, why, and what the network then costs an hour."""
+    """What an apply would do to the team and to each node, why, what the network then costs an hour, and its tunnels."""
     rows = [
         [
             one.node,
@@ -139,6 +139,10 @@ def outlook_lines(result: PlanResult) -> list[str]:
     if rows:
         lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "IDENTITY", "WHY"], rows)
         lines.append(f"{result.token.rough(result.an_hour)} an hour at full size, by the registry's prices")
+    lines += [
+        f"tunnel of {one.node} to {one.other}{f': nothing comes by it, {one.lacks}' if one.lacks else ''}"
+        for one in result.tunnels
+    ]
     return [f"{result.plan.changes} to change", *lines]
 
 

@@ -195,6 +195,7 @@ def _planned(result: PlanResult) -> JsonObject:
         "outlook": nodes,
         "peak_hour": number(result.an_hour),
         "token": result.token.symbol,
+        "tunnels": [{"node": one.node, "other": one.other, "lacks": one.lacks} for one in result.tunnels],
     }
     return _network(result.network) | _plan(result.plan) | whole
 

@@ -14,7 +14,7 @@ from trustedpods.protocol.networks.members import Role
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.networks.plan import Plan
-from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
+from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook, TunnelOutlook
 from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import FundResult
@@ -138,6 +138,7 @@ class PlanResult:
     generation: int
     nodes: tuple[NodeOutlook, ...]
     token: Token
+    tunnels: tuple[TunnelOutlook, ...] = ()
 
     @property
     def an_hour(self) -> TokenUnits:

@@ -13,7 +13,7 @@ from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.owners.missing import held_back
 from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
-from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
+from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook, tunnels
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -68,7 +68,8 @@ async def plan(
     made, held = held_back(made, nodes, file.callers_of_missing)
     _tell_missing(file, journal)
     whole = outlook(made, nodes, costs, known_by, {step.node for step in held})
-    return PlanResult(network, made, view.document.generation, whole, account.token)
+    ends = tunnels(file.manifests)
+    return PlanResult(network, made, view.document.generation, whole, account.token, ends)
 
 
 async def apply(

@@ -42,6 +42,35 @@ class NodeOutlook:
     identity: IdentityState = "none"
 
 
+@dataclass(frozen=True, slots=True)
+class TunnelOutlook:
+    """A tunnel that *node* is to have to *other*; *lacks* is why nothing comes by it, empty where it does."""
+
+    node: str
+    other: str
+    lacks: str = ""
+
+
+def tunnels(manifests: Mapping[str, PodManifest]) -> tuple[TunnelOutlook, ...]:
+    """Every tunnel of the nodes of a file, and whether the other end has one that leads back."""
+    found = []
+    for node, manifest in manifests.items():
+        own = manifest.spec.network.tunnel
+        for other in () if own is None else manifest.spec.network.nodes:
+            far = None if other not in manifests else manifests[other].spec.network
+            lacks = ""
+            if far is None:
+                lacks = f"{other} is no node of this file"
+            elif far.tunnel is None:
+                lacks = f"{other} has none"
+            elif own is not None and far.tunnel.service != own.service:
+                lacks = f"that of {other} is at the service {far.tunnel.service}, not {own.service}"
+            elif node not in far.nodes:
+                lacks = f"{other} does not name {node}"
+            found.append(TunnelOutlook(node, other, lacks))
+    return tuple(found)
+
+
 def outlook(
     plan: Plan,
     nodes: Sequence[WantedNode],

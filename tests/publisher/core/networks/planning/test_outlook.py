@@ -8,7 +8,12 @@ from tests.fakes.provider.pods import a_manifest
 from tests.publisher.core.networks.test_plan import content, founded, node
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks.plan import plan_of
-from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook
+from trustedpods.publisher.core.networks.planning.outlook import (
+    TunnelOutlook,
+    identity_states,
+    outlook,
+    tunnels,
+)
 
 
 def effects(state, *nodes):
@@ -66,3 +71,23 @@ def test_a_plan_says_how_it_stands_with_what_each_node_is_known_by():
     wanted = (node("a"), node("b", "k2"), node("c"), node("d"))
     found = outlook(plan_of(state, founded(), wanted, None, ALICE.address), wanted, {}, states)
     assert [one.identity for one in found] == ["made", "to be made", "to be made", "none"]
+
+
+def test_a_plan_says_which_tunnels_lead_nowhere():
+    def tunnelled(*nodes, service="link"):
+        return a_manifest(network={"nodes": list(nodes), "tunnel": {"service": service}})
+
+    manifests = {
+        "a": tunnelled("b", "c"),
+        "b": tunnelled("a", "d"),
+        "c": tunnelled("e", service="other"),
+        "d": a_manifest(),
+    }
+    assert tunnels(manifests) == (
+        TunnelOutlook("a", "b"),
+        TunnelOutlook("a", "c", "that of c is at the service other, not link"),
+        TunnelOutlook("b", "a"),
+        TunnelOutlook("b", "d", "d has none"),
+        TunnelOutlook("c", "e", "e is no node of this file"),
+    )
+    assert tunnels({"a": tunnelled("b"), "b": tunnelled("c")})[0].lacks == "b does not name a"

@@ -123,7 +123,7 @@ def plan_lines(plan: Plan, *, done: bool = False) -> list[str]:
 
 
 def outlook_lines(result: PlanResult) -> list[str]:
-    """What an apply would do to the team and to each node, why, what the network then costs an hour, and its tunnels."""
+    """What an apply would do to the team and to each node, why, its cost an hour, and the tunnels."""
     rows = [
         [
             one.node,

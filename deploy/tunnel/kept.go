@@ -50,6 +50,7 @@ type kept struct {
 	wanted   map[string]*device.Config // by namespace
 	standing map[string]*standing      // by the pod's uid
 	failed   map[string]string         // the last failure of each, which is said once
+	refused  map[string]string         // by namespace: what was wrong with what is wanted, which is said once too
 }
 
 func newKept(pods string) *kept {
@@ -79,14 +80,19 @@ func (k *kept) want(said map[string]json.RawMessage) map[string]view {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	k.wanted = map[string]*device.Config{}
+	refused := map[string]string{}
 	for namespace, data := range said {
 		config, err := device.Parse(data)
 		if err != nil {
-			log.Printf("%s: %v", namespace, err)
+			refused[namespace] = err.Error()
+			if refused[namespace] != k.refused[namespace] {
+				log.Printf("%s: %v", namespace, err)
+			}
 			continue
 		}
 		k.wanted[namespace] = config
 	}
+	k.refused = refused
 	k.look()
 	found := map[string]view{}
 	for _, one := range k.standing {

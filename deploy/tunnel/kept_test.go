@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -90,6 +91,13 @@ func TestWhatIsWrongIsNobodyElses(t *testing.T) {
 	wanted["tp-b"] = json.RawMessage(`{"port": 0}`)
 	if found := made.want(wanted); len(found) != 1 || links(t, name) != 1 {
 		t.Errorf("%v", found)
+	}
+	var said strings.Builder
+	log.SetOutput(&said)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	made.want(wanted)
+	if said.Len() != 0 {
+		t.Errorf("what is wrong is said at each look: %s", said.String())
 	}
 }
 

@@ -88,8 +88,15 @@ class TunnelledNodes:
         return address_of(self.name, node)
 
     def place(self, node: str) -> Path:
-        """The network namespace of its pod: who is there may do what its program may."""
-        return probing.of_pod(self.pair, self.address(node), CLUSTERS[node])
+        """The network namespace of its pod with its tunnel: who is there may do what its program may."""
+        (found,) = until(f"{node} has its tunnel", lambda: self._found(node))
+        return found
+
+    def _found(self, node: str) -> list[Path]:
+        try:
+            return [probing.of_pod(self.pair, self.address(node), CLUSTERS[node])]
+        except AssertionError:
+            return []
 
     def knocks(self, node: str, other: str, port: int, protocol: Protocol = "tcp") -> bool:
         """Whether somebody in the node's pod reaches the other's port by the tunnel."""

@@ -21,7 +21,7 @@ from trustedpods.localnet.network import NAMESPACES, entered
 from trustedpods.provider.core.networks.tunnels import address_of
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
-"""Three pods over two clusters of its own take minutes on two cores; `deploy/tunnel` has the device's own tests."""
+"""Three pods over two clusters take minutes on two cores; `deploy/tunnel` has tests of the device alone."""
 
 CALLED = {"a": ["b", "c"], "b": ["a"], "c": ["a", "b"]}
 """Whom each node names. That c names b opens nothing at b, in whose book it does not stand."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a restart, a kill, a drain or a refusing pod may cut, on real HAProxy: only its own."""
 
+import os
 import signal
 
 import pytest
@@ -48,6 +49,32 @@ async def test_a_restart_of_haproxy_is_replayed(live: LiveFacade, nursery):
     stats = (await live.facade.stats())[published.slot]
     assert stats.boot != before.boot
     assert stats.total == 1
+
+
+@pytest.mark.parametrize("how", ["killed", "reloaded", "reloaded by its master"])
+async def test_another_process_is_seen_however_it_came(live: LiveFacade, how):
+    """By its socket's file at once; one that inherits the socket leaves the file as it was, and is asked."""
+    if how == "reloaded by its master":
+        await live.haproxy.end()
+        live.haproxy.args = [*live.haproxy.args, "-W"]
+        await live.start_haproxy()
+    await live.facade.sync()
+    assert not await live.facade.restarted()
+    if how == "reloaded by its master":
+        os.kill(live.haproxy.pid, signal.SIGUSR2)
+        await until(live.facade.restarted, "the new worker is seen")
+    else:
+        before = live.haproxy.popen
+        if how == "killed":
+            await live.haproxy.end(signal.SIGKILL)
+        else:
+            live.haproxy.args = [*live.haproxy.args, "-sf", str(live.haproxy.pid)]
+        await live.start_haproxy()
+        assert await live.facade.restarted()
+        with trio.fail_after(WAIT_S):
+            await trio.to_thread.run_sync(before.wait)
+    assert (await live.facade.sync()).restarted
+    assert not await live.facade.restarted()
 
 
 async def test_a_new_daemon_finds_the_slots_in_the_map_and_cleans_up(live: LiveFacade, nursery):

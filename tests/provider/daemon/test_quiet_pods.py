@@ -54,8 +54,13 @@ async def test_what_changes_after_a_quiet_while_is_acted_upon(tmp_path, virtual_
         await let_pass(world, QUIET_S)
         assert parts.pods.get(caller.ref.channel) is quiet, "nothing was learnt of it, and nothing written"
         assert in_phase(parts, caller, Phase.SERVING)
-        events = []
-        tell, parts.pods.told = parts.pods.told, lambda *said: (events.append(said[1]), tell(*said))
+        events, tell = [], parts.pods.told
+
+        def told(channel, told_event, reason):
+            events.append(told_event)
+            tell(channel, told_event, reason)
+
+        parts.pods.told = told
         await change(world, caller)
         await until(lambda: event in events)
         assert events[0] == event

@@ -4,6 +4,7 @@
 The daemon is the real one with a real store; its other doors are fakes that count their calls.
 """
 
+import cProfile
 import time
 
 import pytest
@@ -19,6 +20,9 @@ RECONCILED_S = 15.0
 IDLE_S = 60
 MOST_CPU_PERCENT = 20.0
 """Of one core, likewise; 3 were measured."""
+
+MOST_CALLS_PER_POD = 60
+"""Functions a second for each pod; 42 were measured, and 90 before quiet pods were passed over."""
 
 PER_POD = {"facade.certify"}
 """The only calls that a start makes for each pod: they reach HAProxy where a certificate is new."""
@@ -56,6 +60,28 @@ async def test_a_start_and_an_idle_stretch_ask_no_more_for_more_pods(tmp_path, v
     assert many["chain.channels"] >= IDLE_S / 3  # it did look
     assert many["cluster.pods"] >= IDLE_S / 30
     assert not many.keys() & PER_POD
+
+
+async def idle_function_calls(tmp_path, pods):
+    """Functions that the daemon's thread calls in an idle stretch."""
+    world = FullWorld(tmp_path, pods=pods)
+    await world.fill()
+    async with world.run() as (parts, _):
+        await until_in_step(parts, pods)
+        await let_pass(world, 5)
+        profile = cProfile.Profile()
+        with profile:
+            await let_pass(world, IDLE_S)
+    return sum(entry.callcount for entry in profile.getstats())
+
+
+async def test_a_sleeping_pod_costs_an_idle_daemon_next_to_nothing(tmp_path, virtual_time):
+    """By functions called, which a slow machine does not change; what comes by the clock is in both."""
+    for folder in ("few", "many"):
+        (tmp_path / folder).mkdir()
+    few = await idle_function_calls(tmp_path / "few", FEW)
+    many = await idle_function_calls(tmp_path / "many", MORE)
+    assert (many - few) / (MORE - FEW) / IDLE_S <= MOST_CALLS_PER_POD
 
 
 @pytest.mark.live

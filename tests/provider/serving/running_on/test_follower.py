@@ -29,6 +29,9 @@ WEB = {
     "limits": {"connections": 7, "bodySize": "1Mi"},
 }
 RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 8080}]}
+ALWAYS = {"min": 1, "max": 1}
+"""Time jumps while PostgreSQL is waited for: a pod that may sleep would, and then it does not run on."""
+
 PASSES_S = LOOK_EVERY_S + 2
 """After this the follower has looked."""
 
@@ -43,10 +46,10 @@ async def first(postgres, tmp_path, virtual_time):
         world.chain.operators.add((world.owner, address_of(world.operator_key)))
         async with world.run() as (parts, address):
             other = Caller(world, address)  # has the first port of tcp, and is gone by the take-over
-            other.manifest = manifest_of(services=[RAW])
+            other.manifest = manifest_of(services=[RAW], scale=ALWAYS)
             await other.provision()
             caller = Caller(world, address)
-            caller.manifest = manifest_of(services=[WEB, RAW])
+            caller.manifest = manifest_of(services=[WEB, RAW], scale=ALWAYS)
             await caller.provision()
             await until(lambda: in_phase(parts, caller, Phase.SERVING))
             await parts.pods.step(other.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
@@ -256,7 +259,7 @@ async def test_a_pod_that_cannot_be_followed_keeps_no_other_from_it(first, tmp_p
     world, _caller = first
     async with world.run() as (parts, address):
         another = Caller(world, address)
-        another.manifest = manifest_of(services=[WEB])
+        another.manifest = manifest_of(services=[WEB], scale=ALWAYS)
         await another.provision()
         await until(lambda: in_phase(parts, another, Phase.SERVING))
     second = elsewhere(world, tmp_path / "2")

@@ -60,13 +60,13 @@ class Chain:
 
     def claim(self, ordinal: int) -> tuple[str, str]:
         """Which volume a replica has: its claim's uid, and its name in the replica."""
-        names = [
+        [name] = [
             one["persistentVolumeClaim"]["claimName"]
             for one in self.replica(ordinal)["spec"]["volumes"]
             if "persistentVolumeClaim" in one
         ]
-        words = ["-n", self.pods["nodes"].namespace, "get", "pvc", *names]
-        return self.market.kubectl(*words, "-o", "jsonpath={.metadata.uid}"), *names
+        words = ["-n", self.pods["nodes"].namespace, "get", "pvc", name]
+        return self.market.kubectl(*words, "-o", "jsonpath={.metadata.uid}"), name
 
     def signer(self) -> str:
         """The private key of a signer's account, which has coins from the first block on."""

@@ -46,7 +46,7 @@ async def first(postgres, tmp_path, virtual_time):
         world.chain.operators.add((world.owner, address_of(world.operator_key)))
         async with world.run() as (parts, address):
             other = Caller(world, address)  # has the first port of tcp, and is gone by the take-over
-            other.manifest = manifest_of(services=[RAW], scale=ALWAYS)
+            other.manifest = manifest_of(services=[RAW])
             await other.provision()
             caller = Caller(world, address)
             caller.manifest = manifest_of(services=[WEB, RAW], scale=ALWAYS)
@@ -238,6 +238,26 @@ async def test_who_had_the_hosts_and_the_port_here_in_an_earlier_time_has_them_n
         assert parts.doors.config.facade.tcp_port(slot) == record.exposures["raw"].port
 
 
+async def test_a_daemon_that_returns_has_its_pods_ports_before_those_of_pods_that_are_gone(
+    tmp_path, virtual_time
+):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(services=[RAW], scale=ALWAYS)
+        await caller.provision()
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        port = record_of(parts, caller).exposures["raw"].port
+    ((_key, slot),) = world.facade.labels.items()
+    assert await world.facade.withdraw(slot)
+    await world.facade.publish_all([ServiceSpec("gone.raw", (), protocol=SlotProtocol.TCP, wished=slot)])
+    async with world.run() as (parts, _address):
+        record = record_of(parts, caller)
+        assert record.exposures["raw"].port == port
+        assert world.facade.slots_of(record.label) == {f"{record.label}.raw": slot}
+        assert set(world.facade.slots_by_pod()) == {record.label}
+
+
 def label_in(world, service):
     """Whose service that is: one pod has it."""
     (label,) = {key.partition(".")[0] for key in world.facade.labels if key.endswith(f".{service}")}
@@ -256,7 +276,7 @@ class FailsForSome(FakeFacade):
 
 
 async def test_a_pod_that_cannot_be_followed_keeps_no_other_from_it(first, tmp_path):
-    world, _caller = first
+    world, caller = first
     async with world.run() as (parts, address):
         another = Caller(world, address)
         another.manifest = manifest_of(services=[WEB], scale=ALWAYS)
@@ -265,7 +285,8 @@ async def test_a_pod_that_cannot_be_followed_keeps_no_other_from_it(first, tmp_p
     second = elsewhere(world, tmp_path / "2")
     second.facade = FailsForSome(POOLS)
     async with second.run() as (parts, _address):
-        bad, good = [record for record in parts.pods.standing if record.runs_on]
+        bad, good = record_of(parts, caller), record_of(parts, another)
+        assert (bad.runs_on, good.runs_on) == (True, True)
         second.facade.bad = frozenset(second.facade.slots_of(bad.label).values())
         before = told(led(second, good.label))
         assert all(before)

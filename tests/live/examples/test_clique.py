@@ -181,6 +181,7 @@ def two_away(chain: Chain) -> Iterator[None]:
         chain.market.kubectl("uncordon", chain.market.cluster().name)
 
 
+@pytest.mark.soak
 def test_a_transaction_through_the_service_is_on_every_node_and_two_may_be_away(chain: Chain) -> None:
     nodes, service = [chain.node(ordinal) for ordinal in range(NODES)], chain.at(chain.pods["nodes"], "rpc")
     key = chain.signer()

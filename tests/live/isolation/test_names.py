@@ -111,10 +111,11 @@ def test_a_host_that_was_not_asked_for_is_unknown_at_once(caller: Caller) -> Non
 
 
 CALLS_AND_SERVES = (
-    "read began _ < /proc/uptime; wget -q -T 30 -O /dev/null http://api.test.example/; "
-    "read ended _ < /proc/uptime; echo asked $began $ended; exec /bin/serve"
+    "for _ in 1 2 3; do read began _ < /proc/uptime; wget -q -T 30 -O /dev/null http://api.test.example/; "
+    "read ended _ < /proc/uptime; echo asked $began $ended; done; exec /bin/serve"
 )
-"""Before it serves it calls a host, as a program does that looks for news when it starts."""
+"""Before it serves it calls a host, as a program does that looks for news when it starts. Three times, as one
+may fall on a moment in which the machine does something else; who waits for an answer waits each time."""
 
 
 def test_a_pod_that_may_call_nobody_starts_within_a_second(publisher: Publisher) -> None:
@@ -126,9 +127,10 @@ def test_a_pod_that_may_call_nobody_starts_within_a_second(publisher: Publisher)
 
     pod = publisher.deploy(publisher.manifest("hello", unique("closed"), change))
     [log] = publisher.run("logs", pod.name).json["logs"]
-    [line] = [line for line in log["text"].splitlines() if line.startswith("asked ")]
-    began, ended = map(float, line.split()[1:])
-    assert ended - began < 1
+    asked = [line.split()[1:] for line in log["text"].splitlines() if line.startswith("asked ")]
+    took = [float(ended) - float(began) for began, ended in asked]
+    assert len(took) == 3
+    assert min(took) < 1
 
 
 def test_an_answer_in_a_closed_network_stays_shut(caller: Caller) -> None:

@@ -7,6 +7,11 @@ from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.config import ProviderConfig
 
+_NO_DEFAULT = (
+    "no default StorageClass, so pods whose volumes name no class do not start: to have them, mark one with"
+    " the annotation storageclass.kubernetes.io/is-default-class, or install one such as local-path"
+)
+
 
 async def ingress(config: ProviderConfig) -> str:
     """Each class that is offered is there, with a pod of its controller; NoContext names what is not."""
@@ -31,21 +36,17 @@ async def ingress(config: ProviderConfig) -> str:
 
 
 async def storage(config: ProviderConfig) -> str:
-    """Pods get volumes: each class that is offered is there, and one for who names none; else NoContext."""
+    """Each class that is offered is there; NoContext names what is not. A default class may be missing."""
     offered = config.cluster.storage_classes
     async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
         found = await cluster.features()
     for name in offered:
         if name not in found.storage_classes:
             raise NoContext(f"the cluster has no StorageClass {name}", hint="make it, or offer it no more")
-    if not found.default_class:
-        raise NoContext(
-            "the cluster has no default StorageClass: a pod whose volume names no class would not start",
-            hint="mark one with the annotation storageclass.kubernetes.io/is-default-class, or install one;"
-            " local-path is soon installed",
-        )
-    named = f"; by name {', '.join(offered)}" if offered else ""
-    return f"{found.default_class}, the default{named}"
+    named = f"by name {', '.join(offered)}" if offered else "none by name"
+    if found.default_class:
+        return f"{found.default_class}, the default; {named}"
+    return f"{named}; {_NO_DEFAULT}"
 
 
 async def csi(config: ProviderConfig) -> str:

@@ -111,11 +111,12 @@ def test_a_host_that_was_not_asked_for_is_unknown_at_once(caller: Caller) -> Non
 
 
 CALLS_AND_SERVES = (
-    "for _ in 1 2 3; do read began _ < /proc/uptime; wget -q -T 30 -O /dev/null http://api.test.example/; "
+    "for _ in 1 2 3 4 5 6 7 8 9 10; do read began _ < /proc/uptime; "
+    "wget -q -T 30 -O /dev/null http://api.test.example/; "
     "read ended _ < /proc/uptime; echo asked $began $ended; done; exec /bin/serve"
 )
-"""Before it serves it calls a host, as a program does that looks for news when it starts. Three times, as one
-may fall on a moment in which the machine does something else; who waits for an answer waits each time."""
+"""Before it serves it calls a host, as a program does that looks for news when it starts. Ten times, as some
+may fall on moments in which the machine does something else; who waits for an answer waits each time."""
 
 
 def test_a_pod_that_may_call_nobody_starts_within_a_second(publisher: Publisher) -> None:
@@ -129,7 +130,7 @@ def test_a_pod_that_may_call_nobody_starts_within_a_second(publisher: Publisher)
     [log] = publisher.run("logs", pod.name).json["logs"]
     asked = [line.split()[1:] for line in log["text"].splitlines() if line.startswith("asked ")]
     took = [float(ended) - float(began) for began, ended in asked]
-    assert len(took) == 3
+    assert len(took) == 10
     assert min(took) < 1
 
 

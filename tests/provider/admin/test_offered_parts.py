@@ -83,10 +83,16 @@ async def test_of_a_bare_cluster_each_is_named_and_of_a_whole_one_none(config, s
     }
 
 
-async def test_without_a_default_class_a_volume_that_names_none_would_never_be(config, shows):
-    config.cluster.storage_classes = {}
+async def test_a_cluster_without_a_default_class_is_whole_and_what_that_means_is_said(config, shows):
+    """As setup says of it: a provider may do without volumes."""
     shows(ClusterFeatures(INSTALLED.nodes, {"fast": True}))
-    assert "no default StorageClass" in (await told(config))["storage"][1]
+    state, text = (await told(config))["storage"]
+    assert (state, text.partition(";")[0]) == ("ok", "by name fast")
+    config.cluster.storage_classes = {}
+    shows(BARE)
+    state, text = (await told(config))["storage"]
+    assert (state, text.partition(";")[0]) == ("ok", "none by name")
+    assert "no default StorageClass" in text
 
 
 async def test_a_controller_without_a_ready_pod_serves_nobody(config, shows):

@@ -8,11 +8,14 @@ import trio
 
 from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
+from tests.fakes.provider.full_store import let_pass
 from tests.fakes.provider.reboots import rotate
 from tests.fakes.provider.world import POOLS, World
 from tests.provider.daemon.test_leader import beside
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.traffic import PodAddress
@@ -31,6 +34,9 @@ WEB = {
 RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 8080}]}
 ALWAYS = {"min": 1, "max": 1}
 """Time jumps while PostgreSQL is waited for: a pod that may sleep would, and then it does not run on."""
+
+A_LONG_TIME_S = 3600
+"""More than the end of a pod and the blocks of its last transaction take."""
 
 PASSES_S = LOOK_EVERY_S + 2
 """After this the follower has looked."""
@@ -243,14 +249,21 @@ async def test_a_daemon_that_returns_has_its_pods_ports_before_those_of_pods_tha
 ):
     world = World(tmp_path)
     async with world.run() as (parts, address):
-        caller = Caller(world, address)
-        caller.manifest = manifest_of(services=[RAW], scale=ALWAYS)
-        await caller.provision()
-        await until(lambda: in_phase(parts, caller, Phase.SERVING))
-        port = record_of(parts, caller).exposures["raw"].port
+        ended, caller = Caller(world, address), Caller(world, address)
+        ended.manifest = caller.manifest = manifest_of(services=[RAW], scale=ALWAYS)
+        for one in (ended, caller):
+            await one.provision()
+            await until(lambda one=one: in_phase(parts, one, Phase.SERVING))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(let_pass, world, A_LONG_TIME_S)
+            await ended.ask("delete", DeleteBody(), Done)
+            nursery.cancel_scope.cancel()
+        assert in_phase(parts, ended, Phase.GONE)
+        port, gone = record_of(parts, caller).exposures["raw"].port, record_of(parts, ended).label
     ((_key, slot),) = world.facade.labels.items()
     assert await world.facade.withdraw(slot)
-    await world.facade.publish_all([ServiceSpec("gone.raw", (), protocol=SlotProtocol.TCP, wished=slot)])
+    left = [ServiceSpec(f"{gone}.raw", (), protocol=SlotProtocol.TCP, wished=slot)]
+    await world.facade.publish_all(left)
     async with world.run() as (parts, _address):
         record = record_of(parts, caller)
         assert record.exposures["raw"].port == port

@@ -209,6 +209,7 @@ async def _restore(parts: Parts, running_on: RunningOn) -> None:
         for record in parts.pods.standing
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
+    await running_on.forget_others(published)
     restored = await parts.autoscaler.restore(published)
     await running_on.take_over()
     await _note_exposures(parts, restored)

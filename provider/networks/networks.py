@@ -9,6 +9,7 @@ that arrives late finds another version and changes nothing.
 import logging
 import math
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
@@ -21,7 +22,12 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import Address, address_bytes, keccak256
-from trustedpods.protocol.messages.networks import NetworkQuestion, ReadBody
+from trustedpods.protocol.messages.networks import (
+    MAX_KEPT_NETWORKS,
+    KeptNetwork,
+    NetworkQuestion,
+    ReadBody,
+)
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer
 from trustedpods.protocol.networks.leases import LEASE_MS, Acquire, Milliseconds
@@ -39,9 +45,6 @@ _log = logging.getLogger(__name__)
 
 MAX_REMEMBERED = 64
 """Networks whose copies are in memory, of 0.8 MiB at most; the others are read again."""
-
-MAX_NETWORKS = 128
-"""Networks of one cluster: at most 0.1 GiB of an etcd that holds two by default."""
 
 MAX_OF_FOUNDER = 8
 """Networks that one address founds at one provider: keys are free, but one person's mistake is bounded."""
@@ -100,6 +103,14 @@ class Networks:
         self._tell(network, state, decided)
         return answer
 
+    async def names(self) -> list[KeptNetwork]:
+        """Who founded which networks: all that strangers learn. One that was edited by hand is left out."""
+        found = []
+        for one in await self._doors.cluster.kept_networks():
+            with suppress(ValueError):
+                found.append(KeptNetwork(founder=bytes.fromhex(one.founder[2:]), name=one.network))
+        return sorted(found, key=lambda one: (one.founder, one.name))[:MAX_KEPT_NETWORKS]
+
     def _remembered(self, name: str) -> _Network:
         kept = self._networks.setdefault(name, _Network())
         self._networks.move_to_end(name)
@@ -111,7 +122,7 @@ class Networks:
         """Forget the network but *name* that was asked about longest ago, of those that nobody holds.
 
         Of those before it that somebody holds the end of the grant stays, and no copy: else many questions
-        about other networks would let a dead holder's lease never end. They are MAX_NETWORKS at most.
+        about other networks would let a dead holder's lease never end. They are MAX_KEPT_NETWORKS at most.
         """
         for idle, held in list(self._networks.items()):
             if idle == name or held.turn.locked():
@@ -174,9 +185,9 @@ class Networks:
         return None
 
     async def _check_room(self, network: NetworkObject) -> None:
-        founders = await self._doors.cluster.network_founders()
-        if len(founders) >= MAX_NETWORKS:
-            raise Refused(f"this provider keeps {MAX_NETWORKS} networks already", rule="networks")
+        founders = [one.founder for one in await self._doors.cluster.kept_networks()]
+        if len(founders) >= MAX_KEPT_NETWORKS:
+            raise Refused(f"this provider keeps {MAX_KEPT_NETWORKS} networks already", rule="networks")
         if founders.count(network.founder) >= MAX_OF_FOUNDER:
             raise Refused(f"{network.founder} has {MAX_OF_FOUNDER} networks here already", rule="networks")
 

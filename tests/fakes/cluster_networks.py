@@ -74,9 +74,9 @@ class FakeNetworks:
         network, data, version = self._late
         await self.keep_network_document(network, data, version)
 
-    async def network_founders(self) -> list[str]:
-        await self._called("network founders")
-        return [network.founder for network, _ in self.networks.values()]
+    async def kept_networks(self) -> list[NetworkObject]:
+        await self._called("kept networks")
+        return [network for network, _ in self.networks.values()]
 
     async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
         await self._called(f"tell lease {network.name}")

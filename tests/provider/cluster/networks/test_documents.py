@@ -60,10 +60,13 @@ async def test_the_first_write_makes_the_namespace(api_server, kubeconfig_for):
 
 
 async def test_networks_are_counted_without_what_they_hold(api_server, kubeconfig_for):
-    items = [{"metadata": {"labels": {"trustedpods.dev/network-founder": founder}}} for founder in "aab"]
+    labels = [{"labels": {"trustedpods.dev/network-founder": founder}, "name": "x"} for founder in "aab"]
+    labels[1]["annotations"] = {"trustedpods.dev/network": "shop"}
+    items = [{"metadata": one} for one in labels]
     server = await api_server(answer(200, {"items": items}))
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
-        assert await cluster.network_founders() == ["a", "a", "b"]
+        kept = [(one.founder, one.network) for one in await cluster.kept_networks()]
+        assert kept == [("a", ""), ("a", "shop"), ("b", "")]
     assert "PartialObjectMetadataList" in server.requests[0]
 
 

@@ -80,7 +80,8 @@ async def restore(
 
     A state that counts already is left. What would undo changes that the backup does not know is Refused
     (rule `go-back`) without *go_back*; the history of what is undone, and the present team, stay then.
-    One that no member can read an owner lets the backup's follow, with *go_back*. Raises BadInput for a file that is no backup of this network, else as `migrate`.
+    One that no member can read an owner lets the backup's follow, with *go_back*. Raises BadInput for a
+    file that is no backup of this network, else as `migrate`.
     """
     kept = await trio.to_thread.run_sync(_read, file)
     try:

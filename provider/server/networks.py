@@ -42,7 +42,8 @@ class NetworkRequests:
         opened = request.opened
         if not isinstance(opened.subject, NetworkRef):
             raise LocalProtocolError("the verb network is about a network")
-        body: NetworkQuestion | NamesBody = decode(opened.body, *NETWORK_QUESTIONS, NamesBody)
+        body = decode(opened.body, NamesBody, *NETWORK_QUESTIONS)
+        assert isinstance(body, NamesBody | NetworkQuestion)
         if network_salt(body.network) != opened.subject.salt:
             raise Refused(f"the request is not about the network {body.network!r}", rule="network")
         if isinstance(body, NamesBody):

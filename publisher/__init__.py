@@ -114,8 +114,6 @@ _MODULES = {
         "CopiesResult",
         "HistoryResult",
         "KeptNetworksResult",
-        "KeptNetworksResult",
-        "KeptNetworksResult",
         "LeasesResult",
         "MembersResult",
         "MigrateResult",

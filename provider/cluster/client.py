@@ -366,6 +366,10 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
         """Each network that is kept, as its objects are called."""
         return await documents.kept(self._api)
 
+    async def networks_with_lease(self) -> list[NetworkObject]:
+        """Each network of which a Lease object stands, right or not."""
+        return await documents.with_lease(self._api)
+
     async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
         """Write or, for None, delete a network's Lease object, for people; nobody decides by it."""
         await documents.tell_lease(self._api, network, lease)

@@ -221,9 +221,15 @@ class Networks:
     async def keep_telling(self) -> None:
         """Write Lease objects as leases change; the last word counts, and a failure delays no answer.
 
-        That of a holder who died goes with the end of its grant, though nobody asks.
+        That of a holder who died goes with the end of its grant, though nobody asks. Those that an earlier
+        run of the daemon left are taken up first.
         """
+        taken_up = False
         while True:
+            taken_up = taken_up or await self._take_up_leases()
+            if not taken_up:
+                await trio.sleep(TELL_AGAIN_S)
+                continue
             with trio.move_on_after(self._until_an_end_s()):
                 await self._told.wait()
             self._told = trio.Event()
@@ -241,6 +247,28 @@ class Networks:
             if failed:
                 self._told.set()
                 await trio.sleep(TELL_AGAIN_S)
+
+    async def _take_up_leases(self) -> bool:
+        """Whether the Lease objects that stand are seen through: it stopped before it could write some.
+
+        That of a network that nobody holds goes. A holder of then has a full duration from now on.
+        """
+        try:
+            for network in await self._doors.cluster.networks_with_lease():
+                kept = self._remembered(network.name)
+                async with kept.turn:
+                    try:
+                        state = await self._state(kept, network)
+                    except CopiesDiffer:
+                        state = NetworkState()  # nobody can hold what is no document
+                    if state.lease.grant is None:
+                        self._tell_of(network, None)
+        except NetworkFailure as error:
+            _log.warning("the Leases of networks cannot be read: %s", error)
+            return False
+        except TrustedPodsError as error:
+            _log.warning("the Leases of an earlier run stay until their networks are asked about: %s", error)
+        return True
 
     def _until_an_end_s(self) -> float:
         """How long until the first grant of which a Lease object tells ends; for ever where there is none."""

@@ -6,6 +6,7 @@ Each question is cut off on its way there and on its way back.
 
 import signal
 import threading
+from functools import partial
 from itertools import product
 
 import pytest
@@ -115,9 +116,12 @@ async def test_killed(case, virtual_time):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case[0] is not Renew], ids=names)
-def test_ctrl_c(case):
+def test_ctrl_c(case, virtual_time, monkeypatch):
     """As the command line hears it: all is let go at once, and nobody waits for the lease's end."""
     assert threading.current_thread() is threading.main_thread()
+    monkeypatch.setattr(
+        trio, "run", partial(trio.run, clock=virtual_time)
+    )  # one clock for both, as daemons have
     two, ends = Two(), []
     client = two.client()
     cut = Cut(client, case, lambda: signal.raise_signal(signal.SIGINT))

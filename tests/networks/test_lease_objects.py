@@ -17,13 +17,18 @@ from trustedpods.protocol.networks.leases import (
     AskLease,
     Attempt,
     Command,
+    Fence,
     Release,
     Renew,
 )
 from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.networks.networks import MAX_REMEMBERED
+from trustedpods.provider.cluster.networks.documents import StoredDocument
+from trustedpods.provider.core.networks.documents import NetworkState
+from trustedpods.provider.core.networks.leases import Lease
+from trustedpods.provider.networks import stored
+from trustedpods.provider.networks.networks import MAX_REMEMBERED, TELL_AGAIN_S
 
 FOUNDER = address_of(secrets.token_bytes(32))
 LEASE_S = LEASE_MS / 1000
@@ -38,12 +43,27 @@ class OwnClock(Daemon):
     def clock(self):
         return self.wall
 
+    async def tell(self, *, task_status):
+        """Until it is `stopped`."""
+        with trio.CancelScope() as self.stopped:
+            task_status.started()
+            await self.networks.keep_telling()
+
 
 @pytest.fixture
-async def daemon(virtual_time, nursery):
+async def daemon(nursery):
     made = OwnClock()
-    nursery.start_soon(made.networks.keep_telling)
+    await nursery.start(made.tell)
     return made
+
+
+async def started_again(daemon, nursery):
+    """The next run of *daemon*, which does no more."""
+    daemon.stopped.cancel()
+    after = OwnClock()
+    after.cluster = daemon.cluster
+    await nursery.start(after.tell)
+    return after
 
 
 async def acquired(daemon, attempt=None):
@@ -60,7 +80,7 @@ async def told(daemon):
     return leases[0] if leases else None
 
 
-async def test_a_lease_object_is_there_while_a_command_runs_and_says_since_when(daemon):
+async def test_a_lease_object_is_there_while_a_command_runs_and_says_since_when(daemon, virtual_time):
     door, granted = await acquired(daemon)
     name, first = await told(daemon)
     assert name.startswith(f"network-{NAME}-")
@@ -73,7 +93,7 @@ async def test_a_lease_object_is_there_while_a_command_runs_and_says_since_when(
     assert await told(daemon) is None
 
 
-async def test_that_of_a_dead_holder_goes_with_its_grant_though_nobody_asks(daemon):
+async def test_that_of_a_dead_holder_goes_with_its_grant_though_nobody_asks(daemon, virtual_time):
     await acquired(daemon)
     assert await told(daemon) is not None
     await trio.sleep(LEASE_S - 1)
@@ -85,20 +105,54 @@ async def test_that_of_a_dead_holder_goes_with_its_grant_though_nobody_asks(daem
     assert (await told(daemon))[1].transitions == 2
 
 
-async def test_a_daemon_that_starts_again_tells_of_the_holder_and_of_his_end(daemon, nursery):
+async def test_a_daemon_that_starts_again_tells_of_the_holder_and_of_his_end(daemon, nursery, virtual_time):
+    """It takes the Lease object up though nobody asks: the holder has a full lease from its start on."""
     await acquired(daemon)
-    after = Daemon()
-    after.cluster = daemon.cluster
-    nursery.start_soon(after.networks.keep_telling)
-    await trio.sleep(LEASE_S + 1)
-    assert await told(daemon) is None
+    await trio.sleep(LEASE_S - 1)
+    after = await started_again(daemon, nursery)
+    await trio.sleep(LEASE_S - 1)
+    assert await told(after) is not None
+    assert (await Door(after, FOUNDER, FOUNDER).ask(AskLease())).holder is not None
+    await trio.sleep(1)
+    assert await told(after) is None
+    assert (await Door(after, FOUNDER, FOUNDER).ask(AskLease())).holder is None
+
+
+async def test_a_daemon_that_starts_again_tells_of_a_holder_of_whom_no_lease_object_stands(
+    daemon, nursery, virtual_time
+):
+    await acquired(daemon)
+    assert await told(daemon) is not None
+    after = await started_again(daemon, nursery)
+    daemon.cluster.network_leases.clear()
+    await trio.sleep(1)
     assert (await Door(after, FOUNDER, FOUNDER).ask(AskLease())).holder is not None
     assert await told(after) is not None
-    await trio.sleep(LEASE_S)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [stored.to_bytes(NetworkState(Lease(Fence(1)))), b"by hand", None],
+    ids=["released", "edited", "removed"],
+)
+async def test_a_daemon_that_starts_again_takes_away_what_nobody_holds(left, daemon, nursery, virtual_time):
+    """It stopped between the end of a grant and the delete; at first the API server is away."""
+    door, granted = await acquired(daemon)
+    name, _ = await told(daemon)
+    daemon.stopped.cancel()
+    await door.ask(Release(granted.attempt, aside=False))
+    if left is not None:
+        daemon.cluster.networks[name] = (daemon.cluster.with_lease[name], StoredDocument(left, "9"))
+    daemon.cluster.unreachable = True
+    after = await started_again(daemon, nursery)
+    await trio.sleep(2 * TELL_AGAIN_S)
+    assert await told(after) is not None
+    daemon.cluster.unreachable = False
+    await trio.sleep(TELL_AGAIN_S + 1)
     assert await told(after) is None
 
 
-async def test_questions_about_other_networks_do_not_prolong_a_dead_holders_lease(daemon):
+async def test_questions_about_other_networks_do_not_prolong_a_dead_holders_lease(daemon, virtual_time):
     """Anybody may ask about as many names as he likes: more than there are places in memory."""
     await acquired(daemon)
     await trio.sleep(LEASE_S - 5)

@@ -120,7 +120,16 @@ async def remove(api: Api, network: NetworkObject, version: str) -> None:
 
 async def kept(api: Api) -> list[NetworkObject]:
     """Each Secret, as it is called; an empty name of the network where a person took it away."""
-    path = path_of("Secret", NETWORKS_NAMESPACE)
+    return await _objects(api, "Secret")
+
+
+async def with_lease(api: Api) -> list[NetworkObject]:
+    """Each Lease object of a network, as `kept` has its Secrets."""
+    return await _objects(api, "Lease")
+
+
+async def _objects(api: Api, kind: str) -> list[NetworkObject]:
+    path = path_of(kind, NETWORKS_NAMESPACE)
     answer = await api.call("GET", path, query={"labelSelector": NETWORK_LABEL}, accept=_METADATA_ONLY)
     return [_object(one["metadata"]) for one in answer.json().get("items") or []]
 

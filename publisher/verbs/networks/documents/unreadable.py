@@ -7,10 +7,10 @@ in clear beside it, the team and the generation, daemons have checked, and so th
 
 import time
 
-from trustedpods.protocol.errors import Refused, RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.content import NetworkContent, begun, ended
-from trustedpods.protocol.networks.documents import Document, later_epoch
+from trustedpods.protocol.networks.documents import NOTHING, Document, later_epoch
 from trustedpods.protocol.networks.history import arguments
 from trustedpods.protocol.networks.members import Role
 from trustedpods.protocol.networks.sealed_documents import parse_body, verified
@@ -32,18 +32,21 @@ async def restore_over(
     journal: Journal,
     *,
     go_back: bool,
+    failed: TrustedPodsError,
 ) -> RestoreResult:
     """Let *content*, that of the backup *saved*, follow what nobody can read. Only an owner may.
 
     Raises Refused (rule `role`), (rule `clusters`) where not all clusters of the backup are named, (rule
-    `go-back`) without *go_back*; RemoteProtocolError where it can be read by now; Locked, NetworkFailure,
-    CopiesDiffer.
+    `go-back`) without *go_back*; *failed*, which led here, where what counts can be read; Locked,
+    NetworkFailure, CopiesDiffer.
     """
     who = account.publisher
     async with opened(account, place, journal) as (network, clusters):
         check_all_named(saved, clusters.doors)
         async with clusters.locked(f"state restore {network.name}", wait_s) as held:
             told = _unreadable(account, saved, held.document)
+            if told is None:
+                raise failed
             if not go_back:
                 raise Refused(told, rule="go-back", hint="--go-back lets the backup's state follow it")
             present, now = parse_body(held.document.body), int(time.time())
@@ -62,11 +65,13 @@ async def restore_over(
         return RestoreResult(network, saved.document, document, (told,))
 
 
-def _unreadable(account: MarketAccount, saved: MemberView, document: Document) -> str:
-    """What reading *document* fails with, and whose it is; raises that it is readable after all."""
+def _unreadable(account: MarketAccount, saved: MemberView, document: Document) -> str | None:
+    """What reading *document* fails with, and whose it is; None where it can be read, or is gone."""
+    if document == NOTHING:
+        return None  # it was removed since
     try:
         read_state(account.publisher, saved.network, document)
     except TrustedPodsError as error:
         writer = parse_body(document.body).writer.hex()
         return f"generation {document.generation}, signed by 0x{writer}, is no state: {error.what}"
-    raise RemoteProtocolError(f"the state of {saved.network} can be read by now", hint="run it again")
+    return None

@@ -92,7 +92,9 @@ async def restore(
         founder = place.founder or account.publisher.address
         saved = read_state(account.publisher, NetworkName(founder, place.name), kept.document)
         content = _migrated(account.publisher, saved)
-        return await restore_over(account, place, saved, content, wait_s, journal, go_back=go_back)
+        return await restore_over(
+            account, place, saved, content, wait_s, journal, go_back=go_back, failed=error
+        )
 
 
 async def _restored_as_next(

@@ -140,6 +140,7 @@ _WIRE_CLASSES: dict[str, type[TrustedPodsError]] = {
         BadInput,
         NoContext,
         Locked,
+        CopiesDiffer,
         Refused,
         InsufficientFunds,
         NetworkFailure,

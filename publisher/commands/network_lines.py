@@ -14,6 +14,7 @@ from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
     CopiesResult,
     HistoryResult,
+    KeptNetworksResult,
     LeasesResult,
     MigrateResult,
     NetworkFundResult,
@@ -22,6 +23,20 @@ from trustedpods.publisher.results.networks import (
     PlanResult,
     RestoreResult,
 )
+
+
+def kept_lines(result: KeptNetworksResult) -> list[str]:
+    """A line for each network with the clusters that keep it, and one for each cluster that did not say."""
+    where: dict[str, list[str]] = {}
+    failed = []
+    for cluster, kept in result.clusters.items():
+        if isinstance(kept, ErrorReport):
+            failed.append(f"{cluster}: not known: {kept.text}")
+            continue
+        for one in kept:
+            where.setdefault(f"{one.founder}/{one.name}", []).append(cluster)
+    lines = [f"{name} on {', '.join(clusters)}" for name, clusters in where.items()]
+    return [*lines, *failed] or ["no networks"]
 
 
 def lease_lines(result: LeasesResult) -> list[str]:

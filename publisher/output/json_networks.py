@@ -21,6 +21,7 @@ from trustedpods.publisher.results.networks import (
     CopiesResult,
     ExportResult,
     HistoryResult,
+    KeptNetworksResult,
     LeasesResult,
     LinkResult,
     MembersResult,
@@ -44,6 +45,17 @@ from trustedpods.publisher.results.networks import (
 
 def _network(network: NetworkId) -> JsonObject:
     return {"network": network.name, "founder": network.founder}
+
+
+@json_of.register(KeptNetworksResult)
+def _kept(result: KeptNetworksResult) -> JsonObject:
+    clusters: JsonObject = {
+        name: {"error": error_json(kept)}
+        if isinstance(kept, ErrorReport)
+        else {"networks": [_network(one) for one in kept]}
+        for name, kept in result.clusters.items()
+    }
+    return {"clusters": clusters}
 
 
 @json_of.register(LeasesResult)

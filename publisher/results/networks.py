@@ -42,6 +42,13 @@ class LeasesResult:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptNetworksResult:
+    """The networks that each cluster keeps, by founder and name; or why it did not say."""
+
+    clusters: Mapping[str, tuple[NetworkId, ...] | ErrorReport]
+
+
+@dataclass(frozen=True, slots=True)
 class BreakResult:
     """Whose lease was broken in which cluster; None where nobody held one."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ApplyResult,
         CardResult,
         ConnectResult,
+        KeptNetworksResult,
         NetworkDeleteResult,
         NetworkStatusResult,
         PlanResult,
@@ -188,6 +189,35 @@ def apply(
         return [*plan_lines(result.plan, done=True), *(f"{node} {url}" for node, url in result.urls.items())]
 
     _with_file(options, file, clusters, work, lines)
+
+
+@network.command(
+    "list",
+    epilog="""\b
+Examples:
+  trustedpods network list
+  trustedpods network list --cluster k1=0x7099…/1
+""",
+)
+@cluster_option
+@common
+def list_networks(options: Common, clusters: tuple[str, ...]) -> None:
+    """All networks that the clusters keep, by founder and name, also those of others."""
+    run = Run(options)
+
+    async def work() -> "KeptNetworksResult":
+        known, opening = known_clusters(clusters), run.account()
+        from trustedpods.publisher.verbs.networks.status import kept
+
+        async with opening as account:
+            return await kept(account, known)
+
+    def lines(result: "KeptNetworksResult") -> list[str]:
+        from trustedpods.publisher.commands.network_lines import kept_lines
+
+        return kept_lines(result)
+
+    run.finish(work, lines)
 
 
 @network.command(

@@ -12,6 +12,7 @@ from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageItem
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.channel_watch import departure_of
+from trustedpods.provider.billing.fees import note_fee
 from trustedpods.provider.core import settlement
 from trustedpods.provider.core.pod import ChannelFact
 from trustedpods.provider.doors import Doors
@@ -87,6 +88,8 @@ class ClaimSubmission:
         new = await self._doors.store.write(
             claims.settle_claim, claim.root, state, transaction, block, outcomes
         )
+        if final and transaction is not None:
+            await note_fee(self._doors, transaction)
         for outcome in new:
             await self._tell(outcome)
         await self._refresh(claim)

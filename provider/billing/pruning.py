@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the books small: once a day what is older than `store.keep_days`, and settled, goes out of them."""
+
+import logging
+
+import trio
+
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.earnings.sums import DAY_S
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.store.operator import pruning
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = float(DAY_S)
+FIRST_AFTER_S = 600.0
+"""A start has other work than this."""
+
+TOGETHER = 50
+"""Pods in one transaction: a day of the busiest is some 1,440 rows, and writes of others wait meanwhile."""
+
+
+async def keep_pruned(doors: Doors) -> None:
+    """Prune again and again. Never returns."""
+    await trio.sleep(FIRST_AFTER_S)
+    while True:
+        counted, periods = await prune_books(doors)
+        if counted or periods:
+            _log.info(
+                "%d old rows of what was counted went, %d old periods are kept by day", counted, periods
+            )
+        await trio.sleep(EVERY_S)
+
+
+async def prune_books(doors: Doors) -> tuple[int, int]:
+    """Prune once, to the end: rows of what was counted that went, and claimed periods put together.
+
+    Raises StoreFailure where the books cannot be written; what was done by then is whole.
+    """
+    before = UnixSeconds(doors.now() - doors.config.store.keep_days * DAY_S)
+    counted, periods, last = 0, 0, ""
+    while channels := await doors.store.read(pruning.channels_after, last, TOGETHER):
+        done = await doors.store.write(pruning.prune, channels, before)
+        counted, periods = counted + done.counted, periods + done.periods
+        if not done.more:
+            last = channels[-1]
+    await doors.store.write(pruning.prune_claims, before)
+    return counted, periods

@@ -212,7 +212,7 @@ class Settlement:
         if await self._doors.chain.owed(self._doors.owner) == 0:
             return 0
         receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)
-        await note_fee(self._doors, receipt.tx_hash)
+        await note_fee(self._doors, receipt.tx_hash, self._doors.now())
         return receipt.moved
 
     def _may_send(self, claim: StoredClaim) -> bool:

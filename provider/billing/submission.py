@@ -89,7 +89,7 @@ class ClaimSubmission:
             claims.settle_claim, claim.root, state, transaction, block, outcomes
         )
         if final and transaction is not None:
-            await note_fee(self._doors, transaction)
+            await note_fee(self._doors, transaction, claim.created)
         for outcome in new:
             await self._tell(outcome)
         await self._refresh(claim)

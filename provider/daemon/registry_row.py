@@ -55,9 +55,9 @@ async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool
         if head.time < row.updated_at + HEARTBEAT_EVERY_S:
             return False
         receipt = await doors.chain.heartbeat(doors.operator_key, row.owner, row.daemon)
-        await note_fee(doors, receipt.tx_hash)
+        await note_fee(doors, receipt.tx_hash, doors.now())
         return True
     receipt = await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
-    await note_fee(doors, receipt.tx_hash)
+    await note_fee(doors, receipt.tx_hash, doors.now())
     _log.info("the registry row points to %s now", endpoint)
     return True

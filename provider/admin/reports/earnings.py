@@ -44,16 +44,14 @@ async def read_earnings(
     Whole days are told where the time begins or ends within one: claims of long ago are kept by day only.
     """
     span = Span(*(None if at is None else UnixSeconds(at) for at in (asked.since, asked.until))).whole_days
-    paid = await doors.store.read(earnings.payments)
-    fees = await doors.store.read(earnings.fees)
-    rows = rows_of(paid, fees, asked.by, span)
+    books = await doors.store.read(earnings.whole)
+    rows = rows_of(books.payments, books.fees, asked.by, span)
     if len(rows) > most_rows:
         raise BadInput(
             f"these are {len(rows)} rows", hint=f"{most_rows} are told at once: ask by day or month"
         )
-    out = await doors.store.read(earnings.out_items)
     found = await _on_chain(doors, totals=asked.chain)
-    in_time = rows_of(paid, fees, GroupedBy.MONTH, span)
+    in_time = rows_of(books.payments, books.fees, GroupedBy.MONTH, span)
     return Earnings(
         token=found.token.symbol if found.token else None,
         decimals=found.token.decimals if found.token else None,
@@ -62,10 +60,10 @@ async def read_earnings(
         paid=str(sum(row.paid for row in in_time)),
         items=sum(row.items for row in in_time),
         gas_wei=str(sum(row.wei or 0 for row in in_time)),
-        fees_unknown=await doors.store.read(earnings.unknown_fees),
-        out=str(sum(item.due for item in out)),
-        claims_out=len({item.root for item in out}),
-        unclaimed=str(await _unclaimed(doors, records, out)),
+        fees_unknown=books.fees_unknown,
+        out=str(sum(item.due for item in books.out)),
+        claims_out=len({item.root for item in books.out}),
+        unclaimed=str(await _unclaimed(doors, records, books.out)),
         withdrawable=None if found.owed is None else str(found.owed),
         chain=_totals(found),
         trouble=found.trouble,

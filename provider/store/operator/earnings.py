@@ -29,6 +29,29 @@ class OutItem:
     due: int
 
 
+@dataclass(frozen=True, slots=True)
+class EarningsBooks:
+    """All that the books say of earnings at one moment; `fees_unknown` counts final claims."""
+
+    payments: list[Earned]
+    fees: list[Spent]
+    out: list[OutItem]
+    fees_unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeelessClaim:
+    """A final claim of which it is not known what it cost: its transaction, and when it was made."""
+
+    transaction: bytes
+    created: UnixSeconds
+
+
+def whole(tx: Tx) -> EarningsBooks:
+    """All of it, so that a claim that becomes final is told once."""
+    return EarningsBooks(payments(tx), fees(tx), out_items(tx), unknown_fees(tx))
+
+
 def payments(tx: Tx) -> list[Earned]:
     """All that was ever paid and is final."""
     query = (
@@ -76,13 +99,22 @@ def has_fee(tx: Tx, transaction: bytes) -> bool:
 
 
 def unknown_fees(tx: Tx) -> int:
-    """Final claims of which the books do not know what they cost: older ones, and where the chain forgot."""
-    query = (
-        select(func.count())
-        .select_from(CLAIMS.outerjoin(FEES, FEES.c.tx == CLAIMS.c.tx))
-        .where(CLAIMS.c.state == str(ClaimState.FINAL), FEES.c.tx.is_(None))
-    )
+    """How many final claims there are of which it is not known what they cost."""
+    query = select(func.count()).select_from(_FEELESS.subquery())
     return tx.connection.execute(query).scalar() or 0
+
+
+def feeless(tx: Tx, most: int) -> list[FeelessClaim]:
+    """The newest of them that have a transaction, at most so many."""
+    query = _FEELESS.where(CLAIMS.c.tx.is_not(None)).order_by(CLAIMS.c.number.desc()).limit(most)
+    return [FeelessClaim(row.tx, row.created) for row in tx.connection.execute(query)]
+
+
+_FEELESS = (
+    select(CLAIMS.c.tx, CLAIMS.c.created)
+    .select_from(CLAIMS.outerjoin(FEES, FEES.c.tx == CLAIMS.c.tx))
+    .where(CLAIMS.c.state == str(ClaimState.FINAL), FEES.c.tx.is_(None))
+)
 
 
 def _channel(key: str) -> ChannelId:

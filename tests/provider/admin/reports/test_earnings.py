@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Earnings of the whole daemon on the fake market: exact to the unit, beside what the chain says."""
 
+from collections import Counter
+from datetime import UTC, datetime
+
 import pytest
 import trio
 
@@ -13,7 +16,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import host_label
 from trustedpods.provider.admin.reports.earnings import read_earnings
 from trustedpods.provider.admin.reports.views import EarningsRequest
-from trustedpods.provider.billing.fees import note_fee
+from trustedpods.provider.billing.fees import fill_fees, note_fee
 from trustedpods.provider.core.earnings.sums import GroupedBy
 
 LIMIT_S = 120
@@ -44,8 +47,16 @@ async def claimed(world, seconds, **fields):
 
 def paid_items(world):
     """Every payment that the fake market ever made, by itself."""
+    return [result.paid for result in payments(world)]
+
+
+def payments(world):
     sent = [one for found in world.chain.roots.values() for one in found]
-    return [result.paid for one in sent for result in one.results if result.paid]
+    return [result for one in sent for result in one.results if result.paid]
+
+
+def day_of(unix):
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d")
 
 
 async def test_what_was_paid_is_told_to_the_unit_by_everything_and_is_the_chains(world):
@@ -56,7 +67,10 @@ async def test_what_was_paid_is_told_to_the_unit_by_everything_and_is_the_chains
         assert paid == world.chain.credit[world.owner] > 0
         assert (told["paid"], told["withdrawable"]) == (str(paid), str(paid))
         assert told["items"] == len(paid_items(world)) >= 3
-        assert len(told["rows"]) == 2, "the last periods ended on the second day"
+        by_day = Counter()
+        for result in payments(world):
+            by_day[day_of(result.up_to - 1)] += result.paid
+        assert {row["key"]: int(row["paid"]) for row in told["rows"] if row["items"]} == by_day
         claims = sum(verb == "submit" for verb, _ in world.chain.log)
         assert told["chain"] == {"credited": str(paid), "withdrawn": "0", "claims": claims, "whole": True}
         assert (told["out"], told["feesUnknown"]) == ("0", 0)
@@ -133,11 +147,31 @@ async def test_gas_that_somebody_else_paid_is_not_ours(world):
         other = (77).to_bytes(32, "big")
         world.chain.give(parts.doors.owner, 0)
         receipt = await world.chain.set_payout(world.operator_key, parts.doors.owner)
-        await note_fee(parts.doors, receipt.tx_hash)
+        await note_fee(parts.doors, receipt.tx_hash, int(world.now))
         mine = int((await ask(world, "earnings"))["gasWei"])
         assert mine == BLOCK_GAS * world.chain.wei_per_gas
         world.chain.give(address_of(other), 0)
         receipt = await world.chain.set_payout(other, parts.doors.owner)
-        await note_fee(parts.doors, receipt.tx_hash)
-        await note_fee(parts.doors, b"\x01" * 32)  # a transaction that the chain does not know
+        await note_fee(parts.doors, receipt.tx_hash, int(world.now))
+        await note_fee(parts.doors, b"\x01" * 32, int(world.now))
         assert int((await ask(world, "earnings"))["gasWei"]) == mine
+
+
+async def test_a_fee_that_could_not_be_read_is_read_later_and_belongs_to_the_claims_day(world):
+    async with serving(world) as (parts, _):
+        real = world.chain.fee
+
+        async def forgotten(_hash):
+            return None
+
+        world.chain.fee = forgotten
+        told = await claimed(world, 100)
+        assert (told["gasWei"], told["feesUnknown"]) == ("0", 1)
+        day = day_of(world.now)
+        world.chain.fee = real
+        world.now += 3 * 86_400
+        await fill_fees(parts.doors)
+        told = await ask(world, "earnings")
+        assert told["feesUnknown"] == 0
+        assert int(told["gasWei"]) == BLOCK_GAS * world.chain.wei_per_gas
+        assert [row["key"] for row in told["rows"] if int(row["gasWei"])] == [day]

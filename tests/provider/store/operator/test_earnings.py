@@ -12,7 +12,7 @@ from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store import claims, pods
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
 from trustedpods.provider.store.operator import earnings
-from trustedpods.provider.store.operator.earnings import OutItem
+from trustedpods.provider.store.operator.earnings import FeelessClaim, OutItem
 
 PRICES = Prices(cpu_core_ms=3, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=64)
 TERMS = Terms.for_peak(PRICES, Usage(1000), unlock_s=60, claim_interval_s=50)
@@ -93,3 +93,4 @@ async def test_a_fee_is_booked_once_and_claims_without_one_are_counted(book):
         assert await store.read(earnings.has_fee, b"tx1")
         assert not await store.read(earnings.has_fee, b"tx2")
         assert await store.read(earnings.unknown_fees) == 1
+        assert await store.read(earnings.feeless, 9) == [FeelessClaim(b"tx2", 102)]

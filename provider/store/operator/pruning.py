@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, func, select, update
+from sqlalchemy import Connection, Row, Table, delete, func, or_, select, update
 
 from trustedpods.protocol.ids import Address, ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
@@ -53,22 +53,40 @@ class Pruned:
 
 
 def channels_after(tx: Tx, last: str, most: int) -> list[str]:
-    """The next channels of pods behind *last*, in order; to be handed to `prune` together."""
-    query = select(PODS.c.channel).where(PODS.c.channel > last).order_by(PODS.c.channel).limit(most)
+    """The next channels of pods behind *last*, in order; to be handed to `prune` together.
+
+    Without those of ended pods of which nothing is left to take out: there are ever more of them.
+    """
+    left = [
+        select(table.c.channel).where(table.c.channel == PODS.c.channel).exists()
+        for table in (HOLDINGS, RUNS, EVENTS)
+    ]
+    query = (
+        select(PODS.c.channel)
+        .where(PODS.c.channel > last, or_(PODS.c.phase.not_in(_ENDED), *left))
+        .order_by(PODS.c.channel)
+        .limit(most)
+    )
     return list(tx.connection.execute(query).scalars())
 
 
 def prune(tx: Tx, channels: Sequence[str], before: UnixSeconds) -> Pruned:
-    """Take out what is older than *before* of these *channels*. The same once more changes nothing."""
+    """Take out what is older than *before* of these *channels*. The same once more changes nothing.
+
+    Of an ended pod claimed periods go first, so that it is met again when there was no turn for all of them.
+    """
     counted, periods = 0, 0
     for pod in tx.connection.execute(select(PODS).where(PODS.c.channel.in_(channels))).all():
-        ended = pod.phase in _ENDED and pod.changed_at < before
-        settled = before if ended else min(before, (pod.chain_up_to or 0) - MARGIN_S)
-        counted += _prune_counted(tx.connection, pod.channel, settled)
-        if ended and periods < MAX_CUTS:
-            periods += _put_together(tx.connection, pod, before, MAX_CUTS - periods)
-            tx.connection.execute(delete(EVENTS).where(EVENTS.c.channel == pod.channel, EVENTS.c.at < before))
-    return Pruned(counted, periods, more=periods >= MAX_CUTS)
+        if pod.phase not in _ENDED or pod.changed_at >= before:
+            settled = min(before, (pod.chain_up_to or 0) - MARGIN_S)
+            counted += _prune_counted(tx.connection, pod.channel, settled)
+            continue
+        periods += _put_together(tx.connection, pod, before, MAX_CUTS - periods)
+        if periods >= MAX_CUTS:
+            return Pruned(counted, periods, more=True)
+        counted += _prune_counted(tx.connection, pod.channel, before)
+        tx.connection.execute(delete(EVENTS).where(EVENTS.c.channel == pod.channel, EVENTS.c.at < before))
+    return Pruned(counted, periods, more=False)
 
 
 def prune_claims(tx: Tx, before: UnixSeconds) -> int:

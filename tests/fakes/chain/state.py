@@ -21,7 +21,6 @@ STATE = (
     "lives",
     "rows",
     "roots",
-    "fees",
     "withdrawn",
     "moved",
 )

@@ -108,6 +108,7 @@ async def test_what_is_still_asked_is_answered_as_before_and_the_rest_is_gone(bo
         assert await store.read(count, CLAIMS) == 21
         again, more = await store.write(prune)
         assert (again.counted, again.periods, more) == (0, 0, 0)
+        assert await store.read(pruning.channels_after, "", 9) == [channel_hex(MINE.channel)]
         assert await store.read(told) == before
 
 

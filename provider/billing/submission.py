@@ -85,11 +85,11 @@ class ClaimSubmission:
             for cut, result in zip(claim.cuts, results, strict=bool(results))
         ]
         state = ClaimState.FINAL if final else ClaimState.MINED
+        if final and transaction is not None:  # before: what is final is not looked at again
+            await note_fee(self._doors, transaction, claim.created)
         new = await self._doors.store.write(
             claims.settle_claim, claim.root, state, transaction, block, outcomes
         )
-        if final and transaction is not None:
-            await note_fee(self._doors, transaction, claim.created)
         for outcome in new:
             await self._tell(outcome)
         await self._refresh(claim)

@@ -120,7 +120,7 @@ async def test_only_the_time_that_was_asked_for_counts(world):
     async with serving(world):
         await claimed(world, 100)
         whole = await claimed(world, 200_000)
-        middle = world.now - 86_400
+        middle = int(world.now) - 86_400
         early = await ask(world, "earnings", until=middle)
         late = await ask(world, "earnings", since=middle + (-middle % 86_400))
         assert early["rows"] + late["rows"] == whole["rows"]

@@ -14,7 +14,7 @@ from trustedpods.provider.doors import Doors
 async def read_offers(doors: Doors, profile: bytes) -> Offers:
     """Each capability of *profile*, of the settings and of the cluster. Raises when the cluster is silent."""
     found = await doors.cluster.features()
-    rows = explained(decode(Profile, profile).capabilities, found, doors.config.allowed)
+    rows = explained(decode(profile, Profile).capabilities, found, doors.config.allowed)
     current, told = await _row(doors, profile)
     return Offers(
         offers=[OfferView(kind=one.kind, name=one.name, state=one.state, why=one.why) for one in rows],

@@ -47,7 +47,7 @@ class _Named:
     there: Collection[str]
     before: Mapping[str, str]
     now: Mapping[str, str]
-    lacks: str
+    lacks: str = "the cluster has no class of this name"
 
 
 def explained(advertised: Capabilities, found: ClusterFeatures, allowed: Allowed) -> list[ExplainedOffer]:
@@ -68,7 +68,6 @@ def _kinds(
         found.storage_classes,
         _storage(before),
         _storage(now),
-        "the cluster has no class of this name",
     )
     yield _Named(
         "ingress class",
@@ -77,7 +76,6 @@ def _kinds(
         found.ingress_classes,
         _ingress(before),
         _ingress(now),
-        "the cluster has no class of this name",
     )
     yield _Named(
         "CSI driver",

@@ -22,6 +22,9 @@ from trustedpods.provider.core.earnings.sums import GroupedBy
 LIMIT_S = 120
 """A claim is final at the daemon's next look, some seconds later."""
 
+POLL_S = 0.5
+"""Each question is a connection, which the daemon gives 10 s: few of them, for machines that are busy."""
+
 
 @pytest.fixture
 def world(tmp_path):
@@ -41,7 +44,7 @@ async def claimed(world, seconds, **fields):
     await ask(world, "claim", **fields)
     with trio.fail_after(LIMIT_S):
         while (told := await ask(world, "earnings", chain=True))["claimsOut"]:
-            await trio.sleep(0.05)
+            await trio.sleep(POLL_S)
     return told
 
 

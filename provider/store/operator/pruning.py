@@ -10,13 +10,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from trustedpods.protocol.ids import Address, ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.earnings.sums import DAY_S, Earned, by_day
 from trustedpods.provider.core.pod import ENDED
-from trustedpods.provider.store.claims import ClaimState
+from trustedpods.provider.store.claims import ClaimState, claimed_now
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import (
@@ -36,8 +49,23 @@ MARGIN_S = DAY_S
 """What was counted so shortly before a pod's last settled period stays: a reorganisation sets that back by
 minutes, and nothing is told of a day that is half gone."""
 
-MAX_CUTS = 2000
-"""Claimed periods that are put together in one transaction: others wait for it."""
+MAX_ROWS = 5000
+"""What was counted that goes in one transaction: other writes wait for it, a tenth of a second at most."""
+
+MAX_CUTS = 500
+"""Claimed periods that are put together in one transaction: each may be of another day."""
+
+MAX_CLAIMS = 50
+"""Claims that go in one transaction: the signed bytes of one may be a hundred kilobytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """Rows that can go: *which* of the table of *key*, that names each of them among these."""
+
+    key: Column[Any]
+    which: tuple[ColumnElement[bool], ...]
+
 
 _OVER = [str(ClaimState.FINAL), str(ClaimState.LOST)]
 _ENDED = [str(phase) for phase in ENDED]
@@ -70,61 +98,75 @@ def channels_after(tx: Tx, last: str, most: int) -> list[str]:
     return list(tx.connection.execute(query).scalars())
 
 
-def prune(tx: Tx, channels: Sequence[str], before: UnixSeconds) -> Pruned:
+def prune(
+    tx: Tx, channels: Sequence[str], before: UnixSeconds, rows: int = MAX_ROWS, cuts: int = MAX_CUTS
+) -> Pruned:
     """Take out what is older than *before* of these *channels*. The same once more changes nothing.
 
-    Of an ended pod claimed periods go first, so that it is met again when there was no turn for all of them.
+    It ends after so many *rows* or *cuts*, and says so. Of an ended pod claimed periods go first, so that it
+    is met again when there was no turn for all of them. One with a claim under way counts as standing.
     """
-    counted, periods = 0, 0
-    for pod in tx.connection.execute(select(PODS).where(PODS.c.channel.in_(channels))).all():
-        if pod.phase not in _ENDED or pod.changed_at >= before:
-            settled = min(before, (pod.chain_up_to or 0) - MARGIN_S)
-            counted += _prune_counted(tx.connection, pod.channel, settled)
-            continue
-        periods += _put_together(tx.connection, pod, before, MAX_CUTS - periods)
-        if periods >= MAX_CUTS:
-            return Pruned(counted, periods, more=True)
-        counted += _prune_counted(tx.connection, pod.channel, before)
-        tx.connection.execute(delete(EVENTS).where(EVENTS.c.channel == pod.channel, EVENTS.c.at < before))
+    counted, periods, under_way = 0, 0, {channel_hex(one) for one in claimed_now(tx)}
+    query = select(PODS.c.channel, PODS.c.phase, PODS.c.changed_at, PODS.c.chain_up_to, PODS.c.publisher)
+    for pod in tx.connection.execute(query.where(PODS.c.channel.in_(channels))).all():
+        ended = pod.phase in _ENDED and pod.changed_at < before and pod.channel not in under_way
+        if ended:
+            periods += _put_together(tx.connection, pod, before, cuts - periods)
+            if periods >= cuts:
+                return Pruned(counted, periods, more=True)
+        settled = before if ended else min(before, (pod.chain_up_to or 0) - MARGIN_S)
+        for old in _old_rows(pod.channel, settled, ended=ended):
+            counted += _take(tx.connection, old, rows - counted)
+            if counted >= rows:
+                return Pruned(counted, periods, more=True)
     return Pruned(counted, periods, more=False)
 
 
-def prune_claims(tx: Tx, before: UnixSeconds) -> int:
-    """Take out claims of which no period is left, and the signed bytes of others; returns how many went.
+def old_claims(tx: Tx, before: UnixSeconds) -> list[bytes]:
+    """Roots of claims that are over, and were made before then, of which anything can go."""
+    anything = or_(func.length(CLAIMS.c.signed) > 0, and_(*_unused()))
+    query = select(CLAIMS.c.root).where(CLAIMS.c.created < before, CLAIMS.c.state.in_(_OVER), anything)
+    return list(tx.connection.execute(query).scalars())
 
-    The newest stays: the next claim names its root, and its number.
+
+def prune_claims(tx: Tx, roots: Sequence[bytes]) -> int:
+    """Take out those claims of which no period is left, and the signed bytes of others.
+
+    Returns how many went. One that is not over is not touched. The newest of all stays: the next claim names
+    its root, and its number.
     """
-    old = (CLAIMS.c.state.in_(_OVER), CLAIMS.c.created < before)
+    mine = (CLAIMS.c.root.in_(roots), CLAIMS.c.state.in_(_OVER))
+    tx.connection.execute(update(CLAIMS).where(*mine, func.length(CLAIMS.c.signed) > 0).values(signed=b""))
+    return tx.connection.execute(delete(CLAIMS).where(*mine, and_(*_unused()))).rowcount
+
+
+def _unused() -> tuple[ColumnElement[bool], ...]:
+    """Claims of which no period is left; the newest of all is none."""
     newest = select(func.max(CLAIMS.c.number)).scalar_subquery()
-    held = select(CUTS.c.root)
-    tx.connection.execute(update(CLAIMS).where(*old, CLAIMS.c.signed != b"").values(signed=b""))
-    gone = delete(CLAIMS).where(*old, CLAIMS.c.number < newest, CLAIMS.c.root.not_in(held))
-    return tx.connection.execute(gone).rowcount
+    return ~exists().where(CUTS.c.root == CLAIMS.c.root), CLAIMS.c.number < newest
 
 
-def _prune_counted(connection: Connection, channel: str, settled: int) -> int:
-    """Runs and holdings that ended by *settled*, and steps that a later one replaced by then."""
-    ended = (RUNS.c.channel == channel, RUNS.c.ended <= settled)
-    connection.execute(delete(COUNTERS).where(COUNTERS.c.uid.in_(select(RUNS.c.uid).where(*ended))))
-    gone = connection.execute(delete(RUNS).where(*ended)).rowcount
-    holdings = delete(HOLDINGS).where(HOLDINGS.c.channel == channel, HOLDINGS.c.ended <= settled)
-    gone += connection.execute(holdings).rowcount
-    return (
-        gone
-        + _prune_steps(connection, TRAFFIC, "at", channel, settled)
-        + _prune_steps(connection, CEILINGS, "since", channel, settled)
-    )
+def _old_rows(channel: str, settled: int, *, ended: bool) -> Iterator[_Old]:
+    """Runs and holdings that ended by *settled*, and steps that a later one replaced by then.
+
+    The last step before it holds on, so it stays. Of an *ended* pod what was told of it goes too.
+    """
+    for table, key in ((RUNS, RUNS.c.uid), (HOLDINGS, HOLDINGS.c.id)):
+        yield _Old(key, (table.c.channel == channel, table.c.ended <= settled))
+    for table, at in ((TRAFFIC, TRAFFIC.c.at), (CEILINGS, CEILINGS.c.since)):
+        last = select(func.max(at)).where(table.c.channel == channel, at < settled).scalar_subquery()
+        yield _Old(at, (table.c.channel == channel, at < last))
+    if ended:
+        yield _Old(EVENTS.c.id, (EVENTS.c.channel == channel, EVENTS.c.at < settled))
 
 
-def _prune_steps(connection: Connection, table: Table, at: str, channel: str, settled: int) -> int:
-    """The last step before *settled* holds on, so it stays."""
-    last = connection.execute(
-        select(func.max(table.c[at])).where(table.c.channel == channel, table.c[at] < settled)
-    ).scalar()
-    if last is None:
-        return 0
-    older = delete(table).where(table.c.channel == channel, table.c[at] < last)
-    return connection.execute(older).rowcount
+def _take(connection: Connection, old: _Old, most: int) -> int:
+    """The first of these rows go, at most so many; with a run what its replica is known to have sent."""
+    first = select(old.key).where(*old.which).order_by(old.key).limit(most)
+    if old.key is RUNS.c.uid:
+        connection.execute(delete(COUNTERS).where(COUNTERS.c.uid.in_(first)))
+    gone = delete(old.key.table).where(*old.which, old.key.in_(first))
+    return connection.execute(gone).rowcount
 
 
 def _put_together(connection: Connection, pod: Row[Any], before: int, most: int) -> int:
@@ -144,8 +186,9 @@ def _put_together(connection: Connection, pod: Row[Any], before: int, most: int)
     rows = connection.execute(query).all()
     for earned in by_day(_earned(pod, rows)):
         _add_earned(connection, earned)
-    for row in rows:
-        connection.execute(delete(CUTS).where(CUTS.c.root == row.root, CUTS.c.place == row.place))
+    if rows:
+        gone = delete(CUTS).where(CUTS.c.root == bindparam("of"), CUTS.c.place == bindparam("at"))
+        connection.execute(gone, [{"of": row.root, "at": row.place} for row in rows])
     return len(rows)
 
 

@@ -23,7 +23,17 @@ from trustedpods.provider.store import Vault, claims, history, ledger, pods
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.operator import earnings, pruning
-from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, EVENTS, METADATA, RUNS, TRAFFIC
+from trustedpods.provider.store.tables import (
+    CEILINGS,
+    CLAIMS,
+    CUTS,
+    EARNED,
+    EVENTS,
+    HOLDINGS,
+    METADATA,
+    RUNS,
+    TRAFFIC,
+)
 
 PRICES = Prices(cpu_core_ms=3, memory_mib_s=1, storage_mib_s=1, egress_kib=1, ingress_kib=1, scale=64)
 TERMS = Terms.for_peak(PRICES, Usage(1000), unlock_s=60, claim_interval_s=50)
@@ -71,9 +81,13 @@ def count(tx, table, record=None):
     return tx.connection.execute(query).scalar()
 
 
+def counts(tx):
+    return sum(count(tx, table) for table in (RUNS, HOLDINGS, TRAFFIC, CEILINGS, EVENTS, CUTS))
+
+
 def prune(tx):
     done = pruning.prune(tx, BOTH, BEFORE)
-    return done, pruning.prune_claims(tx, BEFORE)
+    return done, pruning.prune_claims(tx, pruning.old_claims(tx, BEFORE))
 
 
 def told(tx):
@@ -131,6 +145,51 @@ async def test_claims_that_are_under_way_are_not_touched(book):
         await store.write(prune)
         (found,) = await store.read(claims.open_claims)
         assert (found.signed, found.cuts) == (b"out", (cut,))
+
+
+async def test_of_an_ended_pod_with_a_claim_under_way_nothing_goes(book):
+    async with book() as store:
+        await store.write(fill)
+        runs = await store.read(count, RUNS, ENDED)
+        cut = Cut(ENDED.channel, 5 * DAY_S, 6 * DAY_S, Usage(1), release=True)
+        await store.write(claims.save_claim, b"o" * 32, b"out", [cut], [[]], LIVES, 6 * DAY_S)
+        whole = await store.read(ledger.load_ledger, ENDED.channel, 5 * DAY_S)
+        await store.write(prune)
+        assert await store.read(ledger.load_ledger, ENDED.channel, 5 * DAY_S) == whole
+        assert (await store.read(count, CUTS, ENDED), runs) == (6, 5)
+        assert await store.read(count, EVENTS, ENDED) == 1
+
+
+async def test_a_transaction_takes_a_bounded_number_and_all_together_take_the_same(book):
+    async with book() as store:
+        await store.write(fill)
+        before, counted, periods, turns = await store.read(told), 0, 0, 1
+        whole = await store.read(counts)
+        while (done := await store.write(pruning.prune, BOTH, BEFORE, 3, 2)).more:
+            assert 0 < done.counted + done.periods <= 5
+            assert done.counted <= 3
+            assert done.periods <= 2
+            counted, periods, turns = counted + done.counted, periods + done.periods, turns + 1
+            assert await store.read(told) == before
+        left = await store.read(counts)
+        assert counted + done.counted + periods + done.periods == whole - left
+        assert turns > 8
+        await store.write(prune)
+        assert await store.read(counts) == left
+
+
+async def test_claims_go_only_when_they_are_over_whoever_asks(book):
+    async with book() as store:
+        await store.write(fill)
+        cut = Cut(ENDED.channel, 6 * DAY_S, 7 * DAY_S, Usage(1), release=True)
+        await store.write(claims.save_claim, b"o" * 32, b"out", [cut], [[]], LIVES, 7 * DAY_S)
+        old = await store.read(pruning.old_claims, BEFORE)
+        assert b"o" * 32 not in old
+        assert len(old) == 14 + 5, "made before, each with its signed bytes"
+        assert await store.write(pruning.prune_claims, [b"o" * 32]) == 0
+        assert [one.signed for one in await store.read(claims.open_claims)] == [b"out"]
+        assert await store.write(pruning.prune_claims, old) == 0, "a period is left of each"
+        assert await store.read(pruning.old_claims, BEFORE) == []
 
 
 async def test_a_pod_that_ended_a_day_ago_keeps_all(book):

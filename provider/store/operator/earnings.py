@@ -121,6 +121,6 @@ def _channel(key: str) -> ChannelId:
     return ChannelId(int(key, 16))
 
 
-def _earned(row: Row[Any], at: UnixSeconds, items: int) -> Earned:
+def _earned(row: Row[*tuple[Any, ...]], at: UnixSeconds, items: int) -> Earned:
     publisher = None if row.publisher is None else Address(row.publisher)
     return Earned(at, _channel(row.channel), publisher, int(row.paid), items, row.life)

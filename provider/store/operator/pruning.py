@@ -169,7 +169,7 @@ def _take(connection: Connection, old: _Old, most: int) -> int:
     return connection.execute(gone).rowcount
 
 
-def _put_together(connection: Connection, pod: Row[Any], before: int, most: int) -> int:
+def _put_together(connection: Connection, pod: Row[*tuple[Any, ...]], before: int, most: int) -> int:
     """Old periods of an ended pod become what was earned on each day."""
     settled = select(func.max(CUTS.c.up_to)).where(CUTS.c.channel == pod.channel, CUTS.c.paid.is_not(None))
     query = (
@@ -192,7 +192,7 @@ def _put_together(connection: Connection, pod: Row[Any], before: int, most: int)
     return len(rows)
 
 
-def _earned(pod: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Earned]:
+def _earned(pod: Row[*tuple[Any, ...]], rows: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Earned]:
     for row in rows:
         if row.state == str(ClaimState.FINAL) and row.paid not in (None, "0"):
             channel, publisher = ChannelId(int(pod.channel, 16)), Address(pod.publisher)

@@ -205,13 +205,13 @@ async def store(tmp_path, no_threads):
         yield opened
 
 
-@pytest.mark.timeout(900)
-async def test_thirty_days_are_paid_to_the_unit_and_grow_by_no_day(tmp_path, store):
-    provider, counted, _ = await lived(tmp_path, store, days=30, a_day=1, lasting=2, away=(12,))
-    early, late = max(counted[12:20]), max(counted[22:])
+async def test_three_weeks_are_paid_to_the_unit_and_grow_by_no_day(tmp_path, store):
+    days = 21
+    provider, counted, _ = await lived(tmp_path, store, days, a_day=1, lasting=2, away=(9,))
+    early, late = max(counted[10:15]), max(counted[16:])
     assert late <= early + 2 * (provider.begun + TRAFFIC_A_DAY), (early, late)
     assert await store.read(count, [EARNED]) > 0
-    standing = 30 * provider.lasting
+    standing = days * provider.lasting
     kept = 5 * (KEEP_DAYS + 1) * provider.a_day
     assert await store.read(count, [CUTS]) <= standing + kept + 2 * provider.begun
 

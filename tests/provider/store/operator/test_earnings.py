@@ -50,10 +50,10 @@ async def test_final_claims_are_earned_and_the_others_are_out(book):
         await save(store, 3, cut(MINE.channel, 200, 300), cut(GONE, 100, 200))
         await save(store, 4, cut(MINE.channel, 300, 400))
         await settle(store, 4, ClaimState.LOST)
-        assert await store.read(earnings.payments) == [
+        assert set(await store.read(earnings.payments)) == {
             Earned(99, MINE.channel, PUBLISHER, MORE_THAN_64_BITS, life="tp-1"),
             Earned(99, GONE, None, 1, life="tp-1"),
-        ]
+        }
         found = sorted(await store.read(earnings.out_items), key=lambda one: (one.up_to, one.channel))
         cost = due(USED, PRICES)
         assert cost == 3 * 7

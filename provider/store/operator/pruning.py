@@ -61,10 +61,11 @@ MAX_CLAIMS = 50
 
 @dataclass(frozen=True, slots=True)
 class _Old:
-    """Rows that can go: *which* of the table of *key*, that names each of them among these."""
+    """Rows that can go: *which* of the table of *key*, that names each of them; in an *order* of an index."""
 
     key: Column[Any]
     which: tuple[ColumnElement[bool], ...]
+    order: tuple[Column[Any], ...]
 
 
 _OVER = [str(ClaimState.FINAL), str(ClaimState.LOST)]
@@ -152,17 +153,17 @@ def _old_rows(channel: str, settled: int, *, ended: bool) -> Iterator[_Old]:
     The last step before it holds on, so it stays. Of an *ended* pod what was told of it goes too.
     """
     for table, key in ((RUNS, RUNS.c.uid), (HOLDINGS, HOLDINGS.c.id)):
-        yield _Old(key, (table.c.channel == channel, table.c.ended <= settled))
+        yield _Old(key, (table.c.channel == channel, table.c.ended <= settled), (table.c.ended, key))
     for table, at in ((TRAFFIC, TRAFFIC.c.at), (CEILINGS, CEILINGS.c.since)):
         last = select(func.max(at)).where(table.c.channel == channel, at < settled).scalar_subquery()
-        yield _Old(at, (table.c.channel == channel, at < last))
+        yield _Old(at, (table.c.channel == channel, at < last), (at,))
     if ended:
-        yield _Old(EVENTS.c.id, (EVENTS.c.channel == channel, EVENTS.c.at < settled))
+        yield _Old(EVENTS.c.id, (EVENTS.c.channel == channel, EVENTS.c.at < settled), (EVENTS.c.id,))
 
 
 def _take(connection: Connection, old: _Old, most: int) -> int:
     """The first of these rows go, at most so many; with a run what its replica is known to have sent."""
-    first = select(old.key).where(*old.which).order_by(old.key).limit(most)
+    first = select(old.key).where(*old.which).order_by(*old.order).limit(most)
     if old.key is RUNS.c.uid:
         connection.execute(delete(COUNTERS).where(COUNTERS.c.uid.in_(first)))
     gone = delete(old.key.table).where(*old.which, old.key.in_(first))

@@ -38,9 +38,11 @@ async def keep_pruned(doors: Doors) -> None:
 async def prune_books(doors: Doors) -> tuple[int, int]:
     """Prune once, to the end: rows of what was counted that went, and claimed periods put together.
 
-    Raises StoreFailure where the books cannot be written; what was done by then is whole.
+    Raises StoreFailure where the books cannot be written; what was done by then is whole. NetworkFailure
+    without a chain: it bounds how far the machine's clock, that may be set wrong, is believed.
     """
-    before = UnixSeconds(doors.now() - doors.config.store.keep_days * DAY_S)
+    now = min(doors.now(), (await doors.chain.head()).time)
+    before = UnixSeconds(now - doors.config.store.keep_days * DAY_S)
     counted, periods, last = 0, 0, ""
     while channels := await doors.store.read(pruning.channels_after, last, TOGETHER):
         done = await doors.store.write(pruning.prune, channels, before)

@@ -216,6 +216,14 @@ async def test_three_weeks_are_paid_to_the_unit_and_grow_by_no_day(tmp_path, sto
     assert await store.read(count, [CUTS]) <= standing + kept + 2 * provider.begun
 
 
+async def test_by_a_clock_that_was_set_wrong_nothing_goes(tmp_path, store):
+    provider, _, _ = await lived(tmp_path, store, days=4, a_day=1, lasting=1)
+    whole = await store.read(count, [*COUNTED, CUTS])
+    provider.world.now += 3650 * DAY_S
+    assert await prune_books(provider.doors) == (0, 0)
+    assert await store.read(count, [*COUNTED, CUTS]) == whole
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(5400)
 async def test_a_year_of_five_thousand_pods(tmp_path, store, capsys):

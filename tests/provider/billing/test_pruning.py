@@ -19,7 +19,7 @@ from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.billing.pruning import prune_books
+from trustedpods.provider.billing.pruning import EVERY_S, FIRST_AFTER_S, keep_pruned, prune_books
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.earnings.sums import DAY_S, GroupedBy, Span, rows_of
 from trustedpods.provider.core.metering import Run
@@ -222,6 +222,29 @@ async def test_by_a_clock_that_was_set_wrong_nothing_goes(tmp_path, store):
     provider.world.now += 3650 * DAY_S
     assert await prune_books(provider.doors) == (0, 0)
     assert await store.read(count, [*COUNTED, CUTS]) == whole
+
+
+async def test_it_is_done_once_a_day_and_not_at_the_start(tmp_path, store, autojump_clock, nursery):
+    provider = Provider(World(tmp_path), store, 1, 0)
+    await provider.start()
+    await provider.open(0, 9)
+    now = provider.world.chain.now
+    await store.write(use, provider.pods.standing, now - 30 * DAY_S)
+    await provider.pods.learn(provider.pods.standing[0].channel, chain=ChannelFact(DEPOSIT, now, 0))
+    looks, head = [], provider.world.chain.head
+
+    async def counted_head():
+        looks.append(trio.current_time())
+        return await head()
+
+    provider.world.chain.head = counted_head
+    whole, begun = await store.read(count, COUNTED), trio.current_time()
+    nursery.start_soon(keep_pruned, provider.doors)
+    await trio.sleep(FIRST_AFTER_S - 1)
+    assert (await store.read(count, COUNTED), looks) == (whole, [])
+    await trio.sleep(3 * EVERY_S + 60)
+    assert [round(at - begun) for at in looks] == [FIRST_AFTER_S + day * DAY_S for day in range(4)]
+    assert await store.read(count, COUNTED) < whole
 
 
 @pytest.mark.soak

@@ -22,6 +22,7 @@ from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.billing.fees import note_fee
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.submission import ClaimSubmission
 from trustedpods.provider.billing.under_way import ClaimsUnderWay, TellFailure
@@ -211,6 +212,7 @@ class Settlement:
         if await self._doors.chain.owed(self._doors.owner) == 0:
             return 0
         receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)
+        await note_fee(self._doors, receipt.tx_hash, self._doors.now())
         return receipt.moved
 
     def _may_send(self, claim: StoredClaim) -> bool:

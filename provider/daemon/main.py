@@ -21,7 +21,9 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.billing.fees import keep_fees
 from trustedpods.provider.billing.meter import run_of
+from trustedpods.provider.billing.pruning import keep_pruned
 from trustedpods.provider.books.local_nodes import LocalNodes
 from trustedpods.provider.books.renewal import CertificateRenewal
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
@@ -136,6 +138,8 @@ async def run_parts(
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
+            ("pruning the books", partial(keep_pruned, doors)),
+            ("reading fees", partial(keep_fees, doors)),
         ):
             nursery.start_soon(supervise, name, task)
         if (acme := config.tls.acme) is not None:

@@ -66,7 +66,8 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     """Look after the pods that were deployed from here, or after those NAMEd.
 
     Each round attests every provider again, releases pods whose machine was restarted, checks what
-    they are billed for, and tops up within the limit that you give.
+    they are billed for, and tops up within the limit that you give. Backups are made as `backup --every`
+    has it, one at a time, beside the rounds; with --once those that are due, after it.
     """
     run = Run(options)
     if (top_up_below is None) != (max_per_day is None):
@@ -94,27 +95,45 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             )
             return await _rounds(run, account, wanted, None if once else pause_s)
 
-    done = run.finish(work, lambda result: [] if result.pods else ["no pod was deployed from here"])
+    done = run.finish(work, _lines)
     raise SystemExit(done.exit_code)
+
+
+def _lines(result: "WatchResult") -> list[str]:
+    if not result.pods:
+        return ["no pod was deployed from here"]
+    return [f"{one.pod}  {one.line}" for one in result.backups]
 
 
 async def _rounds(
     run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float | None
 ) -> "WatchResult":
     """Round after round with a pause of *pause_s* seconds; a single one, which may fail, where it is None."""
+    from dataclasses import replace
+
     import trio
 
     from trustedpods.protocol.errors import NetworkFailure
+    from trustedpods.publisher.journal import Journal
+    from trustedpods.publisher.parallel import open_nursery
+    from trustedpods.publisher.verbs.backups.scheduled import follow, make_due
+    from trustedpods.publisher.verbs.backups.states import states
     from trustedpods.publisher.verbs.watch import watch_round
 
     if pause_s is None:
-        return await watch_round(account, wanted, run.journal)
-    while True:
-        try:
-            _tell_round(run, await watch_round(account, wanted, run.journal))
-        except NetworkFailure as error:
-            run.show.warning(f"this round came to nothing: {error}")
-        await trio.sleep(pause_s)
+        result = await watch_round(account, wanted, run.journal)
+        await make_due(account, wanted.names, run.journal)
+        return replace(result, backups=states(account, wanted.names, run.journal))
+    async with open_nursery() as nursery:
+        nursery.start_soon(follow, account, wanted.names, lambda: Journal(run.show))
+        while True:
+            try:
+                result = await watch_round(account, wanted, run.journal)
+                found = states(account, wanted.names, run.journal)
+                _tell_round(run, replace(result, backups=found))
+            except NetworkFailure as error:
+                run.show.warning(f"this round came to nothing: {error}")
+            await trio.sleep(pause_s)
 
 
 def _top_up(account: "MarketAccount", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401
@@ -137,5 +156,8 @@ def _tell_round(run: Run, result: "WatchResult") -> None:
         from trustedpods.publisher.output.json_run import run_json
 
         click.echo(json.dumps(run_json(form_of(result), run.journal)))
+    for one in result.backups:
+        if one.exit_code:
+            run.show.warning(f"{one.pod}: {one.line}")
     run.journal.steps.clear()
     run.journal.events.clear()

@@ -9,10 +9,12 @@ from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
     outcome_json,
+    schedule_json,
     transaction_json,
     verdict_json,
 )
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
+from trustedpods.publisher.results.backups import BackupScheduleResult
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.providers import (
@@ -148,7 +150,13 @@ def _watched(result: WatchResult) -> JsonObject:
     return {
         "pods": [_watched_pod(pod, result.token) for pod in result.pods],
         "exit": result.exit_code,
+        **known(backups=[schedule_json(one) for one in result.backups] or None),
     }
+
+
+@json_of.register(BackupScheduleResult)
+def _scheduled(result: BackupScheduleResult) -> JsonObject:
+    return {"pod": result.pod, "schedule": schedule_json(result.schedule)}
 
 
 def _watched_pod(pod: WatchedPod, token: Token) -> JsonObject:

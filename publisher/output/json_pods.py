@@ -16,6 +16,7 @@ from trustedpods.publisher.output.json_parts import (
     machine_json,
     outcome_json,
     provider_json,
+    schedule_json,
     sent_json,
 )
 from trustedpods.publisher.results.deployed import (
@@ -211,6 +212,7 @@ def _status(result: StatusResult) -> JsonObject:
         "outliving": None if result.outliving is None else _outliving(result.outliving, token),
         "pod_events": [event.model_dump() for event in result.events],
         **confirmed_json(result.confirmed),
+        **known(backups=schedule_json(result.backups)),
     }
 
 

@@ -10,6 +10,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token, duration_text
+from trustedpods.publisher.results.backups import ScheduledState
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.errors import ErrorReport
@@ -155,6 +156,8 @@ class StatusResult:
     cpu_milli: int = 0
     memory_mib: int = 0
     """What one replica holds, and pays for."""
+    backups: ScheduledState | None = None
+    """This machine's schedule of its backups; None for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.core.watch import worst
+from trustedpods.publisher.results.backups import ScheduledState
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.results.pods import BillResult, LastAttestation, LogPiece, StatusResult
@@ -62,15 +63,19 @@ class WatchedPod:
 
 @dataclass(frozen=True, slots=True)
 class WatchResult:
-    """`watch`: one round over the pods that this client keeps, or over those that were named."""
+    """`watch`: one round over the pods that this client keeps, or over those that were named.
+
+    `backups` are the schedules of these pods.
+    """
 
     token: Token
     pods: tuple[WatchedPod, ...]
+    backups: tuple[ScheduledState, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """The worst pod's: what a person should look at first."""
-        return worst(pod.exit_code for pod in self.pods)
+        """The worst pod's or backup's: what a person should look at first."""
+        return worst(one.exit_code for one in (*self.pods, *self.backups))
 
 
 @dataclass(frozen=True, slots=True)

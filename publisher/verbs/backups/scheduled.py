@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules of backups: written down by `backup --every`, followed by `watch`, one backup at a time.
+
+What is due is decided from what is kept on the disk, so a `watch` that was killed goes on where it was. A
+failure is kept with why, tried again after a pause that grows, and told in every round until one succeeds.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import trio
+
+from trustedpods.protocol.errors import Locked, Refused, TrustedPodsError
+from trustedpods.publisher.backups.door import MAX_SHOWN
+from trustedpods.publisher.backups.places import open_store
+from trustedpods.publisher.backups.records import FailedBackup, ScheduledBackup
+from trustedpods.publisher.backups.schedule import is_due
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.results.backups import BackupScheduleResult
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.backups.places import backup_records, known_place, scope_of
+from trustedpods.publisher.verbs.backups.states import followed, state_told
+from trustedpods.publisher.verbs.running.backup import BackupOptions, backup
+from trustedpods.publisher.visits import records
+
+LOOK_EVERY_S = 60.0
+"""How often it is looked whether a backup is due: schedules are written by other commands meanwhile."""
+
+LONGEST_S = 24 * 3600.0
+"""A backup that takes longer is ended and counts as failed, so that those of other pods are made."""
+
+DEFAULT_KEEP = 7
+"""Of a schedule for which nothing was said: a place does not grow without end."""
+
+
+def schedule(
+    account: MarketAccount, pod: str, every_s: int, options: BackupOptions, journal: Journal
+) -> BackupScheduleResult:
+    """Write down that *pod* is backed up every *every_s* seconds; the first is due at once.
+
+    Nobody is asked. `Refused` (rule `unknown-pod`) for a pod that was not deployed from here, since `watch`
+    looks after no other; `BadInput` for a place that is none.
+    """
+    if pod not in {one.name for one in records.mine(account, journal)}:
+        hint = "give the schedule where the pod was deployed, and where `trustedpods watch` runs"
+        raise Refused(f"no pod {pod!r} is kept here", rule="unknown-pod", hint=hint)
+    kept, scope = backup_records(), scope_of(account)
+    place = known_place(scope, pod, options.store)
+    open_store(place)
+    wanted = ScheduledBackup(
+        store=place,
+        since=int(time.time()),
+        every_s=every_s,
+        keep=options.keep or DEFAULT_KEEP,
+        volumes=tuple(options.volumes),
+        container=options.container,
+        exclude=tuple(options.exclude),
+        quiesce=tuple(options.quiesce),
+        resume=tuple(options.resume),
+    )
+    record = kept.load(scope, pod).model_copy(update={"scheduled": wanted, "failed": None})
+    kept.save(record)
+    return BackupScheduleResult(pod, state_told(record, int(time.time())))
+
+
+def unschedule(account: MarketAccount, pod: str) -> BackupScheduleResult:
+    """No backup of *pod* is made by itself any more; those that are there stay."""
+    kept = backup_records()
+    record = kept.load(scope_of(account), pod)
+    if record.scheduled is not None or record.failed is not None:
+        kept.save(record.model_copy(update={"scheduled": None, "failed": None}))
+    return BackupScheduleResult(pod, None)
+
+
+async def make_due(account: MarketAccount, names: Sequence[str], journal: Journal) -> int:
+    """Make every backup that is due, one after another; how many were tried.
+
+    A failure of one is kept and said, and stops no other.
+    """
+    tried = 0
+    for record in await trio.to_thread.run_sync(followed, account, names, journal):
+        if record.scheduled and is_due(record.scheduled.schedule, record.tried, int(time.time())):
+            tried += 1
+            await _make(account, record.pod, record.scheduled, journal)
+    return tried
+
+
+async def follow(account: MarketAccount, names: Sequence[str], journal: Callable[[], Journal]) -> None:
+    """Make backups as they become due, until it is cancelled; each look has a journal of its own."""
+    while True:
+        await make_due(account, names, journal())
+        await trio.sleep(LOOK_EVERY_S)
+
+
+async def _make(account: MarketAccount, pod: str, wanted: ScheduledBackup, journal: Journal) -> None:
+    options = BackupOptions(
+        store=wanted.store,
+        volumes=wanted.volumes,
+        container=wanted.container,
+        exclude=wanted.exclude,
+        quiesce=wanted.quiesce,
+        resume=wanted.resume,
+        keep=wanted.keep,
+    )
+    try:
+        with trio.fail_after(LONGEST_S):
+            made = await backup(account, pod, options, VisitProgress(), journal)
+    except trio.TooSlowError:
+        late = Locked(f"it was not ready after {LONGEST_S / 3600:g} h", rule="no-backup")
+        _failed(account, pod, late, journal)
+    except TrustedPodsError as error:
+        _failed(account, pod, error, journal)
+    else:
+        journal.show.line(f"{pod}  backup {made.name}  {made.size} bytes  {wanted.store}")
+
+
+def _failed(account: MarketAccount, pod: str, error: TrustedPodsError, journal: Journal) -> None:
+    kept, scope = backup_records(), scope_of(account)
+    record = kept.load(scope, pod)
+    count = 1 if record.failed is None else record.failed.count + 1
+    failed = FailedBackup(
+        at=int(time.time()),
+        count=count,
+        code=error.code,
+        exit=int(error.exit_code),
+        text=str(error)[: 4 * MAX_SHOWN],
+    )
+    kept.save(record.model_copy(update={"failed": failed}))
+    journal.show.warning(f"{pod}: no backup was made: {error}")

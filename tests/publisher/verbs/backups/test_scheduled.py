@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules that `watch` follows, over real libp2p: made when due, one at a time, and failures said until one succeeds."""
+
+import json
+
+import pytest
+import trio
+
+from tests.publisher.test_cli import cli
+from trustedpods.protocol.errors import Refused
+from trustedpods.publisher.backups.folder import FolderStore
+from trustedpods.publisher.backups.pod_backups import PodBackups
+from trustedpods.publisher.verbs.backups.places import backup_records, scope_of
+from trustedpods.publisher.verbs.backups.scheduled import follow, make_due, schedule, unschedule
+from trustedpods.publisher.verbs.backups.states import state_of, states
+from trustedpods.publisher.verbs.running.backup import BackupOptions
+
+__all__ = ["cli"]
+
+DAY = 24 * 3600
+
+
+def begun(bench, place, pod="hello", **options):
+    return schedule(bench.account, pod, DAY, BackupOptions(str(place), **options), bench.journal())
+
+
+def earlier(bench, seconds):
+    """As if what is kept of the pod's backups had been so many seconds ago."""
+    kept, scope = backup_records(), scope_of(bench.account)
+    record = kept.load(scope, "hello")
+    moved = {"scheduled": record.scheduled.model_copy(update={"since": record.scheduled.since - seconds})}
+    if record.last:
+        moved["last"] = record.last.model_copy(update={"began": record.last.began - seconds})
+    if record.failed:
+        moved["failed"] = record.failed.model_copy(update={"at": record.failed.at - seconds})
+    kept.save(record.model_copy(update=moved))
+
+
+def names(bench, place):
+    return PodBackups(FolderStore(place), "hello", bench.account.publisher.secret).names()
+
+
+async def test_one_is_made_when_it_is_due_and_the_newest_stay(bench, served, place):
+    told = begun(bench, place, keep=2).schedule
+    assert (told.every_s, told.keep, told.last, told.failures) == (DAY, 2, None, 0)
+    for count in (1, 0):
+        assert await make_due(bench.account, (), bench.journal()) == count
+    (first,) = names(bench, place)
+    for _ in range(2):
+        earlier(bench, 3 * DAY)
+        assert await make_due(bench.account, (), bench.journal()) == 1
+    left = names(bench, place)
+    assert (len(left), first in left) == (2, False)
+    (state,) = states(bench.account, (), bench.journal())
+    assert (state.last, state.failures, state.exit_code) == (left[-1], 0, 0)
+    assert "into" in state.line
+    assert states(bench.account, ("other",), bench.journal()) == ()
+
+
+async def test_a_failure_is_kept_with_why_and_tried_again_after_a_pause(bench, served, place):
+    begun(bench, place)
+    sound, served.programs = served.programs, {}
+    for number in (1, 2):
+        assert await make_due(bench.account, (), bench.journal()) == 1
+        assert "no backup was made" in bench.last.show.warnings[-1]
+        state = state_of(bench.account, "hello", bench.journal())
+        assert (state.failures, state.exit_code) == (number, 6)
+        assert "no tar in hello" in state.line
+        assert await make_due(bench.account, (), bench.journal()) == 0
+        earlier(bench, 3600)
+    served.programs = sound
+    assert (await bench.status()).backups.failures == 2
+    assert await make_due(bench.account, (), bench.journal()) == 1
+    state = state_of(bench.account, "hello", bench.journal())
+    assert (state.failures, state.why, state.last) == (0, "", names(bench, place)[0])
+
+
+async def test_a_place_that_cannot_be_written_stops_nothing_else(bench, served, place):
+    place.write_text("a file")
+    begun(bench, place)
+    await make_due(bench.account, (), bench.journal())
+    state = state_of(bench.account, "hello", bench.journal())
+    assert (state.exit_code, "[backup-store]" in state.why) == (11, True)
+
+
+async def test_never_two_at_a_time(bench, served, place):
+    begun(bench, place)
+    at_once, most = 0, 0
+    tar = served.programs["tar"]
+
+    async def slow(command):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await trio.sleep(0.05)
+        code = await tar(command)
+        at_once -= 1
+        return code
+
+    served.programs = served.programs | {"tar": slow}
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(make_due, bench.account, (), bench.journal())
+    assert (most, len(names(bench, place))) == (1, 1)
+
+
+async def test_a_schedule_is_followed_until_it_is_taken_away(bench, served, place):
+    begun(bench, place)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow, bench.account, (), bench.journal)
+            while not names(bench, place):
+                await trio.sleep(0.01)
+            while state_of(bench.account, "hello", bench.journal()).last is None:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    assert unschedule(bench.account, "hello").schedule is None
+    earlier_names = names(bench, place)
+    assert await make_due(bench.account, (), bench.journal()) == 0
+    assert names(bench, place) == earlier_names
+
+
+async def test_only_of_pods_that_are_kept_here(bench, served, place):
+    with pytest.raises(Refused) as error:
+        begun(bench, place, "other")
+    assert error.value.rule == "unknown-pod"
+
+
+async def test_a_damaged_record_is_said_and_stops_no_round(bench, served, place):
+    begun(bench, place)
+    (path,) = (bench.folder / "home" / ".local/state/trustedpods/backups").glob("*.pod.json")
+    path.write_text("{}")
+    assert await make_due(bench.account, (), bench.journal()) == 0
+    assert "damaged" in bench.last.show.warnings[0]
+    assert (await bench.status()).backups is None
+
+
+async def test_as_it_is_typed(bench, served, place, cli):
+    store = ("--store", place)
+    told = json.loads((await cli("backup", "hello", *store, "--every", "1d", "-o", "json")).stdout)[
+        "schedule"
+    ]
+    assert (told["every_s"], told["store"], told["last"], told["exit"]) == (DAY, str(place), None, 0)
+    watched = json.loads((await cli("watch", "--once", "-o", "json")).stdout)
+    (state,) = watched["backups"]
+    assert (state["pod"], state["failures"], state["last"]) == ("hello", 0, names(bench, place)[0])
+    assert watched["exit"] == 0
+    status = await cli("status", "hello")
+    assert f"backups   every 1d into {place}  last {state['last']}" in status.stdout
+    found = json.loads((await cli("backup", "hello", "--list", "-o", "json")).stdout)
+    assert [one["name"] for one in found["backups"]] == [state["last"]]
+    served.programs = {}
+    earlier(bench, 2 * DAY)
+    failed = await cli("watch", "--once")
+    assert (failed.exit_code, "FAILED once" in failed.stdout) == (6, True)
+    wrong = await cli("backup", "hello", "--every", "1m")
+    assert (wrong.exit_code, "from 10m to 366d, or off" in wrong.stderr) == (2, True)
+    off = await cli("backup", "hello", "--every", "off")
+    assert (off.exit_code, "not backed up by itself" in off.stdout) == (0, True)
+    both = await cli("backup", "hello", "--every", "1d", "--list")
+    assert both.exit_code == 2

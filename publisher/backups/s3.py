@@ -7,7 +7,7 @@ Credentials come from where programs for S3 take them: `AWS_ACCESS_KEY_ID`, `AWS
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +32,9 @@ RETRIES = 4
 RETRY_WITHIN_S = 90
 """Faults of the line and of a busy server are met again so often and so long, with growing pauses."""
 
+_METADATA = "//169.254."
+"""Where a cloud's machine asks who it is: what is asked last."""
+
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>", re.ASCII)
 
 
@@ -48,9 +51,9 @@ class S3Place:
 class S3Store:
     """The bucket; see `ObjectStore`. `BadInput` where obstore is not installed."""
 
-    def __init__(self, place: S3Place, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, place: S3Place) -> None:
         self._place = place
-        self._bucket = _opened(place, environment)
+        self._bucket = _opened(place)
 
     @property
     def where(self) -> str:
@@ -59,15 +62,17 @@ class S3Store:
 
     def put(self, name: str, data: bytes) -> None:
         """One request: S3 shows an object when all of it is there."""
+        path = self._path(name)
         try:
-            self._bucket.put(self._path(name), data, use_multipart=False)
+            self._bucket.put(path, data, use_multipart=False)
         except Exception as error:  # noqa: BLE001 - the library's errors have no common type but this
             self._fail("keep", name, error)
 
     def get(self, name: str, most: int) -> bytes | None:
         """Its bytes; of a larger one nothing is read."""
+        path = self._path(name)
         try:
-            found = self._bucket.get(self._path(name))
+            found = self._bucket.get(path)
             if found.meta["size"] <= most:
                 data = found.bytes().to_bytes()
                 if len(data) <= most:
@@ -81,8 +86,9 @@ class S3Store:
     def listed(self, prefix: str) -> Iterator[StoredObject]:
         """All pages of the listing."""
         before, count = f"{self._place.prefix}/" if self._place.prefix else "", 0
+        path = self._path(prefix)
         try:
-            for page in self._bucket.list(self._path(prefix)):
+            for page in self._bucket.list(path):
                 if count > MAX_LISTED:
                     break
                 for meta in page:
@@ -99,8 +105,9 @@ class S3Store:
 
     def delete(self, name: str) -> None:
         """One that is not there is none."""
+        path = self._path(name)
         try:
-            self._bucket.delete(self._path(name))
+            self._bucket.delete(path)
         except FileNotFoundError:
             return
         except Exception as error:  # noqa: BLE001 - as above
@@ -116,16 +123,16 @@ class S3Store:
         raise StoreFailure(text, where=self.where, rule="backup-store", hint=hint) from None
 
 
-def _opened(place: S3Place, environment: Mapping[str, str]) -> "Bucket":
+def _opened(place: S3Place) -> "Bucket":
     try:
         from obstore.store import S3Store as Bucket  # noqa: PLC0415 - an extra, and only who has S3 waits for it
     except ImportError:
         hint = "pip install 'trusted-pods[s3]'"
         raise BadInput("no client for S3 is installed", where=place.written, hint=hint) from None
     endpoint = place.endpoint
-    plain = (endpoint or environment.get("AWS_ENDPOINT_URL", "")).startswith("http://")
+    plain = (endpoint or os.environ.get("AWS_ENDPOINT_URL", "")).startswith("http://")
     named = {} if endpoint is None else {"endpoint": endpoint}
-    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     try:
         return Bucket(
             place.bucket,
@@ -149,6 +156,9 @@ def _told(error: Exception) -> tuple[str, str | None]:
     found = _CODE.search(text)
     code = found.group(1) if found else ""
     name = type(error).__name__
+    if _METADATA in text:
+        hint = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment are taken"
+        return "no credentials are set, and this machine has no identity of its own", hint
     if name in {"PermissionDeniedError", "UnauthenticatedError"} or "credential" in text.lower():
         hint = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment must fit the bucket"
         return f"the server refuses these credentials {code}".rstrip(), hint

@@ -41,7 +41,7 @@ def known_place(scope: str, pod: str, given: str | None) -> str:
 
 @contextmanager
 def held_alone(account: MarketAccount, pod: str, place: str) -> Iterator[PodBackups]:
-    """The pod's backups in *place*; `Locked` while another is made there from here, or the pod is deployed."""
+    """The pod's backups in *place*; `Locked` while another is made there, or the pod deployed, from here."""
     store = open_store(place)
     scope = f"backups {store.where} {account.publisher.address}".lower()
     with alone(account, pod, "backup"), pod_lock(state_dir(), scope, pod, "backup"):

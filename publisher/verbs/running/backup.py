@@ -54,8 +54,8 @@ class BackupOptions:
     """What is backed up and how; see `sources`, and `docs/backup.md`.
 
     `store` is a place (`backups.places`), None for that of the pod's schedule or of its last backup.
-    `quiesce` and `resume` are commands in the container that is read, around each replica's volumes. `keep` is how many
-    backups are left, None for all of them.
+    `quiesce` and `resume` are commands in the container that is read, around each replica's volumes.
+    `keep` is how many backups are left, None for all of them.
     """
 
     store: str | None = None

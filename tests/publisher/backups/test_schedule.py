@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When backups are due: at their times, once for those that were missed, later after failures, never not at all."""
+"""When backups are due: at their times, once for those that were missed, later after failures."""
 
 from hypothesis import given
 from hypothesis import strategies as st

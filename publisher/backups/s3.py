@@ -77,7 +77,9 @@ class S3Store:
                 data = found.bytes().to_bytes()
                 if len(data) <= most:
                     return data
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if _NO_BUCKET in str(error):
+                self._fail("read", name, error)
             return None
         except Exception as error:  # noqa: BLE001 - as above
             self._fail("read", name, error)
@@ -108,8 +110,9 @@ class S3Store:
         path = self._path(name)
         try:
             self._bucket.delete(path)
-        except FileNotFoundError:
-            return
+        except FileNotFoundError as error:
+            if _NO_BUCKET in str(error):
+                self._fail("remove", name, error)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail("remove", name, error)
 
@@ -121,6 +124,13 @@ class S3Store:
         why, hint = _told(error)
         text = f"cannot {what} {name}: {why}"
         raise StoreFailure(text, where=self.where, rule="backup-store", hint=hint) from None
+
+
+_NO_BUCKET = "NoSuchBucket"
+_CREDENTIALS = frozenset(
+    {"AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
+)
+"""What servers of S3 answer to who may not ask."""
 
 
 def _opened(place: S3Place) -> "Bucket":
@@ -159,7 +169,7 @@ def _told(error: Exception) -> tuple[str, str | None]:
     if _METADATA in text:
         hint = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment are taken"
         return "no credentials are set, and this machine has no identity of its own", hint
-    if name in {"PermissionDeniedError", "UnauthenticatedError"} or "credential" in text.lower():
+    if name in {"PermissionDeniedError", "UnauthenticatedError"} or code in _CREDENTIALS:
         hint = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment must fit the bucket"
         return f"the server refuses these credentials {code}".rstrip(), hint
     if code:

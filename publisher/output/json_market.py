@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on providers, and of a round of `watch`."""
 
+from dataclasses import asdict
+
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
@@ -14,7 +16,11 @@ from trustedpods.publisher.output.json_parts import (
     verdict_json,
 )
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.backups import BackupScheduleResult
+from trustedpods.publisher.results.backups.volumes import (
+    BackupScheduleResult,
+    VolumeBackupResult,
+    VolumeBackupsResult,
+)
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.providers import (
@@ -152,6 +158,16 @@ def _watched(result: WatchResult) -> JsonObject:
         "exit": result.exit_code,
         **known(backups=[schedule_json(one) for one in result.backups] or None),
     }
+
+
+@json_of.register(VolumeBackupResult)
+def _backed_up(result: VolumeBackupResult) -> JsonObject:
+    return asdict(result) | {"size": result.size}
+
+
+@json_of.register(VolumeBackupsResult)
+def _backups(result: VolumeBackupsResult) -> JsonObject:
+    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
 
 
 @json_of.register(BackupScheduleResult)

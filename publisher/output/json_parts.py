@@ -10,7 +10,7 @@ from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_te
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject
-from trustedpods.publisher.results.backups import ScheduledState
+from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction

@@ -48,8 +48,6 @@ from trustedpods.publisher.results.pods import (
     UsageResult,
     VisitedPod,
     VisitProgress,
-    VolumeBackupResult,
-    VolumeBackupsResult,
     VolumeRestoreResult,
 )
 from trustedpods.publisher.results.watched import OverviewResult
@@ -240,16 +238,6 @@ def _executed(result: ExecResult) -> JsonObject:
         "stdout": result.stdout.decode(errors="backslashreplace"),
         "stderr": result.stderr.decode(errors="backslashreplace"),
     }
-
-
-@json_of.register(VolumeBackupResult)
-def _backed_up(result: VolumeBackupResult) -> JsonObject:
-    return asdict(result) | {"size": result.size}
-
-
-@json_of.register(VolumeBackupsResult)
-def _backups(result: VolumeBackupsResult) -> JsonObject:
-    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
 
 
 @json_of.register(VolumeRestoreResult)

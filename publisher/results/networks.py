@@ -16,9 +16,10 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
 from trustedpods.publisher.journal import Fact
+from trustedpods.publisher.results.backups.volumes import VolumeBackupResult
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import FundResult
-from trustedpods.publisher.results.pods import LogsResult, StatusResult, VolumeBackupResult
+from trustedpods.publisher.results.pods import LogsResult, StatusResult
 from trustedpods.publisher.results.providers import ProviderId
 
 SERVING = "serving"

@@ -9,7 +9,7 @@ from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.core.watch import worst
-from trustedpods.publisher.results.backups import ScheduledState
+from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.results.pods import BillResult, LastAttestation, LogPiece, StatusResult

@@ -11,13 +11,13 @@ from trustedpods.publisher.commands.shell.completion import complete_pod
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trustedpods.publisher.results.backups import BackupScheduleResult
-    from trustedpods.publisher.results.pods import (
+    from trustedpods.publisher.results.backups.volumes import (
         BackedUpVolume,
+        BackupScheduleResult,
         VolumeBackupResult,
         VolumeBackupsResult,
-        VolumeRestoreResult,
     )
+    from trustedpods.publisher.results.pods import VolumeRestoreResult
     from trustedpods.publisher.verbs.running.backup import BackupOptions
 
 _STORE = click.option(

@@ -17,7 +17,7 @@ from trustedpods.publisher.backups.records import FailedBackup, ScheduledBackup
 from trustedpods.publisher.backups.schedule import is_due
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.results.backups import BackupScheduleResult
+from trustedpods.publisher.results.backups.volumes import BackupScheduleResult
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.backups.places import backup_records, known_place, scope_of
 from trustedpods.publisher.verbs.backups.states import followed, state_told

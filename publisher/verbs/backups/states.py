@@ -9,7 +9,7 @@ from trustedpods.publisher.backups.records import BackupRecord
 from trustedpods.publisher.backups.schedule import next_at
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.results.backups import ScheduledState
+from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.verbs.backups.places import backup_records, scope_of
 from trustedpods.publisher.visits import records
 

@@ -23,13 +23,13 @@ from trustedpods.publisher.backups.sources import (
 )
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.results.pods import (
+from trustedpods.publisher.results.backups.volumes import (
     BackedUpVolume,
     DamagedBackup,
-    VisitProgress,
     VolumeBackupResult,
     VolumeBackupsResult,
 )
+from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.backups.places import (
     KnownBackups,
     backup_records,

@@ -23,7 +23,8 @@ from trustedpods.publisher.backups.pod_backups import PodBackups, StoredBackup
 from trustedpods.publisher.backups.sources import NOT_RESTORED
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.results.pods import BackedUpVolume, VisitProgress, VolumeRestoreResult
+from trustedpods.publisher.results.backups.volumes import BackedUpVolume
+from trustedpods.publisher.results.pods import VisitProgress, VolumeRestoreResult
 from trustedpods.publisher.verbs.backups.places import KnownBackups, known_place, scope_of
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.running.exec import make_body, run_in

@@ -9,9 +9,10 @@ from trustedpods.publisher.backups.sources import NothingToBackUp
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.results.backups.volumes import VolumeBackupResult
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import NetworkBackupResult, NetworkId
-from trustedpods.publisher.results.pods import VisitProgress, VolumeBackupResult
+from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.networks.whole.nodes import own_pods, view_of
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, ExitCode
 from trustedpods.protocol.limits import KIB
 from trustedpods.protocol.whole_file import private_folder, read_whole_or_none, replace_whole
 from trustedpods.publisher.backups.door import MAX_SHOWN
@@ -75,7 +75,10 @@ class FailedBackup(BaseModel):
 
 
 class BackupRecord(BaseModel):
-    """One pod of one publisher in one market."""
+    """One pod of one publisher in one market.
+
+    `begun` is when a backup of the schedule was begun that has not ended: it is being made, or was cut off.
+    """
 
     model_config = _STRICT
     pod: Annotated[str, Field(max_length=64)]
@@ -83,6 +86,7 @@ class BackupRecord(BaseModel):
     scheduled: ScheduledBackup | None = None
     last: LastBackup | None = None
     failed: FailedBackup | None = None
+    begun: _Time | None = None
 
     @property
     def tried(self) -> Tried:
@@ -92,8 +96,15 @@ class BackupRecord(BaseModel):
             done = None
         else:
             done = last.began
-        failed = self.failed
+        failed = self.cut_off() if self.begun is not None else self.failed
         return Tried(done, *((0, 0) if failed is None else (failed.count, failed.at)))
+
+    def cut_off(self) -> FailedBackup:
+        """The failure that a backup is which was begun and whose process died."""
+        at = self.begun or 0
+        count = 1 if self.failed is None else self.failed.count + 1
+        text = "it was begun and cut off: its process was ended, by a time limit perhaps"
+        return FailedBackup(at=at, count=count, code="cut-off", exit=int(ExitCode.REFUSED), text=text)
 
 
 class NewestBackup(BaseModel):

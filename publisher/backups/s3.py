@@ -22,6 +22,7 @@ from trustedpods.publisher.backups.door import (
 )
 
 if TYPE_CHECKING:
+    from obstore.store import S3Config
     from obstore.store import S3Store as Bucket
 
 REQUEST_S = 60
@@ -141,7 +142,7 @@ def _opened(place: S3Place) -> "Bucket":
         raise BadInput("no client for S3 is installed", where=place.written, hint=hint) from None
     endpoint = place.endpoint
     plain = (endpoint or os.environ.get("AWS_ENDPOINT_URL", "")).startswith("http://")
-    named = {} if endpoint is None else {"endpoint": endpoint}
+    named: S3Config = {} if endpoint is None else {"endpoint": endpoint}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     try:
         return Bucket(
@@ -154,7 +155,7 @@ def _opened(place: S3Place) -> "Bucket":
                 "connect_timeout": timedelta(seconds=CONNECT_S),
             },
             retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_WITHIN_S)},
-            **named,
+            config=named,
         )
     except Exception as error:  # noqa: BLE001 - as above
         raise BadInput(f"no bucket: {_told(error)[0]}", where=place.written) from None

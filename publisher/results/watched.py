@@ -75,7 +75,7 @@ class WatchResult:
     @property
     def exit_code(self) -> int:
         """The worst pod's or backup's: what a person should look at first."""
-        return worst(one.exit_code for one in (*self.pods, *self.backups))
+        return worst([*(one.exit_code for one in self.pods), *(one.exit_code for one in self.backups)])
 
 
 @dataclass(frozen=True, slots=True)

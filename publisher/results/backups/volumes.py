@@ -63,7 +63,8 @@ class ScheduledState:
     """A pod's schedule: every `every_s` seconds into `store`, of which the `keep` newest stay.
 
     `next_at`, `last_at` and `failed_at` are Unix seconds. `last` is the newest backup made from here, of
-    `size` bytes. `failures` counts those in a row since then; `why` and `exit_code` are of the last one.
+    `size` bytes. `failures` counts those in a row since then; `begun` is when one was begun that
+    has not ended; `why` and `exit_code` are of the last one.
     """
 
     pod: str
@@ -78,14 +79,17 @@ class ScheduledState:
     failed_at: int | None = None
     exit_code: int = 0
     why: str = ""
+    begun: int | None = None
 
     @property
     def line(self) -> str:
         """For people: what is wrong cannot be overlooked."""
         last = "none yet" if self.last is None else f"last {self.last} ({self.size} bytes)"
         text = f"backups  every {duration_text(self.every_s)} into {self.store}  {last}"
+        if self.begun is not None:
+            text = f"{text}  begun {_when(self.begun)}"
         if not self.failures:
-            return f"{text}  next {_when(self.next_at)}"
+            return text if self.begun is not None else f"{text}  next {_when(self.next_at)}"
         times = "once" if self.failures == 1 else f"{self.failures} times"
         return f"{text}  FAILED {times}: {self.why}  again {_when(self.next_at)}"
 

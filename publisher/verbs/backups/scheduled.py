@@ -13,12 +13,14 @@ import trio
 from trustedpods.protocol.errors import Locked, Refused, TrustedPodsError
 from trustedpods.publisher.backups.door import MAX_SHOWN
 from trustedpods.publisher.backups.places import open_store
-from trustedpods.publisher.backups.records import FailedBackup, ScheduledBackup
+from trustedpods.publisher.backups.records import BackupRecord, FailedBackup, ScheduledBackup
 from trustedpods.publisher.backups.schedule import is_due
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.results.backups.volumes import BackupScheduleResult
 from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.state.pod_lock import pod_lock
 from trustedpods.publisher.verbs.backups.places import backup_records, known_place, scope_of
 from trustedpods.publisher.verbs.backups.states import followed, state_told
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup
@@ -59,7 +61,7 @@ def schedule(
         quiesce=tuple(options.quiesce),
         resume=tuple(options.resume),
     )
-    record = kept.load(scope, pod).model_copy(update={"scheduled": wanted, "failed": None})
+    record = kept.load(scope, pod).model_copy(update={"scheduled": wanted, "failed": None, "begun": None})
     kept.save(record)
     return BackupScheduleResult(pod, state_told(record, int(time.time())))
 
@@ -69,21 +71,33 @@ def unschedule(account: MarketAccount, pod: str) -> BackupScheduleResult:
     kept = backup_records()
     record = kept.load(scope_of(account), pod)
     if record.scheduled is not None or record.failed is not None:
-        kept.save(record.model_copy(update={"scheduled": None, "failed": None}))
+        kept.save(record.model_copy(update={"scheduled": None, "failed": None, "begun": None}))
     return BackupScheduleResult(pod, None)
 
 
 async def make_due(account: MarketAccount, names: Sequence[str], journal: Journal) -> int:
     """Make every backup that is due, one after another; how many were tried.
 
-    A failure of one is kept and said, and stops no other.
+    None where another process makes some now. A failure of one is kept and said, and stops no other.
     """
-    tried = 0
-    for record in await trio.to_thread.run_sync(followed, account, names, journal):
-        if record.scheduled and is_due(record.scheduled.schedule, record.tried, int(time.time())):
-            tried += 1
-            await _make(account, record.pod, record.scheduled, journal)
+    tried, scope = 0, scope_of(account)
+    try:
+        with pod_lock(state_dir(), f"schedules {scope}", "", "watch"):
+            for record in followed(account, names, journal):
+                wanted = record.scheduled
+                if wanted and is_due(wanted.schedule, record.tried, int(time.time())):
+                    tried += 1
+                    _begin(record)
+                    await _make(account, record.pod, wanted, journal)
+    except Locked:
+        return tried
     return tried
+
+
+def _begin(record: BackupRecord) -> None:
+    """Keep that it is begun now, and what became of one that was begun before and has not ended."""
+    before = record.failed if record.begun is None else record.cut_off()
+    backup_records().save(record.model_copy(update={"failed": before, "begun": int(time.time())}))
 
 
 async def follow(account: MarketAccount, names: Sequence[str], journal: Callable[[], Journal]) -> None:
@@ -126,5 +140,5 @@ def _failed(account: MarketAccount, pod: str, error: TrustedPodsError, journal: 
         exit=int(error.exit_code),
         text=str(error)[: 4 * MAX_SHOWN],
     )
-    kept.save(record.model_copy(update={"failed": failed}))
+    kept.save(record.model_copy(update={"failed": failed, "begun": None}))
     journal.show.warning(f"{pod}: no backup was made: {error}")

@@ -56,5 +56,6 @@ def state_told(record: BackupRecord, now: int) -> ScheduledState:
         failures=0 if failed is None else failed.count,
         failed_at=None if failed is None else failed.at,
         exit_code=0 if failed is None else failed.exit,
+        begun=record.begun,
         why="" if failed is None else failed.text,
     )

@@ -101,7 +101,7 @@ def _keep_record(account: MarketAccount, name: str, place: str, made: StoredBack
     records, index = backup_records(), made.index
     last = LastBackup(store=place, name=made.name, began=index.began, ended=index.ended, size=made.size)
     record = records.load(scope_of(account), name)
-    records.save(record.model_copy(update={"last": last, "failed": None}))
+    records.save(record.model_copy(update={"last": last, "failed": None, "begun": None}))
 
 
 def listed(known: KnownBackups) -> VolumeBackupsResult:

@@ -44,6 +44,12 @@ def test_only_backups_in_the_place_of_the_schedule_count():
     assert elsewhere.tried.done_at is None
 
 
+def test_one_that_was_begun_and_has_not_ended_is_one_more_failure():
+    record = BackupRecord(pod="redis", scope="market", scheduled=SCHEDULED, failed=FAILED, begun=400)
+    assert (record.tried.failures, record.tried.failed_at) == (3, 400)
+    assert "cut off" in record.cut_off().text
+
+
 def test_a_damaged_record_is_said_and_stops_no_other(kept, tmp_path):
     kept.save(BackupRecord(pod="redis", scope="market", scheduled=SCHEDULED))
     (path,) = (tmp_path / "backups").glob("*.pod.json")

@@ -10,10 +10,13 @@ from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import Refused
 from trustedpods.publisher.backups.folder import FolderStore
 from trustedpods.publisher.backups.pod_backups import PodBackups
+from trustedpods.publisher.commands.options import Common, Run
+from trustedpods.publisher.commands.watch import _rounds
 from trustedpods.publisher.verbs.backups.places import backup_records, scope_of
 from trustedpods.publisher.verbs.backups.scheduled import follow, make_due, schedule, unschedule
 from trustedpods.publisher.verbs.backups.states import state_of, states
 from trustedpods.publisher.verbs.running.backup import BackupOptions
+from trustedpods.publisher.verbs.watch import WatchOptions
 
 __all__ = ["cli"]
 
@@ -104,6 +107,33 @@ async def test_never_two_at_a_time(bench, served, place):
     assert (most, len(names(bench, place))) == (1, 1)
 
 
+async def test_one_whose_process_died_counts_as_failed(bench, served, place):
+    begun(bench, place)
+    kept, scope = backup_records(), scope_of(bench.account)
+    sound, died = served.programs, trio.CancelScope()
+
+    async def dies(_command):
+        died.cancel()
+        await trio.sleep_forever()
+
+    served.programs = served.programs | {"tar": dies}
+    with died:
+        await make_due(bench.account, (), bench.journal())
+    state = state_of(bench.account, "hello", bench.journal())
+    assert (state.begun is not None, state.failures, state.exit_code) == (True, 0, 0)
+    assert await make_due(bench.account, (), bench.journal()) == 0
+    record = kept.load(scope, "hello")
+    kept.save(record.model_copy(update={"begun": record.begun - 3600}))
+    served.programs = {}
+    assert await make_due(bench.account, (), bench.journal()) == 1
+    assert state_of(bench.account, "hello", bench.journal()).failures == 2
+    served.programs = sound
+    earlier(bench, 3600)
+    assert await make_due(bench.account, (), bench.journal()) == 1
+    state = state_of(bench.account, "hello", bench.journal())
+    assert (state.failures, state.begun) == (0, None)
+
+
 async def test_a_schedule_is_followed_until_it_is_taken_away(bench, served, place):
     begun(bench, place)
     with trio.fail_after(60):
@@ -159,3 +189,18 @@ async def test_as_it_is_typed(bench, served, place, cli):
     assert (off.exit_code, "not backed up by itself" in off.stdout) == (0, True)
     both = await cli("backup", "hello", "--every", "1d", "--list")
     assert both.exit_code == 2
+
+
+async def test_a_watch_that_goes_on_makes_them_beside_its_rounds(bench, served, place, capsys):
+    begun(bench, place)
+    run = Run(Common(None, None, "json"))
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_rounds, run, bench.account, WatchOptions(), 0.05)
+            told = []
+            while not (told and told[-1]["backups"][0]["last"]):
+                await trio.sleep(0.05)
+                told += [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            nursery.cancel_scope.cancel()
+    assert told[-1]["backups"][0]["last"] == names(bench, place)[0]
+    assert told[-1]["exit"] == 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backups in a folder of this machine: each object a file, written beside its place and moved there."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -95,8 +96,9 @@ class FolderStore:
             return
         self._cleaned.add(folder)
         for path in folder.glob(".*"):
-            if path.is_file() and path.stat().st_mtime < time.time() - STALE_DRAFT_S:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another writer has just moved it, or it is no file
+                if path.stat().st_mtime < time.time() - STALE_DRAFT_S:
+                    path.unlink()
 
 
 def _size(path: Path) -> int:

@@ -136,7 +136,7 @@ async def test_one_whose_process_died_counts_as_failed(bench, served, place):
 
 async def test_a_schedule_is_followed_until_it_is_taken_away(bench, served, place):
     begun(bench, place)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(follow, bench.account, (), bench.journal)
             while not names(bench, place):

@@ -53,7 +53,7 @@ class ObjectStore(Protocol):
         ...
 
     def listed(self, prefix: str) -> Iterator[StoredObject]:
-        """All objects whose names begin with the words of *prefix*, in no order."""
+        """All objects below the words of *prefix*, and no other, in no order."""
         ...
 
     def delete(self, name: str) -> None:

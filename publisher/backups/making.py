@@ -13,12 +13,14 @@ from trustedpods.publisher.backups.sealing import StreamSealer, seal_index
 def begin(backups: PodBackups, maker: str, now: int) -> "NewBackup":
     """A backup that *maker* begins at *now* (Unix seconds); only while it makes no other of this pod.
 
-    What it did not end before is taken away. Its second is *now*, or the one after its newest backup's, so
-    that a clock that was set back does not make the newest backup the oldest.
+    What it did not end before is taken away. Its second is *now*, or the one after the newest backup's that
+    opens, so that a clock that was set back, or is behind another machine's, does not make the newest backup
+    the oldest. A name alone is the store's word, and moves no time.
     """
     backups.remove_left_over(maker, now)
-    own = [begun_at(name) for name in backups.names() if name.endswith(f"-{maker}")]
-    return NewBackup(backups, backup_name(max([now, *(at + 1 for at in own)]), maker), now)
+    newest = next((name for name in reversed(backups.names()) if backups.opens(name)), None)
+    at = now if newest is None else max(now, begun_at(newest) + 1)
+    return NewBackup(backups, backup_name(at, maker), now)
 
 
 class NewBackup:

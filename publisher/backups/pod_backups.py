@@ -85,6 +85,14 @@ class PodBackups:
             raise BadInput(f"no index of this version: {error.what}", where=where) from None
         return StoredBackup(name, index, hashlib.sha256(sealed).digest())
 
+    def opens(self, name: str) -> bool:
+        """Whether it is a backup that was sealed under this name."""
+        try:
+            self.backup(name)
+        except BadInput:
+            return False
+        return True
+
     def read(self, backup: StoredBackup, part: BackupPart) -> Iterator[bytes]:
         """The part's bytes, chunk by chunk, each of them checked.
 
@@ -111,7 +119,7 @@ class PodBackups:
 
     def keep(self, count: int) -> list[str]:
         """Remove all but the *count* newest that open; their names. One that does not open is left."""
-        sound = [name for name in self.names() if self._opens(name)]
+        sound = [name for name in self.names() if self.opens(name)]
         gone = sound[:-count]
         for name in gone:
             self.remove(name)
@@ -126,13 +134,6 @@ class PodBackups:
                 continue
             if name.endswith(f"-{maker}") or begun_at(name) < now - LEFT_OVER_S:
                 self.store.delete(one.name)
-
-    def _opens(self, name: str) -> bool:
-        try:
-            self.backup(name)
-        except BadInput:
-            return False
-        return True
 
     def _piece(self, name: str, file: str, size: int) -> bytes:
         where = f"{self.where}/data/{name}/{file}"

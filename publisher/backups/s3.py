@@ -99,7 +99,7 @@ class S3Store:
                     count += 1
                     if count > MAX_LISTED:
                         break
-                    if is_object_name(name):
+                    if is_object_name(name) and name.startswith(f"{prefix}/"):
                         yield StoredObject(name, meta["size"])
         except Exception as error:  # noqa: BLE001 - as above
             self._fail("list", prefix, error)

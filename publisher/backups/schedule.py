@@ -46,12 +46,15 @@ def next_at(schedule: Schedule, tried: Tried, now: int) -> int:
     """When the next backup is due, as seen at *now*; times that were missed are made up for by one backup.
 
     A time of the record that is further ahead of *now* than a clock's correction explains is not believed:
-    a clock that was wrong once must not stop backups for a year.
+    a clock that was wrong once must not stop backups for a year. A schedule that was written down in what is
+    the future by now counts from the last backup, so that it is not due again at every look.
     """
     done, every = tried.done_at, schedule.every_s
     if done is not None and done > now + every:
         done = None
-    since = min(schedule.since, now)
+    since = schedule.since
+    if since > now:
+        since = now if done is None else done
     due = since if done is None or done < since else since + ((done - since) // every + 1) * every
     if not tried.failures:
         return due

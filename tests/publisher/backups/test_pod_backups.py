@@ -73,6 +73,21 @@ def test_one_that_was_cut_off_is_none_and_goes_with_the_next(backups):
     assert objects(backups) == [f"redis/data/{name}/data.0.000000"]
 
 
+@pytest.mark.parametrize("maker", [HERE, THERE])
+def test_names_that_a_store_made_up_move_no_time(backups, tmp_path, maker):
+    first = made(backups).name
+    (tmp_path / "redis" / "index" / f"99991231T235959Z-{maker}").write_bytes(b"x")
+    assert begun_at(made(backups, NOW + 60).name) == NOW + 60
+    assert backups.opens(first)
+
+
+def test_the_newest_is_newest_by_a_clock_behind_another_machines(backups):
+    made(backups, NOW + 600, maker=THERE)
+    mine = made(backups, NOW).name
+    backups.keep(1)
+    assert backups.names() == [mine]
+
+
 def test_what_another_machine_is_making_is_left_for_a_week(backups):
     other = started(backups, NOW, b"other", THERE)
     mine = made(backups, NOW + 60).name

@@ -61,6 +61,16 @@ def test_pauses_grow_to_a_limit(every, failures):
     assert pause_s(failures, every) <= pause_s(failures + 1, every) <= min(every, LONGEST_PAUSE_S)
 
 
+@given(EVERY, st.integers(0, 10**9))
+def test_a_schedule_of_a_clock_that_was_ahead_is_not_due_at_every_look(every, ahead):
+    schedule = Schedule(SINCE + ahead, every)
+    assert is_due(schedule, Tried(), SINCE)
+    made = Tried(SINCE)
+    if ahead:
+        assert not is_due(schedule, made, SINCE + min(60, ahead - 1))
+    assert next_at(schedule, made, SINCE) == SINCE + every
+
+
 @given(
     EVERY, st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9), FAILURES
 )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A place of backups as a verb uses it: held alone while one is made, and not believed when it shrinks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from trustedpods.protocol.errors import BadInput, Refused
@@ -59,17 +59,28 @@ class KnownBackups:
         """The newest that was made or opened here; it must be there still."""
         return self._records.newest(self._publisher, self.backups.store.where, self.backups.pod)
 
+    def gone(self, names: Sequence[str]) -> NewestBackup | None:
+        """The newest that is known, where it is not among *names* and neither is a newer one that opens.
+
+        Another machine that has the key may have made newer ones, and removed what was the newest here.
+        """
+        known = self.newest()
+        if known is None or known.name in names:
+            return None
+        newer = (name for name in reversed(names) if name > known.name)
+        return None if any(self.backups.opens(name) for name in newer) else known
+
     def opened(self, wanted: str | None) -> StoredBackup:
         """The backup *wanted*, else the newest: Refused (rule `backup-gone`) where a newer one was there."""
-        known = self.newest()
-        if wanted is None and known is not None and known.name not in self.backups.names():
+        gone = self.gone(self.backups.names()) if wanted is None else None
+        if gone is not None:
             raise Refused(
-                f"backup {known.name} of {self.backups.pod} was there and is gone",
+                f"backup {gone.name} of {self.backups.pod} was there and is gone",
                 where=self.backups.where,
                 rule="backup-gone",
                 hint="who keeps the place may have put it back: `--list` shows the others, name one of them",
             )
-        found = self.backups.backup(wanted)
+        found, known = self.backups.backup(wanted), self.newest()
         if known is not None and found.name == known.name and found.digest.hex() != known.digest:
             raise Refused(
                 f"backup {known.name} is another than it was", where=self.backups.where, rule="backup-gone"

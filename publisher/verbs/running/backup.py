@@ -108,15 +108,16 @@ def listed(known: KnownBackups) -> VolumeBackupsResult:
     """The backups of the pod, oldest first; apart those that do not open, or that were there and are gone."""
     sound: list[VolumeBackupResult] = []
     damaged: list[DamagedBackup] = []
-    backups, newest = known.backups, known.newest()
+    backups = known.backups
     names = backups.names()
+    gone = known.gone(names)
     for one in names:
         try:
             sound.append(_result(backups.pod, backups.backup(one)))
         except BadInput as error:
             damaged.append(DamagedBackup(one, f"does not open: {error.what}"))
-    if newest is not None and newest.name not in names:
-        damaged.append(DamagedBackup(newest.name, "was there and is gone"))
+    if gone is not None:
+        damaged.append(DamagedBackup(gone.name, "was there and is gone"))
     return VolumeBackupsResult(backups.pod, tuple(sound), tuple(damaged))
 
 

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where backups are found without being told, and what is said of a place that forgot the newest."""
 
+import shutil
+
 import pytest
 
 from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import BadInput, Locked, Refused
+from trustedpods.publisher.backups.places import open_store
+from trustedpods.publisher.backups.pod_backups import PodBackups
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.backups.places import KnownBackups, held_alone, known_place, scope_of
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup, listed, verified
@@ -64,6 +68,25 @@ async def test_one_that_another_machine_made_is_the_newest_once_it_was_opened(
         assert verified(known(bench, place), None).verified
         newest = known(bench, place).newest()
     assert newest == known(bench, place).newest()
+
+
+async def test_another_machine_that_made_newer_ones_may_have_removed_the_newest_of_this_one(
+    bench, served, place, monkeypatch
+):
+    mine = await made(bench, place)
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(bench.folder / "another"))
+        shutil.copytree(bench.folder / "home/.local/state", bench.folder / "another", dirs_exist_ok=True)
+        shutil.rmtree(bench.folder / "another/trustedpods/backups")
+        wanted = BackupOptions(str(place), keep=1)
+        theirs = (await backup(bench.account, "hello", wanted, VisitProgress(), bench.journal())).name
+    assert PodBackups(open_store(str(place)), "hello", bench.account.publisher.secret).names() == [theirs]
+    assert (mine < theirs, listed(known(bench, place)).damaged) == (True, ())
+    assert verified(known(bench, place), None).backups[0].name == theirs
+    (place / "hello" / "index" / theirs).unlink()
+    (place / "hello" / "index" / "99991231T235959Z-0000000a").write_bytes(b"made up")
+    with pytest.raises(Refused, match=f"{theirs} of hello was there and is gone"):
+        verified(known(bench, place), None)
 
 
 async def test_one_at_a_time_in_a_place(bench, served, place):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from trustedpods.protocol.errors import Locked, Refused, TrustedPodsError
+from trustedpods.protocol.errors import BadInput, Locked, Refused, TrustedPodsError
 from trustedpods.publisher.backups.door import MAX_SHOWN
 from trustedpods.publisher.backups.places import open_store
-from trustedpods.publisher.backups.records import BackupRecord, FailedBackup, ScheduledBackup
+from trustedpods.publisher.backups.records import FailedBackup, ScheduledBackup
 from trustedpods.publisher.backups.schedule import is_due
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.journal import Journal
@@ -78,32 +78,53 @@ def unschedule(account: MarketAccount, pod: str) -> BackupScheduleResult:
 async def make_due(account: MarketAccount, names: Sequence[str], journal: Journal) -> int:
     """Make every backup that is due, one after another; how many were tried.
 
-    None where another process makes some now. A failure of one is kept and said, and stops no other.
+    None where another process makes some now. A failure of one is kept and said, and stops no other. Raises
+    `BadInput`, after all others were tried, where nothing can be kept of one: it is not made then.
     """
-    tried, scope = 0, scope_of(account)
+    tried, unkept = 0, None
     try:
-        with pod_lock(state_dir(), f"schedules {scope}", "", "watch"):
-            for record in followed(account, names, journal):
-                wanted = record.scheduled
-                if wanted and is_due(wanted.schedule, record.tried, int(time.time())):
-                    tried += 1
-                    _begin(record)
-                    await _make(account, record.pod, wanted, journal)
+        with pod_lock(state_dir(), f"schedules {scope_of(account)}", "", "watch"):
+            for pod in [one.pod for one in followed(account, names, journal)]:
+                try:
+                    wanted = _begun(account, pod)
+                    if wanted is not None:
+                        tried += 1
+                        await _make(account, pod, wanted, journal)
+                except BadInput as error:
+                    unkept = error
     except Locked:
         return tried
+    if unkept is not None:
+        raise unkept
     return tried
 
 
-def _begin(record: BackupRecord) -> None:
-    """Keep that it is begun now, and what became of one that was begun before and has not ended."""
+def _begun(account: MarketAccount, pod: str) -> ScheduledBackup | None:
+    """The pod's schedule if a backup is due, which is kept as begun; None for none.
+
+    As it is now: another command may have changed it while backups of other pods were made. What became of
+    one that was begun before and has not ended is kept, too.
+    """
+    kept, now = backup_records(), int(time.time())
+    record = kept.load(scope_of(account), pod)
+    if record.scheduled is None or not is_due(record.scheduled.schedule, record.tried, now):
+        return None
     before = record.failed if record.begun is None else record.cut_off()
-    backup_records().save(record.model_copy(update={"failed": before, "begun": int(time.time())}))
+    kept.save(record.model_copy(update={"failed": before, "begun": now}))
+    return record.scheduled
 
 
 async def follow(account: MarketAccount, names: Sequence[str], journal: Callable[[], Journal]) -> None:
-    """Make backups as they become due, until it is cancelled; each look has a journal of its own."""
+    """Make backups as they become due, until it is cancelled; each look has a journal of its own.
+
+    What hinders it is said, and never ends what runs beside it: rounds that pay.
+    """
     while True:
-        await make_due(account, names, journal())
+        look = journal()
+        try:
+            await make_due(account, names, look)
+        except TrustedPodsError as error:
+            look.show.warning(f"no backup can be made: {error}")
         await trio.sleep(LOOK_EVERY_S)
 
 
@@ -125,6 +146,9 @@ async def _make(account: MarketAccount, pod: str, wanted: ScheduledBackup, journ
         _failed(account, pod, late, journal)
     except TrustedPodsError as error:
         _failed(account, pod, error, journal)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is said in every round; it must not end them
+        fault = TrustedPodsError(f"a fault of this program: {type(error).__name__}: {str(error)[:MAX_SHOWN]}")
+        _failed(account, pod, fault, journal)
     else:
         journal.show.line(f"{pod}  backup {made.name}  {made.size} bytes  {wanted.store}")
 

@@ -2,21 +2,27 @@
 """Schedules that `watch` follows, over real libp2p: made when due, one at a time; failures are said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import trio
 
 from tests.publisher.test_cli import cli
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.backups.folder import FolderStore
 from trustedpods.publisher.backups.pod_backups import PodBackups
 from trustedpods.publisher.commands.options import Common, Run
-from trustedpods.publisher.commands.watch import _rounds
+from trustedpods.publisher.commands.watch import _rounds, _single
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.backups.places import backup_records, scope_of
 from trustedpods.publisher.verbs.backups.scheduled import follow, make_due, schedule, unschedule
 from trustedpods.publisher.verbs.backups.states import state_of, states
+from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.running.backup import BackupOptions
-from trustedpods.publisher.verbs.watch import WatchOptions
+from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
+from trustedpods.publisher.visits import records
 
 __all__ = ["cli"]
 
@@ -204,3 +210,117 @@ async def test_a_watch_that_goes_on_makes_them_beside_its_rounds(bench, served, 
             nursery.cancel_scope.cancel()
     assert told[-1]["backups"][0]["last"] == names(bench, place)[0]
     assert told[-1]["exit"] == 0
+
+
+async def test_rounds_go_on_while_a_single_watch_makes_a_long_backup(bench, served, place, monkeypatch):
+    """No payment waits for a backup: the pod is looked after until the backup is there."""
+    begun(bench, place)
+    rounds, tar = 0, served.programs["tar"]
+
+    async def until_more_rounds(command):
+        while rounds < 3:
+            await trio.sleep(0.01)
+        return await tar(command)
+
+    async def counted(*given):
+        nonlocal rounds
+        rounds += 1
+        return await watch_round(*given)
+
+    served.programs = served.programs | {"tar": until_more_rounds}
+    monkeypatch.setattr("trustedpods.publisher.verbs.watch.watch_round", counted)
+    with trio.fail_after(120):
+        told = await _single(Run(Common(None, None, "json")), bench.account, WatchOptions(), 0.05)
+    assert rounds >= 3
+    assert [one.name for one in told.pods] == ["hello"]
+    assert told.backups[0].last == names(bench, place)[0]
+
+
+async def test_a_schedule_that_was_ended_while_another_pods_backup_was_made_stays_ended(bench, served, place):
+    (one,) = records.mine(bench.account, bench.journal())
+    records.keep(one.model_copy(update={"name": "later", "channel": "f" * len(one.channel)}), bench.journal())
+    begun(bench, place)
+    begun(bench, place, "later")
+    tar = served.programs["tar"]
+
+    async def ends_the_other(command):
+        unschedule(bench.account, "later")
+        return await tar(command)
+
+    served.programs = served.programs | {"tar": ends_the_other}
+    assert await make_due(bench.account, (), bench.journal()) == 1
+    assert backup_records().load(scope_of(bench.account), "later").scheduled is None
+
+
+async def test_what_cannot_be_kept_ends_no_rounds(bench, served, place):
+    begun(bench, place)
+    folder = bench.folder / "home" / ".local/state/trustedpods/backups"
+    (path,) = folder.glob("*.pod.json")
+    raw = path.read_bytes()
+
+    async def damages(_command):
+        path.write_bytes(b"{}")
+        return 1
+
+    served.programs = served.programs | {"tar": damages}
+    with pytest.raises(BadInput, match="damaged"):
+        await make_due(bench.account, (), bench.journal())
+    path.write_bytes(raw)
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow, bench.account, (), bench.journal)
+            while path.read_bytes() != b"{}":
+                await trio.sleep(0.01)
+            while not any("no backup can be made" in one for one in bench.last.show.warnings):
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_fault_of_ours_is_a_failure_that_is_told(bench, served, place):
+    begun(bench, place)
+
+    async def breaks(*_):
+        await trio.lowlevel.checkpoint()
+        raise ZeroDivisionError("marker")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trustedpods.publisher.verbs.backups.scheduled.backup", breaks)
+        assert await make_due(bench.account, (), bench.journal()) == 1
+    state = state_of(bench.account, "hello", bench.journal())
+    assert (state.failures, "ZeroDivisionError: marker" in state.why) == (1, True)
+
+
+async def test_a_backup_that_is_drawn_out_keeps_no_notice_back(bench, served):
+    """A provider that cheats might make a backup last for hours: the deposit's notice does not wait."""
+    served.faults.add("forged-report")
+    options = WatchOptions(patience_s=0, unlock=True)
+    with alone(bench.account, "hello", "backup"):
+        (pod,) = (await watch_round(bench.account, options, bench.journal())).pods
+    assert pod.actions == ("deposit unlocking",)
+
+
+async def test_what_watch_paid_stays_counted_beside_a_visit_that_lasts(bench, served):
+    async with (
+        visit(bench.account, "hello", VisitProgress(), bench.journal()) as long,
+        visit(bench.account, "hello", VisitProgress(), bench.journal()) as paying,
+    ):
+        paying.remember(paid_day="2026-11-29", paid=7)
+        long.remember(holder=None)
+    (kept,) = records.mine(bench.account, bench.journal())
+    assert (kept.paid_day, kept.paid, kept.holder) == ("2026-11-29", 7, None)
+
+
+async def test_rounds_of_a_single_watch_add_up(bench, served):
+    first = await watch_round(bench.account, WatchOptions(), bench.journal())
+    served.faults.add("forged-report")
+    second = await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
+    (sound,), (bad,) = first.pods, second.pods
+    paid = replace(sound, paid=TokenUnits(5), actions=("paid",))
+    assert (sound.exit_code, bad.exit_code) == (0, 9)
+    for one, other in ((paid, bad), (bad, paid)):
+        both = one.followed_by(other)
+        assert (both.exit_code, both.state, both.problems) == (9, bad.state, bad.problems)
+        assert (both.paid, both.actions) == (5, ("paid",))
+    assert paid.followed_by(paid).paid == 10
+    assert replace(first, pods=()).followed_by(second).pods == second.pods
+    assert first.followed_by(replace(second, pods=())).pods == first.pods

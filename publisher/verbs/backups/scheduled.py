@@ -25,12 +25,16 @@ from trustedpods.publisher.verbs.backups.places import backup_records, known_pla
 from trustedpods.publisher.verbs.backups.states import followed, state_told
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.visit import Mend
 
 LOOK_EVERY_S = 60.0
 """How often it is looked whether a backup is due: schedules are written by other commands meanwhile."""
 
 LONGEST_S = 24 * 3600.0
 """A backup that takes longer is ended and counts as failed, so that those of other pods are made."""
+
+MENDS: Mend = "nothing"
+"""After a provider's reboot rounds release the pod: two at once, of one process, would refuse each other."""
 
 DEFAULT_KEEP = 7
 """Of a schedule for which nothing was said: a place does not grow without end."""
@@ -140,7 +144,7 @@ async def _make(account: MarketAccount, pod: str, wanted: ScheduledBackup, journ
     )
     try:
         with trio.fail_after(LONGEST_S):
-            made = await backup(account, pod, options, VisitProgress(), journal)
+            made = await backup(account, pod, options, VisitProgress(), journal, MENDS)
     except trio.TooSlowError:
         late = Locked(f"it was not ready after {LONGEST_S / 3600:g} h", rule="no-backup")
         _failed(account, pod, late, journal)

@@ -40,7 +40,7 @@ from trustedpods.publisher.verbs.backups.places import (
 from trustedpods.publisher.verbs.offers.planned import kept_bundle, manifest_in
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.running.exec import make_body, run_in
-from trustedpods.publisher.visits.visit import Visit
+from trustedpods.publisher.visits.visit import Mend, Visit
 
 MAX_TOLD = 600
 """Bytes of what a command wrote to its errors that are told: its first words say why."""
@@ -68,9 +68,14 @@ class BackupOptions:
 
 
 async def backup(
-    account: MarketAccount, name: str, options: BackupOptions, progress: VisitProgress, journal: Journal
+    account: MarketAccount,
+    name: str,
+    options: BackupOptions,
+    progress: VisitProgress,
+    journal: Journal,
+    mend: Mend = "release",
 ) -> VolumeBackupResult:
-    """Make a backup of the pod *name*, whole or none; older ones go only after that.
+    """Make a backup of the pod *name*, whole or none; older ones go only after that. *mend*: see `visit`.
 
     Raises Refused (rule `no-backup`) where nothing can be backed up or a command failed, `Locked` while
     another backup or a deploy of the pod is under way on this machine, `StoreFailure` for a store that cannot
@@ -79,7 +84,7 @@ async def backup(
     place = known_place(scope_of(account), name, options.store)
     with held_alone(account, name, place) as backups:
         known = KnownBackups(backups, account.publisher.address)
-        async with visit(account, name, progress, journal) as visited:
+        async with visit(account, name, progress, journal, mend=mend) as visited:
             wanted = sources(await _manifest(visited), options.volumes, options.container)
             maker = backup_records().maker()
             new = await trio.to_thread.run_sync(begin, backups, maker, int(time.time()))

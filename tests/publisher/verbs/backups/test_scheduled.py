@@ -8,12 +8,14 @@ import pytest
 import trio
 
 from tests.publisher.test_cli import cli
+from tests.publisher.verbs.test_watch import rebooted
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.backups.folder import FolderStore
 from trustedpods.publisher.backups.pod_backups import PodBackups
 from trustedpods.publisher.commands.options import Common, Run
 from trustedpods.publisher.commands.watch import _rounds, _single
+from trustedpods.publisher.core.watch import TopUp
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.backups.places import backup_records, scope_of
@@ -324,3 +326,24 @@ async def test_rounds_of_a_single_watch_add_up(bench, served):
     assert paid.followed_by(paid).paid == 10
     assert replace(first, pods=()).followed_by(second).pods == second.pods
     assert first.followed_by(replace(second, pods=())).pods == first.pods
+
+
+async def test_two_that_watch_pay_no_more_than_the_day_allows(bench, served):
+    """A long backup of `watch --once` lets rounds of two processes meet."""
+    ((_, life),) = bench.chain.lives.items()
+    served.runway, before, allowed = 600, life.channel.left, TopUp(24 * 3600, 1)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(
+                watch_round, bench.account, WatchOptions(patience_s=0, top_up=allowed), bench.journal()
+            )
+    ((_, life),) = bench.chain.lives.items()
+    assert life.channel.left - before == 1
+
+
+async def test_what_a_reboot_asks_for_is_left_to_the_rounds(bench, place):
+    async with rebooted(bench) as peer:
+        begun(bench, place)
+        assert await make_due(bench.account, (), bench.journal()) == 1
+        assert "provision" not in peer.log
+        assert state_of(bench.account, "hello", bench.journal()).failures == 1

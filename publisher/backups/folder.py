@@ -40,12 +40,17 @@ class FolderStore:
             ) from None
 
     def get(self, name: str, most: int) -> bytes | None:
-        """Its bytes; nothing of a larger file is kept in memory."""
+        """Its bytes; nothing of a larger file is kept in memory, and no pipe is waited for."""
         path = self._path(name)
         try:
+            if path.exists() and not path.is_file():
+                raise StoreFailure("it is no file", where=str(path), rule="backup-store")
             return read_whole_or_none(path, most)
         except BadInput as error:
             raise StoreFailure(error.what, where=str(path), rule="backup-store") from None
+        except OSError as error:
+            text = f"cannot read it: {error.strerror}"
+            raise StoreFailure(text, where=str(path), rule="backup-store") from None
 
     def listed(self, prefix: str) -> Iterator[StoredObject]:
         """Every file below it; drafts of killed writers are none."""

@@ -62,3 +62,11 @@ def test_a_folder_that_cannot_be_written_or_listed(tmp_path):
         store.put("redis/index/one", b"")
     with pytest.raises(StoreFailure, match="cannot read it"):
         list(store.listed("redis"))
+
+
+def test_a_pipe_in_place_of_an_object_is_not_waited_for(store, tmp_path):
+    store.put("one", b"1")
+    (tmp_path / "kept" / "one").unlink()
+    os.mkfifo(tmp_path / "kept" / "one")
+    with pytest.raises(StoreFailure, match="it is no file"):
+        store.get("one", 1)

@@ -135,8 +135,8 @@ async def _kept(
     backups = PodBackups(open_store(known_place(scope, name, store)), name, publisher_secret(key.secret))
     known = KnownBackups(backups, publisher)
     if verify:
-        return await trio.to_thread.run_sync(verified, known, chosen, abandon_on_cancel=True)
-    return await trio.to_thread.run_sync(listed, known, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(verified, known, chosen, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
+    return await trio.to_thread.run_sync(listed, known, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 
 
 async def _schedule(

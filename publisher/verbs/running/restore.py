@@ -99,10 +99,10 @@ async def restore(
     place = known_place(scope_of(account), name, options.store)
     store = PodBackups(open_store(place), name, account.publisher.secret)
     known = KnownBackups(store, account.publisher.address)
-    found = await trio.to_thread.run_sync(known.opened, options.backup, abandon_on_cancel=True)
+    found = await trio.to_thread.run_sync(known.opened, options.backup, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
     parts = _chosen(found, options, store.where)
     for part in parts:
-        await trio.to_thread.run_sync(_check, store, found, part, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(_check, store, found, part, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
     waiting = _Waiting(options.wait_s)
     while True:
         try:

@@ -17,6 +17,7 @@ from trustedpods.publisher.results.networks import (
     KeptNetworksResult,
     LeasesResult,
     MigrateResult,
+    NetworkBackupResult,
     NetworkFundResult,
     NetworkLogsResult,
     NetworkStatusResult,
@@ -179,6 +180,16 @@ def paid_lines(result: NetworkFundResult) -> list[str]:
         for name, one in result.nodes.items()
     ]
     return [*table(["NODE", "PAID", "POD"], rows), f"{result.token.text(result.paid)} in all"]
+
+
+def backup_lines(result: NetworkBackupResult) -> list[str]:
+    """The backup of each node, or why there is none."""
+    rows = [
+        [name, "-", one.text] if isinstance(one, ErrorReport) else [name, str(one.size), one.name]
+        for name, one in result.nodes.items()
+    ]
+    left = [f"nothing to back up: {', '.join(result.left_out)}"] if result.left_out else []
+    return [*table(["NODE", "BYTES", "BACKUP"], rows), *left]
 
 
 def node_lines(result: NetworkStatusResult) -> list[str]:

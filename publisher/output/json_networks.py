@@ -26,6 +26,7 @@ from trustedpods.publisher.results.networks import (
     LinkResult,
     MembersResult,
     MigrateResult,
+    NetworkBackupResult,
     NetworkDeleteResult,
     NetworkDraftResult,
     NetworkEndpointsResult,
@@ -281,7 +282,8 @@ def _endpoints(result: NetworkEndpointsResult) -> JsonObject:
 
 @json_of.register(NetworkLogsResult)
 @json_of.register(NetworkFundResult)
-def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
+@json_of.register(NetworkBackupResult)
+def _of_nodes(result: NetworkLogsResult | NetworkFundResult | NetworkBackupResult) -> JsonObject:
     nodes: JsonObject = {
         name: {"error": error_json(one)} if isinstance(one, ErrorReport) else json_of(one)
         for name, one in result.nodes.items()
@@ -289,6 +291,8 @@ def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
     whole: JsonObject = {"nodes": nodes, "exit": int(result.exit_code)}
     if isinstance(result, NetworkFundResult):
         whole["paid"] = result.token.number(result.paid)
+    if isinstance(result, NetworkBackupResult):
+        whole["left_out"] = list(result.left_out)
     return _network(result.network) | whole
 
 

@@ -16,6 +16,7 @@ for part in (
     whole.endpoints,
     whole.logs,
     whole.fund,
+    whole.backup,
     execute_in_node,
     history,
     owners.export,

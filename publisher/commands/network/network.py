@@ -38,12 +38,7 @@ _PURGE = click.option(
 )
 
 
-@click.group()
-def network() -> None:
-    """Networks of pods: files that several people apply to several clusters."""
-
-
-@network.command(
+@click.command(
     "card",
     epilog="""\b
 Example:
@@ -65,7 +60,7 @@ def card(options: Common) -> None:
     run.finish(work, lambda result: [result.card])
 
 
-@network.command(
+@click.command(
     "connect",
     epilog="""\b
 Example:
@@ -99,7 +94,7 @@ def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) ->
     run.finish(work, lines)
 
 
-@network.command(
+@click.command(
     "plan",
     epilog="""\b
 Example:
@@ -131,7 +126,7 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
         raise SystemExit(int(ExitCode.PLAN_HAS_CHANGES))
 
 
-@network.command(
+@click.command(
     "apply",
     epilog="""\b
 Examples:
@@ -190,7 +185,7 @@ def apply(
     _with_file(options, file, clusters, work, lines)
 
 
-@network.command(
+@click.command(
     "status",
     epilog="""\b
 Examples:
@@ -226,7 +221,7 @@ def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     raise SystemExit(int(done.exit_code))
 
 
-@network.command(
+@click.command(
     "delete",
     epilog="""\b
 Examples:

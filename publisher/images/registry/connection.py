@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import httpx
 
 from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsError
-from trustedpods.protocol.images.descriptors import INDEX_TYPES, MANIFEST_TYPES
+from trustedpods.protocol.images.descriptors import INDEX_TYPES, MANIFEST_TYPES, Descriptor
 from trustedpods.protocol.images.references import HUB, ImageReference
 from trustedpods.protocol.images.strict_json import MAX_JSON, parse_object
 from trustedpods.protocol.limits import KIB
@@ -54,6 +54,10 @@ class Patience:
     answer: float = 30.0
     """Until it is reached, and for each piece of an answer."""
     pause: Callable[[float], None] = time.sleep
+
+
+class NoSuchImage(BadInput):
+    """The registry has nothing under that name or digest."""
 
 
 class _Again(Exception):
@@ -103,6 +107,30 @@ class Registry:
         """The document that the reference names, and its type; not compared with a digest yet."""
         return self._patiently(f"manifests/{self.reference.asked}", {"accept": _ACCEPT}, self._document)
 
+    def find_manifest(self, asked: str) -> bytes | None:
+        """The document under another tag or digest of the repository; None where there is none."""
+        try:
+            return self._patiently(f"manifests/{asked}", {"accept": _ACCEPT}, self._document)[0]
+        except NoSuchImage:
+            return None
+
+    def referrers(self, digest: str) -> bytes | None:
+        """The index of what refers to *digest*; None of a registry that keeps none."""
+        try:
+            return self._patiently(f"referrers/{digest}", {"accept": _ACCEPT}, self._bounded_answer)
+        except NoSuchImage:
+            return None
+
+    def small_blob(self, named: Descriptor) -> bytes:
+        """The bytes of a blob that is small enough for memory; not compared with its digest."""
+        data = bytearray()
+
+        def write(offset: int, piece: bytes) -> None:
+            data[offset:] = piece
+
+        self.blob(named.digest, named.size, 0, write)
+        return bytes(data)
+
     def blob(self, digest: str, size: int, have: int, write: Callable[[int, bytes], None]) -> None:
         """Fetch a blob of *size* bytes, of which the first *have* are here; *write* gets offset and bytes.
 
@@ -133,6 +161,9 @@ class Registry:
     @property
     def _where(self) -> str:
         return str(self.reference)
+
+    def _bounded_answer(self, response: httpx.Response) -> bytes:
+        return _bounded(response, MAX_JSON, self._where)
 
     def _document(self, response: httpx.Response) -> tuple[bytes, str]:
         data = _bounded(response, MAX_JSON, self._where)
@@ -246,7 +277,7 @@ class Registry:
         if status in {401, 403}:
             raise self._login("the registry does not show it to you, or has no such image")
         if status == 404:
-            raise BadInput("the registry has no such image", where=self._where, hint="check name and tag")
+            raise NoSuchImage("the registry has no such image", where=self._where, hint="check name and tag")
         if status == 429:
             hint = f"wait, or `docker login {self.reference.host}`: who is known may fetch more"
             error = NetworkFailure(

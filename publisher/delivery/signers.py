@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.publisher.images.oci import NamedImage
+from trustedpods.publisher.images.oci import SourcedImage
 from trustedpods.publisher.journal import Journal
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
 
 
-async def check_signed(policy: "Policy", images: Sequence[NamedImage], journal: Journal) -> None:
+async def check_signed(policy: "Policy", images: Sequence[SourcedImage], journal: Journal) -> None:
     """Refused (rule `image-signer`) unless each of the images is signed as *policy* demands."""
     if not policy.image_signers:
         return

@@ -106,7 +106,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class NamedImage:
+class SourcedImage:
     """An *image*, the *source* that it was opened from, below *base*, and what errors call that place."""
 
     image: Image

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from trustedpods.protocol.attestation.policy.signers import ImageSigner
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.images.signatures import ImageSignature, is_by
-from trustedpods.publisher.images.oci import NamedImage
+from trustedpods.publisher.images.oci import SourcedImage
 from trustedpods.publisher.images.signatures.found import layout_signatures, registry_signatures
 from trustedpods.publisher.images.source import layout_of, reference_of
 
@@ -14,7 +14,7 @@ _RULE = "image-signer"
 _SIGN = "`cosign sign --key cosign.key NAME@sha256:...` signs what a registry has; docs/images.md"
 
 
-def check_signers(images: Iterable[NamedImage], signers: Sequence[ImageSigner]) -> Iterator[str]:
+def check_signers(images: Iterable[SourcedImage], signers: Sequence[ImageSigner]) -> Iterator[str]:
     """A line for each image, with who signed it. Without *signers* nothing is asked for.
 
     Raises Refused (rule `image-signer`) for the first image that none of them signed, and what a registry or
@@ -29,7 +29,7 @@ def check_signers(images: Iterable[NamedImage], signers: Sequence[ImageSigner]) 
             raise BadInput(error.what, where=one.where or error.where, hint=error.hint) from None
 
 
-def _signed_by(named: NamedImage, signers: Sequence[ImageSigner]) -> str:
+def _signed_by(named: SourcedImage, signers: Sequence[ImageSigner]) -> str:
     reference = reference_of(named.source)
     wanted = [signer for signer in signers if signer.is_for(reference)]
     if not wanted:
@@ -49,7 +49,7 @@ def _signed_by(named: NamedImage, signers: Sequence[ImageSigner]) -> str:
     raise _refused(named, what, _SIGN)
 
 
-def _signatures(named: NamedImage, digests: Iterable[str]) -> Iterator[ImageSignature]:
+def _signatures(named: SourcedImage, digests: Iterable[str]) -> Iterator[ImageSignature]:
     reference = reference_of(named.source)
     if reference is not None:
         for digest in digests:
@@ -60,5 +60,5 @@ def _signatures(named: NamedImage, digests: Iterable[str]) -> Iterator[ImageSign
         yield from layout_signatures(layout)
 
 
-def _refused(named: NamedImage, what: str, hint: str) -> Refused:
+def _refused(named: SourcedImage, what: str, hint: str) -> Refused:
     return Refused(f"the image {named.source}: {what}", where=named.where, rule=_RULE, hint=hint)

@@ -19,7 +19,7 @@ from trustedpods.publisher.core.select import requirements_of
 from trustedpods.publisher.delivery.bundle import Parcel
 from trustedpods.publisher.delivery.signers import check_signed
 from trustedpods.publisher.delivery.upload import Piece
-from trustedpods.publisher.images.oci import NamedImage
+from trustedpods.publisher.images.oci import SourcedImage
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, open_session
@@ -128,7 +128,7 @@ def _chosen(account: MarketAccount, visited: Visit, name: str, generation: int |
     return sent
 
 
-async def _named_images(sent: SentVersion, policy: "Policy") -> list[NamedImage]:
+async def _named_images(sent: SentVersion, policy: "Policy") -> list[SourcedImage]:
     """The images of that version, from where they were found then; none where nobody needs to have signed."""
     if not policy.image_signers:
         return []
@@ -141,7 +141,7 @@ async def _named_images(sent: SentVersion, policy: "Policy") -> list[NamedImage]
             rule="image-signer",
             hint="put them back, or deploy the older file",
         )
-    return [NamedImage(image, source, Path("/")) for image, source in zip(opened, sources, strict=True)]
+    return [SourcedImage(image, source, Path("/")) for image, source in zip(opened, sources, strict=True)]
 
 
 def _wanted(bundle: Bundle, name: str) -> WantedVersion:

@@ -13,7 +13,7 @@ from tests.fakes.images.signed import KeySigner, as_referrer, document, in_layou
 from trustedpods.protocol.attestation.policy.signers import ANY, ImageSigner
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.images.signatures import SIGNATURE, SIMPLE_SIGNING, parse_signer_key
-from trustedpods.publisher.images.oci import NamedImage
+from trustedpods.publisher.images.oci import SourcedImage
 from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.images.signatures.demanded import check_signers
 from trustedpods.publisher.images.source import open_image
@@ -37,7 +37,7 @@ def demanded(*keys, images=(ANY,)):
 
 def judged(source, folder, *signers, **opening):
     image = open_image(source, folder, folder / "cache", ImageOpening(**opening))
-    return list(check_signers([NamedImage(image, source, folder, "pod.yaml:7")], signers))
+    return list(check_signers([SourcedImage(image, source, folder, "pod.yaml:7")], signers))
 
 
 def refusal(source, folder, *signers):
@@ -74,7 +74,7 @@ def test_nobody_is_asked_where_no_signer_is_demanded(registry, tmp_path):
     open_image(source, tmp_path, tmp_path / "cache")
     asked = len(registry.seen)
     image = open_image(source, tmp_path, tmp_path / "cache", ImageOpening(offline=True))
-    assert list(check_signers([NamedImage(image, source, tmp_path)], ())) == []
+    assert list(check_signers([SourcedImage(image, source, tmp_path)], ())) == []
     assert len(registry.seen) == asked
 
 

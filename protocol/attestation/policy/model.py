@@ -82,8 +82,8 @@ Never = Annotated[bool, AfterValidator(_never)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 ListBounds = Field(min_length=1, max_length=MAX_ITEMS)
 AddressText = Annotated[str, AfterValidator(_address)]
-ImageName = Annotated[str, Field(max_length=512), AfterValidator(_image_name)]
-SignerKey = Annotated[str, Field(max_length=4096), AfterValidator(_signer_key)]
+SignedImages = Annotated[str, Field(max_length=512), AfterValidator(_image_name)]
+SignerPem = Annotated[str, Field(max_length=4096), AfterValidator(_signer_key)]
 
 
 LISTED: Final = "listed"
@@ -250,8 +250,8 @@ class ImageSignerModel(Table):
     """`[[image_signers]]`: one who signs images with a key of his own."""
 
     name: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")]
-    images: Annotated[list[ImageName], ListBounds, AfterValidator(_unique)] | Any_
-    keys: Annotated[list[SignerKey], Field(min_length=1, max_length=MAX_KEYS), AfterValidator(_unique)]
+    images: Annotated[list[SignedImages], ListBounds, AfterValidator(_unique)] | Any_
+    keys: Annotated[list[SignerPem], Field(min_length=1, max_length=MAX_KEYS), AfterValidator(_unique)]
 
     def signer(self) -> ImageSigner:
         """The table as the policy has it."""

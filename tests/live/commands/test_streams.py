@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terminals and connections to a pod that runs, as a person has them."""
 
+import logging
 import random
 import socket
 import subprocess
@@ -22,6 +23,8 @@ from tests.publisher.commands.streams.pty_process import PtyProcess
 from tests.publisher.verbs.streams.test_archives import files
 
 pytestmark = pytest.mark.live
+
+LOGGER = logging.getLogger(__name__)
 
 TRUSTEDPODS = str(COMMANDS / "trustedpods")
 
@@ -93,6 +96,7 @@ def test_a_prompt_comes_soon_after_the_session(publisher: Publisher, pod: Deploy
             shell.type(b"exit\r")
             assert shell.wait() == 0
     late = min(prompts) - min(sessions)
+    LOGGER.info("session %.2f s, prompt %.2f s: %.2f s later", min(sessions), min(prompts), late)
     assert late <= PROMPT_S, (sessions, prompts)
 
 

@@ -94,13 +94,11 @@ def parse_bundle(bundle: bytes) -> list[ImageSignature]:
     envelope = parse_object(bundle, "a signature's bundle").get("dsseEnvelope")
     if not isinstance(envelope, dict) or envelope.get("payloadType") != _STATEMENT_TYPE:
         raise BadInput("the bundle has no statement on an image")
-    payload, signatures = _bytes(envelope.get("payload")), envelope.get("signatures")
+    payload, signatures = _bytes(envelope.get("payload")), _some(envelope.get("signatures"))
     statement = parse_object(payload, "a signature's statement")
     if statement.get("predicateType") != _IMAGE_SIGNED:
         raise BadInput("the statement is not that an image is signed")
-    subjects = statement.get("subject")
-    if not _few(signatures) or not _few(subjects):
-        raise BadInput("damaged: the bundle's signatures or subjects are not lists of some")
+    subjects = _some(statement.get("subject"))
     signed = _pre_authentication(_STATEMENT_TYPE.encode(), payload)
     return [
         ImageSignature(_subject(subject), signed, _bytes(one.get("sig")))
@@ -114,10 +112,11 @@ def _pre_authentication(kind: bytes, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def _few(items: Any) -> bool:  # noqa: ANN401 - JSON
-    return (
-        isinstance(items, list) and len(items) <= _MAX_SIGNERS and all(isinstance(one, dict) for one in items)
-    )
+def _some(items: object) -> list[dict[str, Any]]:
+    found = items if isinstance(items, list) and len(items) <= _MAX_SIGNERS else None
+    if found is None or not all(isinstance(one, dict) for one in found):
+        raise BadInput("damaged: the bundle's signatures or subjects are not lists of some")
+    return found
 
 
 def _subject(subject: dict[str, Any]) -> str:

@@ -44,7 +44,8 @@ def registry_signatures(reference: ImageReference, digest: str) -> Iterator[Imag
             yield from _of_document(known, registry.small_blob)
         referrers = registry.referrers(digest) or registry.find_manifest(tag)
         for entry in [] if referrers is None else _entries(referrers):
-            document = registry.find_manifest(str(entry.get("digest")))
+            named = _named(entry)
+            document = None if named is None else registry.find_manifest(named.digest)
             if document is not None:
                 yield from _of_document(document, registry.small_blob)
 
@@ -62,9 +63,9 @@ def layout_signatures(layout: Layout) -> Iterator[ImageSignature]:
     if index is None or index.size > MAX_JSON:
         return
     for entry in _entries(index.read(0, index.size)):
-        with suppress(BadInput):
-            named = parse_descriptor(_bare(entry), MANIFEST_TYPES, "a signature")
-            if named.size <= MAX_JSON:
+        named = _named(entry)
+        if named is not None and named.size <= MAX_JSON:
+            with suppress(BadInput):
                 yield from _of_document(read(named), read)
 
 
@@ -73,6 +74,14 @@ def _entries(index: bytes) -> list[dict[str, Any]]:
     manifests = parse_object(index, "a list of signatures").get("manifests")
     found = manifests if isinstance(manifests, list) else []
     return [entry for entry in found if isinstance(entry, dict)][:MAX_READ]
+
+
+def _named(entry: dict[str, Any]) -> Descriptor | None:
+    """The manifest that an index names; None for what is none, or has no digest that may be asked for."""
+    try:
+        return parse_descriptor(_bare(entry), MANIFEST_TYPES, "a signature")
+    except BadInput:
+        return None
 
 
 def _of_document(manifest: bytes, read: ReadBlob) -> Iterator[ImageSignature]:

@@ -18,13 +18,13 @@ pytestmark = pytest.mark.live
 IDLE_S = 2
 
 
-def short(spec: Json) -> None:
-    spec["scale"] = {"min": 0, "max": 1, "idleAfter": f"{IDLE_S}s"}
-
-
 @pytest.fixture(scope="module")
 def echo(publisher: Publisher) -> Deployed:
     """A pod with four services, which sleeps after two seconds."""
+
+    def short(spec: Json) -> None:
+        spec["scale"] = {"min": 0, "max": 1, "idleAfter": f"{IDLE_S}s"}
+
     return publisher.deploy(publisher.manifest("echo", unique("echo"), short))
 
 
@@ -111,16 +111,3 @@ def test_a_tcp_service_has_a_port_that_only_it_has(echo: Deployed, market: LiveL
     # Refused at once or just after: the connection itself may be the one that is reset.
     with pytest.raises(ConnectionError), protocols.tcp(f"tcp://x:{first + 15}") as sock:
         sock.recv(1)
-
-
-def test_a_websocket_survives_an_update_of_payment_alone(publisher: Publisher, echo: Deployed) -> None:
-    def paid_otherwise(spec: Json) -> None:
-        short(spec)
-        spec["payment"] = {"maxCostPerDay": "1000"}
-
-    with protocols.websocket(url(echo, "web")) as socket:
-        file = publisher.manifest("echo", echo.name, paid_otherwise)
-        updated = publisher.run("deploy", file.name, "--yes").json
-        socket.send("still here")
-        assert socket.recv(timeout=protocols.LIMIT_S) == "still here"
-    assert updated["namespace"] == echo.namespace

@@ -98,12 +98,10 @@ def parse_bundle(bundle: bytes) -> list[ImageSignature]:
     statement = parse_object(payload, "a signature's statement")
     if statement.get("predicateType") != _IMAGE_SIGNED:
         raise BadInput("the statement is not that an image is signed")
-    subjects = _some(statement.get("subject"))
+    subjects = dict.fromkeys(map(_subject, _some(statement.get("subject"))))
     signed = _pre_authentication(_STATEMENT_TYPE.encode(), payload)
     return [
-        ImageSignature(_subject(subject), signed, _bytes(one.get("sig")))
-        for one in signatures
-        for subject in subjects
+        ImageSignature(subject, signed, _bytes(one.get("sig"))) for one in signatures for subject in subjects
     ]
 
 

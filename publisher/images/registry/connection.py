@@ -56,8 +56,20 @@ class Patience:
     pause: Callable[[float], None] = time.sleep
 
 
+_KNOWS_NO_REFERRERS = frozenset((400, 405, 406, 501))
+"""Answers, beside 404, of registries that are older than the question for referrers."""
+
+
 class NoSuchImage(BadInput):
     """The registry has nothing under that name or digest."""
+
+
+class _Answered(NetworkFailure):
+    """The registry's answer has a *status* that means no good."""
+
+    def __init__(self, status: int, where: str) -> None:
+        super().__init__(f"the registry answered {status}", where=where)
+        self.status = status
 
 
 class _Again(Exception):
@@ -117,9 +129,13 @@ class Registry:
     def referrers(self, digest: str) -> bytes | None:
         """The index of what refers to *digest*; None of a registry that keeps none."""
         try:
-            return self._patiently(f"referrers/{digest}", {"accept": _ACCEPT}, self._bounded_answer)
+            return self._patiently(f"referrers/{digest}", {"accept": _ACCEPT}, self._index)
         except NoSuchImage:
             return None
+        except _Answered as error:
+            if error.status in _KNOWS_NO_REFERRERS:
+                return None
+            raise
 
     def small_blob(self, named: Descriptor) -> bytes:
         """The bytes of a blob that is small enough for memory; not compared with its digest."""
@@ -162,12 +178,13 @@ class Registry:
     def _where(self) -> str:
         return str(self.reference)
 
-    def _bounded_answer(self, response: httpx.Response) -> bytes:
-        return _bounded(response, MAX_JSON, self._where)
+    def _index(self, response: httpx.Response) -> bytes | None:
+        """None for something else, as a page that is shown for whatever is asked."""
+        return _bounded(response, MAX_JSON, self._where) if _type_of(response) in INDEX_TYPES else None
 
     def _document(self, response: httpx.Response) -> tuple[bytes, str]:
         data = _bounded(response, MAX_JSON, self._where)
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _type_of(response)
         if kind not in INDEX_TYPES | MANIFEST_TYPES:
             told = parse_object(data, "the image manifest").get("mediaType")
             kind = told if isinstance(told, str) else kind
@@ -284,7 +301,7 @@ class Registry:
                 "the registry lets nobody fetch more for now (429)", where=self._where, hint=hint
             )
             raise _Again(error, _retry_after(response))
-        error = NetworkFailure(f"the registry answered {status}", where=self._where)
+        error = _Answered(status, self._where)
         raise _Again(error, _retry_after(response)) if status in _LATER else error
 
     def _login(self, what: str) -> BadInput:
@@ -297,6 +314,10 @@ class Registry:
         hint = "an image on this disk needs no network: oci-archive:FILE, docker-daemon:NAME"
         what = f"the registry cannot be reached: {str(error) or type(error).__name__}"
         return NetworkFailure(what[:300], where=self._where, hint=hint)
+
+
+def _type_of(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
 def _start(response: httpx.Response, have: int, size: int, where: str) -> int:

@@ -22,7 +22,7 @@ def check_signers(images: Iterable[SourcedImage], signers: Sequence[ImageSigner]
     """
     if not signers:
         return
-    for one in {named.source: named for named in images}.values():
+    for one in {(named.source, named.image.digest): named for named in images}.values():
         try:
             yield f"{one.source} is signed by {_signed_by(one, signers)}"
         except BadInput as error:

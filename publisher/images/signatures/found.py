@@ -26,8 +26,11 @@ from trustedpods.publisher.images.layout import Layout
 from trustedpods.publisher.images.registry.connection import Registry
 
 MAX_READ: Final = 64
-"""Documents with signatures, and signatures in one of them, that are read for one image: a repository may
-hold more of anybody's, and each costs a question."""
+"""Documents with signatures that are read for one image: a repository may hold more of anybody's, and each
+costs a question."""
+
+MAX_BLOBS: Final = 128
+"""Signatures that are fetched for one image, of all documents: as above, and each is held against keys."""
 
 ReadBlob = Callable[[Descriptor], bytes]
 
@@ -39,15 +42,28 @@ def registry_signatures(reference: ImageReference, digest: str) -> Iterator[Imag
     """
     with Registry(reference) as registry:
         tag = digest.replace(":", "-")
+        read = _at_most(MAX_BLOBS, registry.small_blob)
         known = registry.find_manifest(f"{tag}.sig")
         if known is not None:
-            yield from _of_document(known, registry.small_blob)
+            yield from _of_document(known, read)
         referrers = registry.referrers(digest) or registry.find_manifest(tag)
         for entry in [] if referrers is None else _entries(referrers):
             named = _named(entry)
-            document = None if named is None else registry.find_manifest(named.digest)
-            if document is not None:
-                yield from _of_document(document, registry.small_blob)
+            with suppress(BadInput):
+                document = None if named is None else registry.find_manifest(named.digest)
+                if document is not None:
+                    yield from _of_document(document, read)
+
+
+def _at_most(count: int, read: ReadBlob) -> ReadBlob:
+    left = iter(range(count))
+
+    def bounded(named: Descriptor) -> bytes:
+        if next(left, None) is None:
+            raise BadInput(f"more than {count} signatures beside one image")
+        return read(named)
+
+    return bounded
 
 
 def layout_signatures(layout: Layout) -> Iterator[ImageSignature]:

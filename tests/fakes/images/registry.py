@@ -40,6 +40,8 @@ class FakeRegistry:
     types: dict[str, str] = field(default_factory=dict)
     referrers: dict[str, bytes] = field(default_factory=dict)
     """Indexes of what refers to a digest."""
+    no_referrers: int = 404
+    """The answer to who asks for others."""
     asks_for: str = ""
     """`bearer` or `basic`; nothing: it serves anybody."""
     user: str = ""
@@ -155,7 +157,9 @@ def _content(registry: FakeRegistry, request: BaseHTTPRequestHandler, seen: Seen
             _reply(request, 200, {"content-type": registry.types.get(name, "text/plain")}, data)
     elif found and found["kind"] == "referrers" and asked in registry.referrers:
         _reply(request, 200, {"content-type": INDEX}, registry.referrers[asked])
-    elif asked not in registry.blobs or (found and found["kind"] == "referrers"):
+    elif found and found["kind"] == "referrers":
+        _reply(request, registry.no_referrers, {"content-type": "text/html"}, b"<p>none")
+    elif asked not in registry.blobs:
         _reply(request, 404, {})
     elif found and registry.redirect is not None:
         _reply(request, 307, {"location": registry.redirect + asked})

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.images.oci_images import MANIFEST, ImageFiles, descriptor
+from tests.fakes.images.oci_images import INDEX, MANIFEST, ImageFiles, descriptor
 from tests.fakes.images.registry import FakeRegistry, serving
 from tests.fakes.images.signed import KeySigner, as_referrer, document, in_layout, under_tag
 from trustedpods.protocol.attestation.policy.signers import ANY, ImageSigner
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.images.signatures import SIGNATURE, SIMPLE_SIGNING, parse_signer_key
 from trustedpods.publisher.images.oci import SourcedImage
 from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.images.signatures.demanded import check_signers
+from trustedpods.publisher.images.signatures.found import MAX_BLOBS, MAX_READ
 from trustedpods.publisher.images.source import open_image
 
 
@@ -142,3 +143,55 @@ def test_each_image_needs_a_signer_that_is_for_it(registry, tmp_path, key):
     ImageFiles().write_archive(tmp_path / "here.tar")
     signer = dataclasses.replace(demanded(key), images=(f"{registry.host}/team/*",))
     assert "names nobody who signs it" in refusal("oci-archive:here.tar", Path(tmp_path), signer)
+
+
+@pytest.mark.parametrize("answer", [400, 405, 406, 501, "a page"])
+def test_a_registry_that_is_older_than_referrers_has_them_under_a_tag(registry, tmp_path, key, answer):
+    digest, source = registry.put(ImageFiles()), f"{registry.host}/team/app:1"
+    PLACES["tag of referrers"](registry, digest, key)
+    registry.no_referrers = answer if isinstance(answer, int) else 200
+    assert judged(source, tmp_path, demanded(key))
+
+
+def test_a_registry_that_fails_lets_no_image_in(registry, tmp_path, key):
+    digest, source = registry.put(ImageFiles()), f"{registry.host}/team/app:1"
+    PLACES["tag of referrers"](registry, digest, key)
+    registry.no_referrers = 418
+    with pytest.raises(NetworkFailure, match="answered 418"):
+        judged(source, tmp_path, demanded(key))
+
+
+def test_a_referrer_that_is_something_else_hides_no_signature(registry, tmp_path, key):
+    digest, source = registry.put(ImageFiles()), f"{registry.host}/team/app:1"
+    PLACES["referrer"](registry, digest, key)
+    other = b'{"mediaType": "text/plain"}'
+    registry.document(other, "text/plain", "other")
+    index = json.loads(registry.referrers[digest])
+    index["manifests"].insert(0, descriptor(MANIFEST, other))
+    registry.referrers[digest] = json.dumps(index).encode()
+    assert judged(source, tmp_path, demanded(key))
+
+
+def test_of_a_flood_of_signatures_only_some_are_fetched(registry, tmp_path, key):
+    digest, source = registry.put(ImageFiles()), f"{registry.host}/team/app:1"
+    named, data = key.simple_layer(f"sha256:{'ab' * 32}")
+    registry.blobs[named["digest"]] = data
+    flood = document(*[named] * MAX_READ)
+    registry.document(flood, MANIFEST, "flood")
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor(MANIFEST, flood)] * 4}
+    registry.referrers[digest] = json.dumps(index).encode()
+    assert "it has no signature" in refusal(source, tmp_path, demanded(key))
+    asked = [one for one in registry.blob_requests() if named["digest"] in one.path]
+    assert len(asked) == MAX_BLOBS
+
+
+def test_of_one_name_with_two_images_both_need_a_signature(registry, tmp_path, key):
+    source = f"{registry.host}/team/app:1"
+    pulled = []
+    for content in (b"unsigned", b"signed"):
+        digest = registry.put(ImageFiles(layers=(content,)))
+        image = open_image(source, tmp_path, tmp_path / "cache")
+        pulled.append(SourcedImage(image, source, tmp_path, "pod.yaml:7"))
+    under_tag(registry, digest, key.simple_layer(digest))
+    with pytest.raises(Refused, match="no signature"):
+        list(check_signers(pulled, [demanded(key)]))

@@ -93,10 +93,14 @@ async def test_a_silence_before_the_command_has_started_is_told_too(bench):
         await bench.deploy()
         bench.chain.rows[peer.owner, peer.daemon] = peer._row(address)
 
+        paused = trio.Event()
+
         async def pause():
             network.pause()
+            paused.set()
 
         async def go_on_once_told():
+            await paused.wait()  # a machine with much to do may have been told of a silence before
             while not (bench.journals and bench.last.show.warnings):
                 await trio.sleep(0.01)
             network.go_on()

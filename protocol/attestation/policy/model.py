@@ -24,6 +24,9 @@ MAX_ITEMS: Final = 4096
 MAX_KEYS: Final = 16
 """Of one signer: the one in use, those before it, those of his colleagues."""
 
+_ONE_BELOW: Final = "/x/x"
+"""A repository that is below whatever it is put behind, also where a host alone is meant."""
+
 VERSION: Final = 1
 EVENT_LOG: Final = "eventlog"
 NO_MINIMUM: Final = Tcb()
@@ -37,12 +40,14 @@ def _address(text: str) -> str:
 
 
 def _image_name(text: str) -> str:
+    one = text.removesuffix(BELOW) + _ONE_BELOW if text.endswith(BELOW) else text
     try:
-        found = parse_reference(f"{text.removesuffix(BELOW)}:any")
+        found = parse_reference(f"{one}:any")
     except BadInput:
-        raise ValueError("not HOST/REPOSITORY, nor HOST/FOLDER/* for all below a folder") from None
-    if f"{found.host}/{found.repository}" != text.removesuffix(BELOW):
-        raise ValueError(f"write it in full: {found.host}/{found.repository}")
+        raise ValueError("not HOST/REPOSITORY, nor HOST/* or HOST/FOLDER/* for all below it") from None
+    full = f"{found.host}/{found.repository}"
+    if full != one:
+        raise ValueError(f"write it in full: {full.removesuffix(_ONE_BELOW)}{BELOW if one != text else ''}")
     return text
 
 

@@ -41,13 +41,21 @@ def test_what_the_table_says():
     assert anybody.is_for(None)
 
 
+@pytest.mark.parametrize("host", ["ghcr.io", "docker.io", "localhost:5000"])
+def test_all_of_a_registry(host):
+    (signer,) = parse_policy(table(images=f'["{host}/*"]'), "p.toml").image_signers
+    assert signer.is_for(parse_reference(f"{host}/a:1"))
+    assert signer.is_for(parse_reference(f"{host}/a/b:1"))
+    assert not signer.is_for(parse_reference("registry.example.org/a:1"))
+
+
 @pytest.mark.parametrize(
     ("given", "line", "told"),
     [
         ({"name": '""'}, 12, "image_signers.1.name"),
         ({"images": "[]"}, 13, "an empty list"),
         ({"images": '["redis"]'}, 13, "write it in full: docker.io/library/redis"),
-        ({"images": '["ghcr.io/*"]'}, 13, "write it in full"),
+        ({"images": '["team/*"]'}, 13, r"write it in full: docker.io/team/\*"),
         ({"images": '["ghcr.io/Team/*"]'}, 13, "not HOST/REPOSITORY"),
         ({"images": '["ghcr.io/a", "ghcr.io/a"]'}, 13, "twice"),
         ({"keys": "[]"}, 14, "an empty list"),

@@ -81,6 +81,10 @@ PODS = {
         "no byte of a command moved for an hour", "run it again; let a long command write something"
     ),
     "image": Rule("an image at the provider is not what was sent", "deploy again"),
+    "image-signer": Rule(
+        "an image is not signed by anybody whom the policy demands",
+        "sign it with `cosign sign --key`, or have the policy name who did; docs/images.md",
+    ),
     "image-size": Rule("the images are larger than the provider takes", "make them smaller, or " + _OTHER),
     "ingress": Rule(
         "the cluster's controller gave the service no address", "write `expose: http`, or " + _OTHER

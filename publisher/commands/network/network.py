@@ -39,12 +39,7 @@ _PURGE = click.option(
 )
 
 
-@click.group()
-def network() -> None:
-    """Networks of pods: files that several people apply to several clusters."""
-
-
-@network.command(
+@click.command(
     "card",
     epilog="""\b
 Example:
@@ -66,7 +61,7 @@ def card(options: Common) -> None:
     run.finish(work, lambda result: [result.card])
 
 
-@network.command(
+@click.command(
     "connect",
     epilog="""\b
 Example:
@@ -100,7 +95,7 @@ def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) ->
     run.finish(work, lines)
 
 
-@network.command(
+@click.command(
     "plan",
     epilog="""\b
 Example:
@@ -132,7 +127,7 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
         raise SystemExit(int(ExitCode.PLAN_HAS_CHANGES))
 
 
-@network.command(
+@click.command(
     "apply",
     epilog="""\b
 Examples:
@@ -191,7 +186,7 @@ def apply(
     _with_file(options, file, clusters, work, lines)
 
 
-@network.command(
+@click.command(
     "list",
     epilog="""\b
 Examples:
@@ -220,7 +215,7 @@ def list_networks(options: Common, clusters: tuple[str, ...]) -> None:
     run.finish(work, lines)
 
 
-@network.command(
+@click.command(
     "status",
     epilog="""\b
 Examples:
@@ -256,7 +251,7 @@ def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     raise SystemExit(int(done.exit_code))
 
 
-@network.command(
+@click.command(
     "delete",
     epilog="""\b
 Examples:

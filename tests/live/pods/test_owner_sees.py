@@ -35,8 +35,7 @@ def starts_again(spec: Json) -> None:
     spec["containers"][0]["command"] = ["sh", "-c", "[ -e /data/once ] && exec /bin/serve"]
 
 
-def crashes(spec: Json, saying: Callable[[str], Callable[[Json], None]]) -> None:
-    saying("three")(spec)
+def crashes(spec: Json) -> None:
     spec["containers"][0]["command"] = ["sh", "-c", "echo version two is broken; exit 7"]
 
 
@@ -47,24 +46,9 @@ def says(greeting: str) -> Callable[[Json], None]:
     return change
 
 
-def of_two(greeting: str) -> Callable[[Json], None]:
-    """The same as `replicated`, whose number is fixed."""
-
-    def change(spec: Json) -> None:
-        says(greeting)(spec)
-        del spec["scale"]
-        spec |= {"workload": "replicated", "replicas": 2}
-
-    return change
-
-
-LENGTHS = [
-    pytest.param(12, 50, says, id="12s"),
-    pytest.param(60, 100, says, id="60s", marks=pytest.mark.soak),
-    pytest.param(60, 100, of_two, id="60s-replicated", marks=pytest.mark.soak),
-]
-"""Seconds, requests a second, and the pod; each request is on a connection of its own. Beside two other
-markets on two cores a client of 100 falls behind its own pace, which would say nothing of the pod."""
+LENGTHS = [pytest.param(12, 50, id="12s"), pytest.param(60, 100, id="60s", marks=pytest.mark.soak)]
+"""Seconds, and requests a second, each on a connection of its own. Beside two other markets on two cores a
+client of 100 falls behind its own pace, which would say nothing of the pod."""
 
 
 RESTART_PACE = 10
@@ -118,12 +102,12 @@ def check_an_update_that_stops_first(publisher: Publisher, pod: Deployed) -> Non
     assert web.get(pod.url).status == 200
 
 
-@pytest.mark.parametrize(("length", "pace", "saying"), LENGTHS)
+@pytest.mark.parametrize(("length", "pace"), LENGTHS)
 def test_no_request_fails_over_a_good_and_a_broken_update(
-    publisher: Publisher, length: int, pace: int, saying: Callable[[str], Callable[[Json], None]]
+    publisher: Publisher, length: int, pace: int
 ) -> None:
-    pod = publisher.deploy(publisher.manifest("hello", unique("update"), saying("one")))
-    file = publisher.manifest("hello", pod.name, saying("two")).name
+    pod = publisher.deploy(publisher.manifest("hello", unique("update"), says("one")))
+    file = publisher.manifest("hello", pod.name, says("two")).name
     would = publisher.run("deploy", file, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
     assert (would["effect"], would["known"]) == ("in place", True)
     assert [change["what"] for change in would["changes"]] == ["variable GREETING of hello: changes"]
@@ -133,7 +117,7 @@ def test_no_request_fails_over_a_good_and_a_broken_update(
     assert (updated["update"], updated["namespace"] != pod.namespace) == ("beside", True)
     check_a_rollback(publisher, pod, length, pace)
     with no_request_fails(pod.url, length, pace):
-        broken = publisher.manifest("hello", pod.name, lambda spec: crashes(spec, saying))
+        broken = publisher.manifest("hello", pod.name, crashes)
         said = publisher.run("deploy", broken.name, code=ExitCode.REFUSED)
     assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
     check_the_end_of_a_broken_update(publisher, pod, said)

@@ -180,7 +180,7 @@ class Applied:
         """Of the copy that counts in the first cluster."""
         return self.people.generation(self.name)
 
-    def check_that_a_stranger_sees_names_alone(self, more: str, status: Json) -> None:
+    def check_that_a_stranger_sees_nothing(self, more: str, status: Json) -> None:
         for index in (1, 2):
             secret = self.people.secret(self.name, index)[1]
             told = (status["nodes"]["b"]["url"], status["nodes"]["b"]["pod"], "started", "network apply")
@@ -188,6 +188,8 @@ class Applied:
         called = f"{self.alice.address}/{self.name}"
         asked = [self.start(self.carol, "status", called), self.start(self.carol, "apply", more)]
         assert [finish(one, 6).json["error"]["rule"] for one in asked] == ["member", "member"]
+
+    def check_that_a_stranger_sees_its_name(self) -> None:
         listed = self.run(self.carol, "list")["clusters"]
         mine = {"founder": self.alice.address, "network": self.name}
         assert all(mine in one["networks"] for one in listed.values())

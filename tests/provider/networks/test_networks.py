@@ -318,7 +318,7 @@ async def test_a_name_that_is_none_is_refused_before_anything_is_asked(world):
         async with alice.caller.talk(private, request) as (_, reply):
             with pytest.raises(NetworkFailure):
                 await reply(*NETWORK_REPLIES)
-        assert not [call for call in world.cluster.calls if "network" in call]
+        assert not [call for call in world.cluster.calls if " network" in call], "of no network"
 
 
 async def test_an_address_that_asks_too_often_is_refused_before_anything_is_written(world):

@@ -67,9 +67,14 @@ class NoSuchImage(BadInput):
 class _Answered(NetworkFailure):
     """The registry's answer has a *status* that means no good."""
 
-    def __init__(self, status: int, where: str) -> None:
-        super().__init__(f"the registry answered {status}", where=where)
-        self.status = status
+    status = 0
+
+    @classmethod
+    def of(cls, status: int, where: str) -> Self:
+        """Made here, so that it may be made again with another place as every error is."""
+        error = cls(f"the registry answered {status}", where=where)
+        error.status = status
+        return error
 
 
 class _Again(Exception):
@@ -301,7 +306,7 @@ class Registry:
                 "the registry lets nobody fetch more for now (429)", where=self._where, hint=hint
             )
             raise _Again(error, _retry_after(response))
-        error = _Answered(status, self._where)
+        error = _Answered.of(status, self._where)
         raise _Again(error, _retry_after(response)) if status in _LATER else error
 
     def _login(self, what: str) -> BadInput:

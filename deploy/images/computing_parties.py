@@ -29,7 +29,8 @@ def _packages(folder: Path) -> dict[str, Entry]:
         run(
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
             "--require-hashes", "--only-binary=:all:", "--python-version=3.11",
-            "--platform=manylinux2014_x86_64", "--dest", out, "--requirement", str(folder / "requirements.txt"),
+            "--platform=manylinux2014_x86_64", "--dest", out,
+            "--requirement", str(folder / "requirements.txt"),
         )  # fmt: skip
         found = {}
         for wheel in sorted(Path(out).glob("*.whl")):

@@ -23,7 +23,7 @@ Examples:
 """,
 )
 @click.argument("name", required=False)
-@click.option("--kind", required=True, metavar="KIND", help="Of chain: clique.")
+@click.option("--kind", required=True, metavar="KIND", help="Of chain: clique or cometbft.")
 @click.option("--nodes", type=click.IntRange(min=1), default=3, show_default=True, help="That sign.")
 @click.option("--keep", is_flag=True, help="Leave what is there already, and make the rest.")
 @click.option("--overwrite", is_flag=True, help="Make all anew, keys too: another network.")

@@ -9,7 +9,10 @@ from pathlib import Path
 from oci import Entry, Image
 from recipes import HERE, NOBODY, Recipe, hash_of, of_debian, run, shell
 
-_LIBRARIES = ("libc", "libcrypto", "libexpat", "libffi", "libm", "libssl", "libuuid", "libz")
+_LIBRARIES = (
+    "libc", "libcrypto", "libdl", "libexpat", "libffi", "libm", "libpthread", "libresolv", "librt", "libssl",
+    "libuuid", "libz",
+)  # fmt: skip
 """All that Python and the modules of it that are used here load, by ldd."""
 
 _KEEP = (

@@ -114,8 +114,8 @@ _NETWORK: Final = """\
 # Validators' keys, once: trustedpods network init NAME --kind cometbft --nodes VALIDATORS --keep
 # Images beside it: python deploy/images/build.py cometbft --out FOLDER
 #   data           blocks; may be backed up
-#   signing-state  priv_validator_state.json: what the validator signed last. It must not go back, or it signs two
-#                  blocks of one height: no backup has it, and none is restored into it (neverRestore)
+#   signing-state  priv_validator_state.json: what a validator signed last. It must not go back, or two blocks
+#                  of one height are signed: no backup has it, and none is restored into it (neverRestore)
 apiVersion: trustedpods/v1
 kind: Network
 metadata: {name: NAME}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Examples:
   trustedpods network init --kind clique --nodes 3
   trustedpods network init clique-5 --kind clique --nodes 5 --keep
+  trustedpods network init --kind cometbft --nodes 4
 """,
 )
 @click.argument("name", required=False)

@@ -25,7 +25,7 @@ NODES = {"acme": ("one", "two"), "bolt": ("one", "two", "observer")}
 class Owner(Organisation):
     """Acme or Bolt, with a half of this chain."""
 
-    example, image = "cometbft-4", IMAGE
+    example, script, image = "cometbft-4", "validators.py", IMAGE
 
     def comet(self, node: str) -> CometNode:
         """The node at its replica's address of now."""

@@ -37,7 +37,7 @@ def build_image(name: str = IMAGE) -> Path:
 class Organisation:
     """One of the two: it commands nodes in the cluster *index* and nowhere else."""
 
-    example, image = "clique-two-orgs", IMAGE
+    example, script, image = "clique-two-orgs", "chain.py", IMAGE
 
     def __init__(self, pair: LiveLocalnet, folder: Path, index: int) -> None:
         folder.mkdir()
@@ -49,7 +49,7 @@ class Organisation:
 
     def make_files(self, *words: str) -> None:
         """This owner's half, by the example's own script; the folder comes last."""
-        script = EXAMPLES / self.example / "chain.py"
+        script = EXAMPLES / self.example / self.script
         argv = [sys.executable, str(script), *words, str(self.folder)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr

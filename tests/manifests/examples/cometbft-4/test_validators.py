@@ -23,7 +23,7 @@ BOLT = parse_address("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC")
 
 def made(*words: str | Path, code: int = 0) -> str:
     """What the script says when it is run with *words*."""
-    argv = [sys.executable, EXAMPLES / "cometbft-4" / "chain.py", *words]
+    argv = [sys.executable, EXAMPLES / "cometbft-4" / "validators.py", *words]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     return done.stderr

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of a chain of four validators at two owners: each of them runs this in a folder of his own.
 
-    python chain.py keys bolt [FOLDER]     # Bolt, first: his validators' keys; validators.json goes to Acme
-    python chain.py acme BOLTS [FOLDER]    # Acme: keys, the first block, ring.yaml; BOLTS is what Bolt sent
-    python chain.py bolt OWNER [FOLDER]    # Bolt: ring.yaml, once the first block came with the invitation
+    python validators.py keys bolt [FOLDER]     # Bolt, first: validators' keys; Acme gets validators.json
+    python validators.py acme BOLTS [FOLDER]    # Acme: keys, the first block, ring.yaml; BOLTS is that file
+    python validators.py bolt OWNER [FOLDER]    # Bolt: ring.yaml, once the first block came
 
 FOLDER is where this file is, if none is given. OWNER is Acme's address. What is there already stays: a
 chain's first block names its validators for ever, and a key that is used twice signs twice. It needs the
@@ -91,7 +91,9 @@ def main() -> int:
         )
         return 1
     except FileNotFoundError as error:
-        hint = "`chain.py keys bolt`, then `trustedpods network join INVITATION --files FOLDER` make them"
+        hint = (
+            "`validators.py keys bolt`, then `trustedpods network join INVITATION --files FOLDER` make them"
+        )
         sys.stderr.write(f"{error.filename} is missing: {hint}\n")
         return 1
     return 0

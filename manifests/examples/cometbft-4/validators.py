@@ -82,9 +82,13 @@ def main() -> int:
     for verb in verbs.choices.values():
         verb.add_argument("folder", nargs="?", type=Path, default=HERE)
     asked = parser.parse_args()
-    work = {"keys": keys, "acme": acme, "bolt": bolt}[asked.verb]
     try:
-        work(asked.folder, asked.given)
+        if asked.verb == "keys":
+            keys(asked.folder, asked.given)
+        elif asked.verb == "acme":
+            acme(asked.folder, asked.given)
+        else:
+            bolt(asked.folder, asked.given)
     except FileExistsError as error:
         sys.stderr.write(
             f"{error.filename} is there: a chain keeps its files; move them away for a new one\n"

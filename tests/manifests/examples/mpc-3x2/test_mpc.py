@@ -46,7 +46,7 @@ def test_each_node_calls_the_others_and_its_own_database(network: NetworkFile) -
         others = {f"node-{other}" for other in NODES if other != number}
         assert set(spec.network.nodes) == others | {f"db-{number}"}
         assert (spec.workload, spec.replicas) == ("replicated", 2)
-        assert database.manifest.spec.network.nodes == []
+        assert database.manifest.spec.network.nodes == [f"node-{number}"]
         told = {one.name: one.value for one in spec.containers[0].env}
         assert told["NODE"] == f"node-{number}"
         assert f"host=db-{number}.mpc.internal" in told["DATABASE"]

@@ -38,7 +38,7 @@ class Instance:
     async def answer(self, request: Request, key: str) -> dict[str, str]:
         """What a client asks; Problem where that cannot be."""
         if request.path == "/ready":
-            # Not of the database, which lets this node in when it is told where the node runs: once it serves.
+            # Not of the database: it lets this node in once the node serves, and so has an address.
             return {"instance": self.name}
         if not hmac.compare_digest(request.key.encode(), f"Bearer {key}".encode()):
             raise Problem(401, "say the network's key: Authorization: Bearer KEY")

@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_each_node_calls_the_others_and_its_own_database(network: NetworkFile) -
         assert set(spec.network.nodes) == others | {f"db-{number}"}
         assert (spec.workload, spec.replicas) == ("replicated", 2)
         assert database.manifest.spec.network.nodes == [f"node-{number}"]
-        told = {one.name: one.value for one in spec.containers[0].env}
+        told = {one.name: str(one.value) for one in spec.containers[0].env}
         assert told["NODE"] == f"node-{number}"
         assert f"host=db-{number}.mpc.internal" in told["DATABASE"]
         assert "sslmode=verify-full" in told["DATABASE"]
@@ -64,15 +65,19 @@ def test_clients_keep_their_instance_and_nodes_have_keys_of_their_own(network: N
         assert pod.manifest.identity_key.certificates == {"tls.pem": f"{name}.mpc.internal"}
         assert "tls.key" not in pod.loaded.secrets["tls"]
     sdk, mpc = network.pods["node-1"].manifest.spec.services
+    assert sdk.session_affinity is not None
     assert (sdk.name, sdk.expose, sdk.session_affinity.header) == ("sdk", "http", "Session")
     assert (mpc.name, mpc.expose, mpc.session_affinity) == ("mpc", "nodePort", None)
 
 
+def a_digit(digit: int) -> Callable[[int], bytes]:
+    """Random bytes that are all the same."""
+    return lambda size: bytes([digit]) * size
+
+
 def test_a_node_trusts_exactly_those_whom_it_calls(network: NetworkFile) -> None:
-    keys = {
-        name: public_key(made_key("p256", lambda size, seed=seed: bytes([seed]) * size))
-        for seed, name in enumerate(("node-2", "node-3", "db-1"), 7)
-    }
+    names = ("node-2", "node-3", "db-1")
+    keys = {name: public_key(made_key("p256", a_digit(digit))) for digit, name in enumerate(names, 7)}
     entries = [
         BookEntry(node=name, service="mpc", port=9000, transport="TCP", identity=key)
         for name, key in sorted(keys.items())

@@ -78,7 +78,9 @@ def opened(nodes: SigningNodes) -> Client:
         client = nodes.client()
         return client if client.ask("open").well else None
 
-    return until("a session begins at all three nodes", tried)
+    found = until("a session begins at all three nodes", tried)
+    assert found is not None
+    return found
 
 
 def sign(client: Client) -> Said:

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from from_modules import _tools as built
+import from_modules
 from oci import Image
 from recipes import HERE, NOBODY, Recipe, hash_of, run, shell
 
@@ -15,13 +15,19 @@ def _cometbft() -> Image:
     """A validator, or one who looks on: what the chain says of its key decides."""
     return Image(
         "docker.io/local/cometbft:1",
-        [shell(), built(HERE / "cometbft", PROGRAMS, "-ldflags=-s -w -buildid=")],
+        [shell(), from_modules.go_programs(HERE / "cometbft", PROGRAMS, "-ldflags=-s -w -buildid=")],
         environment=["PATH=/bin", "HOME=/tmp"],
         user=f"{NOBODY}:{NOBODY}",
         ports=[26656, 26657],
     )
 
 
+def _inputs() -> str:
+    """How programs are built stands in the other module, so that is an input too."""
+    how = Path(from_modules.__file__)
+    return hash_of(Path(__file__), how, HERE / "cometbft", run("go", "version"))
+
+
 RECIPES = {
-    "cometbft": Recipe(_cometbft, lambda: hash_of(Path(__file__), HERE / "cometbft", run("go", "version"))),
+    "cometbft": Recipe(_cometbft, _inputs),
 }

@@ -24,6 +24,9 @@ SDK_PORT, MPC_PORT = 8080, 9000
 MOST_SESSIONS = 16
 """At once: each is a process of 25 MiB."""
 
+TIMES = "connect_timeout=5 tcp_user_timeout=10000"
+"""Seconds, and milliseconds: a database that went without a word holds no question longer."""
+
 BEHIND = 128
 
 
@@ -38,7 +41,7 @@ class Instance:
     async def answer(self, request: Request, key: str) -> dict[str, str]:
         """What a client asks; Problem where that cannot be."""
         if request.path == "/ready":
-            # Not of the database: it lets this node in once the node serves, and so has an address.
+            # Not of the database: sessions that are here stay here while that is away.
             return {"instance": self.name}
         if not hmac.compare_digest(request.key.encode(), f"Bearer {key}".encode()):
             raise Problem(401, "say the network's key: Authorization: Bearer KEY")
@@ -80,10 +83,16 @@ class Instance:
             raise Problem(409, f"session {name} is open already")
         if sum(not one.lost for one in self._sessions.values()) >= MOST_SESSIONS:
             raise Problem(503, f"{MOST_SESSIONS} sessions are open here; close one")
-        holder = await self._database.take(name, self.name)
-        if holder != self.name:
-            raise SessionLost(f"it is of {holder}")
+        # Before anything is waited for, so that of two who open it at once one is told so.
         self._sessions[name] = session = Session(name, self._own, self._peers, self._trust)
+        try:
+            holder = await self._database.take(name, self.name)
+        except psycopg.Error:
+            del self._sessions[name]
+            raise
+        if holder != self.name:
+            del self._sessions[name]
+            raise SessionLost(f"it is of {holder}")
         await session.begin()
         return {}
 
@@ -132,7 +141,7 @@ async def main() -> None:
     own, keys = int(os.environ["NODE"].rpartition("-")[2]), Path(os.environ["KEYS"])
     trust = Trust(Path(os.environ["TLS"]), Path(os.environ["PEERS_CA"]))
     password = (keys / "password").read_text().strip()
-    database = Database(f"{os.environ['DATABASE']} password={password} connect_timeout=5")
+    database = Database(f"{os.environ['DATABASE']} password={password} {TIMES}")
     instance = Instance(own, peers(own, os.environ["PEERS"]), trust, database)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,22 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three signing nodes of two instances each: their passwords, and a client that has them sign.
 
-    python mpc.py files                           # once: keys/ with passwords and the clients' key
+    python mpc.py files FOUNDER [FOLDER]          # once: mpc.yaml, and keys/ with passwords
     python mpc.py key NAME URL URL URL            # a key that no node has whole; prints the public half
     python mpc.py sign NAME TEXT URL URL URL      # an Ed25519 signature, the same from all three
 
-URLs are the nodes' `sdk`, as `trustedpods network endpoints mpc` has them. The standard library is enough.
+FOUNDER is the address of who founds the network: the names of its pods come of it, and nodes call their
+databases by those.
+URLs are the nodes' `sdk`, as `network endpoints mpc` has them. The client's Python package is needed.
 """
 
 import argparse
 import json
 import os
+import re
 import secrets
 import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.networks.plan import pod_name
 
 HERE = Path(__file__).resolve().parent
 NODES = (1, 2, 3)
@@ -29,9 +36,23 @@ class NodeSaysNo(Exception):
     """A node's own error."""
 
 
-def files(folder: Path) -> None:
-    """Passwords of databases and the clients' key; FileExistsError where they are there: nodes keep them."""
+def address(text: str) -> str:
+    """An account's address; ArgumentTypeError where it is none."""
+    if re.fullmatch(r"0x[0-9a-fA-F]{40}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address: 0x and 40 hex digits")
+    return text
+
+
+def files(folder: Path, founder: str) -> None:
+    """The network's file, passwords of databases and the clients' key.
+
+    FileExistsError where keys/ is there: nodes keep their passwords.
+    """
     (folder / "keys").mkdir(mode=0o700)
+    text = (HERE / "mpc.template.yaml").read_text().replace("FOUNDER", founder)
+    for node in NODES:
+        text = text.replace(f"POD-{node}", pod_name(NetworkName(Address(founder), "mpc"), f"db-{node}"))
+    (folder / "mpc.yaml").write_text(text)
     for name in (*(f"password-{node}" for node in NODES), "api-key"):
         path = folder / "keys" / name
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -58,6 +79,9 @@ class Session:
         """The same of all nodes at once, for they do it together; NodeSaysNo with what one of them says."""
         with ThreadPoolExecutor(len(self._urls)) as pool:
             said = list(pool.map(lambda url: self._one(f"{url.rstrip('/')}/{what}", words), self._urls))
+        for word in ("public", "signature"):
+            if len({one.get(word) for one in said}) != 1:
+                raise NodeSaysNo(f"the nodes do not say the same {word}: {[one.get(word) for one in said]}")
         return said[0]
 
     def _one(self, url: str, words: dict[str, str]) -> dict[str, str]:
@@ -76,7 +100,9 @@ def main() -> int:
     """Exit code 0 when it is done, 1 with the reason otherwise."""
     parser = argparse.ArgumentParser(description="Three signing nodes of two instances each.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("files").add_argument("folder", nargs="?", type=Path, default=HERE)
+    step = verbs.add_parser("files")
+    step.add_argument("founder", type=address)
+    step.add_argument("folder", nargs="?", type=Path, default=HERE)
     for verb in ("key", "sign"):
         step = verbs.add_parser(verb)
         step.add_argument("name")
@@ -86,7 +112,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         if given.verb == "files":
-            files(given.folder)
+            files(given.folder, given.founder)
             return 0
         with Session(given.urls, (HERE / "keys" / "api-key").read_text()) as session:
             if given.verb == "key":

@@ -62,7 +62,7 @@ def nodes(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("person")
     person = Publisher(pair, Bank(pair).new_account(folder), folder)
     ship(person, "mpc-3x2", ("mpc", "postgres"))
-    script(person, "mpc.py", "files")
+    script(person, "mpc.py", "files", person.address)
     owners = [accounts.address(accounts.owner_key(one)) for one in pair.settings.all_clusters()]
     made = SigningNodes(pair, person, [f"--cluster=k{n}={who}/1" for n, who in enumerate(owners, 1)])
     made.run("connect", NETWORK)

@@ -67,7 +67,14 @@ def team(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_who_comes_second_is_told_who_holds_it_or_waits(team: Team) -> None:
     applying = team.alice.start("network", "apply", FILE, *team.clusters, "-o", "json")
-    until("Alice holds the leases of both clusters", lambda: team.holders() == {team.alice.address})
+
+    def held() -> bool:
+        """Whether Alice has them; a command of hers that ended before that says why."""
+        if applying.poll() is not None:
+            raise AssertionError(f"Alice's apply ended unseen: {finish(applying, 0)}")
+        return team.holders() == {team.alice.address}
+
+    until("Alice holds the leases of both clusters", held)
     refused = team.run(team.bob, "network", "apply", FILE, code=5)
     assert team.alice.address in str(refused["error"])
     waited = team.run(team.bob, "network", "apply", FILE, "--wait", "10m")

@@ -13,8 +13,10 @@ from tests.paths import EXAMPLES
 from trustedpods.manifests.rendering import rendered
 from trustedpods.protocol.ids import parse_address
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
+from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.protocol.sealing.trust_anchors import trust_anchor
 from trustedpods.provider.core.generated.key_pairs import made_key, public_key
+from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.verbs.networks.files import NetworkFile, read_network
 
 SOMEBODY = parse_address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
@@ -22,7 +24,7 @@ NODES = (1, 2, 3)
 
 
 def made(folder: Path) -> "subprocess.CompletedProcess[str]":
-    words = [sys.executable, str(EXAMPLES / "mpc-3x2" / "mpc.py"), "files", str(folder)]
+    words = [sys.executable, str(EXAMPLES / "mpc-3x2" / "mpc.py"), "files", SOMEBODY, str(folder)]
     return subprocess.run(words, check=False, capture_output=True, text=True)
 
 
@@ -31,8 +33,7 @@ def network(tmp_path: Path) -> NetworkFile:
     """The network's file, as a command reads it in a person's folder."""
     for image in ("mpc", "postgres"):
         ImageFiles().write_archive(tmp_path / f"{image}.tar")
-    for name in ("mpc.yaml", "peers.pem"):
-        (tmp_path / name).write_text((EXAMPLES / "mpc-3x2" / name).read_text())
+    (tmp_path / "peers.pem").write_text((EXAMPLES / "mpc-3x2" / "peers.pem").read_text())
     assert made(tmp_path).returncode == 0
     return read_network(tmp_path / "mpc.yaml", tmp_path / "cache", SOMEBODY)
 
@@ -45,21 +46,34 @@ def test_each_node_calls_the_others_and_its_own_database(network: NetworkFile) -
         node, database = network.pods[f"node-{number}"], network.pods[f"db-{number}"]
         spec = node.manifest.spec
         others = {f"node-{other}" for other in NODES if other != number}
-        assert set(spec.network.nodes) == others | {f"db-{number}"}
+        assert set(spec.network.nodes) - {f"node-{number}"} == others
         assert (spec.workload, spec.replicas) == ("replicated", 2)
-        assert database.manifest.spec.network.nodes == [f"node-{number}"]
+        called = pod_name(NetworkName(SOMEBODY, "mpc"), f"db-{number}")
+        ((to,),) = [rule.to for rule in spec.network.egress]
+        assert to.pod == called, "its own database's pod, as the network calls it"
         told = {one.name: str(one.value) for one in spec.containers[0].env}
         assert told["NODE"] == f"node-{number}"
-        assert f"host=db-{number}.mpc.internal" in told["DATABASE"]
-        assert "sslmode=verify-full" in told["DATABASE"]
+        assert told["DATABASE"].split()[0] == f"host=sql.{called}.internal"
         password = database.loaded.secrets["keys"]["password"]
         assert node.loaded.secrets["keys"]["password"] == password
         passwords.add(password)
     assert len(passwords) == len(NODES)
 
 
+def test_a_database_stands_beside_its_node_and_is_exposed_to_nobody(network: NetworkFile) -> None:
+    clusters = {one.name: str(one.where) for one in network.nodes}
+    assert len(set(clusters.values())) == 2
+    for number in NODES:
+        spec = network.pods[f"db-{number}"].manifest.spec
+        assert [(one.name, one.expose) for one in spec.services] == [("sql", "none")]
+        assert (spec.network.nodes, spec.network.egress) == ([], [])
+        assert clusters[f"node-{number}"] == clusters[f"db-{number}"]
+
+
 def test_clients_keep_their_instance_and_nodes_have_keys_of_their_own(network: NetworkFile) -> None:
     for name, pod in network.pods.items():
+        if name.startswith("db-"):
+            continue
         assert pod.manifest.identity == ("tls", "tls.key")
         assert pod.manifest.identity_key is not None
         assert pod.manifest.identity_key.certificates == {"tls.pem": f"{name}.mpc.internal"}
@@ -76,7 +90,7 @@ def a_digit(digit: int) -> Callable[[int], bytes]:
 
 
 def test_a_node_trusts_exactly_those_whom_it_calls(network: NetworkFile) -> None:
-    names = ("node-2", "node-3", "db-1")
+    names = ("node-2", "node-3")
     keys = {name: public_key(made_key("p256", a_digit(digit))) for digit, name in enumerate(names, 7)}
     entries = [
         BookEntry(node=name, service="mpc", port=9000, transport="TCP", identity=key)

@@ -116,6 +116,7 @@ _NETWORK: Final = """\
 #   data           blocks; may be backed up
 #   signing-state  priv_validator_state.json: what a validator signed last. It must not go back, or two blocks
 #                  of one height are signed: no backup has it, and none is restored into it (neverRestore)
+#                  Volumes stay in their cluster: give a node another validator's key before it moves
 apiVersion: trustedpods/v1
 kind: Network
 metadata: {name: NAME}

@@ -50,6 +50,27 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class GasFee:
+    """What a mined transaction cost its sender, in the chain's own coin."""
+
+    sender: Address
+    gas: int
+    wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerTotals:
+    """What events tell that an owner was credited and paid out, in base units, since the contract began.
+
+    Hints, as nodes forget: they are whole when `credited` less `withdrawn` is what the contract owes.
+    """
+
+    credited: TokenUnits
+    withdrawn: TokenUnits
+    claims: int
+
+
+@dataclass(frozen=True, slots=True)
 class TokenInfo:
     """The market's ERC-20."""
 

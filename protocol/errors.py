@@ -106,7 +106,7 @@ class NetworkFailure(TrustedPodsError):
 
 
 class StoreFailure(NetworkFailure):
-    """A provider's books or spool cannot be read or written: the disk is full, broken, or not to be written.
+    """A provider's books or spool, or a place of backups, cannot be read or written: full, broken, refused.
 
     Like any part that does not answer it says nothing of what is in them. `rule` says which trouble it is.
     """
@@ -140,6 +140,7 @@ _WIRE_CLASSES: dict[str, type[TrustedPodsError]] = {
         BadInput,
         NoContext,
         Locked,
+        CopiesDiffer,
         Refused,
         InsufficientFunds,
         NetworkFailure,

@@ -3,7 +3,7 @@
 
 import click
 
-from trustedpods.provider.commands import guest, money, pods, registry, serve, setup
+from trustedpods.provider.commands import capability, earnings, guest, money, pods, registry, serve, setup
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,6 +19,8 @@ for verb in (
     registry.unregister,
     money.prices,
     money.claim,
+    earnings.earnings,
+    capability.capability,
     pods.pods,
     pods.top,
     pods.evict,

@@ -301,6 +301,9 @@ class StoreSection(Section):
     """Set aside on the books' disk; freed when it is full, so that pods stop and claims go out."""
     min_free_mib: Annotated[int, Field(ge=0, le=1024 * 1024)] = 256
     """Below it no new pod is taken."""
+    keep_days: Annotated[int, Field(ge=7, le=36500)] = 400
+    """A year's bookkeeping and a month: so long what was settled stays one by one, of pods that stand what
+    they were counted by, of those that ended their claims too."""
 
 
 class WebhooksSection(Section):

@@ -120,7 +120,7 @@ VERBS = {
     ),
     "backup": LazyVerb(
         "running.backup:backup",
-        "Back up the persistent volumes of the pod NAME, which runs, into a folder.",
+        "Back up the persistent volumes of the pod NAME, which runs, into a folder or a bucket of S3.",
     ),
     "restore": LazyVerb(
         "running.backup:restore",

@@ -31,6 +31,7 @@ from trustedpods.publisher.results.networks import (
     ConnectResult,
     CopiesResult,
     HistoryResult,
+    KeptNetworksResult,
     LeasesResult,
     MembersResult,
     MigrateResult,
@@ -202,6 +203,10 @@ class NetworkClient:
         return await members.lose(self._account, place, lost, reason, wait_s, self._journal())
 
     # ---- leases and copies: of the clusters that are named --------------------------------------
+
+    async def network_list(self, clusters: Mapping[str, str]) -> KeptNetworksResult:
+        """The networks that each cluster keeps: everybody may learn that they exist."""
+        return await status.kept(self._account, _known(clusters))
 
     async def lock_status(self, network: str, clusters: Mapping[str, str]) -> LeasesResult:
         """Who holds the lease of each cluster, who waits, and which were broken."""

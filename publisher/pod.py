@@ -17,7 +17,7 @@ from trustedpods.protocol.images.layers import LayerFacts
 from trustedpods.protocol.images.runnable import program_line, user_number
 from trustedpods.publisher.core.adjust import adjusted, with_containers, with_writable
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
-from trustedpods.publisher.images.oci import Image, VerifiedBlob
+from trustedpods.publisher.images.oci import Image, SourcedImage, VerifiedBlob
 from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import is_of_file, lasting, open_image
@@ -64,6 +64,15 @@ class Pod:
         base = self.loaded.path.parent
         found = [lasting(one.image, base, self.images[one.name]) for one in self.manifest.spec.all_containers]
         return list(dict.fromkeys(found))
+
+    @property
+    def named_images(self) -> list[SourcedImage]:
+        """Each container's image, with the place in the manifest that names it."""
+        base, place = self.loaded.path.parent, self.loaded.place
+        return [
+            SourcedImage(self.images[container.name], container.image, base, place(location))
+            for location, container in _containers(self.manifest)
+        ]
 
     @property
     def image_bytes(self) -> int:

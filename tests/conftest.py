@@ -45,6 +45,7 @@ SHARED = {
     "tests/live/billing/test_bill.py": "quiet markets",
     "tests/live/billing/test_funds.py": "quiet markets",
     "tests/live/commands/test_tutorial.py": "own localnets",
+    "tests/live/examples/test_cometbft.py": "own localnets",
     "tests/live/networks/test_identities.py": "own localnets",
     "tests/live/networks/test_leases.py": "own localnets",
     "tests/live/networks/test_three_signers.py": "own localnets",

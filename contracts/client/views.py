@@ -9,7 +9,9 @@ from trustedpods.contracts.records import (
     Channel,
     ChannelEvents,
     ClosedInfo,
+    GasFee,
     OpenedChannel,
+    OwnerTotals,
     Rebuilt,
     Submission,
 )
@@ -57,6 +59,24 @@ class PaymentViews(ChainBase):
         """Where `withdraw` pays it."""
         to, _ = await self._call(self._payments.functions.accounts(who))
         return who if int(to, 16) == 0 else Address(to)
+
+    async def owner_totals(self, owner: Address) -> OwnerTotals:
+        """What *owner* was ever credited for claims and moves, and paid out; hints, as nodes forget."""
+        submitted = await self._logs(self._payments, "UsageSubmitted", owner=owner)
+        rotated = await self._logs(self._payments, "Rotated", owner=owner)
+        withdrawn = await self._logs(self._payments, "Withdrawn", who=owner)
+        return OwnerTotals(
+            TokenUnits(sum(event.args["paid"] for event in [*submitted, *rotated])),
+            TokenUnits(sum(event.args["amount"] for event in withdrawn)),
+            sum(event.args["paid"] > 0 for event in submitted),
+        )
+
+    async def fee(self, tx_hash: bytes) -> GasFee | None:
+        """What a mined transaction cost its sender; None where the node has forgotten it, or its price."""
+        mined = await self._node.read(self._node.eth.receipt, tx_hash)
+        if mined is None or mined.sender is None or mined.gas_price is None:
+            return None
+        return GasFee(mined.sender, mined.gas_used, mined.gas_used * mined.gas_price)
 
     async def channel_events(self, owner: Address, channel: ChannelId) -> ChannelEvents:
         """What events tell of the latest life of a channel; hints, as nodes forget."""

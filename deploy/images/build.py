@@ -5,9 +5,9 @@
     python deploy/images/build.py pause busybox hello web echo --out DIRECTORY
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
-with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand), busybox-static
-(busybox, hello, geth, drand, postgres, redis) and mmdebstrap (web, drand-tls, postgres, redis); the standard
-library is enough to run it. The first geth and the first drand take minutes.
+with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand, cometbft),
+busybox-static (busybox, hello, geth, drand, cometbft, postgres, redis) and mmdebstrap (web, drand-tls,
+postgres, redis); the standard library is enough to run it. The first geth, drand and cometbft take minutes.
 """
 
 import argparse
@@ -21,13 +21,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import cometbft_node  # noqa: E402
 import databases  # noqa: E402
 import from_modules  # noqa: E402
 import oci  # noqa: E402
 import recipes  # noqa: E402
 import redis_server  # noqa: E402
 
-RECIPES = recipes.RECIPES | databases.RECIPES | redis_server.RECIPES | from_modules.RECIPES
+RECIPES = (
+    recipes.RECIPES | databases.RECIPES | redis_server.RECIPES | from_modules.RECIPES | cometbft_node.RECIPES
+)
 
 
 def default_out() -> Path:

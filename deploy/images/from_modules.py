@@ -19,7 +19,7 @@ GETH_TOOLS = {
 """Of go-ethereum 1.13.15, the last that seals blocks by Clique."""
 
 
-def _tools(folder: Path, tools: Mapping[str, str], *flags: str) -> dict[str, Entry]:
+def go_programs(folder: Path, tools: Mapping[str, str], *flags: str) -> dict[str, Entry]:
     """Static programs under /bin, from the modules that the folder's go.sum pins."""
     with tempfile.TemporaryDirectory() as out:
         for name, package in tools.items():
@@ -38,7 +38,7 @@ def _geth() -> Image:
     """A node of a Clique chain, and a bootnode: which of them a container is, its command says."""
     folder = HERE / "geth"
     # geth 1.13 reaches into Go's runtime, which the linkers since Go 1.23 forbid unless told otherwise.
-    tools = _tools(folder, GETH_TOOLS, "-ldflags=-s -w -buildid= -checklinkname=0")
+    tools = go_programs(folder, GETH_TOOLS, "-ldflags=-s -w -buildid= -checklinkname=0")
     return Image(
         "docker.io/local/geth:1",
         [shell(), tools, _scripts(folder, ["call-peers", "fill-node", "run-node", "tell-node"])],
@@ -68,7 +68,7 @@ def _drand_tls() -> Image:
 
 def _signer(name: str, more: Mapping[str, Entry], *flags: str) -> Image:
     folder = HERE / "drand"
-    tools = _tools(
+    tools = go_programs(
         folder, {"drand": "github.com/drand/drand/v2/cmd/drand"}, *flags, "-ldflags=-s -w -buildid="
     )
     return Image(

@@ -60,6 +60,10 @@ class ImageReference:
         """This repository's image of that *digest*."""
         return replace(self, tag=None, digest=digest)
 
+    def tagged(self, tag: str) -> "ImageReference":
+        """What this repository has under *tag*."""
+        return replace(self, tag=tag, digest=None)
+
 
 def parse_reference(text: str) -> ImageReference:
     """The image that *text* names, with what Docker leaves out put in. Raises `BadInput`."""

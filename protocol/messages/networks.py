@@ -18,6 +18,9 @@ MAX_DOCUMENT = 384 * KIB
 MAX_NETWORK_REQUEST = 512 * KIB
 """A request of the verb `network`: one document, and what is around it."""
 
+MAX_KEPT_NETWORKS = 128
+"""Networks of one cluster: at most 0.1 GiB of an etcd that holds two by default."""
+
 MAX_TOLD_WAITERS = 64
 MAX_TOLD_BREAKS = 16
 
@@ -155,6 +158,13 @@ class BreakBody(NetworkQuestion):
     reason: Annotated[str, Field(min_length=1, max_length=512)]
 
 
+class NamesBody(Message):
+    """Which networks are kept here? It is about none of them: its name is empty, and so is the salt's."""
+
+    kind: Literal["names"] = "names"
+    network: Literal[""] = ""
+
+
 class GrantedReply(Message):
     """The attempt holds the lease; `lasts` is in milliseconds."""
 
@@ -224,6 +234,20 @@ class LeaseReply(Message):
     ends_in: U32 | None
     waiters: Annotated[list[WaiterText], Field(max_length=MAX_TOLD_WAITERS)]
     breaks: Annotated[list[BreakText], Field(max_length=MAX_TOLD_BREAKS)]
+
+
+class KeptNetwork(Message):
+    """What everybody may learn of a network: who founded it, and its name."""
+
+    founder: Bytes20
+    name: NetworkNameText
+
+
+class NamesReply(Message):
+    """All networks that are kept here, by founder and name."""
+
+    kind: Literal["names"] = "names"
+    networks: Annotated[list[KeptNetwork], Field(max_length=MAX_KEPT_NETWORKS)]
 
 
 NETWORK_QUESTIONS = (

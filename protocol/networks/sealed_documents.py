@@ -213,14 +213,23 @@ def check_write(
     role = (roster if known is None else _roster(known)).role(signer)
     if role is None or not role.writes:
         raise Refused(f"{signer} is no operator of {network}", rule="role")
-    if known is not None and body.schema_version < known.schema_version:
+    if known is not None:
+        _check_schema(body, known)
+    check_epoch(None if known is None else known.epoch, body.epoch, now)
+
+
+def _check_schema(body: SealedBody, known: SealedBody) -> None:
+    """It never goes back, and only an owner lets it go on: a number that no client knows ends all writing."""
+    network, writer = body.network, address_from_bytes(body.writer)
+    if body.schema_version < known.schema_version:
         raise Refused(
             f"the state of {network} has schema {known.schema_version}, "
             f"this would put {body.schema_version} back",
             hint="use the newer client that wrote it",
             rule="schema",
         )
-    check_epoch(None if known is None else known.epoch, body.epoch, now)
+    if body.schema_version > known.schema_version and _roster(known).role(writer) is not Role.OWNER:
+        raise Refused(f"{writer} is no owner of {network}: only owners migrate its state", rule="role")
 
 
 def role_of(founder: Address, salt: bytes, body: bytes, who: Address) -> Role | None:

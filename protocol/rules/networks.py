@@ -70,6 +70,10 @@ NETWORKS = {
         "a replica's hook did not take its new files, which are in place",
         "mend the hook; `trustedpods network apply` runs it again",
     ),
+    "unreadable": Rule(
+        "a member signed a state that is none",
+        "an owner lets a backup follow it: `trustedpods state restore NAME FILE --go-back`",
+    ),
     "role": Rule("your role does not allow that", _OWNER),
     "schema": Rule("another version of the client wrote the state", "use that version, or `state migrate`"),
     "stale-book": Rule(

@@ -81,6 +81,10 @@ PODS = {
         "no byte of a command moved for an hour", "run it again; let a long command write something"
     ),
     "image": Rule("an image at the provider is not what was sent", "deploy again"),
+    "image-signer": Rule(
+        "an image is not signed by anybody whom the policy demands",
+        "sign it with `cosign sign --key`, or have the policy name who did; docs/images.md",
+    ),
     "image-size": Rule("the images are larger than the provider takes", "make them smaller, or " + _OTHER),
     "ingress": Rule(
         "the cluster's controller gave the service no address", "write `expose: http`, or " + _OTHER
@@ -109,6 +113,14 @@ PODS = {
         "`--explain` says why of each; `--trust open` allows operators who can read it",
     ),
     "no-replica": Rule("no replica runs", "a request to its URL wakes it; `scale: {min: 1}` keeps one awake"),
+    "backup-gone": Rule(
+        "the newest backup that this machine knows of is not in its place any more",
+        "`trustedpods backup NAME --list` shows the others; name one of them to take it all the same",
+    ),
+    "backup-store": Rule(
+        "the place of backups cannot be read or written",
+        "do what the message says, then again: what was cut off is taken away by the next backup",
+    ),
     "no-backup": Rule(
         "nothing of the pod can be backed up, or the commands that do it failed",
         "do what the message says; docs/backup.md",

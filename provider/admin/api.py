@@ -15,6 +15,9 @@ from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
+from trustedpods.provider.admin.reports.earnings import read_earnings
+from trustedpods.provider.admin.reports.offers import read_offers
+from trustedpods.provider.admin.reports.views import Earnings, EarningsRequest, Offers, OffersRequest
 from trustedpods.provider.admin.socket import AdminVerb, verb_for
 from trustedpods.provider.admin.views import (
     BusyPod,
@@ -102,6 +105,8 @@ class AdminApi:
             "evict": verb_for(EvictRequest, self.evict),
             "drain": verb_for(DrainRequest, self.drain),
             "overview": verb_for(OverviewRequest, self.overview),
+            "earnings": verb_for(EarningsRequest, self.earnings),
+            "offers": verb_for(OffersRequest, self.offers),
             "store": verb_for(StoreRequest, self.store),
         }
 
@@ -142,6 +147,14 @@ class AdminApi:
             await self.parts.eviction.undrain()
             return Evicted(pods=[])
         return Evicted(pods=await self.parts.eviction.drain(request.reason))
+
+    async def earnings(self, request: EarningsRequest) -> Earnings:
+        """What was earned, what is claimed, and what can be withdrawn."""
+        return await read_earnings(self.parts.doors, self.parts.pods.standing, request)
+
+    async def offers(self, _request: OffersRequest) -> Offers:
+        """What is advertised, and why."""
+        return await read_offers(self.parts.doors, self.profile)
 
     async def store(self, _request: StoreRequest) -> StoreView:
         """How the books fare."""

@@ -13,7 +13,7 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
-from trustedpods.provider.admin import outside, probes
+from trustedpods.provider.admin import offered_parts, outside, probes
 from trustedpods.provider.admission.isolation_probe import users_at
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
@@ -55,7 +55,9 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("names", outside.names),
         ("certificate", outside.certificate),
         ("traffic", probes.traffic),
-        ("ingress", probes.ingress),
+        ("ingress", offered_parts.ingress),
+        ("storage", offered_parts.storage),
+        ("csi", offered_parts.csi),
     )
     tries: tuple[tuple[str, probes.Try], ...] = (
         ("isolation", probes.isolation),

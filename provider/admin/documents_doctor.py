@@ -58,7 +58,8 @@ async def written_and_removed(cluster: Cluster, config: DocumentsConfig) -> str:
     now = time.time()
     version = await cluster.keep_network_document(probe, b"doctor", None)
     try:
-        await cluster.network_founders()
+        await cluster.kept_networks()
+        await cluster.networks_with_lease()
         await cluster.tell_network_lease(probe, NetworkLease("", 1, now, now, 0))
         await cluster.tell_network_lease(probe, None)
     finally:

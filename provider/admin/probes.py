@@ -80,28 +80,6 @@ async def scratch(_config: ProviderConfig, cluster: Cluster, place: ProbePlace) 
     return "probe pods that wrote more than they may were ended, or what they wrote was cut"
 
 
-async def ingress(config: ProviderConfig) -> str:
-    """Each class that is offered is there, with a pod of its controller; NoContext names what is not."""
-    classes = config.ingress.classes
-    if not classes:
-        return "no class is offered"
-    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
-        there = (await cluster.features()).ingress_classes
-        for name, one in classes.items():
-            if name not in there:
-                raise NoContext(
-                    f"the cluster has no IngressClass {name}", hint="make it, or offer it no more"
-                )
-            if not await cluster.ready_pods(one.namespace, one.pod_labels):
-                labels = ",".join(f"{key}={value}" for key, value in one.pod_labels.items())
-                raise NoContext(
-                    f"no pod of the controller of ingress class {name} is ready",
-                    where=f"namespace {one.namespace}, labels {labels}",
-                    hint="start it; one in its node's own network cannot be offered",
-                )
-    return ", ".join(classes)
-
-
 async def _check_node(config: ProviderConfig, cluster: Cluster, node: str) -> None:
     """A pod that may call the world must not be able to call the node by its public address."""
     closed = [IPv4Network(text) for text in config.cluster.closed_networks]

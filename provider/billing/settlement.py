@@ -22,6 +22,7 @@ from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.billing.fees import note_fee
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.submission import ClaimSubmission
 from trustedpods.provider.billing.under_way import ClaimsUnderWay, TellFailure
@@ -211,6 +212,7 @@ class Settlement:
         if await self._doors.chain.owed(self._doors.owner) == 0:
             return 0
         receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)
+        await note_fee(self._doors, receipt.tx_hash, self._doors.now())
         return receipt.moved
 
     def _may_send(self, claim: StoredClaim) -> bool:
@@ -226,10 +228,11 @@ class Settlement:
 
     async def _cut(self, *, forced: bool) -> list[StoredClaim]:
         """Claims over channels that are in none yet, stored; the caller has the turn."""
-        taken = await self._doors.store.read(claims.claimed_now)
-        records = [one for one in self._pods.standing if self._may_cut(one) and one.channel not in taken]
-        room = settlement.MAX_UNDER_WAY - await self._doors.store.read(claims.count_open)
-        if room <= 0 or not records or not (forced or await self._due_soon(records)):
+        known = await self._doors.store.read(claims.claims_now)
+        standing = [one for one in self._pods.standing if self._may_cut(one)]
+        records = [one for one in standing if one.channel not in known.channels]
+        room = settlement.MAX_UNDER_WAY - known.under_way
+        if room <= 0 or not records or not (forced or self._due_soon(records, known.last_at)):
             return []
         head = await self._doors.chain.head()
         observed = await self._meter.observe()
@@ -267,13 +270,12 @@ class Settlement:
         """A pod that never served is not billed; its channel is only ever released."""
         return record.chain is not None and (record.served or record.channel in self._closing)
 
-    async def _due_soon(self, records: list[PodRecord]) -> bool:
+    def _due_soon(self, records: list[PodRecord], last: UnixSeconds) -> bool:
         """Spare the cluster a look when nothing can be cut anyway."""
         if any(one.channel in self._closing or one.channel in self._hurry for one in records):
             return True
         if self._doors.now() < self._not_before:
             return False
-        last = await self._doors.store.read(claims.last_claim_at)
         begun = (record.chain.up_to for record in records if record.chain is not None)
         return settlement.is_time(begun, self._doors.config.terms.claim_interval_s, self._doors.now(), last)
 

@@ -12,6 +12,7 @@ from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageItem
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.channel_watch import departure_of
+from trustedpods.provider.billing.fees import note_fee
 from trustedpods.provider.core import settlement
 from trustedpods.provider.core.pod import ChannelFact
 from trustedpods.provider.doors import Doors
@@ -84,6 +85,8 @@ class ClaimSubmission:
             for cut, result in zip(claim.cuts, results, strict=bool(results))
         ]
         state = ClaimState.FINAL if final else ClaimState.MINED
+        if final and transaction is not None:  # before: what is final is not looked at again
+            await note_fee(self._doors, transaction, claim.created)
         new = await self._doors.store.write(
             claims.settle_claim, claim.root, state, transaction, block, outcomes
         )

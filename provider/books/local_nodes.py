@@ -60,7 +60,7 @@ class LocalNodes:
         """One look. Passages are opened before ways lead through them."""
         cluster = self._doors.cluster
         records = self._pods.standing
-        pods = [PublishingPod(record, site_of(record, self._doors.config)) for record in records]
+        pods = [PublishingPod(one, site_of(one, self._doors.config)) for one in records if at_nodes(one)]
         addresses = {address for pod in pods for address in pod.addresses()}
         if not (self._opened or self._leading or addresses):
             return
@@ -96,6 +96,11 @@ class LocalNodes:
             self._warnings.well(subject)
 
 
+def at_nodes(record: PodRecord) -> list[tuple[str, ServiceExposure]]:
+    """A pod's services that the cluster publishes by itself; the facade's are called as from anywhere."""
+    return [(name, one) for name, one in record.exposures.items() if one.expose in AT_NODES]
+
+
 @dataclass(frozen=True, slots=True)
 class PublishingPod:
     """A pod and how it is reached from outside, as its record has it."""
@@ -103,13 +108,9 @@ class PublishingPod:
     record: PodRecord
     site: Site
 
-    def at_nodes(self) -> Iterator[tuple[str, ServiceExposure]]:
-        """Its services that the cluster publishes by itself; the facade's are called as from anywhere."""
-        return ((name, one) for name, one in self.record.exposures.items() if one.expose in AT_NODES)
-
     def addresses(self) -> Iterator[str]:
-        """Where they are reached."""
-        for _, given in self.at_nodes():
+        """Where its services are reached that are published at nodes."""
+        for _, given in at_nodes(self.record):
             yield from given.addresses or (self.site.node or self.site.host,)
 
 
@@ -125,7 +126,7 @@ def ports_of(
     found: dict[PublishedPort, LocalPort] = {}
     for pod in pods:
         spaces = _namespaces(pod.record)
-        for name, given in pod.at_nodes():
+        for name, given in at_nodes(pod.record):
             there = [views[space, name] for space in spaces if (space, name) in views]
             for published, view, target in _published(pod.site, given, there):
                 end = None

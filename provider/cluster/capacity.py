@@ -59,16 +59,21 @@ def features(
 ) -> ClusterFeatures:
     """What the cluster has, from its Node, StorageClass, CSINode and IngressClass objects."""
     drivers = {one["metadata"]["name"]: _drivers(one) for one in csi_nodes}
+    classes = list(storage_classes)
     return ClusterFeatures(
         nodes={
             node["metadata"]["name"]: _place(node, drivers.get(node["metadata"]["name"], frozenset()))
             for node in nodes
         },
-        storage_classes={
-            one["metadata"]["name"]: bool(one.get("allowVolumeExpansion")) for one in storage_classes
-        },
+        storage_classes={one["metadata"]["name"]: bool(one.get("allowVolumeExpansion")) for one in classes},
         ingress_classes=frozenset(str(one["metadata"]["name"]) for one in ingress_classes),
+        default_class=next((str(one["metadata"]["name"]) for one in classes if _is_default(one)), ""),
     )
+
+
+def _is_default(storage_class: KubeObject) -> bool:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
 
 
 def _drivers(csi_node: KubeObject) -> frozenset[str]:

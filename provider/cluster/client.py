@@ -362,9 +362,13 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
         """Delete it at *version*; Conflict as above. One that is gone is removed already."""
         await documents.remove(self._api, network, version)
 
-    async def network_founders(self) -> list[str]:
-        """The founder of each network that is kept, once for each of its networks."""
-        return await documents.founders(self._api)
+    async def kept_networks(self) -> list[NetworkObject]:
+        """Each network that is kept, as its objects are called."""
+        return await documents.kept(self._api)
+
+    async def networks_with_lease(self) -> list[NetworkObject]:
+        """Each network of which a Lease object stands, right or not."""
+        return await documents.with_lease(self._api)
 
     async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
         """Write or, for None, delete a network's Lease object, for people; nobody decides by it."""

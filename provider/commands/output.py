@@ -41,6 +41,23 @@ def show_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
     console.print(table)
 
 
+def print_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows as RFC 4180 has them, under their *names*; no cell begins a formula of a spreadsheet."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows([[_cell(value) for value in row] for row in rows])
+    click.echo(text.getvalue(), nl=False)
+
+
+def _cell(value: object) -> str:
+    text = one_line(str(value))
+    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+
+
 def _text(value: object) -> str:
     return "-" if value is None else one_line(str(value))
 

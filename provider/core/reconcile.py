@@ -7,7 +7,9 @@ belongs to their keeper. A fact that could not be read is None or `Read.UNKNOWN`
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
+from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core import funds
 from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
@@ -67,6 +69,18 @@ class OperatorTimes:
     warn_before_s: int
 
 
+class Undisturbed(NamedTuple):
+    """What a look at a serving pod went by when it found nothing to do; by the same, it finds the same.
+
+    The namespaces are told by the number of times that they were seen to be others.
+    """
+
+    record: PodRecord
+    channel: Channel | None
+    money: object
+    namespaces: int
+
+
 _AT_REST = (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED)
 
 
@@ -86,6 +100,15 @@ def decide(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
         Phase.RETAINED: _retained,
     }.get(pod.phase, _updating)
     return follows(pod, facts, policy)
+
+
+def nothing_can_follow(pod: PodRecord, facts: PodFacts, decision: Decision) -> bool:
+    """Whether the same facts, at any later time, decide the same: nothing, for a pod that serves.
+
+    A fact that could not be read may be read the next time, and where the phase is another the time decides.
+    """
+    unread = Read.UNKNOWN in (facts.channel, facts.namespace) or facts.departed is not None
+    return decision == Decision() and pod.phase is Phase.SERVING and pod.other is None and not unread
 
 
 def books_behind(known: UnixSeconds, claimed: UnixSeconds, paid: UnixSeconds) -> bool:

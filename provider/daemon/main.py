@@ -21,7 +21,9 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.billing.fees import keep_fees
 from trustedpods.provider.billing.meter import run_of
+from trustedpods.provider.billing.pruning import keep_pruned
 from trustedpods.provider.books.local_nodes import LocalNodes
 from trustedpods.provider.books.renewal import CertificateRenewal
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
@@ -137,6 +139,8 @@ async def run_parts(
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
+            ("pruning the books", partial(keep_pruned, doors)),
+            ("reading fees", partial(keep_fees, doors)),
         ):
             nursery.start_soon(supervise, name, task)
         if (acme := config.tls.acme) is not None:
@@ -210,6 +214,7 @@ async def _restore(parts: Parts, running_on: RunningOn) -> None:
         for record in parts.pods.standing
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
+    await running_on.forget_others(published)
     restored = await parts.autoscaler.restore(published)
     await running_on.take_over()
     await _note_exposures(parts, restored)

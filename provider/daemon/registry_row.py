@@ -11,6 +11,7 @@ import logging
 import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.provider.billing.fees import note_fee
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.tee.chip import own_chip
 
@@ -53,8 +54,10 @@ async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool
         head = await doors.chain.head()
         if head.time < row.updated_at + HEARTBEAT_EVERY_S:
             return False
-        await doors.chain.heartbeat(doors.operator_key, row.owner, row.daemon)
+        receipt = await doors.chain.heartbeat(doors.operator_key, row.owner, row.daemon)
+        await note_fee(doors, receipt.tx_hash, doors.now())
         return True
-    await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
+    receipt = await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
+    await note_fee(doors, receipt.tx_hash, doors.now())
     _log.info("the registry row points to %s now", endpoint)
     return True

@@ -116,7 +116,7 @@ class Facade:
 
     async def restarted(self) -> bool:
         """Whether HAProxy is another process than at the last `sync`; NetworkFailure if there is none."""
-        return self._boot is not None and await self._runtime.boot() != self._boot
+        return self._boot is not None and not await self._runtime.still(self._boot)
 
     async def publish(
         self,

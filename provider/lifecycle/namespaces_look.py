@@ -25,6 +25,8 @@ class NamespacesLook:
         self._doors = doors
         self._by_label: Mapping[str, set[str]] | None = None
         """Those of each pod that are not being deleted; None while the cluster cannot be read."""
+        self.changes = 0
+        """How often a look showed another list than the one before, or none."""
         self._at = -NAMESPACES_EVERY_S
         self._began = UnixSeconds(0)
 
@@ -36,14 +38,20 @@ class NamespacesLook:
         try:
             found = await self._doors.cluster.namespaces()
         except TrustedPodsError as error:
-            self._by_label = None
+            self._take(None)
             _log.warning("namespaces cannot be read: %s", error)
             return
         by_label: dict[str, set[str]] = {}
         for space in found:
             if not space.deleting:
                 by_label.setdefault(space.label, set()).add(space.name)
-        self._by_label, self._at, self._began = by_label, trio.current_time(), began
+        self._take(by_label)
+        self._at, self._began = trio.current_time(), began
+
+    def _take(self, by_label: Mapping[str, set[str]] | None) -> None:
+        if by_label != self._by_label:
+            self.changes += 1
+        self._by_label = by_label
 
     def read(self, record: PodRecord) -> Read:
         """Whether the pod's namespace is there; not known where the record is newer than the list."""

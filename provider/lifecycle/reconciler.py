@@ -7,7 +7,7 @@ a pod runs at most to the runway that was last known.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import trio
@@ -28,17 +28,24 @@ from trustedpods.provider.core import funds
 from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.lifecycle import LifecycleCommand
 from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
-from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
+from trustedpods.provider.core.reconcile import (
+    Decision,
+    OperatorTimes,
+    PodFacts,
+    Read,
+    Undisturbed,
+    decide,
+    nothing_can_follow,
+)
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.namespaces_look import NamespacesLook
-from trustedpods.provider.lifecycle.pod_money import PodMoney, money_of
+from trustedpods.provider.lifecycle.pod_money import PodMoney, PodMoneys
 from trustedpods.provider.lifecycle.recovery import Recovery
 from trustedpods.provider.lifecycle.seldom import SeldomWarnings
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
-from trustedpods.provider.store import ledger
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +54,6 @@ LOOK_EVERY_S = 1.5
 
 CHAIN_LOOK_S = 4.0
 """A node that says nothing must not keep the other facts waiting: a pod's money may end meanwhile."""
-
-LEDGERS_AT_ONCE = 100
-"""Pods whose books are read together: the daemon does not stand still while it counts their money."""
 
 PUBLISHED_AT_ONCE = 16
 """Pods that are published again side by side; each asks the cluster once."""
@@ -101,11 +105,16 @@ class Reconciler:
         self._namespaces = NamespacesLook(doors)
         self._warnings = SeldomWarnings(_log)
         self._unpublished: list[PodRecord] = []
-        self._money: dict[ChannelId, PodMoney] = {}
+        self._moneys = PodMoneys(doors, pods, autoscaler.replicas.running_of)
+        self._undisturbed: dict[ChannelId, Undisturbed] = {}
 
     def money(self, channel: ChannelId) -> PodMoney | None:
         """What was last computed of a pod's money."""
-        return self._money.get(channel)
+        return self._moneys.last(channel)
+
+    async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> PodMoney:
+        """What the pod has, owes and burns now."""
+        return await self._moneys.count(record, fact, replicas)
 
     async def run(self) -> None:
         """Look for ever."""
@@ -121,10 +130,9 @@ class Reconciler:
         await self._pods.catch_up()
         records = self._pods.standing
         for record in records:
-            self._workers.ensure(record.channel)
-        standing = {record.channel for record in records}
-        self._money = {channel: money for channel, money in self._money.items() if channel in standing}
-        self._warnings.keep_only({(channel, name) for channel in standing for name in ("look", "publish")})
+            if record.phase in WORKING:
+                self._workers.ensure(record.channel)
+        self._forget_all_but({record.channel for record in records})
         looked_at = [
             record for record in records if record.phase not in WORKING or record.watched_while_waiting
         ]
@@ -132,14 +140,22 @@ class Reconciler:
             return
         chain_read = await self._read_chain(looked_at)
         await self._namespaces.refresh()
+        disturbed = [record for record in looked_at if not (chain_read and self._is_undisturbed(record))]
+        for record in disturbed:
+            self._undisturbed.pop(record.channel, None)
         try:
-            await self._look_at_all_money(looked_at)
+            await self._moneys.refresh(disturbed)
         except StoreFailure as error:
             _log.warning("money is reckoned from what was known: %s", error)
         self._unpublished = []
-        for record in looked_at:
+        for record in disturbed:
             await self._guarded(record, "look", partial(self._one, record, chain_read=chain_read))
         await self._publish_all(self._unpublished)
+
+    def _forget_all_but(self, standing: set[ChannelId]) -> None:
+        self._moneys.keep_only(standing)
+        self._warnings.keep_only((channel, name) for channel in standing for name in ("look", "publish"))
+        self._undisturbed = {one: last for one, last in self._undisturbed.items() if one in standing}
 
     async def _guarded(self, record: PodRecord, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do *work* for a pod; what it meets is told seldom, and ends nobody else's care."""
@@ -184,6 +200,10 @@ class Reconciler:
         self._chain.channels = dict(zip(ids, channels, strict=True))
         taken_over: dict[ChannelId, Channel] = {}
         for record, channel in zip(records, channels, strict=True):
+            last = self._undisturbed.get(record.channel)
+            if last is not None and channel is not None and last[:2] == (record, channel):  # compared before
+                taken_over[record.channel] = channel
+                continue
             try:
                 if channel is None:
                     first, looks = self._chain.absent_since.get(record.channel, (head.number, 0))
@@ -248,7 +268,7 @@ class Reconciler:
         record = await self._pods.change(
             record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack()
         )
-        self._money.pop(record.channel, None)
+        self._moneys.forget(record.channel)
         self._autoscaler.cap_raised(record)
         await self._pods.note(record.channel, "channel-checked", f"{how}; it is good for the pod as it is")
         return True
@@ -265,12 +285,33 @@ class Reconciler:
             await self._autoscaler.discard(latest, latest.other)
             latest = await self._pods.change(latest.channel, other=None)
         await self._discard_strays(latest)
-        money = await self._look_at_money(latest)
+        money = await self._moneys.look_at(latest)
         facts = self._facts(latest, money, chain_read=chain_read)
         terms = self._doors.config.terms
         decision = decide(latest, facts, OperatorTimes(terms.grace_s, terms.warn_before_s))
         await self._carry_out(latest, decision)
         await self._warn(latest, money)
+        rests_on = self._rests_on(latest)
+        compared = self._chain.taken_over.get(latest.channel) == rests_on.channel
+        if compared and nothing_can_follow(latest, facts, decision):
+            self._undisturbed[latest.channel] = rests_on
+
+    def _rests_on(self, record: PodRecord) -> Undisturbed:
+        key = record.channel
+        channel, money = self._chain.channels.get(key), self._moneys.last(key)
+        return Undisturbed(record, channel, money, self._namespaces.changes)
+
+    def _is_undisturbed(self, record: PodRecord) -> bool:
+        """Whether all that the last look at the pod went by is as it was, so that this one finds the same."""
+        last, latest = self._undisturbed.get(record.channel), self._pods.get(record.channel)
+        return (
+            last is not None
+            and latest is not None
+            and last == self._rests_on(latest)
+            and self._moneys.known(latest) is last.money
+            and self._autoscaler.pod_scaler(latest.channel) is not None
+            and self._bundles.held(latest)
+        )
 
     async def _discard_strays(self, record: PodRecord) -> None:
         for namespace in self._namespaces.take_strays(record):
@@ -280,7 +321,6 @@ class Reconciler:
     def _facts(self, record: PodRecord, money: PodMoney | None, *, chain_read: bool) -> PodFacts:
         held = self._bundles.held(record)
         pod_scaler = self._autoscaler.pod_scaler(record.channel)
-        replicas, _ = self._autoscaler.replicas_of(record)
         fact, departed = record.chain, self._chain.departed.get(record.channel)
         return PodFacts(
             now=self._doors.now(),
@@ -289,7 +329,7 @@ class Reconciler:
             unlock_at=departed.seen.unlock_at if departed else fact.unlock_at if fact else UnixSeconds(0),
             namespace=self._namespaces.read(record),
             published=Read.PRESENT if pod_scaler is not None else Read.ABSENT,
-            replicas=replicas,
+            replicas=self._autoscaler.replicas.running_of(record.label),
             runway_s=money.runway_s if money else None,
             revivable=money.revivable if money else False,
             departed=departed.how if departed else None,
@@ -309,7 +349,7 @@ class Reconciler:
             await self._workers.give_up(record.channel, decision.reason)
             await self._pods.step(record.channel, decision.event, decision.reason)
             self._workers.ensure(record.channel)
-            self._money.pop(record.channel, None)
+            self._moneys.forget(record.channel)
         for command in decision.commands:
             if command is LifecycleCommand.PUBLISH:
                 self._unpublished.append(record)
@@ -329,57 +369,3 @@ class Reconciler:
             )
         elif not near and record.warned:
             await self._pods.learn(record.channel, warned=False)
-
-    # ---- money -------------------------------------------------------------------------------
-
-    async def _look_at_all_money(self, records: list[PodRecord]) -> None:
-        """Bring up to date what is known of all money, in a few reads for all pods."""
-        latest = [self._pods.get(record.channel) or record for record in records]
-        wanted = {
-            record.channel: record.chain
-            for record in latest
-            if record.chain is not None and record.terms is not None and self._known_money(record) is None
-        }
-        channels = list(wanted)
-        for start in range(0, len(channels), LEDGERS_AT_ONCE):
-            asked = {channel: wanted[channel].up_to for channel in channels[start : start + LEDGERS_AT_ONCE]}
-            for channel, book in (await self._doors.store.read(ledger.load_ledgers, asked)).items():
-                record = self._pods.get(channel)
-                if record is not None and record.terms is not None and record.chain == wanted[channel]:
-                    replicas, _ = self._autoscaler.replicas_of(record)
-                    now, grace_s = self._doors.now(), self._doors.config.terms.grace_s
-                    self._money[channel] = money_of(record, wanted[channel], replicas, book, now, grace_s)
-
-    def _known_money(self, record: PodRecord) -> PodMoney | None:
-        """What was computed last, while it still holds."""
-        known, fact = self._money.get(record.channel), record.chain
-        if known is None or fact is None or self._doors.now() >= known.next_look:
-            return None
-        replicas, _ = self._autoscaler.replicas_of(record)
-        return known if known.replicas == replicas and known.left == fact.left else None
-
-    async def _look_at_money(self, record: PodRecord) -> PodMoney | None:
-        fact = record.chain
-        if fact is None or record.terms is None:
-            return None
-        money = self._known_money(record)
-        if money is None:
-            replicas, _ = self._autoscaler.replicas_of(record)
-            try:
-                money = await self.count(record, fact, replicas)
-            except StoreFailure:
-                return self._grown_old(record.channel)
-            self._money[record.channel] = money
-        return money
-
-    def _grown_old(self, channel: ChannelId) -> PodMoney | None:
-        """What was known last, with the time since then taken off: a pod runs no further than that."""
-        known = self._money.get(channel)
-        if known is None or known.runway_s is None:
-            return known
-        return replace(known, runway_s=max(0, known.runway_s - (self._doors.now() - known.at)))
-
-    async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> PodMoney:
-        """What the pod has, owes and burns now."""
-        book = await self._doors.store.read(ledger.load_ledger, record.channel, fact.up_to)
-        return money_of(record, fact, replicas, book, self._doors.now(), self._doors.config.terms.grace_s)

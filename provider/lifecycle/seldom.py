@@ -2,7 +2,7 @@
 """A warning that would come with every look: told once, again at growing intervals, anew when it changes."""
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import trio
@@ -40,6 +40,8 @@ class SeldomWarnings:
         """Nothing is wrong with *subject* now."""
         self._told.pop(subject, None)
 
-    def keep_only(self, subjects: set[Hashable]) -> None:
+    def keep_only(self, subjects: Iterable[Hashable]) -> None:
         """Of all other subjects nothing is kept."""
-        self._told = {subject: told for subject, told in self._told.items() if subject in subjects}
+        if self._told:
+            kept = self._told.keys() & set(subjects)
+            self._told = {subject: told for subject, told in self._told.items() if subject in kept}

@@ -7,22 +7,37 @@ that arrives late finds another version and changes nothing.
 """
 
 import logging
+import math
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.errors import (
+    CopiesDiffer,
+    NetworkFailure,
+    Refused,
+    RemoteProtocolError,
+    TrustedPodsError,
+)
 from trustedpods.protocol.ids import Address, address_bytes, keccak256
-from trustedpods.protocol.messages.networks import NetworkQuestion, ReadBody
+from trustedpods.protocol.messages.networks import (
+    MAX_KEPT_NETWORKS,
+    KeptNetwork,
+    NetworkQuestion,
+    ReadBody,
+)
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer
 from trustedpods.protocol.networks.leases import LEASE_MS, Acquire, Milliseconds
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.provider.cluster.api.errors import Conflict
 from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject
+from trustedpods.provider.cluster.objects.names import NETWORKS_NAMESPACE
 from trustedpods.provider.core.networks import documents
 from trustedpods.provider.core.networks.documents import NetworkState
+from trustedpods.provider.core.networks.leases import aged
 from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.networks import rights, stored
 
@@ -30,9 +45,6 @@ _log = logging.getLogger(__name__)
 
 MAX_REMEMBERED = 64
 """Networks whose copies are in memory, of 0.8 MiB at most; the others are read again."""
-
-MAX_NETWORKS = 128
-"""Networks of one cluster: at most 0.1 GiB of an etcd that holds two by default."""
 
 MAX_OF_FOUNDER = 8
 """Networks that one address founds at one provider: keys are free, but one person's mistake is bounded."""
@@ -54,6 +66,11 @@ class _Network:
     data: bytes = b""
     version: str | None = None
 
+    def forget_copy(self) -> None:
+        """Keep of what is remembered only when a grant ends: a grant that is read again begins anew."""
+        assert self.state is not None
+        self.read, self.data, self.state = False, b"", NetworkState(self.state.lease)
+
 
 class Networks:
     """Answers questions about networks, one after another for each of them."""
@@ -62,6 +79,8 @@ class Networks:
         self._doors = doors
         self._networks: OrderedDict[str, _Network] = OrderedDict()
         self._to_tell: dict[NetworkObject, NetworkLease | None] = {}
+        self._leases: dict[NetworkObject, NetworkLease] = {}
+        """The Lease objects that stand, or are about to."""
         self._told = trio.Event()
 
     async def answer(self, ref: NetworkRef, body: NetworkQuestion, signer: Address) -> Answer:
@@ -84,25 +103,58 @@ class Networks:
         self._tell(network, state, decided)
         return answer
 
+    async def names(self) -> list[KeptNetwork]:
+        """Who founded which networks: all that strangers learn. One that was edited by hand is left out."""
+        found = []
+        for one in await self._doors.cluster.kept_networks():
+            with suppress(ValueError):
+                found.append(KeptNetwork(founder=bytes.fromhex(one.founder[2:]), name=one.network))
+        return sorted(found, key=lambda one: (one.founder, one.name))[:MAX_KEPT_NETWORKS]
+
     def _remembered(self, name: str) -> _Network:
         kept = self._networks.setdefault(name, _Network())
         self._networks.move_to_end(name)
         if len(self._networks) > MAX_REMEMBERED:
-            idle = next((one for one, held in self._networks.items() if not held.turn.locked()), name)
-            if idle != name:
-                del self._networks[idle]
+            self._make_room(name)
         return kept
+
+    def _make_room(self, name: str) -> None:
+        """Forget the network but *name* that was asked about longest ago, of those that nobody holds.
+
+        Of those before it that somebody holds the end of the grant stays, and no copy: else many questions
+        about other networks would let a dead holder's lease never end. They are MAX_KEPT_NETWORKS at most.
+        """
+        for idle, held in list(self._networks.items()):
+            if idle == name or held.turn.locked():
+                continue
+            if held.state is None or aged(held.state.lease, _now()).grant is None:
+                del self._networks[idle]
+                return
+            held.forget_copy()
 
     async def _state(self, kept: _Network, network: NetworkObject) -> NetworkState:
         if kept.read and kept.state is not None:
             return kept.state
-        found = await self._doors.cluster.network_document(network.name)
+        try:
+            found = await self._doors.cluster.network_document(network.name)
+            read = NetworkState() if found is None else stored.from_bytes(found.data, _now())
+        except RemoteProtocolError as error:
+            raise CopiesDiffer(
+                "what this cluster keeps of the network was changed by hand, and is no document any more",
+                where=error.where,
+                rule="copies",
+                hint=f"its operator deletes the Secret {network.name} in {NETWORKS_NAMESPACE}; then the "
+                "network's founder runs `trustedpods state repair --from` another cluster",
+            ) from error
         if found is None:
             if kept.version is not None:  # a removal of which nobody heard, or a person's
                 self._tell_of(network, None)
-            kept.state, kept.data, kept.version = NetworkState(), b"", None
+            kept.state, kept.data, kept.version = read, b"", None
         else:
-            kept.state = stored.taken_up(stored.from_bytes(found.data, _now()), kept.state)
+            read = stored.taken_up(read, kept.state)
+            if kept.state is None:  # the grant of an earlier run of the daemon: it ends with this one's clock
+                self._tell(network, NetworkState(), read)
+            kept.state = read
             kept.data, kept.version = found.data, found.version
         kept.read = True
         return kept.state
@@ -133,41 +185,56 @@ class Networks:
         return None
 
     async def _check_room(self, network: NetworkObject) -> None:
-        founders = await self._doors.cluster.network_founders()
-        if len(founders) >= MAX_NETWORKS:
-            raise Refused(f"this provider keeps {MAX_NETWORKS} networks already", rule="networks")
+        founders = [one.founder for one in await self._doors.cluster.kept_networks()]
+        if len(founders) >= MAX_KEPT_NETWORKS:
+            raise Refused(f"this provider keeps {MAX_KEPT_NETWORKS} networks already", rule="networks")
         if founders.count(network.founder) >= MAX_OF_FOUNDER:
             raise Refused(f"{network.founder} has {MAX_OF_FOUNDER} networks here already", rule="networks")
 
     # ---- for people -----------------------------------------------------------------------------
 
     def _tell(self, network: NetworkObject, before: NetworkState, now: NetworkState) -> None:
-        grant = now.lease.grant
-        if grant == before.lease.grant:
+        grant, was = now.lease.grant, before.lease.grant
+        if grant == was:
             return
-        if now.empty:
+        if grant is None:
             self._tell_of(network, None)
             return
-        clock = self._doors.clock()
-        holder = f"{grant.attempt.who} at {grant.command.machine}" if grant else ""
+        clock, told = self._doors.clock(), self._leases.get(network)
+        renewed = told is not None and was is not None and was.fence == grant.fence
         lease = NetworkLease(
-            holder=holder,
+            holder=f"{grant.attempt.who} at {grant.command.machine}",
             lasts_s=LEASE_MS // 1000,
-            acquired=clock,
+            acquired=told.acquired if told is not None and renewed else clock,
             renewed=clock,
-            transitions=now.lease.fence,
+            transitions=grant.fence,
         )
         self._tell_of(network, lease)
 
     def _tell_of(self, network: NetworkObject, lease: NetworkLease | None) -> None:
+        self._leases.pop(network, None)
+        if lease is not None:
+            self._leases[network] = lease
         self._to_tell[network] = lease
         self._told.set()
 
     async def keep_telling(self) -> None:
-        """Write Lease objects as leases change; the last word counts, and a failure delays no answer."""
+        """Write Lease objects as leases change; the last word counts, and a failure delays no answer.
+
+        That of a holder who died goes with the end of its grant, though nobody asks. Those that an earlier
+        run of the daemon left are taken up first.
+        """
+        taken_up = False
         while True:
-            await self._told.wait()
+            taken_up = taken_up or await self._take_up_leases()
+            if not taken_up:
+                await trio.sleep(TELL_AGAIN_S)
+                continue
+            with trio.move_on_after(self._until_an_end_s()):
+                await self._told.wait()
             self._told = trio.Event()
+            for network in [one for one in self._leases if self._left(one) <= 0]:
+                self._tell_of(network, None)
             failed = False
             for network, lease in list(self._to_tell.items()):
                 del self._to_tell[network]
@@ -180,6 +247,38 @@ class Networks:
             if failed:
                 self._told.set()
                 await trio.sleep(TELL_AGAIN_S)
+
+    async def _take_up_leases(self) -> bool:
+        """Whether the Lease objects that stand are seen through: it stopped before it could write some.
+
+        That of a network that nobody holds goes. A holder of then has a full duration from now on.
+        """
+        try:
+            for network in await self._doors.cluster.networks_with_lease():
+                kept = self._remembered(network.name)
+                async with kept.turn:
+                    try:
+                        state = await self._state(kept, network)
+                    except CopiesDiffer:
+                        state = NetworkState()  # nobody can hold what is no document
+                    if state.lease.grant is None:
+                        self._tell_of(network, None)
+        except NetworkFailure as error:
+            _log.warning("the Leases of networks cannot be read: %s", error)
+            return False
+        except TrustedPodsError as error:
+            _log.warning("the Leases of an earlier run stay until their networks are asked about: %s", error)
+        return True
+
+    def _until_an_end_s(self) -> float:
+        """How long until the first grant of which a Lease object tells ends; for ever where there is none."""
+        return max(0, min((self._left(one) for one in self._leases), default=math.inf)) / 1000
+
+    def _left(self, network: NetworkObject) -> int:
+        """Milliseconds that the network's present grant is still good for."""
+        kept = self._networks.get(network.name)
+        grant = None if kept is None or kept.state is None else kept.state.lease.grant
+        return 0 if grant is None else grant.ends - _now()
 
 
 def object_of(ref: NetworkRef, name: str) -> NetworkObject:

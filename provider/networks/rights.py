@@ -22,6 +22,12 @@ def check(network: NetworkRef, copy: Copy, question: Question, signer: Address, 
     role = role_of(network.publisher, network.salt, copy.current.body, signer)
     if not copy.current.body and isinstance(question, Release | Renew):
         return  # of the signer's own attempt alone: an owner who removed the network lets its lease go
+    if role is None and not copy.current.body:
+        raise Refused(
+            f"this cluster keeps no document of the network: its founder alone may change that, not {signer}",
+            rule="member",
+            hint="if other clusters keep it, its founder runs `trustedpods state repair --from` one of them",
+        )
     if role is None:
         raise Refused(
             f"{signer} is no member of this network",

@@ -4,7 +4,7 @@
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.networks import NETWORK_QUESTIONS, NetworkQuestion
+from trustedpods.protocol.messages.networks import NETWORK_QUESTIONS, NamesBody, NamesReply, NetworkQuestion
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.book import AS_BEFORE, NetworkBook
 from trustedpods.protocol.networks.members import network_salt
@@ -38,12 +38,17 @@ class NetworkRequests:
         self._networks = networks
 
     async def network(self, request: Request) -> None:
-        """Answer one question."""
+        """Answer one question; which networks there are is told to everybody."""
         opened = request.opened
         if not isinstance(opened.subject, NetworkRef):
             raise LocalProtocolError("the verb network is about a network")
-        body: NetworkQuestion = decode(opened.body, *NETWORK_QUESTIONS)
+        body = decode(opened.body, NamesBody, *NETWORK_QUESTIONS)
+        assert isinstance(body, NamesBody | NetworkQuestion)
         if network_salt(body.network) != opened.subject.salt:
             raise Refused(f"the request is not about the network {body.network!r}", rule="network")
+        if isinstance(body, NamesBody):
+            names = await self._networks.names()
+            await request.replies.send(NamesReply(networks=names), final=True)
+            return
         answer = await self._networks.answer(opened.subject, body, opened.signer)
         await request.replies.send(wire.reply_of(answer), final=True)

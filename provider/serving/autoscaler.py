@@ -70,9 +70,8 @@ class Autoscaler:
 
     def replicas_of(self, record: PodRecord) -> tuple[int, int]:
         """How many replicas of a pod exist, and how many of them take requests."""
-        running = sum(not view.over for view in self._replicas.of(record.label))
         pod_scaler = self._pod_scalers.get(record.channel)
-        return running, len(pod_scaler.state.ready) if pod_scaler else 0
+        return self._replicas.running_of(record.label), len(pod_scaler.state.ready) if pod_scaler else 0
 
     def failure_of(self, record: PodRecord) -> PodFailure | None:
         """Why a pod that was proven does not start; None while nothing is wrong with it."""

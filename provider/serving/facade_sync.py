@@ -26,7 +26,7 @@ SYNC_EVERY_S = 30.0
 """How often the facade's whole content is compared with what is wanted."""
 
 LOOK_EVERY_S = 0.25
-"""How often HAProxy is asked which process it is: one line over its socket."""
+"""How often it is looked whether HAProxy is another process: mostly at one file (`Runtime.still`)."""
 
 
 class FacadeSync:

@@ -86,6 +86,10 @@ class ReplicaWatch:
         """Replicas of the pod of this label, also those that are over."""
         return list(self._views.of(label).values())
 
+    def running_of(self, label: str) -> int:
+        """How many replicas of the pod are not over."""
+        return sum(not view.over for view in self._views.of(label).values())
+
     def at(self, ip: str) -> PodView | None:
         """The replica that has this address now."""
         return next((view for view in self._views.all() if view.ip == ip and not view.over), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed claims: stored before they are sent, kept for ever as the bill's evidence."""
+"""Signed claims: stored before they are sent, kept while their pods stand as the bill's evidence."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import asked_pairs
-from trustedpods.provider.store.tables import CLAIMS, CUTS
+from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED
 
 _HASH_BYTES = 32
 MAX_LEAVES = min(limits.MAX_LEAVES, 4096)
@@ -125,6 +125,20 @@ def count_open(tx: Tx) -> int:
     return tx.connection.execute(select(func.count()).select_from(CLAIMS).where(_OPEN)).scalar() or 0
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimsNow:
+    """Of all claims together: channels that one under way has, how many are, when one was last signed."""
+
+    channels: frozenset[ChannelId]
+    under_way: int
+    last_at: UnixSeconds
+
+
+def claims_now(tx: Tx) -> ClaimsNow:
+    """All that is asked at each look, in one read."""
+    return ClaimsNow(claimed_now(tx), count_open(tx), last_claim_at(tx))
+
+
 def mark_claim(
     tx: Tx, root: bytes, state: ClaimState, transaction: bytes | None = None, block: int | None = None
 ) -> None:
@@ -222,14 +236,17 @@ def paid_in_life(tx: Tx, channel: ChannelId, life: str) -> int:
 
 
 def paid_in_lives(tx: Tx, lives: Mapping[ChannelId, str]) -> dict[ChannelId, int]:
-    """The same of many channels, each in the life that is named by its namespace; one query."""
+    """The same of many channels, each in the life that is named by its namespace; two queries."""
     asked = asked_pairs("asked")
     mine = and_(CUTS.c.channel == asked.first, CUTS.c.life == asked.second_text, CUTS.c.paid.is_not(None))
     query = select(CUTS.c.channel, CUTS.c.paid).select_from(asked.rows).join(CUTS, mine)
     paid = dict.fromkeys(lives, 0)
     keys = json.dumps([[channel_hex(channel), life] for channel, life in lives.items()])
-    for row in tx.connection.execute(query, {"asked": keys}):
-        paid[ChannelId(int(row.channel, 16))] += int(row.paid)
+    together = and_(EARNED.c.channel == asked.first, EARNED.c.life == asked.second_text)
+    by_day = select(EARNED.c.channel, EARNED.c.paid).select_from(asked.rows).join(EARNED, together)
+    for of_lives in (query, by_day):
+        for row in tx.connection.execute(of_lives, {"asked": keys}):
+            paid[ChannelId(int(row.channel, 16))] += int(row.paid)
     return paid
 
 

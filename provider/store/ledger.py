@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The append-only ledger: runs, holdings and traffic; what a claim was made of stays for ever."""
+"""The append-only ledger: runs, holdings and traffic; what a claim was made of stays until it is pruned."""
 
 import json
 from collections import defaultdict

@@ -226,3 +226,22 @@ TRANSACTIONS = Table(
     Column("name", String(120), primary_key=True),
     Column("unfinished", LargeBinary, nullable=False),
 )
+
+FEES = Table(
+    "fees",
+    METADATA,
+    Column("tx", LargeBinary, primary_key=True),
+    Column("at", WHOLE, nullable=False),
+    Column("wei", String, nullable=False),
+)
+
+EARNED = Table(
+    "earned",
+    METADATA,
+    Column("channel", String(48), primary_key=True),
+    Column("life", String(63), primary_key=True),
+    Column("day", WHOLE, primary_key=True),
+    Column("publisher", String(42)),
+    Column("paid", String, nullable=False),
+    Column("items", WHOLE, nullable=False),
+)

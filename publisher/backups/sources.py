@@ -28,6 +28,10 @@ class Sources:
     left_out: tuple[str, ...]
 
 
+class NothingToBackUp(Refused):
+    """The pod has no volume of which a backup could be made, and none was asked for by name."""
+
+
 def sources(manifest: PodManifest, only: Sequence[str], container: str | None) -> Sources:
     """What is backed up: all persistent volumes but those of `neverRestore`, or those of *only*.
 
@@ -46,7 +50,7 @@ def sources(manifest: PodManifest, only: Sequence[str], container: str | None) -
     wanted = [name for name in persistent if name not in kept_out and (not only or name in only)]
     if not wanted:
         why = "all are of neverRestore" if persistent else "the pod has no persistent volume"
-        raise _none(f"nothing to back up: {why}")
+        raise NothingToBackUp(f"nothing to back up: {why}", rule="no-backup")
     ordinals = tuple(range(manifest.claims_each)) if manifest.spec.workload == "stateful" else (None,)
     return Sources(tuple(_source(manifest, name, container) for name in wanted), ordinals, kept_out)
 

@@ -14,14 +14,30 @@ from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
     CopiesResult,
     HistoryResult,
+    KeptNetworksResult,
     LeasesResult,
     MigrateResult,
+    NetworkBackupResult,
     NetworkFundResult,
     NetworkLogsResult,
     NetworkStatusResult,
     PlanResult,
     RestoreResult,
 )
+
+
+def kept_lines(result: KeptNetworksResult) -> list[str]:
+    """A line for each network with the clusters that keep it, and one for each cluster that did not say."""
+    where: dict[str, list[str]] = {}
+    failed = []
+    for cluster, kept in result.clusters.items():
+        if isinstance(kept, ErrorReport):
+            failed.append(f"{cluster}: not known: {kept.text}")
+            continue
+        for one in kept:
+            where.setdefault(f"{one.founder}/{one.name}", []).append(cluster)
+    lines = [f"{name} on {', '.join(clusters)}" for name, clusters in where.items()]
+    return [*lines, *failed] or ["no networks"]
 
 
 def lease_lines(result: LeasesResult) -> list[str]:
@@ -168,6 +184,16 @@ def paid_lines(result: NetworkFundResult) -> list[str]:
         for name, one in result.nodes.items()
     ]
     return [*table(["NODE", "PAID", "POD"], rows), f"{result.token.text(result.paid)} in all"]
+
+
+def backup_lines(result: NetworkBackupResult) -> list[str]:
+    """The backup of each node, or why there is none."""
+    rows = [
+        [name, "-", one.text] if isinstance(one, ErrorReport) else [name, str(one.size), one.name]
+        for name, one in result.nodes.items()
+    ]
+    left = [f"nothing to back up: {', '.join(result.left_out)}"] if result.left_out else []
+    return [*table(["NODE", "BYTES", "BACKUP"], rows), *left]
 
 
 def node_lines(result: NetworkStatusResult) -> list[str]:

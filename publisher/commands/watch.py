@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verb that looks after pods: watch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -32,7 +32,7 @@ and may not be topped up, 6 a pod waits for something, 8 a provider or the chain
 """
 )
 @click.argument("names", metavar="[NAME...]", nargs=-1, callback=_names)
-@click.option("--once", is_flag=True, help="One round, then end: for a timer.")
+@click.option("--once", is_flag=True, help="One round and due backups, then end: for a timer.")
 @click.option("--interval", metavar="DURATION", default="5m", show_default=True, help="Between two rounds.")
 @click.option(
     "--policy", metavar="FILE|NAME", help="What evidence must show, over the policy of each deploy."
@@ -66,7 +66,9 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     """Look after the pods that were deployed from here, or after those NAMEd.
 
     Each round attests every provider again, releases pods whose machine was restarted, checks what
-    they are billed for, and tops up within the limit that you give.
+    they are billed for, and tops up within the limit that you give. Backups are made as `backup --every`
+    has it, one at a time, beside the rounds. With --once those that are due are made after the round; more
+    rounds follow, --interval apart, until they are there: no payment waits for a backup.
     """
     run = Run(options)
     if (top_up_below is None) != (max_per_day is None):
@@ -92,29 +94,87 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
                 unlock=unlock_on_violation,
                 patience_s=patience_s,
             )
-            return await _rounds(run, account, wanted, None if once else pause_s)
+            if once:
+                return await _single(run, account, wanted, pause_s)
+            return await _rounds(run, account, wanted, pause_s)
 
-    done = run.finish(work, lambda result: [] if result.pods else ["no pod was deployed from here"])
+    done = run.finish(work, _lines)
     raise SystemExit(done.exit_code)
 
 
-async def _rounds(
-    run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float | None
+def _lines(result: "WatchResult") -> list[str]:
+    if not result.pods:
+        return ["no pod was deployed from here"]
+    return [f"{one.pod}  {one.line}" for one in result.backups]
+
+
+async def _single(
+    run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float
 ) -> "WatchResult":
-    """Round after round with a pause of *pause_s* seconds; a single one, which may fail, where it is None."""
+    """One round, then the backups that are due; while these are made, a round after every *pause_s* seconds.
+
+    Raises what hinders the first round; the result is all of them as one.
+    """
+    from dataclasses import replace
+
+    import trio
+
+    from trustedpods.protocol.errors import TrustedPodsError
+    from trustedpods.publisher.parallel import open_nursery
+    from trustedpods.publisher.verbs.backups.scheduled import make_due
+    from trustedpods.publisher.verbs.backups.states import states
+    from trustedpods.publisher.verbs.watch import watch_round
+
+    result = await watch_round(account, wanted, run.journal)
+    made = trio.Event()
+    hindered: list[TrustedPodsError] = []
+
+    async def backups() -> None:
+        try:
+            await make_due(account, wanted.names, run.journal)
+        except TrustedPodsError as error:
+            hindered.append(error)  # raised below: a round that pays is not cut off by it
+        made.set()
+
+    async with open_nursery() as nursery:
+        nursery.start_soon(backups)
+        while True:
+            with trio.move_on_after(pause_s):
+                await made.wait()
+            if made.is_set():
+                break
+            try:
+                result = result.followed_by(await watch_round(account, wanted, run.journal))
+            except TrustedPodsError as error:
+                run.show.warning(f"this round came to nothing: {error}")
+    if hindered:
+        raise hindered[0]
+    return replace(result, backups=states(account, wanted.names, run.journal))
+
+
+async def _rounds(run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float) -> NoReturn:
+    """Round after round with a pause of *pause_s* seconds, and backups as they become due beside them."""
+    from dataclasses import replace
+
     import trio
 
     from trustedpods.protocol.errors import NetworkFailure
+    from trustedpods.publisher.journal import Journal
+    from trustedpods.publisher.parallel import open_nursery
+    from trustedpods.publisher.verbs.backups.scheduled import follow
+    from trustedpods.publisher.verbs.backups.states import states
     from trustedpods.publisher.verbs.watch import watch_round
 
-    if pause_s is None:
-        return await watch_round(account, wanted, run.journal)
-    while True:
-        try:
-            _tell_round(run, await watch_round(account, wanted, run.journal))
-        except NetworkFailure as error:
-            run.show.warning(f"this round came to nothing: {error}")
-        await trio.sleep(pause_s)
+    async with open_nursery() as nursery:
+        nursery.start_soon(follow, account, wanted.names, lambda: Journal(run.show))
+        while True:
+            try:
+                result = await watch_round(account, wanted, run.journal)
+                found = states(account, wanted.names, run.journal)
+                _tell_round(run, replace(result, backups=found))
+            except NetworkFailure as error:
+                run.show.warning(f"this round came to nothing: {error}")
+            await trio.sleep(pause_s)
 
 
 def _top_up(account: "MarketAccount", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401
@@ -137,5 +197,8 @@ def _tell_round(run: Run, result: "WatchResult") -> None:
         from trustedpods.publisher.output.json_run import run_json
 
         click.echo(json.dumps(run_json(form_of(result), run.journal)))
+    for one in result.backups:
+        if one.exit_code:
+            run.show.warning(f"{one.pod}: {one.line}")
     run.journal.steps.clear()
     run.journal.events.clear()

@@ -6,7 +6,7 @@ several images are left, the one is taken that a name says, and nothing is guess
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trustedpods.protocol.errors import BadInput
@@ -90,16 +90,18 @@ def read_entry(blobs: Blobs, entry: dict[str, Any]) -> Image:
 def _chosen(layout: Blobs, entries: list[dict[str, Any]], name: str | None) -> Image:
     seen = _Seen([])
     found: list[NamedImage[Blob]] = []
+    indexes: dict[str, tuple[str, ...]] = {}
     for entry in entries:
-        found += [
-            NamedImage(_names_of(entry), manifest.digest, manifest)
-            for manifest in _manifests(layout, [entry], 0, seen)
-        ]
+        for manifest in _manifests(layout, [entry], 0, seen):
+            found.append(NamedImage(_names_of(entry), manifest.digest, manifest))
+            if entry["digest"] != manifest.digest:
+                indexes[manifest.digest] = (*indexes.get(manifest.digest, ()), entry["digest"])
     if not found:
         raise BadInput(
             f"no image for linux/amd64; there is: {seen}", hint="build it with `--platform linux/amd64`"
         )
-    return image(layout, choose(found, name))
+    chosen = choose(found, name)
+    return replace(image(layout, chosen), indexes=indexes.get(chosen.digest, ()))
 
 
 def _names_of(entry: dict[str, Any]) -> tuple[str, ...]:

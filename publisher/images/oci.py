@@ -4,6 +4,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
@@ -84,13 +85,14 @@ class Image:
     """An image: `blobs[0]` is its manifest, `blobs[1]` its configuration, the rest layers.
 
     A blob that is there several times is listed once; `layers` has them as they are laid on each other,
-    from the lowest up.
+    from the lowest up. `indexes` are the digests of what led to the manifest, for several platforms.
     """
 
     place: str
     blobs: tuple[Blob, ...]
     layers: tuple[Blob, ...]
     config: ImageConfig
+    indexes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -101,6 +103,16 @@ class Image:
     def user(self) -> str:
         """USER of the image."""
         return self.config.user
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedImage:
+    """An *image*, the *source* that it was opened from, below *base*, and what errors call that place."""
+
+    image: Image
+    source: str
+    base: Path
+    where: str | None = None
 
 
 def document(layout: Blobs, named: Descriptor) -> Blob:

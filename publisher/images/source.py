@@ -8,7 +8,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.references import ImageReference, parse_reference
 from trustedpods.publisher.images.index import read_image
-from trustedpods.publisher.images.layout import DirectoryLayout, TarLayout
+from trustedpods.publisher.images.layout import DirectoryLayout, Layout, TarLayout
 from trustedpods.publisher.images.local.converted import read_docker_archive
 from trustedpods.publisher.images.local.dockerfile import build_file, open_built
 from trustedpods.publisher.images.local.stores import STORES, open_stored
@@ -138,6 +138,20 @@ def _may_be_asked_for(given: str) -> bool:
 def is_of_file(reference: str) -> bool:
     """Whether *reference* names an archive or an OCI folder: those are read without anybody's help."""
     return _kind_and_rest(reference)[0] in _FILES
+
+
+def reference_of(reference: str) -> ImageReference | None:
+    """The name in a registry that *reference* is; None for what is on this machine."""
+    return None if _kind_and_rest(reference)[0] else registry_reference(reference)
+
+
+def layout_of(reference: str, base: Path) -> Layout | None:
+    """The layout that *reference* names as a file or folder; None for what becomes one only when opened."""
+    kind, rest = _kind_and_rest(reference)
+    path = _path_and_name(base, rest)[0]
+    if kind == "oci":
+        return DirectoryLayout(path)
+    return TarLayout(path) if kind == "oci-archive" else None
 
 
 def called(reference: str) -> str:

@@ -24,7 +24,7 @@ from trustedpods.protocol.networks.leases import (
     Milliseconds,
 )
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, compare
+from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, Unequal, compare
 from trustedpods.publisher.core.networks.locking import begin
 from trustedpods.publisher.core.networks.telling import unequal
 from trustedpods.publisher.market.market import MarketAccount
@@ -33,6 +33,9 @@ from trustedpods.publisher.networks.holding import HeldNetwork, held
 from trustedpods.publisher.parallel import open_nursery
 
 T = TypeVar("T", Copy, LeaseStatus)
+
+LOOKS = 5
+"""At copies that differ. For one look to see what never was, somebody writes twice while it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,20 @@ class NetworkClusters:
     tell: Callable[[str], None]
 
     async def copies(self) -> dict[str, Copy | TrustedPodsError]:
-        """Each cluster's copy, or why it could not be read. No lease is needed."""
-        return await self._ask_all(ReadCopy(), Copy)
+        """Each cluster's copy, or why it could not be read. No lease is needed.
+
+        Somebody may write meanwhile, and clusters answer at different moments. So copies that no write
+        explains are looked at again: those that are the same twice stood like that at one moment.
+        """
+        found = await self._ask_all(ReadCopy(), Copy)
+        for _ in range(LOOKS - 1):
+            read = _read(found)
+            if not read or not isinstance(compare(read), Unequal):
+                break
+            found = await self._ask_all(ReadCopy(), Copy)
+            if _read(found) == read:
+                break
+        return found
 
     async def all_copies(self) -> dict[str, Copy]:
         """Each cluster's copy. Raises what a cluster failed with."""
@@ -108,6 +123,10 @@ class NetworkClusters:
             for name, door in self.doors.items():
                 nursery.start_soon(ask, name, door)
         return {name: found[name] for name in self.doors}
+
+
+def _read(found: Mapping[str, Copy | TrustedPodsError]) -> dict[str, Copy]:
+    return {name: copy for name, copy in found.items() if isinstance(copy, Copy)}
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import trio
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages.networks import NETWORK_REPLIES
+from trustedpods.protocol.messages.networks import NETWORK_REPLIES, KeptNetwork, NamesBody, NamesReply
 from trustedpods.protocol.net import Host
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer, Question
@@ -92,7 +92,7 @@ class ClusterConnection:
             with trio.CancelScope() as scope:
                 scope.deadline = trio.current_time() + QUESTION_LIMIT_S
                 try:
-                    async with self._session() as session:
+                    async with _session(self._account, self._host, self._daemon) as session:
                         while True:
                             await self._carry(session, asked)
                             scope.deadline = math.inf
@@ -102,23 +102,6 @@ class ClusterConnection:
                     _fail(asked, _again(error))
                 finally:
                     _fail(asked, NetworkFailure(f"no answer within {QUESTION_LIMIT_S:.0f} s"))
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[DaemonSession]:
-        host, publisher, daemon = self._host, self._account.publisher, self._daemon
-        policy = self._account.market.policy("open")  # documents are sealed to the team, not to the machine
-        async with AsyncExitStack() as stack:
-            endpoint = daemon.endpoint
-            if daemon.kube_context is not None:
-                endpoint = await stack.enter_async_context(forwarded(daemon.kube_context, endpoint))
-            session: DaemonSession
-            if daemon.row is None:
-                opening = open_unlisted(host, publisher, daemon.owner, daemon.daemon, endpoint, policy)
-                session = await stack.enter_async_context(opening)
-            else:
-                row = replace(daemon.row, endpoint=endpoint)
-                session = await stack.enter_async_context(open_session(host, publisher, row, policy))
-            yield session
 
     async def _carry(self, session: DaemonSession, asked: _Asked) -> None:
         """Ask and hand the answer over. A refusal ends nothing but the question."""
@@ -131,6 +114,39 @@ class ClusterConnection:
                 raise
             asked.error = _again(error)
         asked.ended.set()
+
+
+@asynccontextmanager
+async def _session(account: MarketAccount, host: Host, daemon: ClusterDaemon) -> AsyncIterator[DaemonSession]:
+    publisher = account.publisher
+    policy = account.market.policy("open")  # documents are sealed to the team, not to the machine
+    async with AsyncExitStack() as stack:
+        endpoint = daemon.endpoint
+        if daemon.kube_context is not None:
+            endpoint = await stack.enter_async_context(forwarded(daemon.kube_context, endpoint))
+        session: DaemonSession
+        if daemon.row is None:
+            opening = open_unlisted(host, publisher, daemon.owner, daemon.daemon, endpoint, policy)
+            session = await stack.enter_async_context(opening)
+        else:
+            row = replace(daemon.row, endpoint=endpoint)
+            session = await stack.enter_async_context(open_session(host, publisher, row, policy))
+        yield session
+
+
+async def kept_at(account: MarketAccount, host: Host, daemon: ClusterDaemon) -> list[KeptNetwork]:
+    """Who founded which networks that *daemon*'s cluster keeps: anybody may ask.
+
+    NetworkFailure where it does not answer in time; Refused.
+    """
+    ref = NetworkRef(daemon.owner, account.publisher.address, network_salt(NamesBody().network))
+    with trio.move_on_after(QUESTION_LIMIT_S):
+        async with (
+            _session(account, host, daemon) as session,
+            session.converse("network", ref, NamesBody(), next_generation()) as conversation,
+        ):
+            return (await conversation.reply(NamesReply)).networks
+    raise NetworkFailure(f"no answer within {QUESTION_LIMIT_S:.0f} s")
 
 
 REBOOTED = ("boot-id", "sealed")

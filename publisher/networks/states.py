@@ -43,6 +43,13 @@ from trustedpods.protocol.networks.sealed_documents import (
 )
 from trustedpods.publisher.market.session import Publisher
 
+UNREADABLE = "unreadable"
+"""The rule of a state that its writer signed, and that is none."""
+
+_WAY_OUT = (
+    "an owner lets a backup follow it: `trustedpods state restore NAME FILE --go-back`, all clusters named"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
@@ -70,7 +77,7 @@ def read_state(publisher: Publisher, network: NetworkName, document: Document) -
 
     Raises Refused (rules `role`, `members`, `writer`) for one that is not sealed to us, not signed by who
     may, or has a cluster for lost without an owner's word; RemoteProtocolError for what is none of this
-    network.
+    network, and (rule `unreadable`) for what is no state though it was signed.
     """
     body = parse_body(document.body)
     if body.network != network or body.generation != document.generation:
@@ -79,11 +86,19 @@ def read_state(publisher: Publisher, network: NetworkName, document: Document) -
             f"stands for {network}, generation {document.generation}"
         )
     roster = verified(body)
-    read = read_content(open_body(body, publisher.address, member_key(publisher.secret)))
-    if read.schema_version != body.schema_version or read.content.metadata.name != network.name:
-        raise RemoteProtocolError(f"the state of {network} is not what stands beside it in clear")
+    try:
+        read = _opened(publisher, body)
+    except RemoteProtocolError as error:
+        raise RemoteProtocolError(error.what, rule=UNREADABLE, hint=_WAY_OUT) from error
     _check_lost(roster, read.content)
     return MemberView(network, document, body, roster, _in_clear_epoch(read, body.epoch))
+
+
+def _opened(publisher: Publisher, body: SealedBody) -> ReadState:
+    read = read_content(open_body(body, publisher.address, member_key(publisher.secret)))
+    if read.schema_version != body.schema_version or read.content.metadata.name != body.name:
+        raise RemoteProtocolError(f"the state of {body.network} is not what stands beside it in clear")
+    return read
 
 
 def _in_clear_epoch(read: ReadState, epoch: int | None) -> ReadState:
@@ -101,6 +116,7 @@ def _check_lost(roster: Roster, content: NetworkContent) -> None:
             raise Refused(
                 f"cluster {cluster.name} stands as lost in {roster.network}, and no owner declared it so",
                 rule="members",
+                hint=_WAY_OUT,
             )
 
 
@@ -145,6 +161,15 @@ def in_new_epoch(content: NetworkContent, *others: NetworkContent) -> NetworkCon
     known = [one.metadata.epoch for one in (content, *others)]
     metadata = content.metadata.model_copy(update={"epoch": later_epoch(known, int(time.time()))})
     return content.model_copy(update={"metadata": metadata})
+
+
+def body_over(publisher: Publisher, saved: MemberView, present: SealedBody, content: NetworkContent) -> bytes:
+    """The body that follows *present*, whose content nobody can read: its team, which stands in clear, stays.
+
+    *saved* may have cards that are missing.
+    """
+    cards = [*present.cards, *saved.body.cards]
+    return _sealed(publisher, saved.network, present.generation + 1, present.changes, cards, content)
 
 
 def next_body(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on providers, and of a round of `watch`."""
 
+from dataclasses import asdict
+
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
@@ -9,10 +11,16 @@ from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
     outcome_json,
+    schedule_json,
     transaction_json,
     verdict_json,
 )
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
+from trustedpods.publisher.results.backups.volumes import (
+    BackupScheduleResult,
+    VolumeBackupResult,
+    VolumeBackupsResult,
+)
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.providers import (
@@ -148,7 +156,23 @@ def _watched(result: WatchResult) -> JsonObject:
     return {
         "pods": [_watched_pod(pod, result.token) for pod in result.pods],
         "exit": result.exit_code,
+        **known(backups=[schedule_json(one) for one in result.backups] or None),
     }
+
+
+@json_of.register(VolumeBackupResult)
+def _backed_up(result: VolumeBackupResult) -> JsonObject:
+    return asdict(result) | {"size": result.size}
+
+
+@json_of.register(VolumeBackupsResult)
+def _backups(result: VolumeBackupsResult) -> JsonObject:
+    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
+
+
+@json_of.register(BackupScheduleResult)
+def _scheduled(result: BackupScheduleResult) -> JsonObject:
+    return {"pod": result.pod, "schedule": schedule_json(result.schedule)}
 
 
 def _watched_pod(pod: WatchedPod, token: Token) -> JsonObject:

@@ -21,10 +21,12 @@ from trustedpods.publisher.results.networks import (
     CopiesResult,
     ExportResult,
     HistoryResult,
+    KeptNetworksResult,
     LeasesResult,
     LinkResult,
     MembersResult,
     MigrateResult,
+    NetworkBackupResult,
     NetworkDeleteResult,
     NetworkDraftResult,
     NetworkEndpointsResult,
@@ -44,6 +46,17 @@ from trustedpods.publisher.results.networks import (
 
 def _network(network: NetworkId) -> JsonObject:
     return {"network": network.name, "founder": network.founder}
+
+
+@json_of.register(KeptNetworksResult)
+def _kept(result: KeptNetworksResult) -> JsonObject:
+    clusters: JsonObject = {
+        name: {"error": error_json(kept)}
+        if isinstance(kept, ErrorReport)
+        else {"networks": [_network(one) for one in kept]}
+        for name, kept in result.clusters.items()
+    }
+    return {"clusters": clusters}
 
 
 @json_of.register(LeasesResult)
@@ -270,7 +283,8 @@ def _endpoints(result: NetworkEndpointsResult) -> JsonObject:
 
 @json_of.register(NetworkLogsResult)
 @json_of.register(NetworkFundResult)
-def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
+@json_of.register(NetworkBackupResult)
+def _of_nodes(result: NetworkLogsResult | NetworkFundResult | NetworkBackupResult) -> JsonObject:
     nodes: JsonObject = {
         name: {"error": error_json(one)} if isinstance(one, ErrorReport) else json_of(one)
         for name, one in result.nodes.items()
@@ -278,6 +292,8 @@ def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
     whole: JsonObject = {"nodes": nodes, "exit": int(result.exit_code)}
     if isinstance(result, NetworkFundResult):
         whole["paid"] = result.token.number(result.paid)
+    if isinstance(result, NetworkBackupResult):
+        whole["left_out"] = list(result.left_out)
     return _network(result.network) | whole
 
 

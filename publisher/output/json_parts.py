@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of what several results are made of."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from trustedpods.contracts.terms import Terms
@@ -9,6 +10,7 @@ from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_te
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject
+from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
@@ -43,6 +45,14 @@ def outcome_json(outcome: DepositOutcome, token: Token) -> JsonObject:
         **transaction_json(outcome.transaction),
         pushed=outcome.pushed,
     )
+
+
+def schedule_json(state: ScheduledState | None) -> JsonObject | None:
+    """A schedule of backups and how it goes; None for none."""
+    if state is None:
+        return None
+    tree = {name: value for name, value in asdict(state).items() if name != "exit_code"}
+    return tree | {"exit": state.exit_code}
 
 
 def sent_json(sent: "SentImages") -> JsonObject:

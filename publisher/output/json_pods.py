@@ -16,6 +16,7 @@ from trustedpods.publisher.output.json_parts import (
     machine_json,
     outcome_json,
     provider_json,
+    schedule_json,
     sent_json,
 )
 from trustedpods.publisher.results.deployed import (
@@ -47,8 +48,6 @@ from trustedpods.publisher.results.pods import (
     UsageResult,
     VisitedPod,
     VisitProgress,
-    VolumeBackupResult,
-    VolumeBackupsResult,
     VolumeRestoreResult,
 )
 from trustedpods.publisher.results.watched import OverviewResult
@@ -211,6 +210,7 @@ def _status(result: StatusResult) -> JsonObject:
         "outliving": None if result.outliving is None else _outliving(result.outliving, token),
         "pod_events": [event.model_dump() for event in result.events],
         **confirmed_json(result.confirmed),
+        **known(backups=schedule_json(result.backups)),
     }
 
 
@@ -238,16 +238,6 @@ def _executed(result: ExecResult) -> JsonObject:
         "stdout": result.stdout.decode(errors="backslashreplace"),
         "stderr": result.stderr.decode(errors="backslashreplace"),
     }
-
-
-@json_of.register(VolumeBackupResult)
-def _backed_up(result: VolumeBackupResult) -> JsonObject:
-    return asdict(result) | {"size": result.size}
-
-
-@json_of.register(VolumeBackupsResult)
-def _backups(result: VolumeBackupsResult) -> JsonObject:
-    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
 
 
 @json_of.register(VolumeRestoreResult)

@@ -16,6 +16,7 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook, TunnelOutlook
 from trustedpods.publisher.journal import Fact
+from trustedpods.publisher.results.backups.volumes import VolumeBackupResult
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import FundResult
 from trustedpods.publisher.results.pods import LogsResult, StatusResult
@@ -39,6 +40,13 @@ class LeasesResult:
 
     network: NetworkId
     clusters: Mapping[str, LeaseStatus | ErrorReport]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptNetworksResult:
+    """The networks that each cluster keeps, by founder and name; or why it did not say."""
+
+    clusters: Mapping[str, tuple[NetworkId, ...] | ErrorReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +243,20 @@ class NetworkLogsResult:
 
     network: NetworkId
     nodes: Mapping[str, LogsResult | ErrorReport]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the first node that has an error."""
+        return _first_error(self.nodes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkBackupResult:
+    """The backup of each node, or why there is none; `left_out` are nodes that have nothing to back up."""
+
+    network: NetworkId
+    nodes: Mapping[str, VolumeBackupResult | ErrorReport]
+    left_out: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:

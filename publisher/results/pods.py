@@ -10,6 +10,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token, duration_text
+from trustedpods.publisher.results.backups.volumes import BackedUpVolume, ScheduledState
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.errors import ErrorReport
@@ -155,6 +156,8 @@ class StatusResult:
     cpu_milli: int = 0
     memory_mib: int = 0
     """What one replica holds, and pays for."""
+    backups: ScheduledState | None = None
+    """This machine's schedule of its backups; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,57 +197,6 @@ class ExecResult:
     exit_code: int
     stdout: bytes = b""
     stderr: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class BackedUpVolume:
-    """One volume in a backup: of which replica (None: of all), and how many bytes its tar stream has."""
-
-    volume: str
-    ordinal: int | None
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeBackupResult:
-    """One backup: its name, from when to when it was taken (Unix seconds), and what it holds.
-
-    `left_out` are volumes that must not go back in time; `removed` older backups that went for this one.
-    """
-
-    pod: str
-    name: str
-    began: int
-    ended: int
-    volumes: tuple[BackedUpVolume, ...]
-    left_out: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes of all volumes."""
-        return sum(one.size for one in self.volumes)
-
-
-@dataclass(frozen=True, slots=True)
-class DamagedBackup:
-    """A backup that does not open, and why."""
-
-    name: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeBackupsResult:
-    """Backups of a pod, oldest first; each was opened, and with `verified` every byte of it was checked.
-
-    `damaged` are those that do not open.
-    """
-
-    pod: str
-    backups: tuple[VolumeBackupResult, ...]
-    damaged: tuple[DamagedBackup, ...] = ()
-    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

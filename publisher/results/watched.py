@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`watch`: what became of each pod in a round; `overview`: all of one pod in one look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.provider import TrustClass
@@ -9,6 +9,7 @@ from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.core.watch import worst
+from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.results.pods import BillResult, LastAttestation, LogPiece, StatusResult
@@ -55,6 +56,24 @@ class WatchedPod:
         said = (f"{self.name}  {state}  {self.provider} [{trust}]", *map("; ".join, self._remarks))
         return "  ".join(said)
 
+    def followed_by(self, later: "WatchedPod") -> "WatchedPod":
+        """This round and a *later* one as one: what was done adds up, what was wrong in either stays.
+
+        `transaction` is of the last payment.
+        """
+        worse = self if worst((self.exit_code, later.exit_code)) != later.exit_code else later
+        return replace(
+            later,
+            state=worse.state,
+            exit_code=worse.exit_code,
+            problems=worse.problems,
+            error=worse.error,
+            actions=self.actions + later.actions,
+            paid=self.paid if later.paid is None else TokenUnits(later.paid + (self.paid or 0)),
+            transaction=later.transaction or self.transaction,
+            money=later.money or self.money,
+        )
+
     @property
     def _remarks(self) -> list[tuple[str, ...]]:
         return [texts for texts in (self.actions, self.problems) if texts]
@@ -62,15 +81,26 @@ class WatchedPod:
 
 @dataclass(frozen=True, slots=True)
 class WatchResult:
-    """`watch`: one round over the pods that this client keeps, or over those that were named."""
+    """`watch`: one round over the pods that this client keeps, or over those that were named.
+
+    `backups` are the schedules of these pods.
+    """
 
     token: Token
     pods: tuple[WatchedPod, ...]
+    backups: tuple[ScheduledState, ...] = ()
+
+    def followed_by(self, later: "WatchResult") -> "WatchResult":
+        """This round and a *later* one as one; pods that ended in this one stay in it."""
+        found = {one.channel: one for one in self.pods}
+        for one in later.pods:
+            found[one.channel] = found[one.channel].followed_by(one) if one.channel in found else one
+        return replace(later, pods=tuple(found.values()))
 
     @property
     def exit_code(self) -> int:
-        """The worst pod's: what a person should look at first."""
-        return worst(pod.exit_code for pod in self.pods)
+        """The worst pod's or backup's: what a person should look at first."""
+        return worst([*(one.exit_code for one in self.pods), *(one.exit_code for one in self.backups)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +26,11 @@ MAX_HOLDER = 512
 
 
 @contextmanager
-def pod_lock(folder: Path, scope: str, name: str, verb: str) -> Iterator[bool]:
+def pod_lock(folder: Path, scope: str, name: str, verb: str, beside: Collection[str] = ()) -> Iterator[bool]:
     """Hold the lock of the pod *name* while the block runs; *scope* names its market and its publisher.
 
-    Yields whether it is held: a folder that takes no locks stops nobody. Raises `Locked`, which names the
-    holder's process, verb and beginning.
+    Yields whether it is held: a folder that takes no locks stops nobody, nor does a holder whose verb is of
+    *beside*. Raises `Locked`, which names the holder's process, verb and beginning.
     """
     descriptor = _open(folder / FOLDER, f"{scope}\0{name}")
     if descriptor is None:
@@ -38,6 +38,9 @@ def pod_lock(folder: Path, scope: str, name: str, verb: str) -> Iterator[bool]:
         return
     try:
         if not _taken(descriptor):
+            if _verb(descriptor) in beside:
+                yield False
+                return
             raise Locked(
                 f"pod {name!r} is in use: {_holder(descriptor)}",
                 rule="pod-lock",
@@ -71,6 +74,14 @@ def _write_holder(descriptor: int, verb: str) -> None:
         os.pwrite(descriptor, line.encode(), 0)
     except OSError:
         return  # a full disk: the lock holds all the same
+
+
+def _verb(descriptor: int) -> str | None:
+    """The holder's verb; None where it has not written it down yet."""
+    try:
+        return str(json.loads(os.pread(descriptor, MAX_HOLDER, 0))["verb"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _holder(descriptor: int) -> str:

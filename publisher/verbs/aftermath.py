@@ -103,9 +103,12 @@ def newer_is_locked(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def alone(account: MarketAccount, name: str, verb: str) -> Iterator[None]:
-    """No other deploy, delete or close of the pod runs on this machine meanwhile, or `Locked` is raised."""
+def alone(account: MarketAccount, name: str, verb: str, beside: Collection[str] = ()) -> Iterator[None]:
+    """No other deploy, delete or close of the pod runs on this machine meanwhile, or `Locked` is raised.
+
+    Verbs of *beside* may: see `pod_lock`.
+    """
     file = account.market.file
     scope = f"{file.chain_id} {file.payments} {account.publisher.address}".lower()
-    with pod_lock(state_dir(), scope, name, verb):
+    with pod_lock(state_dir(), scope, name, verb, beside):
         yield

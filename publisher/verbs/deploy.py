@@ -32,6 +32,7 @@ from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Requirements, Selection, requirements_of, select
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.delivery.bundle import parcel_of
+from trustedpods.publisher.delivery.signers import check_signed
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
@@ -192,6 +193,7 @@ class Deploy:
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator["tuple[Host, Reached]"]:
+        await check_signed(self._policy, self._pod.named_images, self._journal)
         with self._journal.step("list") as step:
             rows = await self._account.market.rows()
             known = await pod_locations(self._account, self._pod.name, rows)

@@ -90,7 +90,7 @@ async def close(
     Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
     When it raises, *progress* has those that were seen to.
     """
-    with alone(account, name, "close"):
+    with alone(account, name, "close", beside=("backup",)):  # money does not wait for one
         location, others = await find_pod(account, name, everywhere=True)
         progress.pod, progress.token = name, account.token
         for one in (location, *others):

@@ -35,6 +35,7 @@ from trustedpods.publisher.results.pods import (
     VisitProgress,
 )
 from trustedpods.publisher.verbs.aftermath import Aftermath, alone, newer_is_locked
+from trustedpods.publisher.verbs.backups.states import state_of
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
 
@@ -114,6 +115,7 @@ async def status_of(visited: Visit, progress: VisitProgress) -> StatusResult:
         outliving=_outliving(visited, answer),
         cpu_milli=answer.cpu_milli,
         memory_mib=answer.memory_mib,
+        backups=state_of(visited.account, visited.record.name, visited.journal),
     )
 
 

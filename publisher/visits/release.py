@@ -33,6 +33,7 @@ from trustedpods.publisher.visits.records import pod_records
 if TYPE_CHECKING:
     from trustedpods.publisher.delivery.provision import Confirmed
     from trustedpods.publisher.delivery.upload import Piece
+    from trustedpods.publisher.images.oci import Image
 
 MOVE_LIFETIME_S = 600
 """How long a signed move may be handed in: minutes, as it could be repeated until then."""
@@ -159,15 +160,21 @@ def _check_served(bundle: Bundle, served: SignedStatement | None) -> None:
         )
 
 
+def images_of(sources: Sequence[str]) -> "list[Image]":
+    """What a `PodRecord` says that its images were opened from, opened again. Raises as `open_image`."""
+    from trustedpods.publisher.images.source import open_image  # noqa: PLC0415 - reads images: rarely needed
+
+    return [open_image(reference, Path("/"), cache_dir()) for reference in sources]
+
+
 def pieces_of(account: MarketAccount, bundle: Bundle, images: Sequence[str]) -> Mapping[bytes, "Piece"]:
     """The images' content, only read when the provider has lost some of it."""
     from trustedpods.publisher.delivery.bundle import make_pieces  # noqa: PLC0415 - reads images: rarely needed
-    from trustedpods.publisher.images.source import open_image  # noqa: PLC0415 - as above
     from trustedpods.publisher.pod import verified_blobs  # noqa: PLC0415 - as above
 
     if not images:
         raise Refused("the provider lacks images, and it is not known where they are", rule="no-images")
-    opened = [open_image(reference, Path("/"), cache_dir()) for reference in images]
+    opened = images_of(images)
     pieces = make_pieces(verified_blobs(opened), account.publisher)
     wanted = {blob.blob_id for image in bundle.images for blob in image.blobs}
     if not wanted <= pieces.keys():

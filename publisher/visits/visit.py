@@ -35,8 +35,10 @@ class Visit:
     journal: Journal
 
     def remember(self, **changes: object) -> None:
-        """Change what is kept of the pod."""
-        self.record = self.record.model_copy(update=changes)
+        """Change what is kept of the pod; what was paid meanwhile by another visit stays counted."""
+        now = records.newest(self.record, self.journal)
+        paid = {"paid_day": now.paid_day, "paid": now.paid}
+        self.record = self.record.model_copy(update=paid | changes)
         records.keep(self.record, self.journal)
 
     async def status(self) -> PodStatus:

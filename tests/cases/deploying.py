@@ -19,6 +19,9 @@ from trustedpods.protocol.errors import ExitCode
 AT_ONCE = 3
 """Publishers that deploy at the same time: half of a deploy is waiting for blocks and the kubelet."""
 
+NO_ROOM = "nodes are available: 1 Insufficient"
+"""The scheduler's word, as a deploy tells it."""
+
 DEPOSIT = "30m"
 BUSYBOX = Path("/bin/busybox")
 
@@ -36,7 +39,10 @@ class Deploys:
             self._free.put(Publisher(market, Bank(market).new_account(own), own))
 
     def faults(self, pods: Iterable[tuple[str, Pod]]) -> dict[str, str]:
-        """What is wrong with each of *pods*; nothing of those that do as their case says."""
+        """What is wrong with each of *pods*; nothing of those that do as their case says.
+
+        Three of a core each have no room beside each other: who is told so is tried again, alone.
+        """
         found: dict[str, str] = {}
 
         def check(place: int, name: str, pod: Pod) -> None:
@@ -48,8 +54,13 @@ class Deploys:
             finally:
                 self._free.put(person)
 
+        cases = list(pods)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda one: check(one[0], *one[1]), enumerate(pods)))
+            list(pool.map(lambda one: check(one[0], *one[1]), enumerate(cases)))
+        for place, (name, pod) in enumerate(cases, len(cases)):
+            if NO_ROOM in found.get(name, ""):
+                del found[name]
+                check(place, name, pod)
         return found
 
     def _check(self, person: Publisher, name: str, pod: Pod) -> None:

@@ -22,7 +22,7 @@ from tests.test_layout import rooms, tracked
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {
     "provider": ("provider",),
-    "publisher": ("ui",),
+    "publisher": ("s3", "ui"),
     "deploy/localnet": ("provider",),
     "deploy/guest": ("provider",),
 }
@@ -109,7 +109,7 @@ def test_what_is_declared_is_imported() -> None:
     owners = _owners()
     used = {canonicalize_name(name) for module in everywhere for name in owners.get(module, [])}
     extras = PROJECT["optional-dependencies"]
-    wanted = _names([*PROJECT["dependencies"], *extras["provider"], *extras["ui"]])
+    wanted = _names([*PROJECT["dependencies"], *extras["provider"], *extras["s3"], *extras["ui"]])
     assert wanted - used == set()
 
 

@@ -23,6 +23,7 @@ class FakeNetworks:
 
     networks: dict[str, tuple[NetworkObject, StoredDocument]] = field(default_factory=dict)
     network_leases: dict[str, NetworkLease] = field(default_factory=dict)
+    with_lease: dict[str, NetworkObject] = field(default_factory=dict)
     network_faults: list[str] = field(default_factory=list)
     _late: tuple[NetworkObject, bytes, str | None] | None = None
     _versions: count = field(default_factory=lambda: count(1))
@@ -74,9 +75,13 @@ class FakeNetworks:
         network, data, version = self._late
         await self.keep_network_document(network, data, version)
 
-    async def network_founders(self) -> list[str]:
-        await self._called("network founders")
-        return [network.founder for network, _ in self.networks.values()]
+    async def kept_networks(self) -> list[NetworkObject]:
+        await self._called("kept networks")
+        return [network for network, _ in self.networks.values()]
+
+    async def networks_with_lease(self) -> list[NetworkObject]:
+        await self._called("networks with a lease")
+        return [self.with_lease[name] for name in self.network_leases]
 
     async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
         await self._called(f"tell lease {network.name}")
@@ -84,3 +89,4 @@ class FakeNetworks:
             self.network_leases.pop(network.name, None)
         else:
             self.network_leases[network.name] = lease
+            self.with_lease[network.name] = network

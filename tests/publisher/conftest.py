@@ -115,12 +115,17 @@ def root():
 def bench(tmp_path, monkeypatch, root):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    return make_bench(tmp_path, root)
+
+
+def make_bench(folder, root):
+    """A publisher with a manifest in *folder*; what is kept for him lies below $HOME."""
     chain = FakeChain()
     key = secrets.token_bytes(32)
     chain.give(address_of(key), 10**9)
     market = chain.market
     file = MarketFile(
-        path=tmp_path / "market.toml",
+        path=folder / "market.toml",
         rpc="http://none.invalid",
         chain_id=market.chain_id,
         payments=market.payments,
@@ -132,8 +137,8 @@ def bench(tmp_path, monkeypatch, root):
     context = ChainContext(market.chain_id, market.payments)
     timing = Timing(reconnect_s=0.05)
     publisher = Publisher(address_of(key), key, publisher_secret(key), context, timing)
-    made = Bench(tmp_path, chain, root, key, MarketAccount(OpenMarket(file, chain, TOKEN), publisher))
-    (tmp_path / "pod.yaml").write_text(MANIFEST)
-    (tmp_path / "password.txt").write_text("marker-in-a-secret")
+    made = Bench(folder, chain, root, key, MarketAccount(OpenMarket(file, chain, TOKEN), publisher))
+    (folder / "pod.yaml").write_text(MANIFEST)
+    (folder / "password.txt").write_text("marker-in-a-secret")
     made.write_image()
     return made

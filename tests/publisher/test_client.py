@@ -169,7 +169,7 @@ CALLED = {
 """Methods of verbs that are not called as those are; `validate` is `validate_manifest`, without a market."""
 
 NOT_CALLED = {
-    "backup", "restore",  # no method yet
+    "backup", "restore", "network backup",  # no method yet
     "ui",  # a page for a person, made of `list`, `providers` and `overview`
     "completion", "help", "version",  # of a shell, or of a person at it
     "context list", "context map", "context unmap", "context use",  # a program hands in files

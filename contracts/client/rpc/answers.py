@@ -89,7 +89,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A transaction's receipt: `status` is 1 unless it failed; `created` is the contract that it made."""
+    """A transaction's receipt: `status` is 1 unless it failed; `created` is the contract that it made.
+
+    `sender` paid `gas_price` wei for each unit of gas; None where the node does not say.
+    """
 
     tx_hash: bytes
     block: int
@@ -98,12 +101,14 @@ class Mined:
     gas_used: int
     created: Address | None
     logs: tuple[Log, ...]
+    sender: Address | None = None
+    gas_price: int | None = None
 
     @classmethod
     def of(cls, value: Mapping[str, Json]) -> "Mined":
         """As `eth_getTransactionReceipt` returns it."""
         tx_hash = word(value["transactionHash"])
-        created = value.get("contractAddress")
+        created, sender, price = (value.get(n) for n in ("contractAddress", "from", "effectiveGasPrice"))
         return cls(
             tx_hash,
             quantity(value["blockNumber"]),
@@ -112,4 +117,6 @@ class Mined:
             quantity(value["gasUsed"]),
             None if created is None else address(created),
             tuple(Log.of(log) for log in value["logs"]),
+            None if sender is None else address(sender),
+            None if price is None else quantity(price),
         )

@@ -22,6 +22,7 @@ from trustedpods.protocol.errors import NoContext, TrustedPodsError
 KUBERNETES_VERSION = "1.36.3"
 PROVISIONER_VERSION = "v0.0.30"
 PEBBLE_VERSION = "v2.10.3"
+VERSITYGW_VERSION = "v1.8.0"
 
 PAUSE = "docker.io/local/pause:1"
 """Image that holds a pod's namespaces open."""
@@ -34,6 +35,7 @@ NODE_IMAGES = ("pause", "busybox")
 
 _PROVISIONER_MODULE = "github.com/rancher/local-path-provisioner"
 _PEBBLE_MODULE = "github.com/letsencrypt/pebble/v2/cmd/pebble"
+_VERSITYGW_MODULE = "github.com/versity/versitygw/cmd/versitygw"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -85,6 +87,11 @@ def provisioner() -> Path:
 def pebble() -> Path:
     """Where the authority of tests (ACME) is, built or not."""
     return cache() / f"pebble-{PEBBLE_VERSION}"
+
+
+def versitygw() -> Path:
+    """Where the S3 server of tests is, built or not."""
+    return cache() / f"versitygw-{VERSITYGW_VERSION}"
 
 
 def traefik() -> Path:
@@ -167,6 +174,9 @@ def build_all() -> None:
         if not pebble().exists():
             _say(f"building Pebble {PEBBLE_VERSION}, the tests' authority (half a minute)")
             _publish(_build_pebble, pebble())
+        if not versitygw().exists():
+            _say(f"building Versity's S3 gateway {VERSITYGW_VERSION}, the tests' store (two minutes)")
+            _publish(_build_versitygw, versitygw())
         if not traefik().exists():
             _say("fetching the ingress controller of localnets that ask for one (50 MB)")
             _publish(partial(ingress_controller.fetch, _traefik_requirement()), traefik())
@@ -202,6 +212,10 @@ def _build_provisioner(folder: Path) -> Path:
 
 def _build_pebble(folder: Path) -> Path:
     return _install(f"{_PEBBLE_MODULE}@{PEBBLE_VERSION}", folder) / "pebble"
+
+
+def _build_versitygw(folder: Path) -> Path:
+    return _install(f"{_VERSITYGW_MODULE}@{VERSITYGW_VERSION}", folder) / "versitygw"
 
 
 def _install(module: str, folder: Path) -> Path:

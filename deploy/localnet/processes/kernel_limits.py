@@ -139,10 +139,10 @@ def _inotify_instances(wanted: int) -> Room:
     return Room("inotify instances", len(made), _number("sys/fs/inotify/max_user_instances"))
 
 
-def _inotify_watches() -> Room:
-    """Counted in what this user's processes have open."""
+def _inotify_watches(processes: Path = _PROC) -> Room:
+    """Counted in what this user's *processes* have open: a folder for each, by its number."""
     used = 0
-    for process in _PROC.iterdir():
+    for process in processes.iterdir():
         if process.name.isdigit():
             used += _ignoring(partial(_watches_of, process))
     limit = _number("sys/fs/inotify/max_user_watches")

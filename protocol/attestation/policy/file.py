@@ -110,6 +110,7 @@ def _build(model: PolicyFile, text: str, where: str, label: str, release: ImageR
         require_hardware="none" not in model.accept,
         max_evidence=model.max_evidence_bytes,
         label=label,
+        image_signers=tuple(one.signer() for one in model.image_signers),
         release=release,
     )
 
@@ -160,6 +161,6 @@ def _path(location: Sequence[int | str]) -> tuple[str, int, str]:
     first, *rest = location
     if rest and isinstance(rest[0], int) and len(rest) > 1:
         return str(first), rest[0], str(rest[1])
-    if rest and isinstance(rest[0], int) and first in ("snp", "tdx", "simulated"):
+    if rest and isinstance(rest[0], int) and first in ("snp", "tdx", "simulated", "image_signers"):
         return str(first), rest[0], ""
     return "", -1, str(first)

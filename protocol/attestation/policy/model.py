@@ -6,17 +6,26 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.policy.signers import ANY, BELOW, ImageSigner
 from trustedpods.protocol.attestation.simulated import market_digest
 from trustedpods.protocol.attestation.snp.policy import CHIP_ID_BYTES, Revocation, SnpEntry
 from trustedpods.protocol.attestation.snp.report import PlatformInfo, Tcb
 from trustedpods.protocol.attestation.tdx.policy import TcbStatus, TdxEntry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import parse_address
+from trustedpods.protocol.images.references import parse_reference
+from trustedpods.protocol.images.signatures import parse_signer_key
 from trustedpods.protocol.messages.provider import TrustClass
 
 MAX_ITEMS: Final = 4096
 """Values in one list: more machines than a publisher has met."""
 
+
+MAX_KEYS: Final = 16
+"""Of one signer: the one in use, those before it, those of his colleagues."""
+
+_ONE_BELOW: Final = "/x/x"
+"""A repository that is below whatever it is put behind, also where a host alone is meant."""
 
 VERSION: Final = 1
 EVENT_LOG: Final = "eventlog"
@@ -28,6 +37,26 @@ def _address(text: str) -> str:
         return parse_address(text)
     except BadInput as error:
         raise ValueError(error.what) from None
+
+
+def _image_name(text: str) -> str:
+    one = text.removesuffix(BELOW) + _ONE_BELOW if text.endswith(BELOW) else text
+    try:
+        found = parse_reference(f"{one}:any")
+    except BadInput:
+        raise ValueError("not HOST/REPOSITORY, nor HOST/* or HOST/FOLDER/* for all below it") from None
+    full = f"{found.host}/{found.repository}"
+    if full != one:
+        raise ValueError(f"write it in full: {full.removesuffix(_ONE_BELOW)}{BELOW if one != text else ''}")
+    return text
+
+
+def _signer_key(text: str) -> str:
+    try:
+        parse_signer_key(text)
+    except BadInput as error:
+        raise ValueError(error.what) from None
+    return text
 
 
 def _never(value: bool) -> bool:
@@ -58,6 +87,8 @@ Never = Annotated[bool, AfterValidator(_never)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 ListBounds = Field(min_length=1, max_length=MAX_ITEMS)
 AddressText = Annotated[str, AfterValidator(_address)]
+SignedImages = Annotated[str, Field(max_length=512), AfterValidator(_image_name)]
+SignerPem = Annotated[str, Field(max_length=4096), AfterValidator(_signer_key)]
 
 
 LISTED: Final = "listed"
@@ -220,6 +251,19 @@ class SimulatedModel(Table):
         return market_digest(self.chain_id, parse_address(self.registry), parse_address(self.payments))
 
 
+class ImageSignerModel(Table):
+    """`[[image_signers]]`: one who signs images with a key of his own."""
+
+    name: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")]
+    images: Annotated[list[SignedImages], ListBounds, AfterValidator(_unique)] | Any_
+    keys: Annotated[list[SignerPem], Field(min_length=1, max_length=MAX_KEYS), AfterValidator(_unique)]
+
+    def signer(self) -> ImageSigner:
+        """The table as the policy has it."""
+        images = (ANY,) if self.images == ANY else tuple(self.images)
+        return ImageSigner(self.name, images, tuple(map(parse_signer_key, self.keys)))
+
+
 class PolicyFile(Table):
     """The whole file."""
 
@@ -233,6 +277,7 @@ class PolicyFile(Table):
     snp: Annotated[list[SnpModel], Field(max_length=MAX_ITEMS)] = []
     tdx: Annotated[list[TdxModel], Field(max_length=MAX_ITEMS)] = []
     simulated: Annotated[list[SimulatedModel], Field(max_length=MAX_ITEMS)] = []
+    image_signers: Annotated[list[ImageSignerModel], Field(max_length=MAX_ITEMS)] = []
 
     @model_validator(mode="after")
     def _accepted_is_described(self) -> Self:

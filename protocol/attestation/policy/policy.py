@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.policy.signers import ImageSigner
 from trustedpods.protocol.attestation.releases.model import ImageRelease
 from trustedpods.protocol.attestation.simulated import SimulatedMarket, market_digest
 from trustedpods.protocol.attestation.snp.chain import Roots, amd_roots
@@ -24,7 +25,8 @@ class Policy:
     simulated evidence counts; in a policy from a file it is filled in by `in_market`, for the
     markets in `simulated_markets` (`market_digest`s). `allow_sealed`, `allow_open`: the classes
     that are good enough; `require_hardware`: class open must have evidence too. `label` names the
-    policy for people and logs. `release` is the release file that gives images their names, and
+    policy for people and logs. `image_signers`: one of those for an image must have signed it; without any
+    no image needs a signature. `release` is the release file that gives images their names, and
     values where the policy takes them from it. The roots are the vendors' everywhere but in tests.
     """
 
@@ -37,6 +39,7 @@ class Policy:
     require_hardware: bool = False
     max_evidence: int = limits.MAX_EVIDENCE
     label: str = BUILT_IN
+    image_signers: tuple[ImageSigner, ...] = ()
     release: ImageRelease | None = field(default=None, repr=False)
     vendor_roots: Roots = field(default_factory=amd_roots, repr=False)
     intel_root: bytes | None = field(default=None, repr=False)

@@ -19,6 +19,9 @@ from trustedpods.provider.cluster.objects.names import APPLIER, NETWORK_LABEL, N
 OBJECT_TYPE = "trustedpods.dev/network"
 DATA_KEY = "network"
 
+_NAME = "trustedpods.dev/network"
+"""The annotation that has the network's own name."""
+
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """Kubernetes then leaves out what the objects hold: documents are large, and only counted here."""
 
@@ -38,7 +41,7 @@ class NetworkObject:
             "name": self.name,
             "namespace": NETWORKS_NAMESPACE,
             "labels": {NETWORK_LABEL: self.founder},
-            "annotations": {"trustedpods.dev/network": self.network},
+            "annotations": {_NAME: self.network},
         }
 
 
@@ -115,11 +118,25 @@ async def remove(api: Api, network: NetworkObject, version: str) -> None:
         return
 
 
-async def founders(api: Api) -> list[str]:
-    """The founder's label of each Secret."""
-    path = path_of("Secret", NETWORKS_NAMESPACE)
+async def kept(api: Api) -> list[NetworkObject]:
+    """Each Secret, as it is called; an empty name of the network where a person took it away."""
+    return await _objects(api, "Secret")
+
+
+async def with_lease(api: Api) -> list[NetworkObject]:
+    """Each Lease object of a network, as `kept` has its Secrets."""
+    return await _objects(api, "Lease")
+
+
+async def _objects(api: Api, kind: str) -> list[NetworkObject]:
+    path = path_of(kind, NETWORKS_NAMESPACE)
     answer = await api.call("GET", path, query={"labelSelector": NETWORK_LABEL}, accept=_METADATA_ONLY)
-    return [str(one["metadata"]["labels"][NETWORK_LABEL]) for one in answer.json().get("items") or []]
+    return [_object(one["metadata"]) for one in answer.json().get("items") or []]
+
+
+def _object(metadata: dict[str, Any]) -> NetworkObject:
+    name = str((metadata.get("annotations") or {}).get(_NAME, ""))
+    return NetworkObject(str(metadata["name"]), str(metadata["labels"][NETWORK_LABEL]), name)
 
 
 async def tell_lease(api: Api, network: NetworkObject, lease: NetworkLease | None) -> None:

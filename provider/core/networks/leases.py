@@ -124,9 +124,11 @@ def renew(lease: Lease, attempt: Attempt, fence: Fence, now: Milliseconds) -> tu
 def release(lease: Lease, attempt: Attempt, now: Milliseconds, *, aside: bool) -> Lease:
     """*attempt* lets go of what it holds or waits for here, and of nobody else's.
 
-    With *aside* it gives way and will come back: those who gave way to it go on waiting for its end.
+    With *aside* it gives way and will come back: those who gave way to it go on waiting for its end. One that
+    was ended before it heard of its ticket is known by its id.
     """
     lease = aged(lease, now)
+    attempt = _known(lease, attempt)
     known = _command(lease, attempt)
     waiters = tuple(waiter for waiter in lease.waiters if waiter.attempt != attempt)
     if aside and known is not None:
@@ -172,13 +174,21 @@ def holds(lease: Lease, attempt: Attempt, fence: Fence) -> bool:
 
 def _ticketed(lease: Lease, attempt: Attempt) -> tuple[Attempt, int]:
     """The attempt with its ticket, and the highest ticket seen here from now on."""
+    attempt = _known(lease, attempt)
     if attempt.ticket == NO_TICKET:
-        known = [waiter.attempt for waiter in lease.waiters]
-        if lease.grant:
-            known.append(lease.grant.attempt)
-        same = (other for other in known if (other.id, other.who) == (attempt.id, attempt.who))
-        attempt = next(same, replace(attempt, ticket=lease.ticket + 1))
+        attempt = replace(attempt, ticket=lease.ticket + 1)
     return attempt, max(lease.ticket, attempt.ticket)
+
+
+def _known(lease: Lease, attempt: Attempt) -> Attempt:
+    """The attempt with the ticket that it has here, where it did not hear of it."""
+    if attempt.ticket != NO_TICKET:
+        return attempt
+    known = [waiter.attempt for waiter in lease.waiters]
+    if lease.grant:
+        known.append(lease.grant.attempt)
+    same = (other for other in known if (other.id, other.who) == (attempt.id, attempt.who))
+    return next(same, attempt)
 
 
 def _command(lease: Lease, attempt: Attempt) -> Command | None:

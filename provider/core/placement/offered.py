@@ -17,11 +17,15 @@ from trustedpods.provider.core.placement.nodes import NodePlace, advertised_labe
 
 @dataclass(frozen=True, slots=True)
 class ClusterFeatures:
-    """All nodes by their names, ready or not, whether volumes of each class can grow, and ingress classes."""
+    """All nodes by their names, ready or not, whether volumes of each class can grow, and ingress classes.
+
+    `default_class` has the volumes of those who name no class; empty: there is none.
+    """
 
     nodes: Mapping[str, NodePlace]
     storage_classes: Mapping[str, bool]
     ingress_classes: frozenset[str] = frozenset()
+    default_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)

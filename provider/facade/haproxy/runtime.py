@@ -7,6 +7,7 @@ Failures of the socket are NetworkFailure; a command that HAProxy refuses is Ref
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -28,8 +29,26 @@ REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
 """Connections that were cut are gone in milliseconds; a busy HAProxy takes longer."""
 
+ASK_EVERY_S = 1.0
+"""Every start makes the socket's file anew, but not a process that inherits the socket (USR2 to a master)."""
+
 _DONE = {"", "New server registered.", "Server deleted."}
 _BACKENDS_AND_SERVERS = 2 | 4  # types of rows in `show stat`
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """That the process named *boot* answered at *at*, where its socket's file was *listener*."""
+
+    boot: str
+    listener: tuple[int, int, int] | None
+    at: float
+
+    def follows(self, before: "_Heard | None") -> bool:
+        """Whether nothing says that another process listens since *before*."""
+        if before is None or self.at >= before.at + ASK_EVERY_S:
+            return False
+        return (self.boot, self.listener) == (before.boot, before.listener)
 
 
 class Runtime:
@@ -40,6 +59,7 @@ class Runtime:
         self._most = most
         self._timeout = timeout
         self._limiter = trio.CapacityLimiter(8)  # HAProxy takes 32, other programs among them
+        self._heard: _Heard | None = None
 
     async def command(self, line: str) -> str:
         """The reply to one line; NetworkFailure if there is none in time."""
@@ -84,6 +104,26 @@ class Runtime:
     async def boot(self) -> str:
         """Name of the process that answers: another one after every restart."""
         return _boot(await self.command("show info"))
+
+    async def still(self, boot: str) -> bool:
+        """Whether the process of this name listens yet; NetworkFailure if it is asked and nobody answers.
+
+        Asked as often as one likes: HAProxy itself is asked where the socket's file became another, or
+        `ASK_EVERY_S` ago.
+        """
+        heard = _Heard(boot, self._listener(), trio.current_time())
+        if not heard.follows(self._heard):
+            if await self.boot() != boot:
+                return False
+            self._heard = heard
+        return True
+
+    def _listener(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_ctime_ns
 
     async def entries(self, map_file: Path) -> dict[str, str]:
         """A map as the process has it, which is not always the file."""

@@ -57,6 +57,19 @@ class RunningOn:
         """What the facade was told of each pod."""
         self._proved = trio.Event()
 
+    async def forget_others(self, published: Iterable[PodRecord]) -> None:
+        """Before anything is published: who is neither to be *published* nor runs on has no slots here.
+
+        They ended while another daemon led, and what they had here may be a port that this one's pods are
+        known at. NetworkFailure where the facade does not answer.
+        """
+        kept = {record.label for record in (*published, *self._running_on())}
+        async with self._autoscaler.publishing:
+            for label, slots in self._doors.facade.slots_by_pod().items():
+                if label not in kept:
+                    for slot in slots.values():
+                        await self._doors.facade.withdraw(slot)
+
     async def take_over(self) -> None:
         """After a start: the facade serves the scalers' pods and those that run on, and nothing else.
 

@@ -130,6 +130,7 @@ COMMENTS: Final = {
     "store.spool_quota_mib": "Most MiB of them.",
     "store.reserve_mib": "MiB set aside on the books' disk, and freed when it is full: for stops and claims.",
     "store.min_free_mib": "Below so many free MiB no new pod is taken.",
+    "store.keep_days": "Days that settled counts and ended pods' claims stay. Earnings by day stay for ever.",
     "metrics.listen": "Keep it on the loopback, or behind a firewall.",
     "webhooks.enabled": "Whether any are sent.",
     "webhooks.allow_private": "For a localnet only: publishers could send requests into your network.",

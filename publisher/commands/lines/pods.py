@@ -39,6 +39,8 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
     lines += [f"money     {line}" for line in _money(result, wide=wide)]
     if result.outliving is not None:
         lines.append(f"volumes   {result.outliving.told(pod.name, pod.token)}")
+    if result.backups is not None:
+        lines.append(result.backups.line.replace("backups  ", "backups   ", 1))
     lines += event_lines(result.events)
     return lines + _others(pod)
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 Examples:
   trustedpods network init --kind clique --nodes 3
   trustedpods network init clique-5 --kind clique --nodes 5 --keep
+  trustedpods network init --kind cometbft --nodes 4
 """,
 )
 @click.argument("name", required=False)
-@click.option("--kind", required=True, metavar="KIND", help="Of chain: clique.")
+@click.option("--kind", required=True, metavar="KIND", help="Of chain: clique or cometbft.")
 @click.option("--nodes", type=click.IntRange(min=1), default=3, show_default=True, help="That sign.")
 @click.option("--keep", is_flag=True, help="Leave what is there already, and make the rest.")
 @click.option("--overwrite", is_flag=True, help="Make all anew, keys too: another network.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ApplyResult,
         CardResult,
         ConnectResult,
+        KeptNetworksResult,
         NetworkDeleteResult,
         NetworkStatusResult,
         PlanResult,
@@ -38,12 +39,7 @@ _PURGE = click.option(
 )
 
 
-@click.group()
-def network() -> None:
-    """Networks of pods: files that several people apply to several clusters."""
-
-
-@network.command(
+@click.command(
     "card",
     epilog="""\b
 Example:
@@ -65,7 +61,7 @@ def card(options: Common) -> None:
     run.finish(work, lambda result: [result.card])
 
 
-@network.command(
+@click.command(
     "connect",
     epilog="""\b
 Example:
@@ -99,7 +95,7 @@ def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) ->
     run.finish(work, lines)
 
 
-@network.command(
+@click.command(
     "plan",
     epilog="""\b
 Example:
@@ -131,7 +127,7 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
         raise SystemExit(int(ExitCode.PLAN_HAS_CHANGES))
 
 
-@network.command(
+@click.command(
     "apply",
     epilog="""\b
 Examples:
@@ -190,7 +186,36 @@ def apply(
     _with_file(options, file, clusters, work, lines)
 
 
-@network.command(
+@click.command(
+    "list",
+    epilog="""\b
+Examples:
+  trustedpods network list
+  trustedpods network list --cluster k1=0x7099…/1
+""",
+)
+@cluster_option
+@common
+def list_networks(options: Common, clusters: tuple[str, ...]) -> None:
+    """All networks that the clusters keep, by founder and name, also those of others."""
+    run = Run(options)
+
+    async def work() -> "KeptNetworksResult":
+        known, opening = known_clusters(clusters), run.account()
+        from trustedpods.publisher.verbs.networks.status import kept
+
+        async with opening as account:
+            return await kept(account, known)
+
+    def lines(result: "KeptNetworksResult") -> list[str]:
+        from trustedpods.publisher.commands.network_lines import kept_lines
+
+        return kept_lines(result)
+
+    run.finish(work, lines)
+
+
+@click.command(
     "status",
     epilog="""\b
 Examples:
@@ -226,7 +251,7 @@ def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     raise SystemExit(int(done.exit_code))
 
 
-@network.command(
+@click.command(
     "delete",
     epilog="""\b
 Examples:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`network endpoints`, `logs` and `fund`: a pod's verbs over all nodes of a network."""
+"""`network endpoints`, `logs`, `fund` and `backup`: a pod's verbs over all nodes of a network."""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.core.select import Choice
     from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.results.networks import (
+        NetworkBackupResult,
         NetworkEndpointsResult,
         NetworkFundResult,
         NetworkLogsResult,
@@ -125,6 +126,54 @@ def fund(options: Common, name: str, amount: str, clusters: tuple[str, ...]) -> 
         from trustedpods.publisher.commands.network_lines import paid_lines
 
         return paid_lines(result)
+
+    sys.exit(int(_of_network(options, name, clusters, work, lines).exit_code))
+
+
+@click.command(
+    "backup",
+    epilog="""\b
+Examples:
+  trustedpods network backup shop --store s3://shop/backups --keep 7
+  trustedpods network backup shop db --store ~/backups
+""",
+)
+@click.argument("name", metavar="[FOUNDER/]NAME")
+@click.argument("nodes", nargs=-1, metavar="[NODE]...")
+@click.option(
+    "--store",
+    metavar="DIR|s3://BUCKET/WORDS",
+    help="Where backups are kept (else where each node's schedule or its last backup has them).",
+)
+@click.option("--keep", metavar="N", type=click.IntRange(min=1), help="Remove all but a node's newest N.")
+@cluster_option
+@common
+def backup(
+    options: Common,
+    name: str,
+    nodes: tuple[str, ...],
+    store: str | None,
+    keep: int | None,
+    clusters: tuple[str, ...],
+) -> None:
+    """Back up the persistent volumes of your nodes of the network NAME, or of those that are named.
+
+    Each as `backup` of its pod, under its pod's name. Exit code 0, or that of the first node that failed.
+    """
+
+    async def work(
+        account: "MarketAccount", network: "NetworkName", known: "dict[str, Choice]", run: Run
+    ) -> "NetworkBackupResult":
+        from trustedpods.publisher.verbs.networks.whole.backup import backup_nodes
+        from trustedpods.publisher.verbs.running.backup import BackupOptions
+
+        wanted = BackupOptions(store, keep=keep)
+        return await backup_nodes(account, network, known, nodes, wanted, run.journal)
+
+    def lines(result: "NetworkBackupResult") -> list[str]:
+        from trustedpods.publisher.commands.network_lines import backup_lines
+
+        return backup_lines(result)
 
     sys.exit(int(_of_network(options, name, clusters, work, lines).exit_code))
 

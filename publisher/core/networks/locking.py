@@ -169,9 +169,13 @@ def _to_each(locking: Locking, clusters: frozenset[str], now: Milliseconds) -> t
     if now < locking.pause_until:
         return ()
     if locking.phase is Phase.ACQUIRING:
-        wanted = next(cluster for cluster in locking.clusters if cluster not in locking.held)
-        return (Asking(wanted, Acquire(locking.attempt, locking.command)),)
+        return (Asking(_wanted(locking), Acquire(locking.attempt, locking.command)),)
     return tuple(Asking(cluster, _question(locking, cluster)) for cluster in sorted(clusters))
+
+
+def _wanted(locking: Locking) -> str:
+    """The first cluster, in the command's order, whose lease it does not hold."""
+    return next(cluster for cluster in locking.clusters if cluster not in locking.held)
 
 
 def _question(locking: Locking, cluster: str) -> Question:
@@ -246,9 +250,14 @@ def remove(locking: Locking) -> Locking:
 
 
 def finish(locking: Locking) -> Locking:
-    """The command has ended, or is abandoned: let go of everything, wherever it stands."""
+    """The command has ended, or is abandoned: let go of everything, wherever it stands.
+
+    A cluster that is just being asked for its lease is told too: it may have granted it already.
+    """
     if locking.phase in (Phase.RELEASING, Phase.ENDED):
         return locking
+    if locking.phase is Phase.ACQUIRING:
+        locking = replace(locking, known_to=locking.known_to | {_wanted(locking)})
     return _end(locking, Ending.FINISHED, None)
 
 

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import httpx
 
 from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsError
-from trustedpods.protocol.images.descriptors import INDEX_TYPES, MANIFEST_TYPES
+from trustedpods.protocol.images.descriptors import INDEX_TYPES, MANIFEST_TYPES, Descriptor
 from trustedpods.protocol.images.references import HUB, ImageReference
 from trustedpods.protocol.images.strict_json import MAX_JSON, parse_object
 from trustedpods.protocol.limits import KIB
@@ -54,6 +54,27 @@ class Patience:
     answer: float = 30.0
     """Until it is reached, and for each piece of an answer."""
     pause: Callable[[float], None] = time.sleep
+
+
+_KNOWS_NO_REFERRERS = frozenset((400, 405, 406, 501))
+"""Answers, beside 404, of registries that are older than the question for referrers."""
+
+
+class NoSuchImage(BadInput):
+    """The registry has nothing under that name or digest."""
+
+
+class _Answered(NetworkFailure):
+    """The registry's answer has a *status* that means no good."""
+
+    status = 0
+
+    @classmethod
+    def of(cls, status: int, where: str) -> Self:
+        """Made here, so that it may be made again with another place as every error is."""
+        error = cls(f"the registry answered {status}", where=where)
+        error.status = status
+        return error
 
 
 class _Again(Exception):
@@ -103,6 +124,34 @@ class Registry:
         """The document that the reference names, and its type; not compared with a digest yet."""
         return self._patiently(f"manifests/{self.reference.asked}", {"accept": _ACCEPT}, self._document)
 
+    def find_manifest(self, asked: str) -> bytes | None:
+        """The document under another tag or digest of the repository; None where there is none."""
+        try:
+            return self._patiently(f"manifests/{asked}", {"accept": _ACCEPT}, self._document)[0]
+        except NoSuchImage:
+            return None
+
+    def referrers(self, digest: str) -> bytes | None:
+        """The index of what refers to *digest*; None of a registry that keeps none."""
+        try:
+            return self._patiently(f"referrers/{digest}", {"accept": _ACCEPT}, self._index)
+        except NoSuchImage:
+            return None
+        except _Answered as error:
+            if error.status in _KNOWS_NO_REFERRERS:
+                return None
+            raise
+
+    def small_blob(self, named: Descriptor) -> bytes:
+        """The bytes of a blob that is small enough for memory; not compared with its digest."""
+        data = bytearray()
+
+        def write(offset: int, piece: bytes) -> None:
+            data[offset:] = piece
+
+        self.blob(named.digest, named.size, 0, write)
+        return bytes(data)
+
     def blob(self, digest: str, size: int, have: int, write: Callable[[int, bytes], None]) -> None:
         """Fetch a blob of *size* bytes, of which the first *have* are here; *write* gets offset and bytes.
 
@@ -134,9 +183,13 @@ class Registry:
     def _where(self) -> str:
         return str(self.reference)
 
+    def _index(self, response: httpx.Response) -> bytes | None:
+        """None for something else, as a page that is shown for whatever is asked."""
+        return _bounded(response, MAX_JSON, self._where) if _type_of(response) in INDEX_TYPES else None
+
     def _document(self, response: httpx.Response) -> tuple[bytes, str]:
         data = _bounded(response, MAX_JSON, self._where)
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _type_of(response)
         if kind not in INDEX_TYPES | MANIFEST_TYPES:
             told = parse_object(data, "the image manifest").get("mediaType")
             kind = told if isinstance(told, str) else kind
@@ -246,14 +299,14 @@ class Registry:
         if status in {401, 403}:
             raise self._login("the registry does not show it to you, or has no such image")
         if status == 404:
-            raise BadInput("the registry has no such image", where=self._where, hint="check name and tag")
+            raise NoSuchImage("the registry has no such image", where=self._where, hint="check name and tag")
         if status == 429:
             hint = f"wait, or `docker login {self.reference.host}`: who is known may fetch more"
             error = NetworkFailure(
                 "the registry lets nobody fetch more for now (429)", where=self._where, hint=hint
             )
             raise _Again(error, _retry_after(response))
-        error = NetworkFailure(f"the registry answered {status}", where=self._where)
+        error = _Answered.of(status, self._where)
         raise _Again(error, _retry_after(response)) if status in _LATER else error
 
     def _login(self, what: str) -> BadInput:
@@ -266,6 +319,10 @@ class Registry:
         hint = "an image on this disk needs no network: oci-archive:FILE, docker-daemon:NAME"
         what = f"the registry cannot be reached: {str(error) or type(error).__name__}"
         return NetworkFailure(what[:300], where=self._where, hint=hint)
+
+
+def _type_of(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
 def _start(response: httpx.Response, have: int, size: int, where: str) -> int:

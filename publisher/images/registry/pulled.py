@@ -11,9 +11,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse_descriptor
@@ -124,10 +125,10 @@ def _pull(reference: ImageReference, folder: Path, opening: ImageOpening) -> Ima
     if opening.offline:
         if found is None:
             raise _asks_nobody(reference)
-        return _read(PulledLayout(reference, folder, None, opening), found)
+        return _again(PulledLayout(reference, folder, None, opening), found, memory)
     with Registry(reference) as registry:
         if found is not None:  # asked only for what is missing here
-            return _read(PulledLayout(reference, folder, registry, opening), found)
+            return _again(PulledLayout(reference, folder, registry, opening), found, memory)
         data, kind = registry.manifest()
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if reference.digest not in {None, digest}:
@@ -135,12 +136,10 @@ def _pull(reference: ImageReference, folder: Path, opening: ImageOpening) -> Ima
         replace_whole(folder / digest.removeprefix("sha256:"), data)
         named = Descriptor(kind, digest, len(data))
         image = _read(PulledLayout(reference, folder, registry, opening), named)
-        keep(memory, {"mediaType": kind, "digest": digest, "size": len(data)})
+        keep(memory, _entry(named))
     pinned, manifest = reference.pinned(image.digest), image.blobs[0]
-    keep(
-        _memory(folder, pinned),
-        {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size},
-    )
+    found = Descriptor(manifest.media_type, manifest.digest, manifest.size)
+    keep(_memory(folder, pinned), _entry(found) | {"index": _entry(named)})
     opening.told.line(f"{reference} is {pinned}")
     return image
 
@@ -151,16 +150,34 @@ def _memory(folder: Path, reference: ImageReference) -> Path:
 
 
 def _read(layout: PulledLayout, named: Descriptor) -> Image:
-    entry = {"mediaType": named.media_type, "digest": named.digest, "size": named.size}
-    return read_entry(layout, entry)
+    return read_entry(layout, _entry(named))
 
 
-def _known(memory: Path) -> Descriptor | None:
-    """What a name meant when it was last asked for; None where that is not known."""
+def _again(layout: PulledLayout, named: Descriptor, memory: Path) -> Image:
+    """The image through the index that it was found in, where that is here still: signers sign that."""
+    index = _known(memory, "index")
+    if index is not None and _has_size(layout.folder / index.digest.removeprefix("sha256:"), index.size):
+        with suppress(BadInput):
+            found = _read(layout, index)
+            if found.digest == named.digest:
+                return found
+    return _read(layout, named)
+
+
+def _entry(named: Descriptor) -> dict[str, Any]:
+    return {"mediaType": named.media_type, "digest": named.digest, "size": named.size}
+
+
+def _known(memory: Path, inside: str | None = None) -> Descriptor | None:
+    """What a name meant when it was last asked for, or what was kept *inside* that; None: not known."""
     tree = kept(memory)
+    if tree is not None and inside is not None:
+        tree = tree.get(inside)
     try:
         return parse_descriptor(
-            {key: tree.get(key) for key in ("mediaType", "digest", "size")} if tree else None,
+            {key: tree.get(key) for key in ("mediaType", "digest", "size")}
+            if isinstance(tree, dict)
+            else None,
             INDEX_TYPES | MANIFEST_TYPES,
             "the image",
         )

@@ -13,7 +13,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.networks.members import check_network_name
 from trustedpods.protocol.whole_file import replace_whole
 from trustedpods.publisher.results.networks import NetworkDraftResult
-from trustedpods.publisher.verbs.drafts import clique
+from trustedpods.publisher.verbs.drafts import clique, cometbft
 
 WhatIsThere = Literal["refuse", "keep", "overwrite"]
 """What is done where the file or the folder is there already."""
@@ -30,7 +30,10 @@ class NetworkProfile:
 
 
 PROFILES: Final[Mapping[str, NetworkProfile]] = {
-    "clique": NetworkProfile(clique.IMAGES, clique.MAX_SIGNERS, clique.network_file, clique.chain_files)
+    "clique": NetworkProfile(clique.IMAGES, clique.MAX_SIGNERS, clique.network_file, clique.chain_files),
+    "cometbft": NetworkProfile(
+        cometbft.IMAGES, cometbft.MAX_VALIDATORS, cometbft.network_file, cometbft.chain_files
+    ),
 }
 
 

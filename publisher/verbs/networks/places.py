@@ -21,7 +21,7 @@ from trustedpods.publisher.networks.connections import ClusterDaemon
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import NetworkId
 
-T = TypeVar("T", Copy, LeaseStatus)
+T = TypeVar("T", Copy, LeaseStatus, tuple[NetworkId, ...])
 
 
 @dataclass(frozen=True, slots=True)

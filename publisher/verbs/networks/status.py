@@ -1,29 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`network status`: every node as the document has it, beside what its provider says of its pod."""
+"""`network status`: every node as the document has it, beside what its provider says; and `network list`."""
 
 import time
 from collections.abc import Mapping
 
 import trio
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import NoContext, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.networks.content import Component
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.connections import kept_at
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.errors import ErrorReport
-from trustedpods.publisher.results.networks import NetworkId, NetworkStatusResult, NodeStatus
+from trustedpods.publisher.results.networks import (
+    KeptNetworksResult,
+    NetworkId,
+    NetworkStatusResult,
+    NodeStatus,
+)
 from trustedpods.publisher.results.pods import StatusResult, VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 from trustedpods.publisher.verbs.networks.owners.statuses import owner_status
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, daemons_of, reported
 
 QUESTIONS = 8
 """Nodes asked about at once: each is a dial and an attestation."""
+
+
+async def kept(account: MarketAccount, known: Mapping[str, Choice]) -> KeptNetworksResult:
+    """The networks that each of the clusters *known* keeps: that they exist everybody may learn.
+
+    A cluster that cannot say is a line of the result; what it failed with is raised where none can. Raises
+    NoContext without a cluster, else as `places.daemons_of`.
+    """
+    if not known:
+        raise NoContext("no cluster is named", hint="give --cluster NAME=OWNER/N, or `context map` it")
+    place = NetworkPlace(None, "", known)
+    daemons = await daemons_of(account, place)
+    found: dict[str, tuple[NetworkId, ...] | TrustedPodsError] = {}
+
+    async def ask(cluster: str) -> None:
+        try:
+            names = await kept_at(account, host, daemons[cluster])
+            found[cluster] = tuple(NetworkId(address_from_bytes(one.founder), one.name) for one in names)
+        except TrustedPodsError as error:
+            found[cluster] = error
+
+    async with open_host(None, []) as host, open_nursery() as nursery:
+        for cluster in daemons:
+            nursery.start_soon(ask, cluster)
+    return KeptNetworksResult(reported(place, found))
 
 
 async def status(

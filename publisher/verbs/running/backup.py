@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`backup`: the volumes of a pod that runs, read by commands in it, sealed here, and kept in a folder."""
+"""`backup`: the volumes of a pod that runs, read by commands in it, sealed here, and kept in a store."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.publisher.backups.folder import NewBackup, NewPart, PodBackups, StoredBackup
+from trustedpods.publisher.backups.making import NewBackup, NewPart, begin
+from trustedpods.publisher.backups.pod_backups import StoredBackup
+from trustedpods.publisher.backups.records import LastBackup
 from trustedpods.publisher.backups.sources import (
     Sources,
     VolumeSource,
@@ -22,18 +23,24 @@ from trustedpods.publisher.backups.sources import (
 )
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.results.pods import (
+from trustedpods.publisher.results.backups.volumes import (
     BackedUpVolume,
     DamagedBackup,
-    VisitProgress,
     VolumeBackupResult,
     VolumeBackupsResult,
 )
-from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.backups.places import (
+    KnownBackups,
+    backup_records,
+    held_alone,
+    known_place,
+    scope_of,
+)
 from trustedpods.publisher.verbs.offers.planned import kept_bundle, manifest_in
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.running.exec import make_body, run_in
-from trustedpods.publisher.visits.visit import Visit
+from trustedpods.publisher.visits.visit import Mend, Visit
 
 MAX_TOLD = 600
 """Bytes of what a command wrote to its errors that are told: its first words say why."""
@@ -46,11 +53,12 @@ RESUME_WITHIN_S = 60.0
 class BackupOptions:
     """What is backed up and how; see `sources`, and `docs/backup.md`.
 
-    `quiesce` and `resume` are commands in the container that is read, around each replica's volumes. `keep`
-    is how many backups are left, None for all of them.
+    `store` is a place (`backups.places`), None for that of the pod's schedule or of its last backup.
+    `quiesce` and `resume` are commands in the container that is read, around each replica's volumes.
+    `keep` is how many backups are left, None for all of them.
     """
 
-    folder: Path
+    store: str | None = None
     volumes: Sequence[str] = ()
     container: str | None = None
     exclude: Sequence[str] = ()
@@ -60,48 +68,74 @@ class BackupOptions:
 
 
 async def backup(
-    account: MarketAccount, name: str, options: BackupOptions, progress: VisitProgress, journal: Journal
+    account: MarketAccount,
+    name: str,
+    options: BackupOptions,
+    progress: VisitProgress,
+    journal: Journal,
+    mend: Mend = "release",
 ) -> VolumeBackupResult:
-    """Make a backup of the pod *name*, whole or none; older ones go only after that.
+    """Make a backup of the pod *name*, whole or none; older ones go only after that. *mend*: see `visit`.
 
     Raises Refused (rule `no-backup`) where nothing can be backed up or a command failed, `Locked` while
-    another backup or a deploy of the pod is under way on this machine, `BadInput` for a folder that cannot be
-    written.
+    another backup or a deploy of the pod is under way on this machine, `StoreFailure` for a store that cannot
+    be written, `BadInput` for a place that is none.
     """
-    store = PodBackups(options.folder, name, account.publisher.secret)
-    with alone(account, name, "backup"), store.alone():
-        async with visit(account, name, progress, journal) as visited:
+    place = known_place(scope_of(account), name, options.store)
+    with held_alone(account, name, place) as backups:
+        known = KnownBackups(backups, account.publisher.address)
+        async with visit(account, name, progress, journal, mend=mend) as visited:
             wanted = sources(await _manifest(visited), options.volumes, options.container)
-            new = store.begin(int(time.time()))
+            maker = backup_records().maker()
+            new = await trio.to_thread.run_sync(begin, backups, maker, int(time.time()))
             for ordinal in wanted.ordinals:
                 async with _quiesced(visited, wanted, ordinal, options):
                     for source in wanted.volumes:
                         await _take(visited, source, ordinal, options, new, journal)
         made = await trio.to_thread.run_sync(lambda: new.finish(int(time.time())))
-        removed = [] if options.keep is None else store.keep(options.keep)
+        known.made(made)
+        _keep_record(account, name, place, made)
+        removed = []
+        if options.keep is not None:
+            removed = await trio.to_thread.run_sync(backups.keep, options.keep)
     journal.event("backup", f"{name}: backup {made.name}, {made.size} bytes")
     return _result(name, made, wanted.left_out, removed)
 
 
-def listed(store: PodBackups, name: str) -> VolumeBackupsResult:
-    """The backups of the pod *name*, oldest first, and apart those that do not open."""
+def _keep_record(account: MarketAccount, name: str, place: str, made: StoredBackup) -> None:
+    records, index = backup_records(), made.index
+    last = LastBackup(store=place, name=made.name, began=index.began, ended=index.ended, size=made.size)
+    record = records.load(scope_of(account), name)
+    records.save(record.model_copy(update={"last": last, "failed": None, "begun": None}))
+
+
+def listed(known: KnownBackups) -> VolumeBackupsResult:
+    """The backups of the pod, oldest first; apart those that do not open, or that were there and are gone."""
     sound: list[VolumeBackupResult] = []
     damaged: list[DamagedBackup] = []
-    for one in store.names():
+    backups = known.backups
+    names = backups.names()
+    gone = known.gone(names)
+    for one in names:
         try:
-            sound.append(_result(name, store.backup(one)))
+            sound.append(_result(backups.pod, backups.backup(one)))
         except BadInput as error:
-            damaged.append(DamagedBackup(one, error.what))
-    return VolumeBackupsResult(name, tuple(sound), tuple(damaged))
+            damaged.append(DamagedBackup(one, f"does not open: {error.what}"))
+    if gone is not None:
+        damaged.append(DamagedBackup(gone.name, "was there and is gone"))
+    return VolumeBackupsResult(backups.pod, tuple(sound), tuple(damaged))
 
 
-def verified(store: PodBackups, name: str, chosen: str | None) -> VolumeBackupsResult:
-    """Every byte of the backup *chosen*, else of the newest, is what was sealed; BadInput where it is not."""
-    found = store.backup(chosen)
+def verified(known: KnownBackups, chosen: str | None) -> VolumeBackupsResult:
+    """Every byte of the backup *chosen*, else of the newest, is what was sealed.
+
+    BadInput where it is not; Refused (rule `backup-gone`) where a newer one than the newest was there.
+    """
+    found = known.opened(chosen)
     for part in found.index.parts:
-        for _ in store.read(found, part):
+        for _ in known.backups.read(found, part):
             pass
-    return VolumeBackupsResult(name, (_result(name, found),), verified=True)
+    return VolumeBackupsResult(known.backups.pod, (_result(known.backups.pod, found),), verified=True)
 
 
 async def _manifest(visited: Visit) -> PodManifest:
@@ -158,8 +192,6 @@ async def _take(
                 f"no tar in {source.container}: {error.what}", rule="no-backup", hint=hint
             ) from None
         raise
-    finally:
-        part.close()
     new.add(done)
     journal.event("volume", f"{done.named}: {done.size} bytes")
 

@@ -151,17 +151,18 @@ async def run_in(
     if isinstance(body, ExecBody) and not body.stdin:
         read = None
     verb: Verb = "exec" if isinstance(body, ExecBody) else "terminal"
-    async with visited.session.converse(verb, ref, body, next_generation()) as conversation:
-        started = await conversation.reply(ExecStarted, timeout=EXECUTE_TIMEOUT_S)
-        sealer = InputSealer(body.input_key, conversation.digest)
-        streams = _Streams(conversation, sealer, read, write, terminal)
-        entered = nullcontext() if terminal is None else terminal.entered(watch)
-        async with entered, open_nursery() as nursery:
-            if watch is not None:
-                nursery.start_soon(watch.run)
-            code = await streams.run()
-            nursery.cancel_scope.cancel()
-        return started, code
+    asked = visited.session.converse(verb, ref, body, next_generation())
+    async with open_nursery() as nursery:
+        if watch is not None:
+            nursery.start_soon(watch.run)
+        async with asked as conversation:
+            started = await conversation.reply(ExecStarted, timeout=EXECUTE_TIMEOUT_S)
+            sealer = InputSealer(body.input_key, conversation.digest)
+            streams = _Streams(conversation, sealer, read, write, terminal)
+            async with nullcontext() if terminal is None else terminal.entered(watch):
+                code = await streams.run()
+        nursery.cancel_scope.cancel()  # the stream is finished by now, not left open to the other side
+    return started, code
 
 
 class Collected:

@@ -11,19 +11,21 @@ two at once the later one goes on, and the earlier one fails.
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
 from trustedpods.manifests.check.seeds import FILLED, FILLING_PROGRAM, OWN_PREFIX, SEEDED, SEEDING
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.exec import ExecBody
-from trustedpods.publisher.backups.folder import PodBackups, StoredBackup
 from trustedpods.publisher.backups.index import BackupPart
+from trustedpods.publisher.backups.places import open_store
+from trustedpods.publisher.backups.pod_backups import PodBackups, StoredBackup
 from trustedpods.publisher.backups.sources import NOT_RESTORED
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.results.pods import BackedUpVolume, VisitProgress, VolumeRestoreResult
+from trustedpods.publisher.results.backups.volumes import BackedUpVolume
+from trustedpods.publisher.results.pods import VisitProgress, VolumeRestoreResult
+from trustedpods.publisher.verbs.backups.places import KnownBackups, known_place, scope_of
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.running.exec import make_body, run_in
 from trustedpods.publisher.visits.visit import Visit
@@ -71,12 +73,14 @@ cd {FILLED}
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """Which backup (None: the newest) from which folder, and of it which volume and replica (None: all).
+    """Which backup (None: the newest) from which place, and of it which volume and replica (None: all).
+
+    `store` is None for the place of the pod's schedule or of its last backup from here.
 
     `wait_s`: how long it is waited, without one volume being filled, for those that do not wait for it yet.
     """
 
-    folder: Path
+    store: str | None = None
     backup: str | None = None
     volume: str | None = None
     ordinal: int | None = None
@@ -89,13 +93,16 @@ async def restore(
     """Fill the volumes of the pod *name* that wait for a backup; those that it filled are in the result.
 
     All of the backup is read once before anything is sent. Raises `BadInput` for a backup that is not whole,
-    Refused (rule `no-restore`) where none waits for one, or one cannot be filled.
+    Refused (rule `no-restore`) where none waits for one, or one cannot be filled, and (rule `backup-gone`)
+    where a newer backup than the newest was there.
     """
-    store = PodBackups(options.folder, name, account.publisher.secret)
-    found = store.backup(options.backup)
-    parts = _chosen(found, options, str(options.folder))
+    place = known_place(scope_of(account), name, options.store)
+    store = PodBackups(open_store(place), name, account.publisher.secret)
+    known = KnownBackups(store, account.publisher.address)
+    found = await trio.to_thread.run_sync(known.opened, options.backup, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
+    parts = _chosen(found, options, store.where)
     for part in parts:
-        await trio.to_thread.run_sync(_check, store, found, part)
+        await trio.to_thread.run_sync(_check, store, found, part, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
     waiting = _Waiting(options.wait_s)
     while True:
         try:

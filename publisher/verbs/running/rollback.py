@@ -4,6 +4,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,7 +17,9 @@ from trustedpods.publisher.attestation.policies import policy_for
 from trustedpods.publisher.core.cost import cost_of, raised_terms, terms_of
 from trustedpods.publisher.core.select import requirements_of
 from trustedpods.publisher.delivery.bundle import Parcel
+from trustedpods.publisher.delivery.signers import check_signed
 from trustedpods.publisher.delivery.upload import Piece
+from trustedpods.publisher.images.oci import SourcedImage
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, open_session
@@ -74,6 +77,7 @@ async def rollback(
             sent = _chosen(account, visited, name, options.generation)
             wanted = _wanted(sent.bundle, name)
             policy = policy_for(account.market, sent.provenance.trust, sent.provenance.policy)
+            await check_signed(policy, await _named_images(sent, policy), journal)
             async with open_host(None, []) as host, _attested(host, visited, sent, policy) as session:
                 again = replace(visited, session=session)
                 plan = plan_over(account, wanted, session, again.location, await again.status(), journal)
@@ -122,6 +126,22 @@ def _chosen(account: MarketAccount, visited: Visit, name: str, generation: int |
             hint=f"`trustedpods rollback {name} --list` shows those that are; else deploy the older file",
         )
     return sent
+
+
+async def _named_images(sent: SentVersion, policy: "Policy") -> list[SourcedImage]:
+    """The images of that version, from where they were found then; none where nobody needs to have signed."""
+    if not policy.image_signers:
+        return []
+    sources = sent.provenance.images
+    opened = await trio.to_thread.run_sync(release.images_of, sources)
+    if not {image.blobs[0].digest for image in sent.bundle.images} <= {image.digest for image in opened}:
+        raise Refused(
+            "images of that version are not where they were, so nobody can say who signed them",
+            where=", ".join(sources) or None,
+            rule="image-signer",
+            hint="put them back, or deploy the older file",
+        )
+    return [SourcedImage(image, source, Path("/")) for image, source in zip(opened, sources, strict=True)]
 
 
 def _wanted(bundle: Bundle, name: str) -> WantedVersion:

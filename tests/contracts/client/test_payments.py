@@ -52,7 +52,15 @@ async def test_open_claim_withdraw_moves_exactly_what_is_due(pass_time, chain, d
     assert repeated[0].flags == ItemFlags.STALE
     assert repeated[0].paid == 0
     assert await chain.owed(deal.owner.address) == results[0].paid
+    totals = await chain.owner_totals(deal.owner.address)
+    assert (totals.credited, totals.withdrawn, totals.claims) == (results[0].paid, 0, 1)
     withdrawn = await chain.withdraw(deal.operator.key, deal.owner.address)
+    assert (await chain.owner_totals(deal.owner.address)).withdrawn == withdrawn.moved
+    fee = await chain.fee(withdrawn.tx_hash)
+    assert (fee.sender, fee.gas) == (deal.operator.address, withdrawn.gas_used)
+    assert fee.wei > 0
+    assert fee.wei % fee.gas == 0
+    assert await chain.fee(b"\x01" * 32) is None
     assert withdrawn.moved == results[0].paid == await chain.token_balance(deal.owner.address)
     assert await chain.owed(deal.owner.address) == 0
     sent = await chain.submissions(deal.owner.address, signed.claim.root)

@@ -11,6 +11,7 @@ from trustedpods.contracts.records import (
     ChannelEvents,
     ClosedInfo,
     OpenedChannel,
+    OwnerTotals,
     Submission,
     meter_tag,
 )
@@ -33,6 +34,17 @@ class FakePayments(ChainState):
     async def owed(self, who):
         self._reach()
         return self.credit.get(who, 0)
+
+    async def owner_totals(self, owner):
+        self._reach()
+        own = [one for (who, _), sent in self.roots.items() if who == owner for one in sent]
+        paid = [sum(result.paid for result in one.results) for one in own]
+        withdrawn = self.withdrawn.get(owner, 0)
+        return OwnerTotals(sum(paid) + self.moved.get(owner, 0), withdrawn, sum(map(bool, paid)))
+
+    async def fee(self, tx_hash):
+        self._reach()
+        return self.fees.get(tx_hash)
 
     async def payout(self, who):
         self._reach()
@@ -163,7 +175,9 @@ class FakePayments(ChainState):
         require(sender in (owner, old_meter) or (owner, sender) in self.operators, "Denied")
         require(meter_tag(old_meter) != meter_tag(new_meter), "BadTerms")
         results = [self._rotate(owner, old_meter, new_meter, *move) for move in moves]
-        self.credit[owner] = self.credit.get(owner, 0) + sum(result.paid for result in results)
+        paid = sum(result.paid for result in results)
+        self.credit[owner] = self.credit.get(owner, 0) + paid
+        self.moved[owner] = self.moved.get(owner, 0) + paid
         return self._mined("rotate", owner), results
 
     async def withdraw(self, key, who):
@@ -172,6 +186,7 @@ class FakePayments(ChainState):
         require(amount > 0, "BadAmount")
         target = self.payouts.get(who, who)
         self.credit[who] = 0
+        self.withdrawn[who] = self.withdrawn.get(who, 0) + amount
         self.tokens[target] = self.tokens.get(target, 0) + amount
         return replace(self._mined("withdraw", who), moved=amount)
 

@@ -7,12 +7,23 @@ import secrets
 from dataclasses import dataclass, field
 
 from trustedpods.contracts import eip712
-from trustedpods.contracts.records import Channel, ClosedInfo, Market, Receipt
+from trustedpods.contracts.records import Channel, ClosedInfo, GasFee, Market, Receipt
 from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused
 from trustedpods.protocol.ids import address_from_bytes
 
 BLOCK_GAS = 50_000
-STATE = ("tokens", "gas", "credit", "payouts", "operators", "lives", "rows", "roots")
+STATE = (
+    "tokens",
+    "gas",
+    "credit",
+    "payouts",
+    "operators",
+    "lives",
+    "rows",
+    "roots",
+    "withdrawn",
+    "moved",
+)
 
 
 address_of = functools.cache(eip712.address_of)
@@ -56,7 +67,11 @@ class ChainState:
     lives: dict = field(default_factory=dict)
     rows: dict = field(default_factory=dict)
     roots: dict = field(default_factory=dict)
+    fees: dict = field(default_factory=dict)
+    withdrawn: dict = field(default_factory=dict)
+    moved: dict = field(default_factory=dict)
     log: list = field(default_factory=list)
+    sender: str = ""
 
     def pass_time(self, seconds):
         self.now += seconds
@@ -85,12 +100,15 @@ class ChainState:
         sender = address_of(key)
         if self.gas.get(sender, 0) == 0:
             raise InsufficientFunds("the account cannot pay the gas", rule="gas")
+        self.sender = sender
         return sender
 
     def _mined(self, verb, about):
         self.log.append((verb, about))
         self.number += 1
-        return Receipt(secrets.token_bytes(32), BLOCK_GAS, self.number)
+        tx_hash = secrets.token_bytes(32)
+        self.fees[tx_hash] = GasFee(self.sender, BLOCK_GAS, BLOCK_GAS * self.wei_per_gas)
+        return Receipt(tx_hash, BLOCK_GAS, self.number)
 
     def _require_balance(self, who, amount):
         held = self.tokens.get(who, 0)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.fakes.images.oci_images import INDEX, MANIFEST, ImageFiles, digest
 
 TOKEN = "a-token-of-the-fake"
-PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs)/(?P<asked>[^/]+)")
+PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P<asked>[^/]+)")
 
 
 @dataclass
@@ -38,6 +38,10 @@ class FakeRegistry:
     blobs: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
+    referrers: dict[str, bytes] = field(default_factory=dict)
+    """Indexes of what refers to a digest."""
+    no_referrers: int = 404
+    """The answer to who asks for others."""
     asks_for: str = ""
     """`bearer` or `basic`; nothing: it serves anybody."""
     user: str = ""
@@ -151,6 +155,10 @@ def _content(registry: FakeRegistry, request: BaseHTTPRequestHandler, seen: Seen
             _reply(request, 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
         else:
             _reply(request, 200, {"content-type": registry.types.get(name, "text/plain")}, data)
+    elif found and found["kind"] == "referrers" and asked in registry.referrers:
+        _reply(request, 200, {"content-type": INDEX}, registry.referrers[asked])
+    elif found and found["kind"] == "referrers":
+        _reply(request, registry.no_referrers, {"content-type": "text/html"}, b"<p>none")
     elif asked not in registry.blobs:
         _reply(request, 404, {})
     elif found and registry.redirect is not None:

@@ -172,7 +172,7 @@ class Caller:
     async def _stream(self):
         async with (
             open_host(None, []) as host,
-            host.dial(self.address, 5) as connection,
+            host.dial(self.address, 30) as connection,  # also where other work has the processors
             connection.stream(PROVIDER) as stream,
         ):
             yield stream

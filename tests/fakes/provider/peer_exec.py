@@ -51,6 +51,8 @@ async def fail(command):
 async def answer(faults, request, answers, programs):
     """One command: `cat`, `fail CODE`, or one of the test's own *programs*."""
     body: Any = decode(request.body, ExecBody if request.verb == "exec" else TerminalBody)
+    if "before the start" in programs:
+        await programs["before the start"]()
     await answers.send(ExecStarted(container=body.container or "hello", replica="pod-1"))
     if "floods" in faults:
         for _ in range(WINDOW // MAX_PIECE + 1):

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.live
 AGENT = "k1/netpol"
 PARTS = {
     "keys", "tee", "chain", "clock", "gas", "cluster", "registry", "facade", "activator", "daemon", "disk",
-    "ports", "names", "certificate", "traffic", "isolation",
+    "ports", "names", "certificate", "traffic", "ingress", "storage", "csi", "isolation",
     "scratch", "users",
 }  # fmt: skip
 
@@ -140,6 +140,21 @@ def test_an_agent_that_hangs_is_named(market: LiveLocalnet) -> None:
     assert missing(found) == {"traffic", "isolation", "scratch", "users"}
     assert "the network agent does not answer" in found["isolation"]["text"]
     assert probes_left(market) == before
+
+
+def test_what_is_offered_and_not_there_is_named(market: LiveLocalnet, tmp_path: Path) -> None:
+    """A class of volumes and a driver that nobody installed."""
+    settings = tomllib.loads(config_file(market.cluster()).read_text())
+    settings["cluster"] |= {
+        "storage_classes": {"fast": ["ReadWriteOnce"]},
+        "csi_drivers": ["csi.example.org"],
+    }
+    config = tmp_path / "provider.toml"
+    config.write_text(toml_text(settings))
+    found = doctor(market, ExitCode.NO_CONTEXT, config)
+    assert missing(found) == {"storage", "csi"}
+    assert "no StorageClass fast" in found["storage"]["text"]
+    assert "csi.example.org is not on k1" in found["csi"]["text"]
 
 
 def test_a_network_that_ignores_policies_is_found_out(market: LiveLocalnet, tmp_path: Path) -> None:

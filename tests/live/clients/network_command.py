@@ -7,6 +7,7 @@ it holds all leases and when it lets them go, with this machine's monotonic cloc
 `held`, writes once a line comes on its standard input, and prints what came of it.
 """
 
+import signal
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -67,4 +68,5 @@ async def main(network, named, order, log, hold_s, *told):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have set it aside
     trio.run(main, *sys.argv[1:])

@@ -20,7 +20,7 @@ def waiting(spec: Json) -> None:
 
 def test_redis_wiped_and_restored(market: LiveLocalnet, publisher: Publisher, tmp_path: Path) -> None:
     pod = shipped(publisher, "redis")
-    folder = ("--folder", str(tmp_path / "backups"))
+    folder = ("--store", str(tmp_path / "backups"))
 
     def redis(name: str, *words: str) -> bytes:
         return commands.check(publisher, name, "--", "redis-cli", "-e", *words)
@@ -30,8 +30,8 @@ def test_redis_wiped_and_restored(market: LiveLocalnet, publisher: Publisher, tm
     assert [(one["volume"], one["ordinal"]) for one in made["volumes"]] == [("data", 0)]
     checked = publisher.run("backup", pod.name, *folder, "--verify").json
     assert checked["backups"][0]["size"] == made["size"] > 0
-    sealed = (tmp_path / "backups" / pod.name / made["name"] / "data.0.sealed").read_bytes()
-    assert b"hello" not in sealed
+    (sealed,) = (tmp_path / "backups" / pod.name / "data" / made["name"]).iterdir()
+    assert b"hello" not in sealed.read_bytes()
     redis(pod.name, "set", "greeting", "newer")
     publisher.run("delete", pod.name, "--purge")
 

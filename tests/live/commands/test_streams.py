@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terminals and connections to a pod that runs, as a person has them."""
 
+import logging
 import random
 import socket
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,15 @@ from tests.publisher.verbs.streams.test_archives import files
 
 pytestmark = pytest.mark.live
 
+LOGGER = logging.getLogger(__name__)
+
 TRUSTEDPODS = str(COMMANDS / "trustedpods")
+
+ROUNDS = 7
+
+PROMPT_S = 1.0
+"""The aim is 0.3 s on a machine that does nothing else (docs/benchmarks.md); tests run beside others, and
+where a session itself takes longer than this, a prompt may take twice that."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +81,24 @@ def test_a_shell_on_a_terminal_that_grows(publisher: Publisher, pod: Deployed) -
         shell.type(b"exit 7\r")
         assert shell.wait() == 7
         assert shell.state() == shell.before
+
+
+def test_a_prompt_comes_soon_after_the_session(publisher: Publisher, pod: Deployed) -> None:
+    """Of each the least of several: what else runs adds to a time, nothing takes away from it."""
+    sessions, prompts = [], []
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        assert said(publisher, "status", pod.name).returncode == 0
+        sessions.append(time.monotonic() - began)
+        began = time.monotonic()
+        with terminal(publisher, pod.name, "sh") as shell:
+            shell.until(b"$ ")
+            prompts.append(time.monotonic() - began)
+            shell.type(b"exit\r")
+            assert shell.wait() == 0
+    late = min(prompts) - min(sessions)
+    LOGGER.info("session %.2f s, prompt %.2f s: %.2f s later", min(sessions), min(prompts), late)
+    assert late <= max(PROMPT_S, min(sessions)), (sessions, prompts)
 
 
 def _size(shell: PtyProcess, wanted: bytes, behind: int) -> bool:

@@ -2,12 +2,14 @@
 """The shipped chain, on real geth: bootnode, five nodes as one stateful pod, and the page that asks them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 from eth_account import Account
 
 from tests.live.clients import name_server, probing
@@ -26,6 +28,8 @@ pytestmark = pytest.mark.live
 NODES = 5
 PARTS = ("bootnode", "nodes", "web")
 ABOUT_PORT = 9000
+FINDS_WITHIN_S = 300.0
+"""A bootnode that begins anew knows nobody until nodes ask it again, which each does by chance."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,22 @@ class Chain:
     keys: Path
     pods: dict[str, Deployed]
 
+    def address(self, pod: Deployed, service: str) -> str:
+        """What a Service of the pod keeps, whichever replicas there are."""
+        words = ["-n", pod.namespace, "get", "service", service]
+        return self.market.kubectl(*words, "-o", "jsonpath={.spec.clusterIP}")
+
     def node(self, ordinal: int) -> ChainNode:
         """A replica by the address that stays its own."""
-        words = ["-n", self.pods["nodes"].namespace, "get", "service", f"pod-{ordinal}"]
-        address = self.market.kubectl(*words, "-o", "jsonpath={.spec.clusterIP}")
-        return ChainNode(probing.node(self.market), address)
+        return self.at(self.pods["nodes"], f"pod-{ordinal}")
 
-    def replica(self, ordinal: int) -> Json:
+    def at(self, pod: Deployed, service: str) -> ChainNode:
+        """Whoever answers behind a Service."""
+        return ChainNode(probing.node(self.market), self.address(pod, service))
+
+    def replica(self, ordinal: int, pod: str = "nodes") -> Json:
         """What Kubernetes says of a replica, {} while there is none."""
-        found = replicas(self.market, self.pods["nodes"].namespace)
+        found = replicas(self.market, self.pods[pod].namespace)
         return next((one for one in found if one["metadata"]["name"] == f"pod-{ordinal}"), {})
 
     def signer(self) -> str:
@@ -146,6 +157,73 @@ def test_the_page_shows_the_height_and_keeps_its_visitors(chain: Chain) -> None:
     for _ in range(3):
         assert len({host for _, host in visit(url, 8)}) == 1, "one visitor, one replica"
     until("both replicas have visitors", lambda: len({visit(url, 1)[0][1] for _ in range(6)}) == 2)
+
+
+@contextmanager
+def two_away(chain: Chain) -> Iterator[None]:
+    """Of five nodes two find no place while the block runs."""
+    chain.market.kubectl("cordon", chain.market.cluster().name)
+    try:
+        chain.market.kubectl("-n", chain.pods["nodes"].namespace, "delete", "pod", "pod-3", "pod-4")
+        yield
+    finally:
+        chain.market.kubectl("uncordon", chain.market.cluster().name)
+
+
+@pytest.mark.soak
+def test_a_transaction_through_the_service_is_on_every_node_and_two_may_be_away(chain: Chain) -> None:
+    nodes, service = [chain.node(ordinal) for ordinal in range(NODES)], chain.at(chain.pods["nodes"], "rpc")
+    key = chain.signer()
+    number = int(service.ask("eth_getTransactionCount", Account.from_key(key).address, "pending"), 16)
+    sent = [pay(service, key, number)]
+    for node in nodes:
+        until("each has the receipt", lambda node=node: receipts(node, sent) == {"0x1"})
+    with two_away(chain):
+        assert [node.height() < 0 for node in nodes] == [False, False, False, True, True]
+        before = nodes[0].height()
+        until("three go on", lambda: nodes[0].height() > before + 3)
+        for _ in range(10):
+            [(height, _host)] = visit(chain.pods["web"].url, 1)
+            assert height > before, "the page reads on"
+    until("all have a head in common again", lambda: same_head(nodes, before))
+
+
+def later(chain: Chain, publisher: Publisher) -> Deployed:
+    """A sixth node, a pod of its own: it knows the first block and the bootnode, and signs nothing."""
+    tree = yaml.safe_load(chain.pods["nodes"].file.read_text())
+    tree["metadata"]["name"] = "sixth"
+    spec = tree["spec"]
+    spec["replicas"] = 1
+    spec["containers"] = [one for one in spec["containers"] if one["name"] == "geth"]
+    spec["services"] = [one for one in spec["services"] if one["name"] != "about"]
+    files = {"genesis.json": "keys/genesis.json", "bootnodes": "keys/bootnodes"}
+    next(one for one in spec["volumes"] if one["name"] == "keys")["secret"]["files"] = files
+    file = publisher.folder / "sixth.yaml"
+    file.write_text(yaml.safe_dump(tree))
+    return publisher.deploy(file)
+
+
+@pytest.mark.soak
+def test_a_sixth_node_finds_the_others_by_a_bootnode_that_was_made_anew(
+    chain: Chain, publisher: Publisher
+) -> None:
+    """In the market's own time it takes minutes: nodes look at whom they know every ten seconds."""
+    boot = chain.pods["bootnode"]
+    had, uid = chain.address(boot, "boot"), chain.replica(0, "bootnode")["metadata"]["uid"]
+    chain.market.kubectl("-n", boot.namespace, "delete", "pod", "pod-0", "--wait=false")
+
+    def anew() -> bool:
+        found = chain.replica(0, "bootnode")
+        return bool(found) and found["metadata"]["uid"] != uid and found["status"].get("phase") == "Running"
+
+    until("another bootnode runs", anew)
+    assert chain.address(boot, "boot") == had
+    sixth = chain.at(later(chain, publisher), "pod-0")
+    until("it finds others", lambda: int(sixth.ask("net_peerCount"), 16) > 0, FINDS_WITHIN_S)
+    first = chain.node(0)
+    height = first.height()
+    until("it has their chain", lambda: sixth.height() >= height)
+    assert sixth.block_hash(height) == first.block_hash(height)
 
 
 @pytest.fixture(scope="module")

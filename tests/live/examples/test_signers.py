@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped signing nodes on real drand and PostgreSQL: three nodes of two instances, one key."""
 
+import http.client
 import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -101,6 +102,12 @@ def test_an_instance_that_ends_leaves_its_rounds_to_the_other(signers: Signers) 
 def test_each_service_has_an_address_and_who_may_call_it(signers: Signers) -> None:
     addresses = {signers.address("signer-1", service) for service in ("sdk", "mpc")}
     assert len(addresses) == 2
+    node, mpc = probing.node(signers.market), signers.address("signer-1", "mpc")
+    assert b"signature" in ask_http(node, signers.address("signer-1", "sdk"), 80, "/public/1")
+    assert Knock(node, mpc, MPC).reaches()
+    assert not any(Knock(node, mpc, port).reaches() for port in (80, SDK)), "no SDK at mpc's address"
+    with pytest.raises((OSError, http.client.HTTPException, AssertionError)):
+        ask_http(node, mpc, MPC, "/public/1")
     other = probing.of_pod(signers.market, str(signers.replica("signer-2", 0)["status"]["podIP"]))
     assert Knock(other, signers.address("signer-1", "mpc"), MPC).reaches()
     assert not Knock(other, signers.address("signer-1", "sdk"), 80).reaches(), "nodes meet at mpc alone"

@@ -110,6 +110,30 @@ def test_a_host_that_was_not_asked_for_is_unknown_at_once(caller: Caller) -> Non
     assert UNASKED not in caller.zone.asked, "nobody outside hears of it"
 
 
+CALLS_AND_SERVES = (
+    "for _ in 1 2 3 4 5 6 7 8 9 10; do read began _ < /proc/uptime; "
+    "wget -q -T 30 -O /dev/null http://api.test.example/; "
+    "read ended _ < /proc/uptime; echo asked $began $ended; done; exec /bin/serve"
+)
+"""Before it serves it calls a host, as a program does that looks for news when it starts. Ten times, as some
+may fall on moments in which the machine does something else; who waits for an answer waits each time."""
+
+
+def test_a_pod_that_may_call_nobody_starts_within_a_second(publisher: Publisher) -> None:
+    """What it calls first does not hold it up: it learns at once that there is no such host."""
+
+    def change(spec: Json) -> None:
+        spec["containers"][0]["command"] = ["sh", "-c", CALLS_AND_SERVES]
+        spec["scale"] = {"min": 1, "max": 1}
+
+    pod = publisher.deploy(publisher.manifest("hello", unique("closed"), change))
+    [log] = publisher.run("logs", pod.name).json["logs"]
+    asked = [line.split()[1:] for line in log["text"].splitlines() if line.startswith("asked ")]
+    took = [float(ended) - float(began) for began, ended in asked]
+    assert len(took) == 10
+    assert min(took) < 1
+
+
 def test_an_answer_in_a_closed_network_stays_shut(caller: Caller) -> None:
     assert caller.ask(INSIDE) == ("NXDOMAIN", [])
     assert INSIDE in caller.zone.asked

@@ -30,7 +30,7 @@ from trustedpods.publisher.verbs.networks.places import opened, parse_place
 
 T = TypeVar("T")
 OLDER = 3
-"""The schema before this one."""
+"""A schema before this one, from which all later changes are still to be made."""
 
 
 class _Nobody:

@@ -20,6 +20,7 @@ from trustedpods.provider.networks import stored
 
 SYSTEM = "trustedpods-system"
 PROCESS_LIMIT_S = 120
+SCRIPT_LIMIT_S = 300
 
 
 class People:
@@ -65,6 +66,24 @@ class People:
         """`trustedpods` with the network's clusters."""
         clusters = [part for one in self.named for part in ("--cluster", one)]
         return self.person.run(*words, network, *clusters, code=code).json
+
+    def in_line(self, network: str) -> bool:
+        """Whether somebody waits for the network's leases."""
+        status = self.verb("lock", "status", network=network)
+        return any(one["waiting"] for one in status["clusters"].values())
+
+    def run_script(self, script: str) -> None:
+        """A shell script of this person's commands, which must all succeed."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = self.person.environment() | {"PATH": path}
+        subprocess.run(["/bin/sh", "-c", script], env=environment, check=True, timeout=SCRIPT_LIMIT_S)
+
+    def generation(self, network: str) -> int:
+        """Of the copy that counts in the first cluster; 0 where nothing is kept."""
+        names = self.pair.kubectl("-n", SYSTEM, "get", "secrets", "-o", "name")
+        if f"/network-{network}-" not in names:
+            return 0
+        return stored.from_bytes(self.secret(network, 1)[1], LEASE_MS).copy.current.generation
 
     def secret(self, network: str, index: int) -> tuple[str, bytes]:
         """The name of the network's objects in one cluster, and what its Secret holds."""
@@ -159,7 +178,34 @@ class Applied:
 
     def generation(self) -> int:
         """Of the copy that counts in the first cluster."""
-        return stored.from_bytes(self.people.secret(self.name, 1)[1], LEASE_MS).copy.current.generation
+        return self.people.generation(self.name)
+
+    def check_that_a_stranger_sees_nothing(self, more: str, status: Json) -> None:
+        for index in (1, 2):
+            secret = self.people.secret(self.name, index)[1]
+            told = (status["nodes"]["b"]["url"], status["nodes"]["b"]["pod"], "started", "network apply")
+            assert not [one for one in told if one.encode() in secret], "sealed to the team"
+        called = f"{self.alice.address}/{self.name}"
+        asked = [self.start(self.carol, "status", called), self.start(self.carol, "apply", more)]
+        assert [finish(one, 6).json["error"]["rule"] for one in asked] == ["member", "member"]
+
+    def check_that_a_stranger_sees_its_name(self) -> None:
+        listed = self.run(self.carol, "list")["clusters"]
+        mine = {"founder": self.alice.address, "network": self.name}
+        assert all(mine in one["networks"] for one in listed.values())
+
+    def check_that_state_outlives_a_workload(self, namespace: str) -> None:
+        self.people.pair.kubectl("delete", "ns", namespace, "--wait=false", index=2)
+        kept, told = (
+            finish(self.alice.start(*words, self.name, *self.clusters, "-o", "json"), 0).json
+            for words in (("state", "show"), ("history",))
+        )
+        assert kept["difference"] == ""
+        assert [one["verb"] for one in told["commands"]][:2] == ["network connect", "network apply"]
+
+    def leases(self) -> str:
+        """All Lease objects of networks in the first cluster."""
+        return self.people.pair.kubectl("-n", SYSTEM, "get", "leases", "-o", "name")
 
     def sent(self) -> int:
         """Transactions of Alice's so far."""

@@ -3,11 +3,8 @@
 
 import base64
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -15,7 +12,7 @@ from time import monotonic
 import pytest
 
 from tests.live.clients import daemons
-from tests.live.clients.publisher import Json, finish
+from tests.live.clients.publisher import finish
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.networks.by_hand import ByHand
 from tests.live.networks.calling_nodes import OTHER, CallingNodes
@@ -36,6 +33,14 @@ LATE_S = 5.0
 @pytest.fixture(scope="module")
 def people(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     made = People(pair, tmp_path_factory.mktemp("people"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def others(pair: LiveLocalnet, tmp_path: Path) -> Iterator[People]:
+    """People of another key: one may found eight networks in a cluster."""
+    made = People(pair, tmp_path)
     yield made
     made.close()
 
@@ -62,8 +67,8 @@ def test_processes_in_both_orders_take_turns(people: People) -> None:
 
 
 @pytest.mark.soak
-def test_twenty_processes_of_a_second_each(people: People) -> None:
-    assert in_both_orders(people, 20, 1.0) <= 60
+def test_twenty_processes_of_a_second_each(others: People) -> None:
+    assert in_both_orders(others, 20, 1.0) <= 60
 
 
 def test_what_people_see_of_a_lease_and_how_they_break_it(people: People) -> None:
@@ -76,8 +81,10 @@ def test_what_people_see_of_a_lease_and_how_they_break_it(people: People) -> Non
     refused = people.verb("state", "repair", "--from", "k1", network=network, code=5)
     assert "retry after 1 min" in str(refused["error"])
     objects, _ = people.secret(network, 1)
-    lease = ("-n", SYSTEM, "get", "lease", objects, "-o", "jsonpath={.spec.holderIdentity}")
-    until("the Lease names its holder", lambda: people.person.address in people.pair.kubectl(*lease))
+    fields = ".spec.holderIdentity} {.spec.leaseDurationSeconds} {.spec.leaseTransitions"
+    lease = ("-n", SYSTEM, "get", "lease", objects, "--ignore-not-found", "-o", f"jsonpath={{{fields}}}")
+    told = str(until("there is a Lease", lambda: people.pair.kubectl(*lease))).split()
+    assert (told[0], *told[-2:]) == (people.person.address, "20", "1")
     broken = people.verb("lock", "break", "--reason", "a lake", network=network)
     assert broken["broken"] == dict.fromkeys(("k1", "k2"), people.person.address)
     tell(holder)
@@ -85,7 +92,7 @@ def test_what_people_see_of_a_lease_and_how_they_break_it(people: People) -> Non
     after = people.verb("lock", "status", network=network)
     records = [one["broken"][0]["reason"] for one in after["clusters"].values()]
     assert records == ["a lake", "a lake"]
-    until("the Lease names nobody", lambda: people.pair.kubectl(*lease) == "")
+    until("there is no Lease", lambda: people.pair.kubectl(*lease) == "")
 
 
 def test_history_rebuilds_a_network_on_empty_clusters_and_a_backup_brings_it_back(people: People) -> None:
@@ -111,9 +118,7 @@ def test_history_rebuilds_a_network_on_empty_clusters_and_a_backup_brings_it_bac
         people.verb("network", "delete", network=network)
         until("no cluster keeps anything of it", lambda: f"/network-{network}-" not in objects())
         if again == "script":
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            environment = people.person.environment() | {"PATH": path}
-            subprocess.run(["/bin/sh", "-c", script], env=environment, check=True, timeout=PROCESS_LIMIT_S)
+            people.run_script(script)
             assert people.verb("history", network=network)["commands"][0]["verb"] == "network connect"
         else:
             assert run("state", "restore", network, str(file), *clusters).json["generation"] == 1
@@ -139,6 +144,22 @@ def test_one_that_is_killed_and_one_that_is_stopped_delay_the_next_by_a_lease(pe
     assert said(sleeper) == "refused lease-lost"
     copies = people.verb("state", "compare", network=stopped)
     assert {one["generation"] for one in copies["clusters"].values()} == {1}
+
+
+def test_what_ends_a_command_and_what_the_next_one_waits_for(others: People) -> None:
+    """Ctrl-C lets everything go; a terminal that is closed costs a lease, as a kill does."""
+    renewed_s = LEASE_S / 2  # a grant that stays has more than this left
+    for sent, limit_s in ((signal.SIGINT, renewed_s), (signal.SIGHUP, LEASE_S + LATE_S)):
+        network = name()
+        holder = others.start(network, "k1,k2", PROCESS_LIMIT_S)
+        until("it holds, and has written", lambda network=network: others.generation(network) == 1)
+        following = others.start(network)
+        until("the next is in the line", lambda network=network: others.in_line(network))
+        began = monotonic()
+        holder.send_signal(sent)
+        assert said(following) == "written 2"
+        granted = [at for what, at, _ in turns(others.log(network)) if what == "held"][-1]
+        assert granted - began <= limit_s
 
 
 def test_what_is_written_by_hand_or_by_an_older_version(people: People) -> None:
@@ -197,6 +218,10 @@ def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> No
             return kept.copy.pending is not None and kept.copy.current.generation == 0
 
         until("the first copy has it pending, and it does not count", pending)
+        other = name()
+        people.verb("state", "repair", "--from", "k1", network=other, code=8)
+        everything = ("-n", SYSTEM, "get", "secrets,leases", "-o", "name")
+        until("nothing of it is left", lambda: other not in people.pair.kubectl(*everything))
     assert said(holder) in ("written 1", "refused unreachable", "refused lease-lost")
     assert said(people.start(network)).startswith("written ")
     copies = people.verb("state", "compare", network=network)
@@ -214,12 +239,7 @@ def _a_second_apply_is_told_and_waits(shop: Applied) -> None:
     )
     assert re.search(said_of, str(refused["error"]))
     waiting = shop.start(shop.alice, "apply", changed, "--wait", "1m")
-
-    def in_line() -> bool:
-        status = shop.people.verb("lock", "status", network=shop.name)
-        return any(one["waiting"] for one in status["clusters"].values())
-
-    until("the second is in the line", in_line)
+    until("the second is in the line", lambda: shop.people.in_line(shop.name))
     tell(holder)
     assert said(holder) == "refused members", "a document with a team of its own is nobody's next"
     assert finish(waiting, 0).json["changes"] == 1
@@ -241,26 +261,6 @@ def _an_edited_copy_stops_an_apply_until_it_is_repaired(shop: Applied) -> None:
     assert stored.from_bytes(shop.people.secret(shop.name, 2)[1], LEASE_MS).copy != copies[0]
     shop.people.verb("state", "repair", "--from", "k1", network=shop.name)
     assert shop.run(shop.alice, "apply", wanted)["changes"] == 1
-
-
-def _state_outlives_a_workload(shop: Applied, namespace: str) -> None:
-    shop.people.pair.kubectl("delete", "ns", namespace, "--wait=false", index=2)
-    kept, told = (
-        finish(shop.alice.start(*words, shop.name, *shop.clusters, "-o", "json"), 0).json
-        for words in (("state", "show"), ("history",))
-    )
-    assert kept["difference"] == ""
-    assert [one["verb"] for one in told["commands"]][:2] == ["network connect", "network apply"]
-
-
-def _nothing_is_told_to_a_stranger(shop: Applied, more: str, status: Json) -> None:
-    for index in (1, 2):
-        secret = shop.people.secret(shop.name, index)[1]
-        told = (status["nodes"]["b"]["url"], status["nodes"]["b"]["pod"], "started", "network apply")
-        assert not [one for one in told if one.encode() in secret], "sealed to the team"
-    called = f"{shop.alice.address}/{shop.name}"
-    asked = [shop.start(shop.carol, "status", called), shop.start(shop.carol, "apply", more)]
-    assert [finish(one, 6).json["error"]["rule"] for one in asked] == ["member", "member"]
 
 
 def test_a_network_from_connect_to_delete(people: People) -> None:
@@ -299,7 +299,7 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
     assert effects == {"a": "unchanged", "b": "unchanged", "c": "create"}
     assert all(float(one["peak_hour"]) > 0 for one in mine["outlook"])
     assert refused["error"]["rule"] == "role"
-    _nothing_is_told_to_a_stranger(shop, more, status)
+    shop.check_that_a_stranger_sees_nothing(more, status)
     assert {node: (one["cluster"], one["phase"], one["sound"]) for node, one in status["nodes"].items()} == {
         "a": ("k1", "started", True),
         "b": ("k2", "started", True),
@@ -313,7 +313,7 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
 
     _a_second_apply_is_told_and_waits(shop)
     _an_edited_copy_stops_an_apply_until_it_is_repaired(shop)
-    _state_outlives_a_workload(shop, spaces[1])
+    shop.check_that_state_outlives_a_workload(spaces[1])
     assert shop.run(shop.alice, "delete", shop.name)["removed"] == ["a", "b"]
     until("no cluster keeps anything of it", lambda: shop.left() == [])
     for index, space in enumerate(spaces, 1):
@@ -326,7 +326,36 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
 
 
 @pytest.mark.soak
-def test_a_daemon_that_is_killed_knows_its_leases_again(people: People) -> None:
+def test_two_networks_side_by_side_and_one_of_them_again_by_its_history(
+    people: People, others: People
+) -> None:
+    """Nobody waits for the other; what history says is run again on clusters that keep nothing, pods too."""
+    shops = [Applied(people), Applied(others)]
+    for shop in shops:
+        shop.run(shop.alice, "connect", shop.name)
+    applies = [shop.start(shop.alice, "apply", str(shop.write("a k1"))) for shop in shops]
+    until(
+        "each has its Lease",
+        lambda: all(f"lease.coordination.k8s.io/network-{one.name}-" in one.leases() for one in shops),
+    )
+    for apply in applies:
+        assert "lease" not in finish(apply, 0).err
+    until("no Lease is left", lambda: not [one for one in shops if one.name in one.leases()])
+    shop = shops[0]
+    shop.check_that_a_stranger_sees_its_name()
+    script = finish(shop.alice.start("history", shop.name, "--as-script", *shop.clusters), 0).out
+    shop.run(shop.alice, "delete", shop.name)
+    until("no cluster keeps anything of it", lambda: shop.left() == [])
+    people.run_script(script)
+    (node,) = shop.run(shop.alice, "status", shop.name)["nodes"].values()
+    assert (node["phase"], node["sound"]) == ("started", True)
+    for one in shops:
+        one.run(one.alice, "delete", one.name)
+
+
+@pytest.mark.soak
+def test_a_daemon_that_is_killed_knows_its_leases_again(others: People) -> None:
+    people = others
     network = name()
     holder = people.held(network)
     daemons.restart(people.pair)

@@ -26,16 +26,18 @@ CHAIN_ID = 4242
 NOBODY = "0x" + "00" * 20
 
 
-def build_image() -> Path:
+def build_image(name: str = IMAGE) -> Path:
     """The nodes' image, made from these sources."""
     out = binaries.cache() / "images"
-    words = [sys.executable, str(IMAGES / "build.py"), IMAGE, "--out", str(out)]
+    words = [sys.executable, str(IMAGES / "build.py"), name, "--out", str(out)]
     subprocess.run(words, check=True, capture_output=True, timeout=BUILD_LIMIT_S)
-    return binaries.image(IMAGE)
+    return binaries.image(name)
 
 
 class Organisation:
     """One of the two: it commands nodes in the cluster *index* and nowhere else."""
+
+    example, script, image = "clique-two-orgs", "chain.py", IMAGE
 
     def __init__(self, pair: LiveLocalnet, folder: Path, index: int) -> None:
         folder.mkdir()
@@ -43,11 +45,11 @@ class Organisation:
         self.person = Publisher(pair, Bank(pair).new_account(folder), folder)
         provider = accounts.address(accounts.owner_key(pair.cluster(index)))
         self.cluster = f"--cluster=k{index}={provider}/1"
-        shutil.copy(binaries.image(IMAGE), folder)
+        shutil.copy(binaries.image(self.image), folder)
 
     def make_files(self, *words: str) -> None:
         """This owner's half, by the example's own script; the folder comes last."""
-        script = EXAMPLES / "clique-two-orgs" / "chain.py"
+        script = EXAMPLES / self.example / self.script
         argv = [sys.executable, str(script), *words, str(self.folder)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ import pytest
 from tests.live.clients.probing import all_at_once, run
 from tests.live.isolation.town import OPEN, OTHER, PATHS, SHUT, UDP_PATHS, Town, somebody, town_of, words
 from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.observers.cluster import replicas
 from tests.live.observers.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
@@ -44,6 +45,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
                 run("ip", "-n", str(node.namespace), "route", "add", WORLD, "via", market.cluster().node_ip)
             yield made
         all_at_once([person.close for person in people])
+
+
+def test_each_tenant_is_on_the_node_that_it_asked_for(town: Town) -> None:
+    found = {name: replicas(town.market, pod.namespace) for name, pod in town.pods.items()}
+    assert {name: [one["spec"]["nodeName"] for one in ones] for name, ones in found.items()} == {
+        name: [node] for name, node in WHERE.items()
+    }
 
 
 def test_every_path_between_nodes_is_open_or_shut_as_it_must_be(town: Town) -> None:

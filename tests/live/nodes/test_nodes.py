@@ -21,6 +21,7 @@ from tests.live.clients.publisher import Json, Publisher
 from tests.live.clients.steady import steady_requests
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.nodes.sessions import Session, asking
 from tests.live.observers.cluster import images, label_of, replicas, until_zero
 from tests.live.observers.money import Bank
 from tests.live.observers.run_times import RunTimes
@@ -172,6 +173,42 @@ def front(three: LiveLocalnet, path: str) -> int:
     place = f"https://{three.cluster().pull_front}{path}"
     authority = str(three.cluster().path("pki", "ca.crt"))
     return int(three.on_node(sys.executable, "-c", script, place, authority))
+
+
+def two_with_sessions(spec: Json) -> None:
+    """Two replicas; who sends a header keeps his."""
+    del spec["scale"]
+    spec |= {"workload": "replicated", "replicas": 2}
+    spec["services"][0]["sessionAffinity"] = {"header": "Session"}
+
+
+def test_replicas_are_on_two_nodes_and_one_that_ends_takes_its_own_sessions_alone(
+    three: LiveLocalnet, person: Publisher
+) -> None:
+    pod = person.deploy(person.manifest("hello", unique("spread"), two_with_sessions))
+    nodes = nodes_of(three, pod.namespace)
+    assert len(nodes) == len(set(nodes)) == 2
+    sessions = [Session(pod.url, f"client-{number}") for number in range(8)]
+    until("both have sessions", lambda: len({session.ask() for session in sessions} - {""}) == 2)
+    for session in sessions:
+        session.hosts.clear()
+    first, other = sorted({session.ask() for session in sessions})
+    with asking(sessions):
+        three.kubectl("-n", pod.namespace, "delete", "pod", first, "--wait=false")
+        until("its sessions are the other's", lambda: all(one.answered[-1] != first for one in sessions))
+        by_then = [len(one.hosts) for one in sessions]
+        until(
+            "all go on",
+            lambda: all(len(one.hosts) > at + 20 for one, at in zip(sessions, by_then, strict=True)),
+        )
+    of_first = [one for one in sessions if one.hosts[0] == first]
+    assert {one.hosts[0] for one in sessions} == {first, other}
+    for session in sessions:
+        assert session.failed <= (session in of_first), "one open request at most, of the one that ended"
+        assert session in of_first or session.answered == [other]
+    until("there are two again", lambda: len(ready_nodes(three, pod.namespace)) == 2)
+    person.run("delete", pod.name)
+    person.gone(pod.name)
 
 
 PER_SECOND = 20

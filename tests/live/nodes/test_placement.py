@@ -250,6 +250,7 @@ def test_a_controller_serves_a_pod_under_its_host(
     assert answer.headers["set-cookie"], "the controller was told of the annotation"
     assert controller.get(host, "/index.html").status_code == 404, "the path is exact"
     assert controller.get("other.localhost", scheme="http").status_code == 404
+    check_ingress_object(market, pod, host)
     status = publisher.run("status", pod.name).json
     assert [one["urls"] for one in status["services"]] == [urls]
     check_ingress_refusals(market, publisher, host, tmp_path)
@@ -275,6 +276,18 @@ def test_a_controller_serves_a_pod_under_its_host(
     until("nothing is left", lambda: not remains(market, label))
     assert host not in market.kubectl("get", "ingress", "-A", "-o", "json")
     until("the controller forgets it", lambda: controller.get(host, scheme="http").status_code == 404)
+
+
+def check_ingress_object(market: LiveLocalnet, pod: Deployed, host: str) -> None:
+    """What the manifest says is what the controller reads."""
+    [ingress] = json.loads(market.kubectl("-n", pod.namespace, "get", "ingress", "-o", "json"))["items"]
+    assert ingress["metadata"]["annotations"][STICKY] == "true"
+    spec = ingress["spec"]
+    assert spec["ingressClassName"] == "traefik"
+    assert [(one["host"], [path["path"] for path in one["http"]["paths"]]) for one in spec["rules"]] == [
+        (host, ["/cgi-bin", "/"])
+    ]
+    assert [one["hosts"] for one in spec["tls"]] == [[host]]
 
 
 FUNDED_FOR = "20s"

@@ -135,7 +135,10 @@ def test_a_pod_that_is_too_large_is_refused_before_any_payment(
 
     file = newcomer.manifest("hello", unique("huge"), huge)
     said = newcomer.run("deploy", file.name, "--deposit", "1", code=ExitCode.REFUSED)
-    assert "200000m wanted" in said.err
+    [offer] = newcomer.run("provider", "list").json["providers"]
+    inspected = newcomer.run("provider", "inspect", offer["name"]).json
+    largest = inspected["capabilities"]["largest_node"]["cpu_milli"]
+    assert f"200000m wanted by one replica, the largest node has {largest}m" in said.err
     assert said.json["error"]["rule"] == "capability"
     assert "money" not in said.json
     assert newcomer.run("balance").json["channels"] == []

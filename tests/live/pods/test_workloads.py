@@ -61,6 +61,30 @@ def test_all_replicas_of_a_fixed_number_serve(market: LiveLocalnet, publisher: P
     assert (status["replicas"], status["ready"]) == (2, 2)
 
 
+def configured(spec: Json) -> None:
+    """Two replicas that show a file out of a secret of the publisher's."""
+    fixed("replicated", 2)(spec)
+    spec["volumes"] = [{"name": "config", "secret": {"files": {"config.toml": "config.toml"}}}]
+    spec["containers"][0]["volumeMounts"] = [{"name": "config", "mountPath": "/srv/config", "readOnly": True}]
+
+
+def test_an_edited_secret_replaces_the_replicas(market: LiveLocalnet, publisher: Publisher) -> None:
+    """The manifest stays as it is: the file beside it is another one, and the next deploy brings it."""
+    config = publisher.folder / "config.toml"
+    config.write_text("answer = 41\n")
+    file = publisher.manifest("hello", unique("config"), configured)
+    pod = publisher.deploy(file)
+    assert web.get(pod.url, "/config/config.toml").text == "answer = 41\n"
+    before = {one["metadata"]["uid"] for one in replicas(market, pod.namespace)}
+    config.write_text("answer = 42\n")
+    newer = publisher.deploy(file)
+    assert {web.get(pod.url, "/config/config.toml").text for _ in range(6)} == {"answer = 42\n"}
+    after = {one["metadata"]["uid"] for one in replicas(market, newer.namespace)}
+    assert len(after - before) == 2
+    shown = publisher.run("status", pod.name).out
+    assert "answer" not in shown
+
+
 def test_each_replica_keeps_its_name_and_its_data(market: LiveLocalnet, publisher: Publisher) -> None:
     pod = publisher.deploy(publisher.manifest("hello", unique("three"), stateful(3)))
     names = [f"pod-{ordinal}" for ordinal in range(3)]

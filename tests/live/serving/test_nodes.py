@@ -3,7 +3,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.books import counted
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.binaries import BUSYBOX
+from trustedpods.localnet.network import entered
 
 pytestmark = pytest.mark.live
 
@@ -55,9 +56,14 @@ def places(deployed: Deployed) -> dict[tuple[str, str], tuple[str, int]]:
     return found
 
 
-def echoed(place: tuple[str, int], count: int) -> int:
-    """Of *count* datagrams, sent one after another, how many came back as they were."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+def echoed(place: tuple[str, int], count: int, network: Path | None = None) -> int:
+    """Of *count* datagrams, sent one after another, how many came back as they were.
+
+    They are sent by somebody in *network*, or by whoever runs the test.
+    """
+    with entered(network) if network is not None else nullcontext():
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with made as client:
         client.settimeout(ANSWER_S)
         client.connect(place)
         back = 0
@@ -80,6 +86,13 @@ def tcp_echoed(place: tuple[str, int], data: bytes) -> bytes:
     with socket.create_connection(place, ANSWER_S) as client:
         client.sendall(data)
         return client.recv(len(data), socket.MSG_WAITALL)
+
+
+def check_counted(before: tuple[int, int], after: tuple[int, int], datagrams: int) -> None:
+    """What came in and what went out are within a hundredth of so many *datagrams*."""
+    sent = datagrams * (SIZE + HEADERS)
+    for way in range(2):
+        assert sent * 99 <= 100 * (after[way] - before[way]) <= sent * 101
 
 
 @dataclass(frozen=True)
@@ -146,10 +159,7 @@ def test_nodes_serve_what_a_manifest_exposes_there(
     before = counted(market, deployed.namespace)
     for service in ("both", "game", "front"):
         assert echoed(found[service, "udp"], DATAGRAMS) == DATAGRAMS
-    after = counted(market, deployed.namespace)
-    sent = 3 * DATAGRAMS * (SIZE + HEADERS)
-    for way in range(2):
-        assert sent * 99 <= 100 * (after[way] - before[way]) <= sent * 101
+    check_counted(before, counted(market, deployed.namespace), 3 * DATAGRAMS)
     for service in ("both", "front"):
         assert tcp_echoed(found[service, "tcp"], b"x" * SIZE) == b"x" * SIZE
 
@@ -158,9 +168,10 @@ def test_nodes_serve_what_a_manifest_exposes_there(
     for place in (found["both", "udp"], found["game", "udp"], found["front", "udp"], inside):
         assert not stranger.hears(place)
     with opened(market, deployed.namespace, stranger.name):
-        before = counted(market, deployed.namespace)
         until("the policy holds", lambda: stranger.hears(inside))
-        assert counted(market, deployed.namespace)[1] > before[1]
+        before = counted(market, deployed.namespace)
+        assert echoed(inside, DATAGRAMS, stranger.network) == DATAGRAMS
+        check_counted(before, counted(market, deployed.namespace), DATAGRAMS)
     until("it is shut again", lambda: not stranger.hears(inside))
 
     def changed(spec: Json) -> None:

@@ -178,6 +178,12 @@ def test_the_schema_never_goes_back() -> None:
     assert refusal(written(BOB, b"old", newer), newer, BOB) == "schema"
 
 
+def test_only_an_owner_lets_the_schema_go_on_and_others_bring_his_write_to_its_end() -> None:
+    """Else an operator could write the number of one that no client will ever know."""
+    assert refusal(written(BOB, b"never again", FIRST, schema=(1 << 32) - 1), FIRST, BOB) == "role"
+    take(written(ALICE, b"new", FIRST, schema=2), FIRST, BOB)
+
+
 def test_roles_of_a_copy_and_of_none() -> None:
     people = (ALICE, BOB, CAROL, MALLORY)
     assert [role_of(ALICE.address, SALT, FIRST.body, who.address) for who in people] == [

@@ -152,4 +152,5 @@ async def test_the_daemon_refuses_what_it_does_not_know_and_goes_on(world, verb,
 async def test_every_verb_is_asked_by_the_name_in_its_question(world):
     async with world.run() as (parts, _):
         verbs = AdminApi(parts, b"", "", lambda: 0).verbs()
-    assert list(verbs) == ["identity", "pods", "claim", "evict", "drain", "overview", "store"]
+    told = ["identity", "pods", "claim", "evict", "drain", "overview", "earnings", "offers", "store"]
+    assert list(verbs) == told

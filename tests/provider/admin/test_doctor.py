@@ -44,6 +44,8 @@ PARTS = [
     "certificate",
     "traffic",
     "ingress",
+    "storage",
+    "csi",
     "isolation",
     "scratch",
     "users",
@@ -87,6 +89,7 @@ async def test_where_nothing_runs_every_part_is_told(path):
         "names",
         "traffic",
         "ingress",
+        "csi",
         "certificate",
     }
     texts = {finding.part: finding.text for finding in findings}

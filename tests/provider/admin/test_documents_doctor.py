@@ -20,6 +20,7 @@ async def test_the_probe_writes_and_removes(tmp_path):
     assert "can be written" in await written_and_removed(cluster, config)
     assert (cluster.networks, cluster.network_leases) == ({}, {})
     assert any(call.startswith("write network network-doctor-") for call in cluster.calls)
+    assert "networks with a lease" in cluster.calls, "the right to list them is tried too"
     cluster.network_faults = ["busy"]
     with pytest.raises(NetworkFailure):
         await written_and_removed(cluster, config)

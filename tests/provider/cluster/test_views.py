@@ -169,6 +169,9 @@ def test_features_are_those_of_all_nodes_and_classes():
     ]
     found = features(nodes, classes, drivers)
     assert found.storage_classes == {"fast": True, "plain": False}
+    assert found.default_class == ""
+    classes[1]["metadata"]["annotations"] = {"storageclass.kubernetes.io/is-default-class": "true"}
+    assert features(nodes, iter(classes), drivers).default_class == "plain"
     first = found.nodes["n1"]
     assert (first.labels, first.size) == ({"zone": "a"}, Resources(2000, 1024, 1024))
     assert first.taints == (Taint("tee", "snp", "NoSchedule"), Taint("a", "", "b"))

@@ -6,7 +6,14 @@ import pytest
 from tests.fakes.provider.records import pod_record
 from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent, step
 from trustedpods.provider.core.pod import WORKING, Phase
-from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
+from trustedpods.provider.core.reconcile import (
+    Decision,
+    OperatorTimes,
+    PodFacts,
+    Read,
+    decide,
+    nothing_can_follow,
+)
 
 POLICY = OperatorTimes(grace_s=60, warn_before_s=30)
 GOOD = PodFacts(
@@ -167,3 +174,31 @@ def test_a_pod_that_waits_for_its_key_only_ends_with_its_channel():
     blind = replace(GOOD, key_held=False, replicas=0, runway_s=0)
     assert decide(waiting, blind, POLICY) == Decision()
     assert decide(waiting, replace(blind, channel=Read.ABSENT), POLICY).event is LifecycleEvent.CHANNEL_GONE
+
+
+def test_nothing_can_follow_where_no_later_time_decides_otherwise():
+    for later in (0, 10, 10**6):
+        assert decide(SERVING, replace(GOOD, now=GOOD.now + later), POLICY) == Decision()
+    assert nothing_can_follow(SERVING, GOOD, Decision())
+
+
+@pytest.mark.parametrize(
+    ("record", "changes"),
+    [
+        (SERVING, {"channel": Read.UNKNOWN}),
+        (SERVING, {"namespace": Read.UNKNOWN}),
+        (SERVING, {"departed": "other terms"}),
+        (replace(SERVING, other="tp-other"), {}),
+        *((pod_record(phase=phase), {}) for phase in Phase if phase is not Phase.SERVING),
+    ],
+)
+def test_something_may_follow_where_a_fact_is_missing_or_the_time_decides(record, changes):
+    assert not nothing_can_follow(record, replace(GOOD, **changes), Decision())
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [Decision(LifecycleEvent.FUNDS_OUT, "no money"), Decision(commands=(LifecycleCommand.PUBLISH,))],
+)
+def test_what_was_decided_is_looked_at_again(decision):
+    assert not nothing_can_follow(SERVING, GOOD, decision)

@@ -91,3 +91,26 @@ async def test_one_list_serves_many_looks(look, cluster, autojump_clock):
 
 async def pass_time():
     await trio.sleep(NAMESPACES_EVERY_S)
+
+
+async def test_changes_are_counted_and_the_same_list_again_is_none(look, cluster, autojump_clock):
+    record = record_of()
+    seen = []
+    mine = space(record.namespace, record.label)
+    for spaces, away in (([mine], False), ([mine], False), ([mine], True), ([mine], False), ([], False)):
+        cluster.spaces, cluster.away = spaces, away
+        await pass_time()
+        await look.refresh()
+        seen.append(look.changes)
+    assert seen == [1, 1, 2, 3, 4]
+
+
+async def test_a_stray_that_was_told_is_a_change_while_it_is_there(look, cluster, autojump_clock):
+    record = record_of()
+    cluster.spaces = [space(record.namespace, record.label), space("tp-stray", record.label)]
+    await look.refresh()
+    assert look.take_strays(record) == ["tp-stray"]
+    before = look.changes
+    await pass_time()
+    await look.refresh()
+    assert look.changes == before + 1

@@ -45,23 +45,31 @@ class Network:
 
 
 @asynccontextmanager
+async def relayed(address):
+    """A network before the peer of *address*, and the address on this side of it."""
+    network = Network(address)
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(
+            lambda task_status: trio.serve_tcp(network.serve, 0, host="127.0.0.1", task_status=task_status)
+        )
+        port = listener.socket.getsockname()[1]
+        yield network, str(PeerAddress("ip4", "127.0.0.1", port, PeerAddress.parse(address).peer_id))
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def dialled(timing):
     """A session with an echo behind a network, and the network."""
     async with (
         open_host(None, peers.LOOPBACK) as server,
         open_host(None, [], patient_bounds(timing)) as client,
-        trio.open_nursery() as nursery,
     ):
         server.serve(PROVIDER, peers.echo)
-        network = Network(server.addresses[0])
-        (listener,) = await nursery.start(
-            lambda task_status: trio.serve_tcp(network.serve, 0, host="127.0.0.1", task_status=task_status)
-        )
-        port = listener.socket.getsockname()[1]
-        address = str(PeerAddress("ip4", "127.0.0.1", port, server.peer_id))
-        async with client.dial(address) as connection:
+        async with (
+            relayed(server.addresses[0]) as (network, address),
+            client.dial(address) as connection,
+        ):
             yield DaemonSession(connection, None, SimpleNamespace(timing=timing)), network
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_pause_is_told_and_outlasted():

@@ -84,6 +84,33 @@ async def test_lock_write_release_is_five_questions_for_each_cluster(doors, virt
         assert names == ["Acquire", "ReadCopy", "Prepare", "Commit", "Release"]
 
 
+async def test_with_a_renewal_it_is_six(doors, virtual_time):
+    async with network(doors).locked("apply") as held:
+        await trio.sleep(0.75 * LEASE_MS / 1000)
+        await held.write(b"one")
+    for door in doors.values():
+        names = [type(question).__name__ for question in door.asked]
+        assert names == ["Acquire", "ReadCopy", "Renew", "Prepare", "Commit", "Release"]
+
+
+async def test_a_reader_of_a_network_that_is_changed_meanwhile_is_told_of_no_difference(doors, virtual_time):
+    """Looks at different moments: the copy of k1 as it was, that of k2 as it is two changes later."""
+    three = Document(Generation(3), b"three")
+    for door in doors.values():
+        door.put(Copy(ONE))
+    doors["k2"].slow_s = 1.0
+
+    async def others_write():
+        await trio.sleep(0.5)
+        for door in doors.values():
+            door.put(Copy(three))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others_write)
+        assert await network(doors).read() == three
+    assert [len(door.asked) for door in doors.values()] == [2, 2]
+
+
 async def test_a_command_longer_than_its_lease_renews_it(doors, virtual_time):
     async with network(doors).locked("apply") as held:
         await trio.sleep(3 * LEASE_MS / 1000)

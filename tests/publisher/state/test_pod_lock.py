@@ -78,3 +78,15 @@ def test_a_folder_that_takes_no_locks_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_text("a file where the folder would be")
     with pod_lock(tmp_path, "market", "web", "deploy") as held:
         assert not held
+
+
+def test_a_verb_that_may_run_beside_it_stops_nobody(tmp_path: Path) -> None:
+    with pod_lock(tmp_path, "market", "web", "backup"):
+        with pod_lock(tmp_path, "market", "web", "close", beside=("backup",)) as held:
+            assert held is False
+        with pytest.raises(Locked), pod_lock(tmp_path, "market", "web", "close", beside=("restart",)):
+            pass
+        with pytest.raises(Locked), pod_lock(tmp_path, "market", "web", "deploy"):
+            pass
+    with pod_lock(tmp_path, "market", "web", "close", beside=("backup",)) as held:
+        assert held is True

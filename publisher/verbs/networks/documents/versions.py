@@ -6,12 +6,12 @@ from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.backups import MAX_BACKUP, Backup, read_backup, to_backup
 from trustedpods.protocol.networks.content import Migration, NetworkContent
 from trustedpods.protocol.networks.documents import Document, is_absurd
-from trustedpods.protocol.networks.members import MemberChange
+from trustedpods.protocol.networks.members import MemberChange, NetworkName
 from trustedpods.protocol.networks.migrations import SCHEMA, missing
 from trustedpods.protocol.networks.sealed_documents import parse_body
 from trustedpods.publisher.core.networks.differences import differences
@@ -20,7 +20,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.networks.recording import RecordedChange
-from trustedpods.publisher.networks.states import MemberView, in_new_epoch, read_state
+from trustedpods.publisher.networks.states import UNREADABLE, MemberView, in_new_epoch, read_state
 from trustedpods.publisher.results.networks import BackupResult, MigrateResult, RestoreResult
 from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs.networks.documents.changing import (
@@ -29,6 +29,7 @@ from trustedpods.publisher.verbs.networks.documents.changing import (
     opened_view,
     read_view,
 )
+from trustedpods.publisher.verbs.networks.documents.unreadable import restore_over
 from trustedpods.publisher.verbs.networks.opening import check_all_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
@@ -48,8 +49,8 @@ async def migrate(
 ) -> MigrateResult:
     """Bring the state to this version's schema, after a backup to *file*; None only says what it would do.
 
-    Raises BadInput, Locked, NetworkFailure, CopiesDiffer; Refused (rule `schema`) where a newer version
-    wrote the state: there is no way back.
+    Raises BadInput, Locked, NetworkFailure, CopiesDiffer; Refused (rule `role`) for one who is no owner,
+    (rule `schema`) where a newer version wrote the state: there is no way back.
     """
     if file is None:
         network, view = await read_view(account, place, journal)
@@ -79,9 +80,33 @@ async def restore(
 
     A state that counts already is left. What would undo changes that the backup does not know is Refused
     (rule `go-back`) without *go_back*; the history of what is undone, and the present team, stay then.
-    Raises BadInput for a file that is no backup of this network, else as `migrate`.
+    One that no member can read an owner lets the backup's follow, with *go_back*. Raises BadInput for a
+    file that is no backup of this network, else as `migrate`.
     """
     kept = await trio.to_thread.run_sync(_read, file)
+    try:
+        return await _restored_as_next(account, place, file, kept, wait_s, journal, go_back=go_back)
+    except TrustedPodsError as error:
+        if error.rule not in (UNREADABLE, "members"):
+            raise
+        founder = place.founder or account.publisher.address
+        saved = read_state(account.publisher, NetworkName(founder, place.name), kept.document)
+        content = _migrated(account.publisher, saved)
+        return await restore_over(
+            account, place, saved, content, wait_s, journal, go_back=go_back, failed=error
+        )
+
+
+async def _restored_as_next(
+    account: MarketAccount,
+    place: NetworkPlace,
+    file: Path,
+    kept: Backup,
+    wait_s: float,
+    journal: Journal,
+    *,
+    go_back: bool,
+) -> RestoreResult:
     given = [("file", str(file)), *([("--go-back", "")] if go_back else [])]
     opening = changing(account, place, "state restore", given, wait_s, journal, founding=True)
     async with opening as (network, change):

@@ -45,3 +45,16 @@ def test_passwords_are_made_once(tmp_path: Path) -> None:
     assert again.returncode == 1
     assert "keep their passwords" in again.stderr
     assert {file: file.read_text() for file in (tmp_path / "keys").iterdir()} == before
+
+
+def test_nobody_waits_for_ever_for_a_database(tmp_path: Path) -> None:
+    """By the container's own words, where looks and pauses cost nothing."""
+    made(tmp_path)
+    (schema,) = load(tmp_path / "signer-1.yaml").manifest.spec.init_containers
+    shell, option, script = schema.command
+    for answer, ending in ((2, (1, "no database answered 120 looks\n")), (0, (0, ""))):
+        words = f"psql() {{ return {answer}; }}; sleep() {{ :; }}; {script}"
+        ended = subprocess.run(
+            [shell, option, words], check=False, capture_output=True, text=True, timeout=60
+        )
+        assert (ended.returncode, ended.stderr) == ending

@@ -60,11 +60,17 @@ async def test_the_first_write_makes_the_namespace(api_server, kubeconfig_for):
 
 
 async def test_networks_are_counted_without_what_they_hold(api_server, kubeconfig_for):
-    items = [{"metadata": {"labels": {"trustedpods.dev/network-founder": founder}}} for founder in "aab"]
-    server = await api_server(answer(200, {"items": items}))
+    labels = [{"labels": {"trustedpods.dev/network-founder": founder}, "name": "x"} for founder in "aab"]
+    labels[1]["annotations"] = {"trustedpods.dev/network": "shop"}
+    items = [{"metadata": one} for one in labels]
+    server = await api_server(*[answer(200, {"items": items})] * 2)
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
-        assert await cluster.network_founders() == ["a", "a", "b"]
-    assert "PartialObjectMetadataList" in server.requests[0]
+        for asked in (cluster.kept_networks, cluster.networks_with_lease):
+            kept = [(one.founder, one.network) for one in await asked()]
+            assert kept == [("a", ""), ("a", "shop"), ("b", "")]
+    for request, kind in zip(server.requests, ("/secrets?", "/leases?"), strict=True):
+        assert kind in request
+        assert "PartialObjectMetadataList" in request
 
 
 async def test_a_lease_object_names_its_holder(api_server, kubeconfig_for):

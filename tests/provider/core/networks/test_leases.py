@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who gets a network's lease in one cluster, and who waits."""
 
+from dataclasses import replace
+
 import pytest
 
 from trustedpods.protocol.ids import Address
@@ -62,6 +64,14 @@ def test_asking_again_is_answered_the_same_and_never_prolongs() -> None:
     assert again.grant == lease.grant
     unheard, _ = acquire(lease, attempt("a"), APPLY, ms(6_000))
     assert unheard.grant == lease.grant, "an answer that was lost brought no ticket"
+
+
+def test_one_that_ended_before_it_heard_of_its_ticket_is_let_go_and_nobody_else() -> None:
+    lease = asked(Lease(), "a", "b")
+    assert held(release(lease, attempt("b"), ms(1), aside=False)) == "a"
+    assert held(release(lease, replace(attempt("a"), who=Address("b")), ms(1), aside=False)) == "a"
+    assert held(release(lease, attempt("a"), ms(1), aside=False)) is None
+    assert len(release(lease, attempt("b"), ms(1), aside=False).waiters) == 0
 
 
 def test_each_grant_raises_the_fence_also_to_the_same_attempt() -> None:

@@ -8,7 +8,7 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats
-from trustedpods.provider.facade.haproxy.runtime import Runtime, parse_stats
+from trustedpods.provider.facade.haproxy.runtime import ASK_EVERY_S, Runtime, parse_stats
 from trustedpods.provider.unix_socket import open_listener
 
 STATS = """# pxname,svname,qcur,scur,stot,bin,bout,status,lastsess,
@@ -116,3 +116,35 @@ async def test_servers_of_an_unknown_backend_are_refused(answering):
     door = await answering.start(b"Can't find backend.\n\n")
     with pytest.raises(Refused):
         await door.servers("slot9")
+
+
+async def test_the_same_process_is_asked_no_oftener_than_it_must_be(answering, mock_clock):
+    door = await answering.start(INFO.encode())
+    name = await door.boot()
+    answering.lines.clear()
+    for _ in range(8):
+        assert await door.still(name)
+    assert len(answering.lines) == 1
+    mock_clock.jump(ASK_EVERY_S)
+    assert await door.still(name)
+    assert len(answering.lines) == 2
+
+
+async def test_another_process_is_seen_at_once_by_the_file_of_its_socket(answering, nursery):
+    door = await answering.start(INFO.encode())
+    name = await door.boot()
+    assert await door.still(name)
+    answering.path.unlink()
+    await answering.start(INFO.replace("77", "78").encode())
+    assert not await door.still(name)
+    assert not await door.still(name), "what was not taken note of is told again"
+    assert await door.still(await door.boot())
+
+
+async def test_a_process_whose_file_is_gone_is_asked_in_vain(answering):
+    door = await answering.start(INFO.encode())
+    name = await door.boot()
+    assert await door.still(name)
+    answering.path.unlink()
+    with pytest.raises(NetworkFailure):
+        await door.still(name)

@@ -8,11 +8,14 @@ import trio
 
 from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
+from tests.fakes.provider.full_store import let_pass
 from tests.fakes.provider.reboots import rotate
 from tests.fakes.provider.world import POOLS, World
 from tests.provider.daemon.test_leader import beside
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.traffic import PodAddress
@@ -29,6 +32,12 @@ WEB = {
     "limits": {"connections": 7, "bodySize": "1Mi"},
 }
 RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 8080}]}
+ALWAYS = {"min": 1, "max": 1}
+"""Time jumps while PostgreSQL is waited for: a pod that may sleep would, and then it does not run on."""
+
+A_LONG_TIME_S = 3600
+"""More than the end of a pod and the blocks of its last transaction take."""
+
 PASSES_S = LOOK_EVERY_S + 2
 """After this the follower has looked."""
 
@@ -46,7 +55,7 @@ async def first(postgres, tmp_path, virtual_time):
             other.manifest = manifest_of(services=[RAW])
             await other.provision()
             caller = Caller(world, address)
-            caller.manifest = manifest_of(services=[WEB, RAW])
+            caller.manifest = manifest_of(services=[WEB, RAW], scale=ALWAYS)
             await caller.provision()
             await until(lambda: in_phase(parts, caller, Phase.SERVING))
             await parts.pods.step(other.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
@@ -235,6 +244,33 @@ async def test_who_had_the_hosts_and_the_port_here_in_an_earlier_time_has_them_n
         assert parts.doors.config.facade.tcp_port(slot) == record.exposures["raw"].port
 
 
+async def test_a_daemon_that_returns_has_its_pods_ports_before_those_of_pods_that_are_gone(
+    tmp_path, virtual_time
+):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        ended, caller = Caller(world, address), Caller(world, address)
+        ended.manifest = caller.manifest = manifest_of(services=[RAW], scale=ALWAYS)
+        for one in (ended, caller):
+            await one.provision()
+            await until(lambda one=one: in_phase(parts, one, Phase.SERVING))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(let_pass, world, A_LONG_TIME_S)
+            await ended.ask("delete", DeleteBody(), Done)
+            nursery.cancel_scope.cancel()
+        assert in_phase(parts, ended, Phase.GONE)
+        port, gone = record_of(parts, caller).exposures["raw"].port, record_of(parts, ended).label
+    ((_key, slot),) = world.facade.labels.items()
+    assert await world.facade.withdraw(slot)
+    left = [ServiceSpec(f"{gone}.raw", (), protocol=SlotProtocol.TCP, wished=slot)]
+    await world.facade.publish_all(left)
+    async with world.run() as (parts, _address):
+        record = record_of(parts, caller)
+        assert record.exposures["raw"].port == port
+        assert world.facade.slots_of(record.label) == {f"{record.label}.raw": slot}
+        assert set(world.facade.slots_by_pod()) == {record.label}
+
+
 def label_in(world, service):
     """Whose service that is: one pod has it."""
     (label,) = {key.partition(".")[0] for key in world.facade.labels if key.endswith(f".{service}")}
@@ -253,16 +289,17 @@ class FailsForSome(FakeFacade):
 
 
 async def test_a_pod_that_cannot_be_followed_keeps_no_other_from_it(first, tmp_path):
-    world, _caller = first
+    world, caller = first
     async with world.run() as (parts, address):
         another = Caller(world, address)
-        another.manifest = manifest_of(services=[WEB])
+        another.manifest = manifest_of(services=[WEB], scale=ALWAYS)
         await another.provision()
         await until(lambda: in_phase(parts, another, Phase.SERVING))
     second = elsewhere(world, tmp_path / "2")
     second.facade = FailsForSome(POOLS)
     async with second.run() as (parts, _address):
-        bad, good = [record for record in parts.pods.standing if record.runs_on]
+        bad, good = record_of(parts, caller), record_of(parts, another)
+        assert (bad.runs_on, good.runs_on) == (True, True)
         second.facade.bad = frozenset(second.facade.slots_of(bad.label).values())
         before = told(led(second, good.label))
         assert all(before)

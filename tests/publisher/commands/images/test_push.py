@@ -5,6 +5,8 @@ import json
 import os
 
 from tests.publisher.test_cli import cli
+from trustedpods.protocol.errors import ExitCode
+from trustedpods.protocol.limits import BLOB_CHUNK
 
 __all__ = ["cli"]
 
@@ -30,6 +32,26 @@ async def test_a_deploy_sends_nothing_of_what_was_pushed(cli, bench):
     assert [again["sent"]["sent_bytes"], deployed["sent"]["sent_bytes"]] == [0, 0]
     pushed = {blob["digest"] for blob in first["sent"]["sent_blobs"]}
     assert pushed == {blob["digest"] for blob in again["sent"]["sent_blobs"]}
+
+
+async def test_a_push_that_was_cut_off_goes_on_and_sends_no_chunk_twice(cli, bench):
+    file = bench.folder / "pod.yaml"
+    async with bench.peer().serve() as peer:
+        await printed(cli, "deploy", file)
+        bench.write_image((os.urandom(4 * BLOB_CHUNK + 3),))
+        peer.chunks.clear()
+        peer.stop_after_chunks = 3
+        cut = await cli("image", "push", file)
+        arrived = sum(peer.chunks.values())
+        peer.stop_after_chunks = None
+        again = (await printed(cli, "image", "push", file))["sent"]
+        last = (await printed(cli, "image", "push", file))["sent"]
+    assert cut.exit_code == ExitCode.NETWORK
+    assert arrived >= 3
+    assert sum(one["from"] for one in again["sent_blobs"]) == arrived
+    assert again["sent_chunks"] == sum(peer.chunks.values()) - arrived > 0
+    assert sum(peer.chunks.values()) == 5 + 2, "the layer's, and one each of configuration and manifest"
+    assert (last["sent_chunks"], last["sent_bytes"]) == (0, 0)
 
 
 async def test_what_was_sent_is_said_in_a_line(cli, bench):

@@ -86,7 +86,7 @@ async def test_a_registry_that_refuses_is_one_line_with_its_place(cli, bench, re
         statuses = list(registry.statuses)
         done = await cli(verb, bench.folder / "pod.yaml")
         registry.statuses = statuses
-        assert done.exit_code == code
+        assert done.exit_code == code, done.stderr
         assert said in done.stderr
         assert f"{bench.folder}/pod.yaml:" in done.stderr
         assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from trustedpods.publisher.cli import VERBS, main
+from trustedpods.publisher.commands.network.group import NETWORK_VERBS, network
 
 CONTEXT = click.Context(main, info_name="trustedpods")
 ENDLESS = 10_000
@@ -19,6 +20,13 @@ def test_the_list_has_the_first_sentence_of_a_verbs_help(name):
     verb = main.get_command(CONTEXT, name)
     assert verb.name == name
     assert VERBS[name].help == verb.get_short_help_str(ENDLESS)
+
+
+@pytest.mark.parametrize("name", NETWORK_VERBS)
+def test_so_has_the_list_of_a_networks_verbs(name):
+    verb = network.get_command(click.Context(network, info_name="network"), name)
+    assert verb.name == name
+    assert NETWORK_VERBS[name].help == verb.get_short_help_str(ENDLESS)
 
 
 def test_there_is_no_verb_of_another_name():
@@ -48,6 +56,10 @@ def loaded(*arguments):
         (("version",), {"options", "shell.completion"}),
         (("balance", "--help"), {"money", "options", "shell.completion"}),
         (("restart", "--help"), {"running", "running.restart", "options", "shell.completion"}),
+        (
+            ("network", "member", "--help"),
+            {"network", "network.group", "network.members", "networks", "options"},
+        ),
         (("quux",), set()),
     ],
 )

@@ -51,7 +51,7 @@ def test_what_is_there_stays_without_a_word(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "nodes", "name", "said"),
     [
-        ("besu", 3, None, "there is: clique"),
+        ("besu", 3, None, "there is: clique, cometbft"),
         ("clique", 0, None, "1 to 63"),
         ("clique", 64, None, "1 to 63"),
         ("clique", 3, "No!", "name"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several people, and several networks, at the same two daemons at the same time."""
 
+import json
 import re
 from contextlib import asynccontextmanager
 
@@ -10,9 +11,12 @@ import trio
 from tests.publisher.conftest import ListShow
 from tests.publisher.verbs.networks.test_apply import NODES, begun_name, team
 from tests.publisher.verbs.networks.test_applying import FakePods
-from trustedpods.protocol.errors import Locked, Refused
+from trustedpods.protocol.errors import Locked, NoContext, Refused
+from trustedpods.publisher.commands.network_lines import kept_lines
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.verbs.networks import lock, places, state
+from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.results.networks import NetworkId
+from trustedpods.publisher.verbs.networks import lock, places, state, status
 from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply, plan
 from trustedpods.publisher.verbs.networks.connect import connect
 from trustedpods.publisher.verbs.networks.documents.changing import read_view
@@ -21,7 +25,7 @@ from trustedpods.publisher.verbs.networks.files import read_network
 
 __all__ = ["team"]
 
-WITHIN_S = 20
+WITHIN_S = 120
 """Of real time: daemons that are asked again and again by somebody who waits."""
 
 
@@ -153,3 +157,26 @@ async def test_a_stranger_learns_that_a_network_is_there_and_nothing_of_it(team)
     kept = b"".join(document.data for one in before for _, document in one.values())
     assert b"pod.yaml" not in kept
     assert b"example" not in kept, "no address of a node in clear"
+
+
+async def test_a_stranger_sees_which_networks_there_are_by_founder_and_name(team):
+    bob, carol = team.somebody(), team.somebody()
+    assert kept_lines(await status.kept(carol, team.known)) == ["no networks"]
+    for who, name in ((team.alice, "shop"), (team.alice, "bank"), (bob, "shop")):
+        place = places.parse_place(name, team.named)
+        await connect(who, place, 0.0, Journal(ListShow()))
+    founders = sorted((team.alice.publisher.address, bob.publisher.address), key=str.lower)
+    told = await status.kept(carol, team.known)
+    expected = [NetworkId(who, name) for who in founders for name in ("bank", "shop")]
+    expected.remove(NetworkId(bob.publisher.address, "bank"))
+    assert dict(told.clusters) == {"k1": tuple(expected), "k2": tuple(expected)}
+    team.worlds[1].cluster.unreachable = True
+    half = await status.kept(carol, team.known)
+    assert [line.partition(" ")[2] for line in kept_lines(half)[:3]] == ["on k1"] * 3
+    assert kept_lines(half)[3].startswith("k2: not known: ")
+    assert json.loads(json.dumps(json_of(half)))["clusters"]["k1"]["networks"][0] == {
+        "network": expected[0].name,
+        "founder": expected[0].founder,
+    }
+    with pytest.raises(NoContext):
+        await status.kept(carol, {})

@@ -50,6 +50,7 @@ async def test_a_team_its_nodes_and_its_end(team, clusters):
     async with publisher.connect() as client:
         assert client.network_card().card == card(team.alice).card
         assert (await client.network_connect("shop", clusters)).begun
+        assert {one.name for one in (await client.network_list(one)).clusters["k1"]} == {"shop"}
         await client.network_apply("network.yaml", one, only=["a"])
         added = await client.member_add("shop", one, who, "bob.card", "viewer")
         assert added.members[who] == "viewer"

@@ -15,6 +15,7 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import BadInput, CopiesDiffer, Locked, NetworkFailure, NoContext, Refused
 from trustedpods.protocol.networks.documents import NOTHING, Copy
 from trustedpods.protocol.sealing.requests import publisher_secret
+from trustedpods.provider.cluster.networks.documents import StoredDocument
 from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import copy_lines, lease_lines
 from trustedpods.publisher.journal import Journal
@@ -122,6 +123,28 @@ async def test_unequal_copies_are_told_and_repaired_by_a_person(team):
     assert json_of(repaired)["generation"] == 2
     copies = await state.compare_copies(team.account, team.place, team.journal)
     assert {copy.current.body for copy in copies.clusters.values()} == {team.two.body}
+
+
+async def test_a_copy_that_is_no_document_any_more_is_told_and_put_back(team):
+    async with team.clusters() as clusters, clusters.locked("apply") as held:
+        await held.write(team.one.body)
+    second = team.worlds[1].cluster
+    ((name, (network, _)),) = second.networks.items()
+    second.networks[name] = (network, StoredDocument(b"edited by hand", "777"))
+    async with team.clusters() as clusters:
+        with pytest.raises(CopiesDiffer) as caught:
+            async with clusters.locked("apply"):
+                raise AssertionError
+    assert caught.value.exit_code == 3
+    assert name in caught.value.hint
+    shown = await state.show(team.account, team.place, team.journal)
+    assert "changed by hand" in shown.clusters["k2"].text
+    del second.networks[name]
+    with pytest.raises(CopiesDiffer):
+        await state.compare_copies(team.account, team.place, team.journal)
+    await state.repair(team.account, team.place, "k1", 0.0, team.journal)
+    copies = await state.compare_copies(team.account, team.place, team.journal)
+    assert dict(copies.clusters) == {"k1": Copy(team.one), "k2": Copy(team.one)}
 
 
 async def test_a_broken_lease_stays_on_record(team):

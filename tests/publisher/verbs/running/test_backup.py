@@ -10,8 +10,11 @@ from tests.publisher.backups.volumes import BUSYBOX, Volumes
 from tests.publisher.test_cli import cli
 from trustedpods.manifests.check.seeds import FILLING_PROGRAM, SEEDED, SEEDING
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
-from trustedpods.publisher.backups.folder import PodBackups
+from trustedpods.publisher.backups.folder import FolderStore
+from trustedpods.publisher.backups.making import begin
+from trustedpods.publisher.backups.pod_backups import PodBackups
 from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.backups.places import KnownBackups
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup, listed, verified
 from trustedpods.publisher.verbs.running.restore import ALREADY, RestoreOptions, restore
 
@@ -48,17 +51,31 @@ async def served(bench, volumes):
 
 
 async def backed_up(bench, **options):
-    wanted = BackupOptions(bench.folder / "backups", **options)
+    wanted = BackupOptions(str(bench.folder / "backups"), **options)
     return await backup(bench.account, "hello", wanted, VisitProgress(), bench.journal())
 
 
 async def restored(bench, **options):
-    wanted = RestoreOptions(bench.folder / "backups", wait_s=0.0, **options)
+    wanted = RestoreOptions(str(bench.folder / "backups"), wait_s=0.0, **options)
     return await restore(bench.account, "hello", wanted, VisitProgress(), bench.journal())
 
 
 def store(bench):
-    return PodBackups(bench.folder / "backups", "hello", bench.account.publisher.secret)
+    return PodBackups(FolderStore(bench.folder / "backups"), "hello", bench.account.publisher.secret)
+
+
+def known(bench):
+    return KnownBackups(store(bench), bench.address)
+
+
+def kept_before(bench, *volumes):
+    """An older backup of these volumes, all of them empty."""
+    new = begin(store(bench), "0" * 8, 1_000_000_000)
+    for volume in volumes:
+        part = new.part(volume, None)
+        part.write(EMPTY_TAR)
+        new.add(part.end())
+    return new.finish(1_000_000_001)
 
 
 def waits(volumes):
@@ -77,8 +94,8 @@ def is_restored(volumes):
 async def test_a_volume_goes_out_and_comes_back(bench, volumes, served):
     made = await backed_up(bench, exclude=["none"])
     assert [(one.volume, one.ordinal) for one in made.volumes] == [("data", None)]
-    assert [one.name for one in listed(store(bench), "hello").backups] == [made.name]
-    assert verified(store(bench), "hello", None).backups[0].size == made.size > len(LARGE)
+    assert [one.name for one in listed(known(bench)).backups] == [made.name]
+    assert verified(known(bench), None).backups[0].size == made.size > len(LARGE)
     waits(volumes)
     done = await restored(bench)
     assert (done.name, done.volumes) == (made.name, made.volumes)
@@ -89,31 +106,23 @@ async def test_a_volume_goes_out_and_comes_back(bench, volumes, served):
 async def test_a_backup_that_does_not_open_is_listed_as_one(bench, volumes, served, cli):
     made = await backed_up(bench)
     folder = bench.folder / "backups" / "hello"
-    damaged = folder / "20260101T000000Z"
-    damaged.mkdir()
-    (damaged / "index").write_bytes((folder / made.name / "index").read_bytes())
-    found = listed(store(bench), "hello")
+    damaged = folder / "index" / "20260101T000000Z-00000000"
+    damaged.write_bytes((folder / "index" / made.name).read_bytes())
+    found = listed(known(bench))
     assert ([one.name for one in found.backups], [one.name for one in found.damaged]) == (
         [made.name],
         [damaged.name],
     )
-    told = await cli("backup", "hello", "--folder", folder.parent, "--list")
+    told = await cli("backup", "hello", "--store", folder.parent, "--list")
     assert (told.exit_code, f"{damaged.name}: does not open" in told.stdout) == (0, True)
 
 
 async def test_a_restore_waits_until_its_pod_is_paid_for(bench, volumes):
-    kept = store(bench)
-    with kept.alone():
-        new = kept.begin(1_000_000_000)
-        part = new.part("data", None)
-        part.write(EMPTY_TAR)
-        new.add(part.end())
-        part.close()
-        new.finish(1_000_000_001)
+    kept_before(bench, "data")
     waits(volumes)
     peer = bench.peer()
     peer.programs = volumes.programs
-    wanted = RestoreOptions(bench.folder / "backups", wait_s=30.0)
+    wanted = RestoreOptions(str(bench.folder / "backups"), wait_s=30.0)
     done = []
 
     async def restoring():
@@ -146,15 +155,7 @@ async def test_a_restore_that_is_cut_off_is_made_again(bench, volumes, served):
 @pytest.mark.parametrize("code", [ALREADY, None], ids=["whole", "its container has ended"])
 async def test_an_attempt_after_the_first_volume_goes_on_with_the_second(bench, volumes, served, code):
     """*code*: what the container of the first volume says by now; None: it is gone."""
-    kept = store(bench)
-    with kept.alone():
-        new = kept.begin(1_000_000_000)
-        for volume in ("data", "other"):
-            part = new.part(volume, None)
-            part.write(EMPTY_TAR)
-            new.add(part.end())
-            part.close()
-        new.finish(1_000_000_001)
+    kept_before(bench, "data", "other")
 
     async def shell(command):
         if command.place[2] != "seed-data":
@@ -200,7 +201,7 @@ async def test_files_that_are_there_are_never_written_over(bench, volumes, serve
 async def test_nothing_of_a_damaged_backup_is_sent(bench, volumes, served):
     made = await backed_up(bench)
     waits(volumes)
-    file = bench.folder / "backups" / "hello" / made.name / "data.sealed"
+    file = bench.folder / "backups" / "hello" / "data" / made.name / "data.000000"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     before = len(volumes.ran)
     with pytest.raises(BadInput):
@@ -262,16 +263,10 @@ async def test_what_was_quiesced_is_resumed_also_after_a_failure(bench, volumes,
 
 
 async def test_the_oldest_go_when_a_new_one_is_there(bench, volumes, served):
-    kept = store(bench)
-    with kept.alone():
-        new = kept.begin(1_000_000_000)
-        part = new.part("data", None)
-        new.add(part.end())
-        part.close()
-        old = new.finish(1_000_000_001).name
+    old = kept_before(bench, "data").name
     made = await backed_up(bench, keep=1)
     assert made.removed == (old,)
-    assert kept.names() == [made.name]
+    assert store(bench).names() == [made.name]
 
 
 async def test_a_volume_that_never_waits(bench, volumes, served):
@@ -289,7 +284,7 @@ async def test_a_volume_that_the_backup_does_not_have(bench, volumes, served):
 
 
 async def test_as_it_is_typed(bench, volumes, served, cli):
-    folder = ("--folder", bench.folder / "backups")
+    folder = ("--store", bench.folder / "backups")
     made = json.loads((await cli("backup", "hello", *folder, "--keep", "3", "-o", "json")).stdout)
     (volume,) = made["volumes"]
     assert made["size"] == volume["size"]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from tests.publisher.market.test_silence import relayed
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages.exec import MAX_WORDS, TerminalSize
 from trustedpods.publisher.results.pods import VisitProgress
@@ -83,6 +84,35 @@ async def test_an_end_that_never_comes(bench):
         await bench.deploy()
         with pytest.raises(NetworkFailure):
             await ran(bench, Ends(), "cat")
+
+
+async def test_a_silence_before_the_command_has_started_is_told_too(bench):
+    bench.wait(heartbeat_s=0.1, quiet_s=0.4)
+    peer, ends = bench.peer(), Ends(b"here")
+    async with peer.serve(), relayed(peer.host.addresses[0]) as (network, address):
+        await bench.deploy()
+        bench.chain.rows[peer.owner, peer.daemon] = peer._row(address)
+
+        paused = trio.Event()
+
+        async def pause():
+            network.pause()
+            paused.set()
+
+        async def go_on_once_told():
+            await paused.wait()  # a machine with much to do may have been told of a silence before
+            while not (bench.journals and bench.last.show.warnings):
+                await trio.sleep(0.01)
+            network.go_on()
+
+        peer.programs["before the start"] = pause
+        with trio.fail_after(50):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(go_on_once_told)
+                result = await ran(bench, ends, "cat")
+        assert result.exit_code == 0
+    assert ends.out["stdout"] == b"here"
+    assert "nothing came from the provider" in bench.last.show.warnings[0]
 
 
 @pytest.mark.parametrize(

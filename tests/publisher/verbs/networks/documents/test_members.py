@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.networks.members import Role, lost_digest
 from trustedpods.publisher.networks.states import own_card, read_state
 from trustedpods.publisher.output.json_forms import json_of
-from trustedpods.publisher.verbs.networks.documents import members
+from trustedpods.publisher.verbs.networks.documents import members, versions
 from trustedpods.publisher.verbs.networks.documents.changing import read_view
 from trustedpods.publisher.verbs.networks.files import card_text
 
@@ -60,6 +60,21 @@ async def test_who_is_let_in_reads_and_who_is_taken_out_reads_nothing_new(shop, 
     assert caught.value.rule == "role"
     told = [record.verb for chunk in (await shop.view()).content.history for record in chunk]
     assert told[1:] == ["network member add", "network member role", "network member remove"]
+
+
+async def test_a_backup_of_another_team_is_refused_and_says_so(shop, bob, card, tmp_path):
+    """It was taken before all clusters went back to an old copy, and the team was changed otherwise since."""
+    old, file = [dict(world.cluster.networks) for world in shop.team.worlds], tmp_path / "backup"
+    await let_in(shop, bob, card)
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    for world, networks in zip(shop.team.worlds, old, strict=True):
+        world.cluster.networks = networks
+    assert (await shop.view()).document.generation == 1
+    await let_in(shop, bob, card, Role.VIEWER)
+    with pytest.raises(Refused) as caught:
+        await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
+    assert caught.value.rule == "members"
+    assert "is another one" in caught.value.what
 
 
 async def test_what_cannot_be(shop, bob, card):

@@ -6,9 +6,12 @@ import time
 
 import pytest
 
-from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.migrations import SCHEMA
+from trustedpods.protocol.networks.sealed_documents import seal_body
 from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import migrate_lines, restore_lines
 from trustedpods.publisher.output.json_forms import json_of
@@ -151,6 +154,35 @@ async def test_an_absurd_epoch_is_read_and_told_and_a_restore_of_it_is_the_way_o
     assert abs(epoch - time.time()) < 60
     await shop.phase("stopped")
     assert (await shop.view()).content.metadata.epoch == epoch
+
+
+@pytest.mark.parametrize("what", ["no state at all", "a cluster that no owner declared lost"])
+async def test_what_no_member_can_read_an_owner_lets_a_backup_follow(shop, file, what):
+    """Daemons open nothing, so whoever writes may sign anything; it ends nobody's work for ever."""
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    await shop.phase("stopped")
+    view = await shop.view()
+    lost = LostCluster(at=1, by=bytes(20), reason="none")
+    clusters = [view.content.clusters[0].model_copy(update={"lost": lost}), *view.content.clusters[1:]]
+    forged = view.content.model_copy(update={"clusters": clusters})
+    sealed = b"no state" if what == "no state at all" else encode(forged)
+    team, epoch = (view.body.changes, view.body.cards), view.content.metadata.epoch
+    generation, key = view.document.generation + 1, shop.account.publisher.key
+    body = seal_body(key, shop.name, generation, SCHEMA, *team, sealed, epoch=epoch)
+    async with shop.team.clusters() as clusters, clusters.locked("a changed client") as held:
+        await held.write(body)
+    with pytest.raises(TrustedPodsError) as caught:
+        await shop.phase("started")
+    assert caught.value.rule in ("unreadable", "members")
+    assert "state restore NAME FILE --go-back" in caught.value.hint
+    with pytest.raises(Refused) as caught:
+        await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert caught.value.rule == "go-back"
+    assert shop.account.publisher.address.lower() in caught.value.what, "who signed it is told"
+    back = await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
+    assert back.document.generation == generation + 1
+    assert verbs(await shop.view()) == ["network connect", "state restore"]
+    await shop.phase("stopped")
 
 
 async def test_clusters_that_were_empty_count_anew_and_what_came_since_is_not_undone_unasked(shop, file):

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the chain paid, by the books: claims one by one, and by day where they are kept no longer.
+
+Amounts are decimal text in the database and are added up here: a sum of its own would have 64 bits.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from trustedpods.contracts.terms import Terms, due
+from trustedpods.protocol.ids import Address, ChannelId
+from trustedpods.protocol.units import UnixSeconds, Usage
+from trustedpods.provider.core.earnings.sums import Earned, Spent
+from trustedpods.provider.store.claims import OPEN_STATES, ClaimState
+from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.engines.dialects import insert
+from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, FEES, PODS
+
+
+@dataclass(frozen=True, slots=True)
+class OutItem:
+    """An item of a claim that is not final: its channel, where it ends, and what it is to bring at most."""
+
+    root: bytes
+    channel: ChannelId
+    up_to: UnixSeconds
+    due: int
+
+
+@dataclass(frozen=True, slots=True)
+class EarningsBooks:
+    """All that the books say of earnings at one moment; `fees_unknown` counts final claims."""
+
+    payments: list[Earned]
+    fees: list[Spent]
+    out: list[OutItem]
+    fees_unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeelessClaim:
+    """A final claim of which it is not known what it cost: its transaction, and when it was made."""
+
+    transaction: bytes
+    created: UnixSeconds
+
+
+def whole(tx: Tx) -> EarningsBooks:
+    """All of it, so that a claim that becomes final is told once."""
+    return EarningsBooks(payments(tx), fees(tx), out_items(tx), unknown_fees(tx))
+
+
+def payments(tx: Tx) -> list[Earned]:
+    """All that was ever paid and is final."""
+    query = (
+        select(CUTS.c.up_to, CUTS.c.channel, PODS.c.publisher, CUTS.c.paid, CUTS.c.life)
+        .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
+        .outerjoin(PODS, PODS.c.channel == CUTS.c.channel)
+        .where(CLAIMS.c.state == str(ClaimState.FINAL), CUTS.c.paid.is_not(None), CUTS.c.paid != "0")
+    )
+    # A period's last second is the one before its end: what ends at midnight was earned the day before.
+    single = [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
+    kept = [_earned(row, row.day, row.items) for row in tx.connection.execute(select(EARNED))]
+    return [*kept, *single]
+
+
+def out_items(tx: Tx) -> list[OutItem]:
+    """What is claimed and not final yet."""
+    query = (
+        select(CUTS, PODS.c.terms)
+        .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
+        .outerjoin(PODS, PODS.c.channel == CUTS.c.channel)
+        .where(CLAIMS.c.state.in_([str(state) for state in OPEN_STATES]))
+    )
+    found: list[OutItem] = []
+    for row in tx.connection.execute(query):
+        usage = Usage(row.cpu_core_ms, row.memory_mib_s, row.storage_mib_s, row.egress_kib, row.ingress_kib)
+        cost = int(row.paid) if row.paid is not None else due(usage, Terms.unpack(int(row.terms or 0)).prices)
+        found.append(OutItem(row.root, _channel(row.channel), row.up_to, cost))
+    return found
+
+
+def save_fee(tx: Tx, transaction: bytes, at: UnixSeconds, wei: int) -> None:
+    """Book what a transaction cost; the same once more changes nothing."""
+    row = insert(tx.connection, FEES).values(tx=transaction, at=at, wei=str(wei))
+    tx.connection.execute(row.on_conflict_do_nothing(index_elements=["tx"]))
+
+
+def fees(tx: Tx) -> list[Spent]:
+    """What every booked transaction cost."""
+    return [Spent(row.at, int(row.wei)) for row in tx.connection.execute(select(FEES))]
+
+
+def has_fee(tx: Tx, transaction: bytes) -> bool:
+    """Whether it is known what that transaction cost."""
+    return tx.connection.execute(select(FEES.c.tx).where(FEES.c.tx == transaction)).first() is not None
+
+
+def unknown_fees(tx: Tx) -> int:
+    """How many final claims there are of which it is not known what they cost."""
+    query = select(func.count()).select_from(_FEELESS.subquery())
+    return tx.connection.execute(query).scalar() or 0
+
+
+def feeless(tx: Tx, most: int) -> list[FeelessClaim]:
+    """The newest of them that have a transaction, at most so many."""
+    query = _FEELESS.where(CLAIMS.c.tx.is_not(None)).order_by(CLAIMS.c.number.desc()).limit(most)
+    return [FeelessClaim(row.tx, row.created) for row in tx.connection.execute(query)]
+
+
+_FEELESS = (
+    select(CLAIMS.c.tx, CLAIMS.c.created)
+    .select_from(CLAIMS.outerjoin(FEES, FEES.c.tx == CLAIMS.c.tx))
+    .where(CLAIMS.c.state == str(ClaimState.FINAL), FEES.c.tx.is_(None))
+)
+
+
+def _channel(key: str) -> ChannelId:
+    return ChannelId(int(key, 16))
+
+
+def _earned(row: Row[*tuple[Any, ...]], at: UnixSeconds, items: int) -> Earned:
+    publisher = None if row.publisher is None else Address(row.publisher)
+    return Earned(at, _channel(row.channel), publisher, int(row.paid), items, row.life)

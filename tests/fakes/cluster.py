@@ -220,7 +220,10 @@ class FakeCluster(
         for life in self.lives.values():
             for pod in list(life.pods.values()):
                 if pod.phase == "Pending" and life.name not in self.failing:
-                    self._put(life, replace(pod, phase="Running", ready=True, begun=True, ip=f"10.1.0.{len(life.pods)}"))
+                    self._put(
+                        life,
+                        replace(pod, phase="Running", ready=True, begun=True, ip=f"10.1.0.{len(life.pods)}"),
+                    )
 
     async def replicas(self, namespace: str) -> int:
         await self._called("replicas")

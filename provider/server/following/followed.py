@@ -45,7 +45,7 @@ ASLEEP_S = 4.0
 """Without a replica before it is said: an update that ends one first has the next sooner."""
 
 GATHER_S = 0.05
-"""After a reply: a program that writes line by line costs at most twenty replies a second."""
+"""After a reply that left nothing: a program that writes line by line costs at most twenty replies a second."""
 
 LAST_S = 10.0
 """For the last lines of a pod that is gone."""
@@ -175,7 +175,7 @@ class FollowedLogs:
                     await changed.wait()
         with trio.move_on_after(LAST_S):
             while self._reading or not self._lines.empty:
-                await trio.sleep(GATHER_S)
+                await self._roomy.wait()
         self._finished = True
         self._bell.set()
 
@@ -202,7 +202,7 @@ class FollowedLogs:
                 await OneLog(self._doors, self._replicas, view, source, self._put).run(part, after)
         finally:
             self._reading -= 1
-            self._bell.set()
+            self._ring_roomy()
 
     def _part(self, source: LogSource, *, first: bool) -> tuple[LogPart, LinePlace | None]:
         """From where a log is read, and which lines of it are known."""
@@ -248,7 +248,12 @@ class FollowedLogs:
             except NetworkFailure as error:
                 self._trouble.append(error)
                 return
-            await trio.sleep(GATHER_S)
+            if self._lines.empty:
+                await trio.sleep(GATHER_S)
+
+    def _ring_roomy(self) -> None:
+        self._roomy.set()
+        self._roomy = trio.Event()
 
     def _next(self) -> FollowNote | FollowedLines | None:
         if self._notes:
@@ -257,8 +262,7 @@ class FollowedLogs:
         if self._lines.empty or in_flight >= WINDOW:
             return None
         taken = self._lines.take(min(MAX_PIECE, WINDOW - in_flight), MAX_LINES)
-        self._roomy.set()
-        self._roomy = trio.Event()
+        self._ring_roomy()
         self._sent += sum(cost_of(line) for _, line in taken)
         self._bytes_out += sum(len(line.text) for _, line in taken)
         if not in_flight:

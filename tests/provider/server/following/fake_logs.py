@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs of containers in the fake cluster: those that are there, and those that grow while they are followed."""
+"""Logs of containers in the fake cluster: those that are there, and those that grow."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -51,11 +51,12 @@ class GrowingLog:
         self.opened.append(part)
         self.following += 1
         try:
-            yield self._pieces(part, self._broken)
+            async with aclosing(self._pieces(part, self._broken)) as pieces:
+                yield pieces
         finally:
             self.following -= 1
 
-    async def _pieces(self, part: LogPart, broken: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, part: LogPart, broken: int) -> AsyncGenerator[bytes, None]:
         since = 0 if part.since is None else part.since * 10**9
         there = [place for place, (at, _) in enumerate(self.lines) if at >= since]
         begin = there[0] if there else len(self.lines)

@@ -79,8 +79,8 @@ class StreamClient(NetworkClient):
 
         First the last *tail* (0 to 10000) of each container, with *since_s* of so many last seconds. The
         stream goes on over restarts, updates and a sleep, and ends with the pod. A connection that is lost is
-        made again behind the last line. Raises Refused as `logs` does, and NetworkFailure, into the block too,
-        when the provider is gone for 90 s.
+        made again behind the last line. Raises Refused as `logs` does, and NetworkFailure, into the block
+        too, when the provider is gone for 90 s.
         """
         options = FollowOptions(container, tail, since_s)
         async with follow_logs(self._account, name, options, VisitProgress(), self._journal()) as feed:

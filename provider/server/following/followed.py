@@ -45,7 +45,7 @@ ASLEEP_S = 4.0
 """Without a replica before it is said: an update that ends one first has the next sooner."""
 
 GATHER_S = 0.05
-"""After a reply that left nothing: a program that writes line by line costs at most twenty replies a second."""
+"""After a reply that left nothing: one that writes line by line costs at most twenty replies a second."""
 
 LAST_S = 10.0
 """For the last lines of a pod that is gone."""

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verb `logs`: what containers wrote, and, followed, what they write."""
 
+import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from trustedpods.publisher.commands.exec import BROKEN_PIPE
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
@@ -125,19 +127,19 @@ def _follow(
     options: Common, name: str, container: str | None, tail: int, since: str | None, *, raw: bool
 ) -> None:
     run = Run(replace(options, form="text"))  # what is said besides the lines goes to standard error
-    run.journal.if_interrupted = None
 
-    async def work() -> None:
+    async def work() -> bool:
         from trustedpods.publisher.verbs.streams.following import FollowOptions
 
         wanted = FollowOptions(container, tail, _seconds(since))
         try:
             await _show(run, name, wanted, raw=raw, as_json=options.as_json)
-        except BrokenPipeError:  # whoever read has ended: `| head`
-            sys.stdout = None  # type: ignore[assignment]  # nothing more is flushed to it
-            raise SystemExit(0) from None
+        except BrokenPipeError:  # whoever read has ended, as `head` does
+            return False
+        return True
 
-    run.finish(work, lambda _: [])
+    if not run.finish(work, lambda _: []):
+        os._exit(BROKEN_PIPE)  # an ordinary exit would write what Python still holds, and complain
 
 
 async def _show(run: Run, name: str, wanted: "FollowOptions", *, raw: bool, as_json: bool) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 class FollowedLogLine:
     """One line without its end, or a piece (16 KiB) of a longer one; `at_ns` is Unix nanoseconds.
 
-    It is None for a line that was kept of a replica that had ended. With `dropped` it stands for so many lines
-    that were left out as nobody took them in time.
+    It is None for a line that was kept of a replica that had ended. With `dropped` it stands for so many
+    lines that were left out as nobody took them in time.
     """
 
     at_ns: int | None

@@ -43,7 +43,7 @@ _OVER = ("phase", "unknown-pod", "removed", "removing")
 
 @dataclass(frozen=True, slots=True)
 class FollowOptions:
-    """Of *container* alone; at first the last *tail* lines of each, of those of the last *since_s* seconds."""
+    """Of *container* alone; at first the last *tail* lines of each, of the last *since_s* seconds."""
 
     container: str | None = None
     tail: int = 100

@@ -163,15 +163,24 @@ async def test_a_refusal_at_first_is_raised(bench):
 
 async def test_a_provider_that_is_gone_for_long_is_given_up(bench):
     bench.wait(pause_s=0.5)
-    with pytest.raises(NetworkFailure), trio.fail_after(60):
+    bodies, warnings = [], []
+
+    async def lose():
         async with following(bench) as (followed, feed, journal):
             followed.write("one", "a")
             assert await some(feed, 1) == [("one", "a")]
             followed.refusal = NetworkFailure("the cluster is away")
             followed.cut()
-            await anext(feed)
-    assert len(followed.bodies) > 1
-    assert any("connecting again" in text for text in journal.show.warnings)
+            try:
+                await anext(feed)
+            finally:
+                bodies.extend(followed.bodies)
+                warnings.extend(journal.show.warnings)
+
+    with pytest.raises(NetworkFailure), trio.fail_after(60):
+        await lose()
+    assert len(bodies) > 1
+    assert any("connecting again" in text for text in warnings)
 
 
 @pytest.mark.parametrize("how", [{"tail": -1}, {"tail": 10_001}, {"since_s": 0}])

@@ -38,7 +38,7 @@ from trustedpods.provider.server.exec_streams import BOOK_S, Carried
 from trustedpods.provider.server.following.one_log import LOOK_S, LogSource, OneLog
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
 
-Standing = Callable[[], str | None]
+WhyGone = Callable[[], str | None]
 """Why the pod is none any more; None while it is. Raises Refused for a follower that may ask no more."""
 
 ASLEEP_S = 4.0
@@ -74,7 +74,7 @@ class FollowedPod:
     containers: list[str]
     carried: Carried
     room: trio.CapacityLimiter
-    standing: Standing
+    why_gone: WhyGone
 
 
 class FollowedLogs:
@@ -169,7 +169,7 @@ class FollowedLogs:
             elif not told and trio.current_time() - alone_since >= self._times.asleep_s:
                 told = True
                 self._note("asleep", "no replica of the pod runs; lines come when it wakes")
-            self._gone = self._pod.standing()
+            self._gone = self._pod.why_gone()
             if self._gone is None:
                 with trio.move_on_after(LOOK_S):
                     await changed.wait()

@@ -74,10 +74,10 @@ class LogFollowers:
                 began=body.began or began_ns(self._doors.now()), replicas=len(running), containers=containers
             )
 
-            def standing() -> str | None:
+            def why_gone() -> str | None:
                 return _gone(self._rights.commanded_pod(request.opened))
 
-            pod = FollowedPod(record.label, containers, self._booking(record), self._room, standing)
+            pod = FollowedPod(record.label, containers, self._booking(record), self._room, why_gone)
             follower = FollowedLogs(request, body, pod, self._doors, self._replicas, self._times)
             if not running and body.began is None and body.tail:
                 follower.show(await self._kept(record, containers, body))

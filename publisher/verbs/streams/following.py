@@ -129,17 +129,17 @@ class _Follower:
         self.ended: str | None = None
 
     async def run(self, lines: trio.MemorySendChannel[FollowedLogLine]) -> None:
-        """Until the pod is gone."""
-        async with lines:
-            while self.ended is None:
-                try:
-                    await self._once(lines)
-                except NetworkFailure as failure:
-                    await self._after(failure)
-                except Refused as refused:
-                    if self._lost_at is None or refused.rule not in _OVER:
-                        raise
-                    self.ended = refused.what
+        """Until the pod is gone. Only then the lines end: after an error their reader is cancelled."""
+        while self.ended is None:
+            try:
+                await self._once(lines)
+            except NetworkFailure as failure:
+                await self._after(failure)
+            except Refused as refused:
+                if self._lost_at is None or refused.rule not in _OVER:
+                    raise
+                self.ended = refused.what
+        await lines.aclose()
 
     async def _after(self, failure: NetworkFailure) -> None:
         """Wait before the next attempt; raises *failure* where there is none."""

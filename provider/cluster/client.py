@@ -21,7 +21,7 @@ from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, fea
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof.live_proofs import LiveProofs
 from trustedpods.provider.cluster.leases import ClusterLeases
-from trustedpods.provider.cluster.log_parts import LogPart
+from trustedpods.provider.cluster.log_parts import USUAL_PART, LogPart
 from trustedpods.provider.cluster.networks import documents
 from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.networks.ways import NodeWays
@@ -307,7 +307,7 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
         )
 
     def follow_logs(
-        self, namespace: str, pod: str, container: str, part: LogPart
+        self, namespace: str, pod: str, container: str, part: LogPart = USUAL_PART
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """`async with` this, then `async for`: pieces of what a container writes, until it ends."""
         query = {"container": container, "follow": "true", **part.query()}

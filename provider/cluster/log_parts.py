@@ -22,3 +22,7 @@ class LogPart:
         if self.since is not None:
             asked["sinceTime"] = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return asked | ({"timestamps": "true"} if self.stamped else {})
+
+
+USUAL_PART = LogPart()
+"""What a person looks at first."""

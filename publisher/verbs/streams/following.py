@@ -207,9 +207,9 @@ class _Follower:
                 return
             if isinstance(reply, FollowNote):
                 self._journal.show.warning(reply.text)
-                continue
-            await self._hand_on(reply, lines)
-            await conversation.stream.send(sealer.seal(FollowInput(taken=self._taken)))
+            elif isinstance(reply, FollowedLines):
+                await self._hand_on(reply, lines)
+                await conversation.stream.send(sealer.seal(FollowInput(taken=self._taken)))
 
     async def _hand_on(self, reply: FollowedLines, lines: trio.MemorySendChannel[FollowedLogLine]) -> None:
         for line in reply.lines:

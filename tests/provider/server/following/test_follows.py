@@ -99,7 +99,8 @@ async def pod(tmp_path, replicas=1):
         namespace = parts.pods.get(caller.ref.channel).namespace
         life = world.cluster.lives[namespace]
         await until(lambda: len(running(world, namespace)) == replicas)
-        world.logs = [log_of(world, view.name) for view in life.pods.values() if not view.over]
+        logs = [log_of(world, view.name) for view in life.pods.values() if not view.over]
+        world.logs = logs  # type: ignore[attr-defined]  # for the tests here alone
         await until(lambda: sum(not one.over for one in seen(parts, caller)) == replicas)
         yield world, parts, caller, namespace
 

@@ -154,9 +154,7 @@ async def _show(run: Run, name: str, wanted: "FollowOptions", *, raw: bool, as_j
 
 async def _write(run: Run, feed: "LogFeed", *, raw: bool, as_json: bool) -> None:
     """Each line as it comes; those that nobody took in time are told of on standard error."""
-    import json
-
-    from trustedpods.publisher.output.terminal import LogOutput
+    from trustedpods.publisher.output.terminal import LogOutput, print_json_line
 
     shown = LogOutput(sys.stdout, raw=raw)
     async for line in feed:
@@ -170,7 +168,7 @@ async def _write(run: Run, feed: "LogFeed", *, raw: bool, as_json: bool) -> None
                 "container": line.container,
                 "text": line.text,
             }
-            click.echo(json.dumps(tree, ensure_ascii=False))
+            print_json_line(tree)
         else:
             before = f"[{source}] ".encode() if feed.several else b""
             shown.write(source, before + line.data + b"\n")

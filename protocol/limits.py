@@ -76,6 +76,9 @@ MAX_ORDINAL = 255
 MAX_LOG_REPLY = 1 * MIB
 """One sealed reply with log lines."""
 
+MAX_SINCE_S = 10 * 366 * 24 * 3600
+"""How far back lines of a log may be asked for: ten years, which no log reaches."""
+
 MAX_LEAVES = 4096
 """Usage leaves in one reply: a claim a day for eleven years."""
 

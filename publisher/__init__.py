@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         RenderResult,
     )
     from trustedpods.publisher.results.streams.copied import CopyResult
+    from trustedpods.publisher.results.streams.followed import FollowedLogLine
     from trustedpods.publisher.results.streams.forwarded import ForwardResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import OverviewResult, WatchResult
@@ -96,6 +97,7 @@ _MODULES = {
         "VersionsResult",
     ),
     "publisher.results.estimated": ("EstimateResult",),
+    "publisher.results.streams.followed": ("FollowedLogLine",),
     "publisher.results.streams.forwarded": ("ForwardResult",),
     "publisher.results.money": (
         "BalanceResult",
@@ -169,6 +171,7 @@ __all__ = [
     "EstimateResult",
     "EventsResult",
     "ExecResult",
+    "FollowedLogLine",
     "ForwardResult",
     "FundProgress",
     "FundResult",

@@ -84,7 +84,8 @@ VERBS = {
         "pods:status", "What the pod NAME does, where it is reached, and how long its money lasts."
     ),
     "logs": LazyVerb(
-        "pods:logs", "What a container of the pod NAME wrote; where no replica runs, what the last one did."
+        "streams.logs:logs",
+        "What a container of the pod NAME wrote; where no replica runs, what the last one did.",
     ),
     "exec": LazyVerb(
         "exec:execute",

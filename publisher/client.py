@@ -183,18 +183,27 @@ class Client(StreamClient):
         return await overview.overview(self._account, name, body, VisitProgress(), self._journal())
 
     async def logs(
-        self, name: str, container: str | None = None, tail: int = 100, *, previous: bool = False
+        self,
+        name: str,
+        container: str | None = None,
+        tail: int = 100,
+        *,
+        previous: bool = False,
+        since_s: int | None = None,
     ) -> LogsResult:
         """The last *tail* lines (1 to 10000) of a container, or of the pod's first.
 
         Of the newest replica; while none runs, of the last that did; with *previous* of all runs that ended
-        and are still kept, oldest first.
+        and are still kept, oldest first; with *since_s* only lines of so many last seconds. `follow_logs`
+        goes on as lines come.
         """
         pieces: list[LogPiece] = []
         try:
-            body = LogsBody(container=container, tail=tail, previous=previous)
+            body = LogsBody(container=container, tail=tail, previous=previous, since_s=since_s)
         except ValidationError:
-            raise BadInput("a container's name, and 1 to 10000 lines", where="container, tail") from None
+            raise BadInput(
+                "a container's name, 1 to 10000 lines, and a second or more", where="container, tail, since_s"
+            ) from None
         done = await pods.logs(self._account, name, body, pieces.append, VisitProgress(), self._journal())
         return LogsResult(done.pod, tuple(pieces))
 

@@ -18,6 +18,7 @@ from trustedpods.publisher.verbs.running.exec import (
     make_terminal_body,
 )
 from trustedpods.publisher.verbs.streams.copying import CopyOptions, copy
+from trustedpods.publisher.verbs.streams.following import FollowOptions, LogFeed, follow_logs
 from trustedpods.publisher.verbs.streams.port_forward import port_forward
 from trustedpods.publisher.verbs.streams.ports import parse_ports
 
@@ -64,6 +65,26 @@ class StreamClient(NetworkClient):
         """
         where = CopyOptions(container, replica)
         return await copy(self._account, str(source), str(target), where, VisitProgress(), self._journal())
+
+    @asynccontextmanager
+    async def follow_logs(
+        self,
+        name: str,
+        *,
+        container: str | None = None,
+        tail: int = 100,
+        since_s: int | None = None,
+    ) -> AsyncIterator[LogFeed]:
+        """`async with` this, then `async for`: lines of all replicas of the pod as they come.
+
+        First the last *tail* (0 to 10000) of each container, with *since_s* of so many last seconds. The
+        stream goes on over restarts, updates and a sleep, and ends with the pod. A connection that is lost is
+        made again behind the last line. Raises Refused as `logs` does, and NetworkFailure, into the block
+        too, when the provider is gone for 90 s.
+        """
+        options = FollowOptions(container, tail, since_s)
+        async with follow_logs(self._account, name, options, VisitProgress(), self._journal()) as feed:
+            yield feed
 
     @asynccontextmanager
     async def port_forward(

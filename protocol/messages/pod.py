@@ -19,14 +19,16 @@ class StatusBody(Message):
 class LogsBody(Message):
     """Lines that a container wrote: of the newest replica, or, where none runs, of the last that did.
 
-    `previous` asks for all runs that ended and are still kept, oldest first.
+    `previous` asks for all runs that ended and are still kept, oldest first. With `since_s` only lines of so
+    many last seconds; of runs that ended, all that is kept of those that ended since. To go on as lines come
+    is another verb: `messages/streams/followed.py`.
     """
 
     kind: Literal["logs"] = "logs"
     container: ShortText | None = None
     tail: Annotated[int, Field(ge=1, le=10_000)] = 100
-    follow: bool = False
     previous: bool = False
+    since_s: Annotated[int, Field(ge=1, le=limits.MAX_SINCE_S)] | None = None
 
 
 class RestartBody(Message):

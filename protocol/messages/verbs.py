@@ -10,6 +10,7 @@ PodVerb = Literal[
     "blob",
     "status",
     "logs",
+    "follow",
     "exec",
     "terminal",
     "forward",

@@ -59,7 +59,6 @@ PODS = {
     "exec-start": Rule(
         "the command is not in the container, or may not be run", "look at the words behind `--`"
     ),
-    "follow": Rule("logs are not followed yet", "leave `--follow` out, and ask again for newer lines"),
     "forward-port": Rule(
         "the pod has no such port", "give one that its manifest lists under `ports`, or one of a service"
     ),

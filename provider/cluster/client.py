@@ -21,6 +21,7 @@ from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, fea
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof.live_proofs import LiveProofs
 from trustedpods.provider.cluster.leases import ClusterLeases
+from trustedpods.provider.cluster.log_parts import USUAL_PART, LogPart
 from trustedpods.provider.cluster.networks import documents
 from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.networks.ways import NodeWays
@@ -287,19 +288,29 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
             return
 
     async def logs(
-        self, namespace: str, pod: str, container: str, tail: int = 100, *, previous: bool = False
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        tail: int = 100,
+        *,
+        previous: bool = False,
+        since_s: int | None = None,
     ) -> bytes:
         """The last *tail* lines that a container wrote, at most MAX_LOG_REPLY bytes, as it wrote them.
 
-        *previous* asks for the run before a restart. Refused where the container never started.
+        *previous* asks for the run before a restart, *since_s* for lines of so many last seconds. Refused
+        where the container never started.
         """
-        return await diagnosis.read_logs(self._api, namespace, pod, container, tail, previous=previous)
+        return await diagnosis.read_logs(
+            self._api, namespace, pod, container, tail, previous=previous, since_s=since_s
+        )
 
     def follow_logs(
-        self, namespace: str, pod: str, container: str, tail: int = 100
+        self, namespace: str, pod: str, container: str, part: LogPart = USUAL_PART
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """`async with` this, then `async for`: pieces of what a container writes, until it ends."""
-        query = {"container": container, "tailLines": str(tail), "follow": "true"}
+        query = {"container": container, "follow": "true", **part.query()}
         return self._api.stream(path_of("Pod", namespace, pod) + "/log", query)
 
     def exec(

@@ -142,7 +142,14 @@ async def _last_lines(api: Api, crash: Crash) -> bytes:
 
 
 async def read_logs(
-    api: Api, namespace: str, pod: str, container: str, tail: int, *, previous: bool
+    api: Api,
+    namespace: str,
+    pod: str,
+    container: str,
+    tail: int,
+    *,
+    previous: bool,
+    since_s: int | None = None,
 ) -> bytes:
     """See `Cluster.logs`."""
     path = path_of("Pod", namespace, pod) + "/log"
@@ -152,6 +159,7 @@ async def read_logs(
             "tailLines": str(tail),
             "limitBytes": str(limits.MAX_LOG_REPLY),
             "previous": str(previous).lower(),
+            **({} if since_s is None else {"sinceSeconds": str(since_s)}),
         }
         data = (await api.call("GET", path, query=query)).content
         if is_gone(data):

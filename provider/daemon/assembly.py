@@ -34,6 +34,7 @@ from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
 from trustedpods.provider.server.exec import PodCommands
+from trustedpods.provider.server.following.follows import LogFollowers
 from trustedpods.provider.server.forwarding.forwards import PortForwards
 from trustedpods.provider.server.networks import NetworkRequests, NodeBooks
 from trustedpods.provider.server.pod_logs import PodLogs
@@ -210,6 +211,9 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
+        "follow": LogFollowers(
+            parts.doors, parts.rights, parts.bundles, parts.autoscaler.replicas, commands.booking
+        ).follow,
         "exec": commands.exec,
         "terminal": commands.terminal,
         "forward": PortForwards(parts.doors, parts.rights, parts.bundles, commands.booking).forward,

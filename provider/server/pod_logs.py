@@ -15,7 +15,7 @@ from trustedpods.provider.store.last_logs import KeptRun
 
 
 class PodLogs:
-    """The verb. Following is not supported yet."""
+    """The verb."""
 
     def __init__(self, doors: Doors, rights: CommandRights, bundles: Bundles) -> None:
         self._doors = doors
@@ -26,20 +26,20 @@ class PodLogs:
         """The last lines of a container: of the newest replica, else of the last that ran, or all before."""
         body = decode(request.opened.body, LogsBody)
         record = self._rights.commanded_pod(request.opened)
-        if body.follow:
-            raise Refused("following logs: not supported yet", rule="follow")
         kept = await self._doors.store.read(last_logs.runs_of, record.channel)
         container = self._container(record, body.container, kept)
-        mine = [run for run in kept if run.container == container]
-        lines = (
-            None if body.previous or record.phase in ENDED else await self._live(record, container, body.tail)
-        )
+        since = 0 if body.since_s is None else self._doors.now() - body.since_s
+        mine = [run for run in kept if run.container == container and run.ended >= since]
+        lines = None if body.previous or record.phase in ENDED else await self._live(record, container, body)
         if lines is not None:
             found = [lines]
         else:
             found = [_kept(run, body.tail) for run in (mine if body.previous else mine[-1:])]
         if not found:
-            raise Refused(_nothing(record, container, previous=body.previous), rule="no-replica")
+            if body.since_s is not None and kept:
+                found = [LogLines(container=container, data=b"")]  # it wrote, and nothing in that time
+            else:
+                raise Refused(_nothing(record, container, previous=body.previous), rule="no-replica")
         for line in found:
             await request.replies.send(line, final=line is found[-1])
 
@@ -58,14 +58,16 @@ class PodLogs:
             raise Refused(f"no container {container!r}; there are {', '.join(names)}", rule="container")
         return container
 
-    async def _live(self, record: PodRecord, container: str, tail: int) -> LogLines | None:
+    async def _live(self, record: PodRecord, container: str, body: LogsBody) -> LogLines | None:
         """Of the newest replica; None where none runs, or its container has not begun."""
         views = [view for view in await self._doors.cluster.pods(record.namespace) if _runs(view)]
         if not views:
             return None
         newest = max(views, key=lambda view: view.started_at or 0)
         try:
-            data = await self._doors.cluster.logs(record.namespace, newest.name, container, tail)
+            data = await self._doors.cluster.logs(
+                record.namespace, newest.name, container, body.tail, since_s=body.since_s
+            )
         except Refused:
             return None
         return LogLines(container=container, data=data, replica=newest.name)

@@ -16,6 +16,7 @@ from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.diagnosis import is_gone
+from trustedpods.provider.cluster.log_parts import LogPart
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.doors import Doors
@@ -116,7 +117,7 @@ class LogKeeper:
         try:
             with trio.move_on_after(LISTEN_LIMIT_S):
                 async with self._doors.cluster.follow_logs(
-                    view.namespace, view.name, container, KEPT_LINES
+                    view.namespace, view.name, container, LogPart(KEPT_LINES)
                 ) as pieces:
                     async for piece in pieces:
                         heard += piece

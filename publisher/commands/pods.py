@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on pods: deploy, validate, list, status, logs, delete."""
+"""Verbs on pods: deploy, validate, list, status, delete."""
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
-        LogPiece,
-        LogsResult,
         StatusResult,
     )
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
@@ -259,60 +256,6 @@ def status(options: Common, name: str) -> None:
         return status_lines(result, wide=options.form == "wide")
 
     run.finish(work, lines)
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  trustedpods logs web
-  trustedpods logs web --container app --tail 20
-  trustedpods logs web --previous
-"""
-)
-@click.argument("name", callback=pod_name, shell_complete=complete_pod)
-@click.option("-c", "--container", metavar="NAME", help="Only this container.")
-@click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
-@click.option("-p", "--previous", is_flag=True, help="Of the runs that ended, as far as they are kept.")
-@click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
-@common
-def logs(
-    options: Common, name: str, container: str | None, tail: int, follow: bool, previous: bool, raw: bool
-) -> None:
-    """What a container of the pod NAME wrote; where no replica runs, what the last one did.
-
-    Readable on a terminal, as it is into a pipe or a file. The end of the last three runs of each
-    container is kept, 32 KiB of each.
-    """
-    run = Run(options)
-    pieces: list[LogPiece] = []
-    from trustedpods.publisher.output.terminal import LogOutput
-
-    shown = LogOutput(sys.stdout, raw=raw)
-
-    def write(piece: "LogPiece") -> None:
-        if options.as_json:
-            pieces.append(piece)
-            return
-        if piece.ended_at is not None:
-            from trustedpods.publisher.commands.lines.moments import moment
-
-            run.show.line(f"{piece.container} of {piece.replica}, ended {moment(piece.ended_at)}:")
-        shown.write(f"{piece.container}/{piece.replica}", piece.data)
-
-    async def work() -> "LogsResult":
-        opening = run.account()
-        from trustedpods.protocol.messages.pod import LogsBody
-        from trustedpods.publisher.results.pods import VisitProgress
-        from trustedpods.publisher.verbs.pods import logs
-
-        body = LogsBody(container=container, tail=tail, follow=follow, previous=previous)
-        run.progress = progress = VisitProgress()
-        async with opening as account:
-            written = await logs(account, name, body, write, progress, run.journal)
-        return replace(written, pieces=tuple(pieces))
-
-    run.finish(work, lambda _: [])
 
 
 @click.command(

@@ -168,6 +168,11 @@ def choose_one(question: str, choices: Sequence[str]) -> str:
     return choices[click.prompt(question, type=numbers, err=True) - 1]
 
 
+def print_json_line(tree: Mapping[str, str | None]) -> None:
+    """One object on a line of its own, seen at once: of a stream of them. Raises BrokenPipeError."""
+    print(json.dumps(tree), flush=True)  # noqa: T201
+
+
 def print_json(tree: Mapping[str, Fact]) -> None:
     """One object on standard output."""
     print(json.dumps(tree, indent=2), flush=True)  # noqa: T201

@@ -176,7 +176,7 @@ async def logs_of(visited: Visit, body: LogsBody, write: Callable[[LogPiece], No
     asked = visited.session.converse("logs", visited.location.ref, body, next_generation())
     async with asked as conversation:
         while not conversation.finished:
-            reply = await conversation.reply(LogLines, Done, timeout=None if body.follow else 60.0)
+            reply = await conversation.reply(LogLines, Done, timeout=60.0)
             if isinstance(reply, LogLines):
                 write(LogPiece.of(reply))
 

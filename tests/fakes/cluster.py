@@ -20,6 +20,7 @@ from tests.fakes.commands import FakeCommands
 from tests.fakes.provider import claims as fake_claims
 from tests.fakes.provider.claims import FakeLife
 from tests.provider.core.leadership.fake_leases import FakeLeases
+from tests.provider.server.following.fake_logs import FakeLogs
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
@@ -49,7 +50,7 @@ from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 @dataclass
 class FakeCluster(
-    FakeNetworks, FakePolicies, FakeWays, FakeCommands, FakeLeases, fake_services.FakeControllers
+    FakeNetworks, FakePolicies, FakeWays, FakeCommands, FakeLogs, FakeLeases, fake_services.FakeControllers
 ):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` none of those gets an address;
@@ -73,7 +74,6 @@ class FakeCluster(
     expands: bool = True
     at_node: bool = False
     lives: dict[str, FakeLife] = field(default_factory=dict)
-    written: dict[str, bytes] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
@@ -181,6 +181,7 @@ class FakeCluster(
                 scratch_mib=size.storage_mib,
                 node="fake",
                 metered=True,
+                begun=ready,
                 containers=tuple(one["name"] for one in template["spec"]["containers"]),
             ),
         )
@@ -219,7 +220,10 @@ class FakeCluster(
         for life in self.lives.values():
             for pod in list(life.pods.values()):
                 if pod.phase == "Pending" and life.name not in self.failing:
-                    self._put(life, replace(pod, phase="Running", ready=True, ip=f"10.1.0.{len(life.pods)}"))
+                    self._put(
+                        life,
+                        replace(pod, phase="Running", ready=True, begun=True, ip=f"10.1.0.{len(life.pods)}"),
+                    )
 
     async def replicas(self, namespace: str) -> int:
         await self._called("replicas")
@@ -337,22 +341,6 @@ class FakeCluster(
         await self._called(f"note {pod} {key}")
         if namespace in self.lives:
             self.lives[namespace].notes[pod] = (key, text)
-
-    async def logs(
-        self, namespace: str, pod: str, container: str, tail: int = 100, *, previous: bool = False
-    ) -> bytes:
-        await self._called(f"logs {pod} {container}")
-        lines = self.written.get(container, b"").splitlines(keepends=True)
-        return b"".join(lines[-tail:])
-
-    @asynccontextmanager
-    async def follow_logs(
-        self, namespace: str, pod: str, container: str, tail: int = 100
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        sender, receiver = trio.open_memory_channel[bytes](1)
-        sender.send_nowait(await self.logs(namespace, pod, container, tail))
-        sender.close()
-        yield receiver
 
     async def events(self, namespace: str) -> list[str]:
         await self._called("events")

@@ -2,12 +2,14 @@
 """Verbs that carry bytes, as a Python program and as a person call them."""
 
 import contextlib
+import json
 
 import trio
 
 from tests.publisher.test_cli import cli
 from tests.publisher.test_client import market
 from tests.publisher.verbs.streams.test_copying import tar
+from tests.publisher.verbs.streams.test_following import Followed
 from trustedpods import publisher
 
 __all__ = ["cli", "market"]
@@ -72,3 +74,31 @@ async def test_a_person_is_told_what_to_do(cli, bench, tmp_path):
         assert (await cli("cp", "a", "b")).exit_code == 2
         no_terminal = await cli("exec", "-it", "hello", "--", "cat")
         assert (no_terminal.exit_code, "leave -t out" in no_terminal.stderr) == (242, True)
+
+
+async def test_lines_are_followed_by_a_person_and_by_a_program(cli, market, bench):
+    peer = bench.peer()
+    async with peer.serve():
+        assert (await cli("deploy", bench.folder / "pod.yaml")).exit_code == 0
+        followed = Followed(peer)
+        followed.write("one", "a")
+        followed.write("two", "b")
+        followed.gone = "the pod is gone"
+        told = await cli("logs", "hello", "-f", "--since", "5m")
+        assert told.exit_code == 0, told.output
+        assert told.stdout == "a\n[two/web] b\n"
+        assert "no more lines come: the pod is gone" in told.stderr
+        assert followed.bodies[-1].since_s == 300
+        told = await cli("logs", "hello", "-f", "-o", "json")
+        first, second = map(json.loads, told.stdout.splitlines())
+        assert first == {
+            "time": "1970-01-01T00:00:00.000000001Z",
+            "replica": "one",
+            "container": "web",
+            "text": "a",
+        }
+        assert second["replica"] == "two"
+        for words in (["-f", "-p"], ["--tail", "0"], ["-f", "-o", "yaml"], ["-f", "--since", "soon"]):
+            assert (await cli("logs", "hello", *words)).exit_code == 2
+        async with publisher.connect() as client, client.follow_logs("hello", tail=1) as lines:
+            assert [line.text async for line in lines] == ["a", "b"]

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terminals and connections to a pod that runs, as a person has them."""
 
+import json
 import logging
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -11,10 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
+from typing import IO
 
 import pytest
 
-from tests.live.clients.publisher import COMMANDS, Deployed, Publisher
+from tests.live.clients.publisher import COMMANDS, Deployed, Json, Publisher
 from tests.live.commands import running as commands
 from tests.live.commands.test_exec import awake
 from tests.live.conftest import unique
@@ -169,6 +173,48 @@ def test_a_folder_there_and_back(publisher: Publisher, pod: Deployed, tmp_path: 
     assert files(tmp_path / "back") == files(source)
     missing = said(publisher, "cp", f"{pod.name}:/nothing", str(tmp_path / "nothing"))
     assert (missing.returncode, "[copy]" in missing.stderr) == (6, True)
+
+
+def test_lines_are_followed_over_a_restart_until_ctrl_c(publisher: Publisher, pod: Deployed) -> None:
+    argv = [TRUSTEDPODS, "logs", pod.name, "-f", "--tail", "0", "-o", "json"]
+    environment = publisher.environment()
+    with subprocess.Popen(
+        argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            lines = Lines(process)
+            before = lines.until_told(publisher, pod.name, "before")
+            assert publisher.run("restart", pod.name).code == 0
+            after = lines.until_told(publisher, pod.name, "after")
+            assert (before["container"], before["replica"] != after["replica"]) == ("hello", True)
+            assert before["time"] < after["time"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+    plain = said(publisher, "logs", pod.name, "--since", "1h")
+    assert (plain.returncode, "after" in plain.stdout) == (0, True), plain.stderr
+
+
+class Lines:
+    """What a follower prints, a JSON object a line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.found: list[Json] = []
+        Thread(target=self._read, args=(process.stdout,), daemon=True).start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self.found.append(json.loads(line))
+
+    def until_told(self, publisher: Publisher, name: str, word: str) -> Json:
+        """The line of *word*, which the pod's program is made to write until it is seen."""
+
+        def seen() -> list[Json]:
+            commands.check(publisher, name, "--", "sh", "-c", f"echo {word} > /proc/1/fd/1")
+            return [line for line in self.found if line["text"] == word]
+
+        return until(f"{word} is followed", seen)[0]
 
 
 def test_the_history_tells_of_both(publisher: Publisher, pod: Deployed) -> None:

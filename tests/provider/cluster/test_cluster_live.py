@@ -19,6 +19,7 @@ from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
+from trustedpods.provider.cluster.log_parts import LogPart
 from trustedpods.provider.cluster.objects.pod_objects import objects
 
 pytestmark = pytest.mark.live
@@ -189,7 +190,7 @@ async def test_logs_are_followed_and_bounded(cluster, image):
         await until(lambda: cluster.logs(life.namespace, pod.name, "c", 9), lambda text: b"5\n" in text)
         text = b""
         with trio.fail_after(PATIENCE_S):
-            async with cluster.follow_logs(life.namespace, pod.name, "c", tail=2) as pieces:
+            async with cluster.follow_logs(life.namespace, pod.name, "c", LogPart(2)) as pieces:
                 async for piece in pieces:
                     text += piece
                     if text == b"4\n5\n":

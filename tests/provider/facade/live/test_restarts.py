@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a restart, a kill, a drain or a refusing pod may cut, on real HAProxy: only its own."""
 
-import os
 import signal
-from functools import partial
 
 import pytest
 import trio
@@ -21,7 +19,6 @@ from tests.provider.facade.parts import (
     parse,
     until,
 )
-from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.traffic import SlotStats, Traffic, combine, mark_of, traffic_since
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.facade.facade import Facade
@@ -53,41 +50,21 @@ async def test_a_restart_of_haproxy_is_replayed(live: LiveFacade, nursery):
     assert stats.total == 1
 
 
-async def listens(live: LiveFacade) -> bool:
-    """Whether a process answers at the runtime socket; a master's worker has another pid than the master."""
-    try:
-        await live.runtime.boot()
-    except NetworkFailure:
-        return False
-    return True
-
-
-@pytest.mark.parametrize("how", ["killed", "reloaded", "reloaded by its master"])
-async def test_another_process_is_seen_however_it_came(live: LiveFacade, how):
-    """By its socket's file at once; one that inherits the socket leaves the file as it was, and is asked."""
-    if how == "reloaded by its master":
-        await live.haproxy.end()
-        live.haproxy.args = [*live.haproxy.args, "-W"]
-        live.haproxy.start()
-        await until(partial(listens, live), "a worker listens")
+@pytest.mark.parametrize("how", ["killed", "reloaded"])
+async def test_another_process_is_seen_at_once_by_its_sockets_file(live: LiveFacade, how):
     await live.facade.sync()
     assert not await live.facade.restarted()
-    if how == "reloaded by its master":
-        os.kill(live.haproxy.pid, signal.SIGUSR2)
-        await until(live.facade.restarted, "the new worker is seen")
+    before = live.haproxy.popen
+    if how == "killed":
+        await live.haproxy.end(signal.SIGKILL)
     else:
-        before = live.haproxy.popen
-        if how == "killed":
-            await live.haproxy.end(signal.SIGKILL)
-        else:
-            live.haproxy.args = [*live.haproxy.args, "-sf", str(live.haproxy.pid)]
-        await live.start_haproxy()
-        assert await live.facade.restarted()
-        with trio.fail_after(WAIT_S):
-            await trio.to_thread.run_sync(before.wait)
+        live.haproxy.args = [*live.haproxy.args, "-sf", str(live.haproxy.pid)]
+    await live.start_haproxy()
+    assert await live.facade.restarted()
+    with trio.fail_after(WAIT_S):
+        await trio.to_thread.run_sync(before.wait)
     assert (await live.facade.sync()).restarted
     assert not await live.facade.restarted()
-    await live.haproxy.end()  # by a signal that a master hands on
 
 
 async def test_a_new_daemon_finds_the_slots_in_the_map_and_cleans_up(live: LiveFacade, nursery):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.cluster.log_parts import LogPart
+from trustedpods.provider.cluster.log_parts import USUAL_PART, LogPart
 
 BEGIN = 1_800_000_000
 
@@ -106,7 +106,7 @@ class FakeLogs:
 
     @asynccontextmanager
     async def follow_logs(
-        self, namespace: str, pod: str, container: str, part: LogPart
+        self, namespace: str, pod: str, container: str, part: LogPart = USUAL_PART
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         if (log := self.growing.get((pod, container))) is not None and part.stamped:
             async with log.follow(part) as pieces:

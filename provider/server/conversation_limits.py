@@ -5,13 +5,18 @@ By the same rule as connections (`protocol.net.connection_limits`), a newcomer i
 lack of room, since peer ids and publishers' keys are free and strangers could then hold every place.
 Instead the oldest of the address that takes most room has to go. What was begun for it goes on, and
 it may come again.
+
+What goes on for as long as a publisher wants (commands, port-forwards, followed logs) is bounded otherwise:
+there each has a key's signature and a pod behind it, so who comes too late is turned away.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
 import trio
 
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.connection_limits import of_busiest_host
 
 
@@ -45,3 +50,32 @@ class ConversationLimits:
         oldest = of_busiest_host(self._held)[0]
         del self._held[oldest]
         oldest.cancel()
+
+
+class LongVerbs:
+    """How many of one long verb are served now, of each of whom there is a bound and in all."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._running: Counter[Hashable] = Counter()
+
+    def __getitem__(self, bounded: Hashable) -> int:
+        """How many there are now."""
+        return self._running[bounded]
+
+    @contextmanager
+    def one_more(self, bounds: Mapping[Hashable, int]) -> Iterator[None]:
+        """Counts for every key of *bounds*; Refused (rule "busy") where one has as many as it may."""
+        full = [key for key, most in bounds.items() if self._running[key] >= most]
+        if full:
+            raise Refused(
+                f"too many {self._what} at once ({bounds[full[0]]} are there, and no more may be)",
+                rule="busy",
+                hint="try again when one has ended",
+            )
+        self._running.update(bounds.keys())
+        try:
+            yield
+        finally:
+            self._running.subtract(bounds.keys())
+            self._running += Counter()  # drops what is zero

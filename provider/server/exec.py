@@ -5,9 +5,7 @@ What it is stays between client and pod: neither the pod's history nor a log of 
 """
 
 import logging
-from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from trustedpods.manifests.check.seeds import filling_container
 from trustedpods.protocol.codec import decode
@@ -21,6 +19,7 @@ from trustedpods.provider.core.pod import ENDED, PodRecord
 from trustedpods.provider.core.traffic import Traffic
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.server.conversation_limits import LongVerbs
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.exec_streams import LONGEST_S, Carried, CommandStreams
 from trustedpods.provider.store import history
@@ -48,7 +47,7 @@ class PodCommands:
         self._rights = rights
         self._bundles = bundles
         self._meter = meter
-        self._running: Counter[Hashable] = Counter()
+        self._running = LongVerbs("commands")
 
     async def exec(self, request: Request) -> None:
         """Runs the command until it ends, its client goes away, or no byte moves for too long."""
@@ -63,7 +62,9 @@ class PodCommands:
         container = self._container(record, body.container)
         views = await self._doors.cluster.pods(record.namespace)
         replica = replica_for(record, views, body.replica)
-        with self._place(record):
+        publisher = record.ref.publisher
+        bounds = {record.channel: MAX_PER_POD, publisher: MAX_PER_PUBLISHER, "all": MAX_COMMANDS}
+        with self._running.one_more(bounds):
             request.replies.stream.outlast(PAUSE_S)
             await self._note(record, f"{_words(body)} started in container {container} of {replica}")
             place = (record.namespace, replica, container)
@@ -102,28 +103,6 @@ class PodCommands:
         if container not in names:
             raise Refused(f"no container {container!r}; there are {', '.join(names)}", rule="container")
         return container
-
-    @contextmanager
-    def _place(self, record: PodRecord) -> Iterator[None]:
-        """One of the commands that may run at once; Refused (rule "busy") where there is none left."""
-        bounds: dict[Hashable, int] = {
-            record.channel: MAX_PER_POD,
-            record.ref.publisher: MAX_PER_PUBLISHER,
-            "all": MAX_COMMANDS,
-        }
-        if any(self._running[key] >= most for key, most in bounds.items()):
-            raise Refused(
-                f"too many commands run at once (a pod {MAX_PER_POD}, a publisher {MAX_PER_PUBLISHER}, "
-                f"all {MAX_COMMANDS})",
-                rule="busy",
-                hint="try again when one has ended",
-            )
-        self._running.update(bounds.keys())
-        try:
-            yield
-        finally:
-            self._running.subtract(bounds.keys())
-            self._running += Counter()  # drops what is zero
 
     def booking(self, record: PodRecord) -> Carried:
         """What a command carries is traffic of the pod; what cannot be booked now is booked with the next."""

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verb `follow`: who may, how many, and which containers."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import trio
 
@@ -17,6 +15,7 @@ from trustedpods.provider.core.followed.lines import LinePlace, LogLine
 from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.server.conversation_limits import LongVerbs
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.exec_streams import Carried
 from trustedpods.provider.server.following.followed import FollowedLogs, FollowedPod, FollowTimes, began_ns
@@ -54,7 +53,7 @@ class LogFollowers:
         self._replicas = replicas
         self._booking = booking
         self._times = times
-        self._running: Counter[str] = Counter()
+        self._running = LongVerbs("followed logs")
         self._room = trio.CapacityLimiter(MAX_LOGS)
 
     @property
@@ -67,7 +66,7 @@ class LogFollowers:
         body = decode(request.opened.body, FollowBody)
         record = self._rights.commanded_pod(request.opened)
         containers = self._containers(record, body.container)
-        with self._place(record.ref.publisher):
+        with self._running.one_more({record.ref.publisher: MAX_PER_PUBLISHER, "all": MAX_FOLLOWERS}):
             request.replies.stream.outlast(PAUSE_S)
             running = [view for view in self._replicas.of(record.label) if not view.over]
             started = FollowStarted(
@@ -110,23 +109,6 @@ class LogFollowers:
             for run in newest.values()
             for nth, text in enumerate(run.data.splitlines()[-body.tail :], 1)
         ]
-
-    @contextmanager
-    def _place(self, publisher: str) -> Iterator[None]:
-        """One of the followers that may be at once."""
-        bounds = {publisher: MAX_PER_PUBLISHER, "all": MAX_FOLLOWERS}
-        if any(self._running[key] >= most for key, most in bounds.items()):
-            raise Refused(
-                f"too many logs are followed (a publisher {MAX_PER_PUBLISHER}, all {MAX_FOLLOWERS})",
-                rule="busy",
-                hint="try again when one has ended",
-            )
-        self._running.update(bounds.keys())
-        try:
-            yield
-        finally:
-            self._running.subtract(bounds.keys())
-            self._running += Counter()  # drops what is zero
 
 
 def _gone(record: PodRecord) -> str | None:

@@ -2,7 +2,6 @@
 """`forward`: connections to a running pod's declared ports, for whoever may command the pod."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,6 +17,7 @@ from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.pod import ENDED, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.server.conversation_limits import LongVerbs
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.exec import NOTED, replica_for
 from trustedpods.provider.server.exec_streams import Carried
@@ -53,7 +53,7 @@ class PortForwards:
         self._rights = rights
         self._bundles = bundles
         self._booking = booking
-        self._running: Counter[str] = Counter()
+        self._running = LongVerbs("port-forwards")
         self._room = trio.CapacityLimiter(MAX_OPEN)
         self._rooms: dict[str, trio.CapacityLimiter] = {}
 
@@ -109,22 +109,13 @@ class PortForwards:
     def _place(self, record: PodRecord) -> Iterator[tuple[trio.CapacityLimiter, ...]]:
         """One of the forwards that may run at once, and the rooms that its connections share."""
         publisher = record.ref.publisher
-        bounds = {publisher: MAX_PER_PUBLISHER, "all": MAX_FORWARDS}
-        if any(self._running[key] >= most for key, most in bounds.items()):
-            raise Refused(
-                f"too many port-forwards at once (a publisher {MAX_PER_PUBLISHER}, all {MAX_FORWARDS})",
-                rule="busy",
-                hint="try again when one has ended",
-            )
-        self._running.update(bounds.keys())
-        own = self._rooms.setdefault(publisher, trio.CapacityLimiter(MAX_OPEN_PER_PUBLISHER))
-        try:
-            yield own, self._room
-        finally:
-            self._running.subtract(bounds.keys())
-            self._running += Counter()  # drops what is zero
-            if publisher not in self._running:
-                del self._rooms[publisher]
+        with self._running.one_more({publisher: MAX_PER_PUBLISHER, "all": MAX_FORWARDS}):
+            own = self._rooms.setdefault(publisher, trio.CapacityLimiter(MAX_OPEN_PER_PUBLISHER))
+            try:
+                yield own, self._room
+            finally:
+                if self._running[publisher] == 1:
+                    del self._rooms[publisher]
 
     async def _note(self, record: PodRecord, ports: Sequence[int]) -> None:
         text = f"a port-forward to port {', '.join(map(str, dict.fromkeys(ports)))} started"

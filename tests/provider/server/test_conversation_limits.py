@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose conversation has to end when there is no room for all."""
 
+from contextlib import ExitStack
+
 import pytest
 import trio
 import trio.testing
 
-from trustedpods.provider.server.conversation_limits import ConversationLimits
+from trustedpods.protocol.errors import Refused
+from trustedpods.provider.server.conversation_limits import ConversationLimits, LongVerbs
 
 
 async def sit(limits, host, weight, gone, *, task_status):
@@ -79,3 +82,20 @@ async def test_who_leaves_frees_the_place():
             assert len(limits) == 1
         assert not scope.cancelled_caught
     assert len(limits) == 0
+
+
+def test_a_long_verb_is_refused_where_its_publisher_or_all_have_as_many_as_may_be():
+    verbs = LongVerbs("commands")
+    with ExitStack() as stack:
+        for publisher in ("a", "a", "b"):
+            stack.enter_context(verbs.one_more({publisher: 2, "all": 3}))
+        assert (verbs["a"], verbs["b"], verbs["all"]) == (2, 1, 3)
+        for publisher, most in (("a", 2), ("c", 3)):
+            with pytest.raises(Refused, match=f"too many commands at once .{most} are there") as caught:
+                stack.enter_context(verbs.one_more({publisher: 2, "all": 3}))
+            assert caught.value.rule == "busy"
+        assert (verbs["a"], verbs["c"], verbs["all"]) == (2, 0, 3)
+    assert verbs["all"] == 0
+    with pytest.raises(ZeroDivisionError), verbs.one_more({"a": 1}):
+        raise ZeroDivisionError
+    assert verbs["a"] == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "setup")]
 
+import go_modules  # noqa: E402
 import metadata  # noqa: E402
 import staging  # noqa: E402
 import wheels  # noqa: E402
@@ -59,8 +60,8 @@ def parts_of(root: Path, out: Path) -> staging.Parts:
     shutil.rmtree(folder, ignore_errors=True)
     own = wheels.own(root, folder, epoch)
     paths = (binaries.netpol(), binaries.netpol_cni(), binaries.tunnel())
-    agent, plugin, tunnel = (binaries.built(path) for path in paths)
-    return staging.Parts((*dependencies, own), agent, plugin, tunnel, epoch)
+    agent, plugin, tunnel = programs = [binaries.built(path) for path in paths]
+    return staging.Parts((*dependencies, own), agent, plugin, tunnel, go_modules.texts_of(programs), epoch)
 
 
 def main() -> int:

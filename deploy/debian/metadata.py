@@ -24,7 +24,8 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: Trusted Pods
 Comment: Dependencies lie in {site}, each with its
  own licence texts and notices in NAME-VERSION.dist-info. Modules of Go that are
- linked into the network policy agent are listed in NOTICE.
+ linked into its three programs are in go-modules.gz beside this file, each with
+ its licence texts.
 
 Files: *
 Copyright: 2026 the Trusted Pods developers

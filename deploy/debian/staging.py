@@ -49,15 +49,15 @@ SNIPPETS = {
 class Parts:
     """What is built before: the wheels (dependencies and our own), and three programs in Go.
 
-    Those are the policy agent, its CNI plugin, and what makes tunnels.
-
-    `epoch`: seconds since 1970, the time of every file.
+    Those are the policy agent, its CNI plugin, and what makes tunnels; `go_modules` are the licence texts of
+    what is linked into them (go_modules.py). `epoch`: seconds since 1970, the time of every file.
     """
 
     wheels: tuple[Path, ...]
     agent: Path
     plugin: Path
     tunnel: Path
+    go_modules: str
     epoch: int
 
 
@@ -79,6 +79,7 @@ def stage(root: Path, parts: Parts, tree: Path) -> None:
         put(tree / target, (root / "deploy" / "debian" / "files" / name).read_bytes())
     for name in PAGES:
         put(tree / DOC / name, (root / "docs" / name).read_bytes())
+    put(tree / DOC / "go-modules.gz", compressed(parts.go_modules.encode()))
     put(tree / DOC / "role.yaml", (root / "deploy/kube/netpol/role.yaml").read_bytes())
     for page in sorted((root / "docs" / "man8").glob("*.8")):
         put(tree / "usr/share/man/man8" / f"{page.name}.gz", compressed(page.read_bytes()))

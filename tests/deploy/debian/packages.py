@@ -11,11 +11,12 @@ from tests.paths import ROOT
 sys.path[:0] = [str(ROOT / "deploy" / "debian"), str(ROOT / "deploy" / "setup")]
 
 import deb  # noqa: E402
+import go_modules  # noqa: E402
 import metadata  # noqa: E402
 import staging  # noqa: E402
 import wheels  # noqa: E402
 
-__all__ = ["EPOCH", "deb", "metadata", "parts", "staging", "wheel", "wheels"]
+__all__ = ["EPOCH", "GO_MODULES", "deb", "go_modules", "metadata", "parts", "staging", "wheel", "wheels"]
 
 EPOCH = 1_790_000_000
 METADATA = "Name: {name}\nVersion: 1.0\nAuthor: Somebody\nLicense-Expression: MIT\n\nText.\n"
@@ -31,6 +32,9 @@ def wheel(folder: Path, name: str, files: dict[str, str]) -> Path:
     return made
 
 
+GO_MODULES = "==== example.org/module v1.0.0\n\nDo what you like.\n"
+
+
 def parts(folder: Path) -> "staging.Parts":
     """Our own wheel, one dependency, and a script each for the programs in Go."""
     folder.mkdir(parents=True)
@@ -38,7 +42,7 @@ def parts(folder: Path) -> "staging.Parts":
     program.write_text("#!/bin/sh\n")
     dependency = wheel(folder, "some", {"some/__init__.py": "", "docs/Makefile": "all:\n"})
     own = wheels.own(ROOT, folder / "own", EPOCH)
-    return staging.Parts((dependency, own), program, program, program, EPOCH)
+    return staging.Parts((dependency, own), program, program, program, GO_MODULES, EPOCH)
 
 
 def field(package: Path, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.history import arguments
+from trustedpods.protocol.networks.history import MAX_ARGUMENTS, arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.owners.missing import held_back
@@ -24,6 +24,7 @@ from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.results.networks import ApplyResult, NetworkId, PlanResult
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
+from trustedpods.publisher.verbs.networks.documents.changing import clusters_told
 from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
@@ -94,7 +95,7 @@ async def apply(
         )
         if held.rolled_forward:
             journal.show.line("a change that another command had begun was brought to its end first")
-        said = arguments(options.said)
+        said = arguments([*options.said, *clusters_told(options.known, clusters)][:MAX_ARGUMENTS])
         change = await stack.enter_async_context(
             recorded(held, publisher, file.network, "network apply", said)
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.networks.documents import Copy
-from trustedpods.protocol.networks.history import arguments
+from trustedpods.protocol.networks.history import MAX_ARGUMENTS, arguments
 from trustedpods.protocol.networks.members import NetworkName, Role
 from trustedpods.publisher.core.networks.plan import plan_of
 from trustedpods.publisher.core.select import Choice
@@ -18,6 +18,7 @@ from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.results.networks import NetworkDeleteResult, NetworkId
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
+from trustedpods.publisher.verbs.networks.documents.changing import clusters_told
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import NO_NETWORK, opened_whole
 
@@ -54,7 +55,8 @@ async def delete(
         held = await stack.enter_async_context(lock)
         removed: list[str] = []
         if held.document.generation > 0:
-            said = arguments([("network", str(network)), *([("--purge", "")] if purge else [])])
+            given = [("network", str(network)), *([("--purge", "")] if purge else [])]
+            said = arguments([*given, *clusters_told(known, whole)][:MAX_ARGUMENTS])
             async with recorded(held, account.publisher, network, "network delete", said) as change:
                 who = account.publisher.address
                 view = view_of(change)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network's document, read without a lease or changed under all of them."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from trustedpods.protocol.networks.documents import Document
 from trustedpods.protocol.networks.history import SecretText, arguments
 from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.clusters import NetworkClusters
@@ -58,7 +59,7 @@ async def changing(
     name = name_of(network)
     whole = opened_whole(account, name, place.clusters, journal, lost=lost, founding=founding)
     async with whole as clusters:
-        told = arguments([("network", str(name)), *given, *_clusters_told(place, clusters)])
+        told = arguments([("network", str(name)), *given, *clusters_told(place.clusters, clusters)])
         async with (
             clusters.locked(f"{verb} {network.name}", wait_s) as held,
             recorded(held, account.publisher, name, verb, told) as change,
@@ -68,8 +69,6 @@ async def changing(
             yield network, change
 
 
-def _clusters_told(place: NetworkPlace, clusters: NetworkClusters) -> list[tuple[str, str]]:
-    """Those that were named and are the network's: a context may have others."""
-    return [
-        ("--cluster", f"{one}={choice}") for one, choice in place.clusters.items() if one in clusters.doors
-    ]
+def clusters_told(named: Mapping[str, Choice], clusters: NetworkClusters) -> list[tuple[str, str]]:
+    """Of those that were *named* the network's, as history has them: a context may have others."""
+    return [("--cluster", f"{one}={choice}") for one, choice in named.items() if one in clusters.doors]

@@ -134,6 +134,10 @@ async def test_two_people_on_one_account_of_one_machine_are_two(team):
         ("network apply", other.lower()),
     ]
     assert metadata.updated_at == told.records[-1].ended > 0
+    commands = [line for line in told.script if line.startswith("trustedpods")]
+    assert len(commands) == 3
+    for name, choice in alice.place.clusters.items():
+        assert all(f"--cluster {name}={choice}" in line for line in commands), "whose context has none"
 
 
 async def test_a_stranger_learns_that_a_network_is_there_and_nothing_of_it(team):

@@ -14,6 +14,7 @@ import trio
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.networks.tunnel_door import TunnelDoor, TunnelView
 from trustedpods.provider.cluster.objects.network_nodes.ways import service_of
 from trustedpods.provider.core.generated.key_pairs import private_file, private_key
@@ -44,6 +45,8 @@ class Tunnels:
         self._views: Mapping[str, TunnelView] = {}
         self._stand = True
         """Whether there may be some: who led before may have left them."""
+        self._without: dict[ChannelId, bytes] = {}
+        """Of pods that want none, the request that was looked into: not to open every bundle at each look."""
 
     async def run(self) -> None:
         """Look for ever; what cannot be read or told now is tried again, and stays as it is until then."""
@@ -62,13 +65,11 @@ class Tunnels:
     async def look(self, doors: Sequence[TunnelDoor]) -> None:
         """Tell once what is wanted: to each node all, as each knows its own pods."""
         wanted: dict[str, dict[str, Any]] = {}
-        for record in self._pods.standing:
-            opened = self._opened(record)
-            if opened is not None and opened.manifest.spec.network.tunnel is not None:
-                for namespace in {record.namespace, record.other or record.namespace}:
-                    config = await self._config(record, opened, namespace)
-                    if config is not None:
-                        wanted[namespace] = config
+        for record, opened in self._with_tunnels():
+            for namespace in {record.namespace, record.other or record.namespace}:
+                config = await self._config(record, opened, namespace)
+                if config is not None:
+                    wanted[namespace] = config
         if wanted or self._stand:
             self._views, told = await self._tell(doors, wanted)
             self._stand = bool(wanted) or not told
@@ -94,6 +95,23 @@ class Tunnels:
         view = self._views.get(record.namespace)
         gone = [] if view is None else silent(view.heard, view.since_s)
         return f"nothing comes by the tunnel from {', '.join(gone)}" if gone else ""
+
+    def _with_tunnels(self) -> list[tuple[PodRecord, OpenBundle]]:
+        """The pods whose present version wants a tunnel; none that this boot cannot open."""
+        found: list[tuple[PodRecord, OpenBundle]] = []
+        without: dict[ChannelId, bytes] = {}
+        for record in self._pods.standing:
+            opened = None
+            if self._without.get(record.channel) != record.request:
+                opened = self._opened(record)
+                if opened is None:
+                    continue
+            if opened is None or opened.manifest.spec.network.tunnel is None:
+                without[record.channel] = record.request
+            else:
+                found.append((record, opened))
+        self._without = without
+        return found
 
     def _opened(self, record: PodRecord) -> OpenBundle | None:
         """Its bundle; None where this boot cannot open it."""

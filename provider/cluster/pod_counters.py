@@ -17,6 +17,7 @@ from typing import Protocol
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, TrustedPodsError
+from trustedpods.provider.cluster.networks.node_socket import NodeProgram
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ ANSWER_LIMIT_S = 5.0
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Some 200 bytes for each of at most 10,000 remembered pods, with room to spare."""
+
+_AGENT = NodeProgram("the network agent", "netpol agent", ANSWER_LIMIT_S, MAX_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,14 @@ class TrafficDoor:
         NetworkFailure when the agent does not answer: nothing is known then, and nothing lost,
         because the kernel counts on. RemoteProtocolError when the answer makes no sense.
         """
-        return parse_counters(await self._ask(), str(self._path))
+        return parse_counters(await _AGENT.ask(self._path), str(self._path))
 
     async def policies_seen(self) -> int | None:
         """The newest version of any NetworkPolicy whose rules the kernel has; raises as `counters` does.
 
         The agent reads it before it brings the kernel up to date, and answers after. None: an older agent.
         """
-        return parse_policies(await self._ask(), str(self._path))
-
-    async def _ask(self) -> bytes:
-        try:
-            with trio.fail_after(ANSWER_LIMIT_S):
-                async with await trio.open_unix_socket(str(self._path)) as stream:
-                    return await _read_all(stream)
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-            raise NetworkFailure(
-                f"the network agent does not answer: {error!s}",
-                where=str(self._path),
-                hint="is its process (`netpol agent`) running?",
-            ) from None
+        return parse_policies(await _AGENT.ask(self._path), str(self._path))
 
 
 class TrafficOfNodes:
@@ -160,13 +151,3 @@ def _pod(entry: dict[str, object]) -> PodCounters:
     if not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"names {names}")
     return PodCounters(*names, *sums)  # type: ignore[arg-type]  # checked just above
-
-
-async def _read_all(stream: trio.SocketStream) -> bytes:
-    """Until the agent closes: it says one thing to each caller."""
-    answer = bytearray()
-    while data := await stream.receive_some(65536):
-        answer += data
-        if len(answer) > MAX_ANSWER:
-            raise trio.BrokenResourceError(f"more than {MAX_ANSWER} bytes")
-    return bytes(answer)

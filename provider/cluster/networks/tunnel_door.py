@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import trio
-
-from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.errors import RemoteProtocolError
+from trustedpods.provider.cluster.networks.node_socket import NodeProgram
 
 ANSWER_LIMIT_S = 30.0
 """A tunnel is made within some 100 ms; after a start of the program all of them are."""
 
 MAX_ANSWER = 4 * 1024 * 1024
 """Some 100 bytes for each peer of each pod."""
+
+_PROGRAM = NodeProgram("the tunnels' program", "trustedpods-tunnel", ANSWER_LIMIT_S, MAX_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,7 @@ class TunnelDoor:
         NetworkFailure where the program does not answer: what stood goes on. RemoteProtocolError where its
         answer makes no sense.
         """
-        try:
-            with trio.fail_after(ANSWER_LIMIT_S):
-                async with await trio.open_unix_socket(str(self._path)) as stream:
-                    await stream.send_all(json.dumps(wanted).encode())
-                    await stream.send_eof()
-                    answer = await _read_all(stream)
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-            raise NetworkFailure(
-                f"the tunnels' program does not answer: {error!s}",
-                where=str(self._path),
-                hint="is its process (`trustedpods-tunnel`) running?",
-            ) from None
+        answer = await _PROGRAM.ask(self._path, json.dumps(wanted).encode())
         return parse_tunnels(answer, str(self._path))
 
 
@@ -65,12 +55,3 @@ def _view(since: int, heard: dict[str, int]) -> TunnelView:
     if not all(type(one) is int for one in (since, *heard.values())):
         raise ValueError(f"times {since}, {heard}")
     return TunnelView(since, heard)
-
-
-async def _read_all(stream: trio.SocketStream) -> bytes:
-    answer = bytearray()
-    async for data in stream:
-        answer += data
-        if len(answer) > MAX_ANSWER:
-            raise trio.BrokenResourceError(f"more than {MAX_ANSWER} bytes")
-    return bytes(answer)

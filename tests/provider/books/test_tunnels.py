@@ -11,6 +11,7 @@ from tests.fakes.provider.world import World
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.base import Done
+from trustedpods.provider.books.tunnels import Tunnels
 from trustedpods.provider.cluster.networks.tunnel_door import TunnelDoor
 from trustedpods.provider.core.networks.tunnels import SILENT_S, X25519, address_of
 
@@ -85,6 +86,29 @@ async def test_a_tunnel_follows_its_book(tmp_path):
         alias = {"ip": address_of("shop", "b"), "hostnames": ["b.tunnel.shop.internal"]}
         assert alias in template["hostAliases"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_pod_without_a_tunnel_is_looked_into_once_in_each_version(tmp_path, monkeypatch):
+    here = world(tmp_path)
+    async with here.run() as (parts, address):
+        caller = Caller(here, address)
+        await caller.provision()
+        looks, open_bundle = [], parts.bundles.open
+
+        def counted(record):
+            looks.append(record)
+            return open_bundle(record)
+
+        monkeypatch.setattr(parts.bundles, "open", counted)
+        tunnels = Tunnels(parts.doors, parts.pods, parts.bundles)
+        for _ in range(3):
+            await tunnels.look([])
+        first = parts.pods.get(caller.ref.channel)
+        assert [one.request for one in looks] == [first.request]
+        looks.clear()
+        await parts.pods.change(first.channel, request=first.request + b"other")
+        await tunnels.look([])
+        assert [one.request for one in looks] == [first.request + b"other"]
 
 
 async def test_a_node_whose_program_is_away_holds_up_no_other(tmp_path):

@@ -72,7 +72,10 @@ class PodBackups:
 
     def backup(self, wanted: str | None = None) -> StoredBackup:
         """The backup *wanted*, else the newest; BadInput where it is not there or not whole."""
-        name = self.chosen(wanted)
+        return self.named(self.chosen(wanted))
+
+    def named(self, name: str) -> StoredBackup:
+        """The backup of exactly this name, of those of `names`; BadInput as `backup`. Nothing is listed."""
         where = f"{self.where}/index/{name}"
         sealed = self.store.get(f"{self.pod}/index/{name}", MAX_MESSAGE)
         if sealed is None:
@@ -88,7 +91,7 @@ class PodBackups:
     def opens(self, name: str) -> bool:
         """Whether it is a backup that was sealed under this name."""
         try:
-            self.backup(name)
+            self.named(name)
         except BadInput:
             return False
         return True

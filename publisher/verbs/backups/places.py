@@ -92,8 +92,7 @@ class KnownBackups:
         """It is the newest from now on, unless a newer one is known."""
         known = self.newest()
         if known is None or found.name >= known.name:
-            newest = NewestBackup(name=found.name, digest=found.digest.hex())
-            self._records.set_newest(self._publisher, self.backups.store.where, self.backups.pod, newest)
+            self.made(found)
 
     def made(self, found: StoredBackup) -> None:
         """It was made now: from now on it is the newest, whatever was there before."""

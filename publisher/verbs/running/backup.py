@@ -118,7 +118,7 @@ def listed(known: KnownBackups) -> VolumeBackupsResult:
     gone = known.gone(names)
     for one in names:
         try:
-            sound.append(_result(backups.pod, backups.backup(one)))
+            sound.append(_result(backups.pod, backups.named(one)))
         except BadInput as error:
             damaged.append(DamagedBackup(one, f"does not open: {error.what}"))
     if gone is not None:

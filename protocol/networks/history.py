@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -60,10 +61,10 @@ class SecretText:
 
 
 def arguments(given: Iterable[tuple[str, str | SecretText]]) -> list[Argument]:
-    """A command's arguments as history keeps them: secrets by their type, long ones cut."""
+    """A command's arguments as history keeps them: secrets by their type, long ones cut, the first 24."""
     return [
         Argument(name=name, value=None if isinstance(value, SecretText) else value[:MAX_TEXT])
-        for name, value in given
+        for name, value in islice(given, MAX_ARGUMENTS)
     ]
 
 

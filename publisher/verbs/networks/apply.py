@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.history import MAX_ARGUMENTS, arguments
+from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.owners.missing import held_back
@@ -95,7 +95,7 @@ async def apply(
         )
         if held.rolled_forward:
             journal.show.line("a change that another command had begun was brought to its end first")
-        said = arguments([*options.said, *clusters_told(options.known, clusters)][:MAX_ARGUMENTS])
+        said = arguments([*options.said, *clusters_told(options.known, clusters)])
         change = await stack.enter_async_context(
             recorded(held, publisher, file.network, "network apply", said)
         )

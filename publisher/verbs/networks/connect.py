@@ -7,7 +7,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.documents import Document
-from trustedpods.protocol.networks.history import MAX_ARGUMENTS, arguments
+from trustedpods.protocol.networks.history import arguments
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.select import Choice
@@ -17,6 +17,7 @@ from trustedpods.publisher.networks.connections import ClusterDaemon
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.networks.states import MemberView, first_content, own_card, read_state
 from trustedpods.publisher.results.networks import CardResult, ConnectResult, NetworkId
+from trustedpods.publisher.verbs.networks.documents.changing import clusters_told
 from trustedpods.publisher.verbs.networks.files import card_text
 from trustedpods.publisher.verbs.networks.opening import choices_of, newest_first
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, daemons_of, opened
@@ -46,13 +47,8 @@ async def connect(
         async with doors.locked(f"network connect {place.name}", wait_s) as held:
             if held.document.generation > 0:
                 return _result(account, network, held.document, clusters, begun=False)
-            said = [
-                ("network", str(name)),
-                *(("--cluster", f"{one}={choice}") for one, choice in chosen.items()),
-            ]
-            async with recorded(
-                held, who, name, "network connect", arguments(said[:MAX_ARGUMENTS])
-            ) as change:
+            said = arguments([("network", str(name)), *clusters_told(chosen, doors)])
+            async with recorded(held, who, name, "network connect", said) as change:
                 written = await change.write(first_content(who, name, clusters), result=DONE)
             return _result(account, network, written.document, clusters, begun=True)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.networks.documents import Copy
-from trustedpods.protocol.networks.history import MAX_ARGUMENTS, arguments
+from trustedpods.protocol.networks.history import arguments
 from trustedpods.protocol.networks.members import NetworkName, Role
 from trustedpods.publisher.core.networks.plan import plan_of
 from trustedpods.publisher.core.select import Choice
@@ -56,7 +56,7 @@ async def delete(
         removed: list[str] = []
         if held.document.generation > 0:
             given = [("network", str(network)), *([("--purge", "")] if purge else [])]
-            said = arguments([*given, *clusters_told(known, whole)][:MAX_ARGUMENTS])
+            said = arguments([*given, *clusters_told(known, whole)])
             async with recorded(held, account.publisher, network, "network delete", said) as change:
                 who = account.publisher.address
                 view = view_of(change)

@@ -27,6 +27,11 @@ def test_a_secret_is_left_out_by_its_type_and_nothing_else_is() -> None:
     ]
 
 
+def test_of_many_arguments_the_first_are_kept() -> None:
+    kept = arguments((f"--{number}", "x") for number in range(MAX_ARGUMENTS + 1))
+    assert [one.name for one in kept] == [f"--{number}" for number in range(MAX_ARGUMENTS)]
+
+
 def test_120_commands_are_two_chunks() -> None:
     chunks: list[list[HistoryRecord]] = []
     for number in range(120):

@@ -53,10 +53,13 @@ class ConversationLimits:
 
 
 class LongVerbs:
-    """How many of one long verb are served now, of each of whom there is a bound and in all."""
+    """How many of one long verb are served now, of each of whom there is a bound and in all.
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    A refusal says that there are too many *what* at once, and *bounds*, which tells how many may be.
+    """
+
+    def __init__(self, what: str, bounds: str) -> None:
+        self._refusal = f"too many {what} at once ({bounds})"
         self._running: Counter[Hashable] = Counter()
 
     def __getitem__(self, bounded: Hashable) -> int:
@@ -66,13 +69,8 @@ class LongVerbs:
     @contextmanager
     def one_more(self, bounds: Mapping[Hashable, int]) -> Iterator[None]:
         """Counts for every key of *bounds*; Refused (rule "busy") where one has as many as it may."""
-        full = [key for key, most in bounds.items() if self._running[key] >= most]
-        if full:
-            raise Refused(
-                f"too many {self._what} at once ({bounds[full[0]]} are there, and no more may be)",
-                rule="busy",
-                hint="try again when one has ended",
-            )
+        if any(self._running[key] >= most for key, most in bounds.items()):
+            raise Refused(self._refusal, rule="busy", hint="try again when one has ended")
         self._running.update(bounds.keys())
         try:
             yield

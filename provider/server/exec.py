@@ -47,7 +47,9 @@ class PodCommands:
         self._rights = rights
         self._bundles = bundles
         self._meter = meter
-        self._running = LongVerbs("commands")
+        self._running = LongVerbs(
+            "commands run", f"a pod {MAX_PER_POD}, a publisher {MAX_PER_PUBLISHER}, all {MAX_COMMANDS}"
+        )
 
     async def exec(self, request: Request) -> None:
         """Runs the command until it ends, its client goes away, or no byte moves for too long."""

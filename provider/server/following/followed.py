@@ -6,8 +6,9 @@ alone sends, for a send that is cancelled would spoil the stream before the last
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import trio
 
@@ -135,9 +136,9 @@ class FollowedLogs:
             raise self._trouble[0]
         return self._gone
 
-    async def _guarded(self, task: Callable[..., object], *words: object) -> None:
+    async def _guarded(self, task: Callable[..., Awaitable[object]], *words: object) -> None:
         try:
-            await task(*words)  # type: ignore[misc]  # a task
+            await task(*words)
         except TrustedPodsError as error:
             self._trouble.append(error)
             self._bell.set()
@@ -228,8 +229,8 @@ class FollowedLogs:
         self._lines.put(source, line)
         self._bell.set()
 
-    def _note(self, about: str, text: str) -> None:
-        self._notes.append(FollowNote(about=about, text=text))  # type: ignore[arg-type]  # one of the two
+    def _note(self, about: Literal["asleep", "missing"], text: str) -> None:
+        self._notes.append(FollowNote(about=about, text=text))
         self._bell.set()
 
     # ---- to the client ---------------------------------------------------------------------------

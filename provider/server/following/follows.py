@@ -53,7 +53,9 @@ class LogFollowers:
         self._replicas = replicas
         self._booking = booking
         self._times = times
-        self._running = LongVerbs("followed logs")
+        self._running = LongVerbs(
+            "logs are followed", f"a publisher {MAX_PER_PUBLISHER}, all {MAX_FOLLOWERS}"
+        )
         self._room = trio.CapacityLimiter(MAX_LOGS)
 
     @property

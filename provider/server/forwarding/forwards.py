@@ -53,7 +53,7 @@ class PortForwards:
         self._rights = rights
         self._bundles = bundles
         self._booking = booking
-        self._running = LongVerbs("port-forwards")
+        self._running = LongVerbs("port-forwards", f"a publisher {MAX_PER_PUBLISHER}, all {MAX_FORWARDS}")
         self._room = trio.CapacityLimiter(MAX_OPEN)
         self._rooms: dict[str, trio.CapacityLimiter] = {}
 

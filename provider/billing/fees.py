@@ -8,13 +8,13 @@ import trio
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.earnings.sums import DAY_S
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.store.operator import earnings
 
 _log = logging.getLogger(__name__)
 
-
-EVERY_S = 86_400.0
+EVERY_S = float(DAY_S)
 """A fee is read when its claim becomes final. This is for claims whose daemon was killed just then, and for
 those from before fees were read."""
 

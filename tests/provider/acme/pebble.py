@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -13,7 +14,7 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.provider.facade.parts import Process, free_port, until
+from tests.provider.facade.parts import Process, free_port, listens, until
 from trustedpods.localnet.cluster import binaries
 from trustedpods.provider.facade.certificates import Authority, certificate_pem, utc
 
@@ -67,15 +68,8 @@ async def pebble(
     )  # fmt: skip
     process.start()
 
-    async def ready() -> bool:
-        try:
-            await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
-        except OSError:
-            return False
-        return True
-
     try:
-        await until(ready, "Pebble listens")
+        await until(partial(listens, port), "Pebble listens")
         base = f"https://localhost:{port}"
         yield Pebble(f"{base}/dir", home / "pebble-root.pem", f"https://localhost:{management}", process)
     finally:

@@ -4,11 +4,10 @@
 import gzip
 import io
 import tarfile
+from functools import partial
 from pathlib import Path
 
-import trio
-
-from tests.provider.facade.parts import Process, free_port, until
+from tests.provider.facade.parts import Process, free_port, listens, until
 from trustedpods.localnet.cluster import binaries
 from trustedpods.provider.core.traffic import PodAddress
 
@@ -49,12 +48,4 @@ class EchoPod:
     async def start(self) -> None:
         self.process.start()
 
-        async def listens() -> bool:
-            try:
-                for port in self.ports:
-                    await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
-            except OSError:
-                return False
-            return True
-
-        await until(listens, "the pod listens")
+        await until(partial(listens, *self.ports), "the pod listens")

@@ -39,6 +39,16 @@ async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
     raise AssertionError(f"not within {WAIT_S} s: {what}")
 
 
+async def listens(*ports: int) -> bool:
+    """Whether each of these ports of loopback takes a connection."""
+    try:
+        for port in ports:
+            await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
+    except OSError:
+        return False
+    return True
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

@@ -4,11 +4,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
 
-from tests.provider.facade.parts import Process, free_port, until
+from tests.provider.facade.parts import Process, free_port, listens, until
 from trustedpods.localnet.cluster import binaries
 
 ACCESS, SECRET = "tests-access", "marker-of-a-secret"
@@ -42,15 +43,8 @@ async def gateway(home: Path) -> AsyncIterator[Gateway]:
     (home / "sidecar").mkdir()
     process.start()
 
-    async def ready() -> bool:
-        try:
-            await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
-        except OSError:
-            return False
-        return True
-
     try:
-        await until(ready, "the S3 gateway listens")
+        await until(partial(listens, port), "the S3 gateway listens")
         yield Gateway(f"http://127.0.0.1:{port}", home / "buckets" / "shop", process)
     finally:
         with trio.CancelScope(shield=True):

@@ -56,6 +56,20 @@ def test_a_backup_comes_back(backups):
     assert backups.backup(older.split("-")[0]).name == older
 
 
+def test_a_place_is_listed_once_however_many_are_opened(backups, monkeypatch):
+    names = [made(backups, NOW + at, b"x").name for at in range(5)]
+    lists, listed = [], backups.store.listed
+
+    def counted(prefix):
+        lists.append(prefix)
+        return listed(prefix)
+
+    monkeypatch.setattr(backups.store, "listed", counted)
+    assert backups.keep(5) == []
+    assert [backups.named(name).name for name in names] == names
+    assert lists == ["redis/index"]
+
+
 def test_a_stream_of_several_pieces(backups):
     data = bytes(range(256)) * (9 * CHUNK // 256) + b"x"
     found = made(backups, NOW, data)

@@ -34,6 +34,16 @@ _HOPELESS = {
 }
 """Reasons after which waiting longer seldom helps. Kubernetes itself tries on for ever."""
 
+_TRIED_AGAIN = {
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "RunContainerError",
+    "StartError",
+}
+"""Of those what a node's fault may be, in words that no list has in full: the kubelet's next try shows."""
+
 _AWAY_WORDS = (
     "dial tcp",
     "dial unix",
@@ -80,8 +90,9 @@ class Diagnosis:
     """Why no replica is ready. `hopeless` says that waiting longer will hardly change it.
 
     `end` is the container's end that explains it, if one does; `lines` what it wrote last, which
-    stands in `text` too. `room`: quota or place is taken. It passes by itself where a replica that has
-    some of it is ending: then Kubernetes tries again.
+    stands in `text` too. `tried_again`: it may be the node's fault and not the pod's, and the kubelet is
+    about to try again: of a pod that ran before one such try says little. `room`: quota or place is taken.
+    It passes by itself where a replica that has some of it is ending: then Kubernetes tries again.
     """
 
     text: str
@@ -89,13 +100,15 @@ class Diagnosis:
     end: ContainerEnd | None = None
     lines: str = ""
     room: bool = False
+    tried_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
     """A container that ended although it should serve.
 
-    `restarted` when it was started again, `lost` when the container runtime ended it, not the program.
+    `restarts`: how often it was started again; `restarted` when the container that ended is not the newest;
+    `lost` when the container runtime ended it, not the program.
     """
 
     namespace: str
@@ -103,6 +116,7 @@ class Crash:
     container: str
     how: str
     restarted: bool
+    restarts: int = 0
     lost: bool = False
     end: ContainerEnd | None = None
 
@@ -197,6 +211,7 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 container["name"],
                 how,
                 restarted="terminated" not in state,
+                restarts=container.get("restartCount") or 0,
                 lost=ended.get("reason") in _AWAY_REASONS or _away(str(ended.get("message"))),
                 end=_container_end(container["name"], ended),
             )
@@ -230,7 +245,8 @@ def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
     """How a container ended, and what it wrote last."""
     lines = readable(last_lines[-MAX_TEXT:].decode(errors="replace").strip())
     text = readable(crash.how + (f"\n{lines}" if lines else ""))
-    return Diagnosis(text, hopeless=not crash.lost, end=crash.end, lines=lines)
+    again = crash.restarts == 0
+    return Diagnosis(text, hopeless=not crash.lost, end=crash.end, lines=lines, tried_again=again)
 
 
 def waiting(pod: KubeObject) -> Diagnosis | None:
@@ -238,8 +254,10 @@ def waiting(pod: KubeObject) -> Diagnosis | None:
     words = views.waiting_for(pod)
     if words is None:
         return None
-    hopeless = words.partition(":")[0] in _HOPELESS and not _away(words)
-    return Diagnosis(readable(words), hopeless, room=_PLACE.search(words) is not None)
+    reason = words.partition(":")[0]
+    hopeless = reason in _HOPELESS and not _away(words)
+    room = _PLACE.search(words) is not None
+    return Diagnosis(readable(words), hopeless, room=room, tried_again=reason in _TRIED_AGAIN)
 
 
 def _away(words: str) -> bool:

@@ -33,6 +33,9 @@ SETTLE_FIRST_S = 0.05
 SETTLE_MOST_S = 1.0
 """Between two looks at whether the controllers have seen a number; the pause grows by half each time."""
 
+SECOND_TRY_S = 20.0
+"""The kubelet tries again 10 to 15 s after a container could not be made (backOffPeriod and its jitter)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedPod:
@@ -85,6 +88,7 @@ class PodScaler:
         self.tallies: dict[str, Tally] = {}
         self.found: Diagnosis | None = None
         self.failure: Diagnosis | None = None
+        self._hindered: tuple[float, float] | None = None
         self.stepped: Callable[[PodScaler, scaler.ScaleState], None] = _ignore
         self.leave: Callable[[Iterable[PodView]], Awaitable[None]] = _let_go
 
@@ -166,11 +170,24 @@ class PodScaler:
         return self.state.phase is scaler.ScalePhase.WAKING
 
     def diagnosed(self, found: Diagnosis | None) -> None:
-        """Why no replica is ready, as the cluster says; what is hopeless ends the attempt."""
+        """Why no replica is ready, as the cluster says; what is hopeless ends the attempt.
+
+        A pod that has a scaler ran before: what the node may have spoilt ends it only if it lasts.
+        """
         self.found = found
-        if found is not None and found.hopeless:
-            self.failure = found
-            self.see(failure=found.text)
+        if found is None or not found.hopeless:
+            return
+        if found.tried_again and trio.current_time() < self._first_seen() + SECOND_TRY_S:
+            return
+        self.failure = found
+        self.see(failure=found.text)
+
+    def _first_seen(self) -> float:
+        """When something was in the way of this attempt for the first time."""
+        attempt = self.state.since
+        if self._hindered is None or self._hindered[0] != attempt:
+            self._hindered = attempt, trio.current_time()
+        return self._hindered[1]
 
     def tick(self) -> None:
         """Time went on, and this is how the probes of replicas that are not ready went so far.

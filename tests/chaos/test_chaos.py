@@ -90,6 +90,8 @@ def storm(market: LiveLocalnet, folder: Path, seconds: float) -> None:
     lost = unexplained(load.requests, faults.kills)
     for request in lost:
         around(request, pods, observer)
+    for name in sorted({request.pod for request in lost}):
+        told(market, person, next(pod for _, pod in pods if pod.name == name))
     assert not lost, f"{len(lost)} of {len(load.requests)} requests failed; the first: {lost[:5]}"
     assert {request.kind for request in load.requests if not request.error} == set(KINDS)
     assert {kill.part for kill in faults.kills} >= set(CARRIERS)
@@ -191,6 +193,12 @@ def around(lost: Request, pods: Sequence[tuple[Kind, Deployed]], observer: Obser
     for uid, run in observer.runs.items():
         if run.namespace == namespace and run.begun is not None and abs(run.begun - ended) < AROUND_S:
             sys.stderr.write(f"  {uid} {run}\n")
+
+
+def told(market: LiveLocalnet, person: Publisher, pod: Deployed) -> None:
+    """For whoever reads the log: what provider and cluster say of a pod that lost a request."""
+    sys.stderr.write(f"{pod.name}: {json.dumps(person.run('events', pod.name).json)}\n")
+    sys.stderr.write(market.kubectl("get", "events", "-n", pod.namespace, "--sort-by=.lastTimestamp"))
 
 
 def report(seed: int, requests: list[Request], faults: Faults) -> None:

@@ -35,6 +35,13 @@ def test_what_cannot_be_executed_is_named():
     assert crash.how == 'container app ended: StartError, exit code 128 (exec: "nope": not found)'
 
 
+@pytest.mark.parametrize(("restarts", "again"), [({}, True), ({"restartCount": 1}, False)])
+def test_the_kubelet_starts_a_container_again_at_once_the_first_time(restarts, again):
+    status = {"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "Error"}}} | restarts
+    found = diagnosis.crashed(diagnosis.crash_in(pod(status)), b"")
+    assert (found.hopeless, found.tried_again) == (True, again)
+
+
 def test_a_running_container_is_no_crash():
     status = {"name": "app", "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}
     assert diagnosis.crash_in(pod(status)) is None
@@ -42,7 +49,9 @@ def test_a_running_container_is_no_crash():
 
 def test_pulling_is_hopeless_and_creating_is_nothing():
     pull = {"name": "c", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
-    assert diagnosis.waiting(pod(pull)) == diagnosis.Diagnosis("ErrImagePull: not found", hopeless=True)
+    assert diagnosis.waiting(pod(pull)) == diagnosis.Diagnosis(
+        "ErrImagePull: not found", hopeless=True, tried_again=True
+    )
     assert (
         diagnosis.waiting(pod({"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}})) is None
     )

@@ -9,8 +9,9 @@ from tests.fakes.provider.world import World
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.cluster.diagnosis import ContainerEnd, Diagnosis
 from trustedpods.provider.core.scaler import scaler, types
-from trustedpods.provider.facade.activator.wake import WakeRefusal, ask
+from trustedpods.provider.facade.activator.wake import WakeAddress, WakeRefusal, ask
 from trustedpods.provider.serving import failures
+from trustedpods.provider.serving.pod_scaler import SECOND_TRY_S
 
 SECRET = "postgres://shop:hunter2@db"
 
@@ -67,6 +68,46 @@ async def test_status_says_why_a_proven_pod_does_not_start(world, tmp_path, virt
         assert (told.tries, told.by_itself) == (1, False)
         assert 0 < told.next_try_at - parts.doors.now() <= scaler.BACKOFF_FIRST_S
         assert [(e.reason, e.text) for e in status.events][-1] == ("start-failed", f"{reason}; 1 in a row")
+
+
+NODE_SPOILT = [
+    Diagnosis("CreateContainerError: failed to reserve container name", hopeless=True, tried_again=True),
+    Diagnosis("container web ended: exit code 137", hopeless=True, tried_again=True),
+]
+
+
+@pytest.mark.parametrize("once", NODE_SPOILT)
+async def test_one_try_that_the_node_may_have_spoilt_fails_no_request(world, tmp_path, virtual_time, once):
+    async with serving(world) as (parts, caller):
+        await asleep(world, parts, caller)
+        world.cluster.failing[namespace_of(world)] = once
+        async with trio.open_nursery() as nursery:
+            answers = []
+
+            async def wake():
+                answers.append(await ask(tmp_path / "wake.sock", 0))
+
+            nursery.start_soon(wake)
+            scaled = parts.autoscaler.pod_scaler(caller.ref.channel)
+            await until(lambda: scaled.found == once)
+            del world.cluster.failing[namespace_of(world)]
+            world.cluster.release_starts()
+        assert isinstance(answers[0], WakeAddress)
+        status = await status_of(caller)
+        assert (status.phase, status.failure) == ("serving", None)
+
+
+@pytest.mark.parametrize("lasting", NODE_SPOILT)
+async def test_what_lasts_over_the_next_try_ends_the_start(tmp_path, virtual_time, lasting):
+    world = World(tmp_path, terms={"start_limit_s": 300})
+    async with serving(world) as (parts, caller):
+        await asleep(world, parts, caller)
+        world.cluster.failing[namespace_of(world)] = lasting
+        before = trio.current_time()
+        assert isinstance(await ask(tmp_path / "wake.sock", 0), WakeRefusal)
+        await until(lambda: parts.autoscaler.failure_of(parts.pods.get(caller.ref.channel)), limit=1000)
+        assert trio.current_time() - before >= SECOND_TRY_S
+        assert (await status_of(caller)).failure.reason == lasting.text
 
 
 async def test_a_failing_probe_is_told_and_forgotten_when_it_passes(world, tmp_path, virtual_time):

@@ -52,6 +52,7 @@ _AWAY_WORDS = (
     "connection refused",
     "connection reset by peer",
     "transport is closing",
+    "context canceled",
     "ttrpc: closed",
 )
 """The container runtime or the registry is being started again: the kubelet's next try may succeed."""
@@ -108,7 +109,7 @@ class Crash:
     """A container that ended although it should serve.
 
     `restarts`: how often it was started again; `restarted` when the container that ended is not the newest;
-    `lost` when the container runtime ended it, not the program.
+    `lost` when the container runtime ended it, not the program; `unmade` when its program never ran.
     """
 
     namespace: str
@@ -118,6 +119,7 @@ class Crash:
     restarted: bool
     restarts: int = 0
     lost: bool = False
+    unmade: bool = False
     end: ContainerEnd | None = None
 
 
@@ -213,6 +215,7 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 restarted="terminated" not in state,
                 restarts=container.get("restartCount") or 0,
                 lost=ended.get("reason") in _AWAY_REASONS or _away(str(ended.get("message"))),
+                unmade=ended.get("reason") in _TRIED_AGAIN,
                 end=_container_end(container["name"], ended),
             )
     return None
@@ -245,7 +248,7 @@ def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
     """How a container ended, and what it wrote last."""
     lines = readable(last_lines[-MAX_TEXT:].decode(errors="replace").strip())
     text = readable(crash.how + (f"\n{lines}" if lines else ""))
-    again = crash.restarts == 0
+    again = crash.restarts == 0 or crash.unmade
     return Diagnosis(text, hopeless=not crash.lost, end=crash.end, lines=lines, tried_again=again)
 
 

@@ -8,7 +8,7 @@ import hashlib
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from urllib.parse import urlsplit
@@ -137,7 +137,10 @@ async def _http(connection: Counted, target: Target, method: str, path: str, bod
         h11.Data(data=body),
         h11.EndOfMessage(),
     ):
-        await connection.send(peer.send(event) or b"")
+        try:
+            await connection.send(peer.send(event) or b"")
+        except trio.BrokenResourceError as broken:
+            raise Wrong(f"{broken}, and what came was {await _last_words(connection)!r}") from None
     status, received = 0, bytearray()
     while True:
         event = peer.next_event()
@@ -154,6 +157,13 @@ async def _http(connection: Counted, target: Target, method: str, path: str, bod
     if status != 200:
         raise Wrong(f"status {status}: {bytes(received[:200])!r}")
     return bytes(received)
+
+
+async def _last_words(connection: Counted) -> bytes:
+    """What the other side had sent before it broke the connection."""
+    with suppress(trio.BrokenResourceError):
+        return await connection.receive()
+    return b""
 
 
 async def _short(connection: Counted, target: Target, _chance: random.Random) -> None:

@@ -92,6 +92,8 @@ def storm(market: LiveLocalnet, folder: Path, seconds: float) -> None:
         around(request, pods, observer)
     for name in sorted({request.pod for request in lost}):
         told(market, person, next(pod for _, pod in pods if pod.name == name))
+    for request in lost[:1]:
+        logged(market, request)
     assert not lost, f"{len(lost)} of {len(load.requests)} requests failed; the first: {lost[:5]}"
     assert {request.kind for request in load.requests if not request.error} == set(KINDS)
     assert {kill.part for kill in faults.kills} >= set(CARRIERS)
@@ -199,6 +201,16 @@ def told(market: LiveLocalnet, person: Publisher, pod: Deployed) -> None:
     """For whoever reads the log: what provider and cluster say of a pod that lost a request."""
     sys.stderr.write(f"{pod.name}: {json.dumps(person.run('events', pod.name).json)}\n")
     sys.stderr.write(market.kubectl("get", "events", "-n", pod.namespace, "--sort-by=.lastTimestamp"))
+
+
+def logged(market: LiveLocalnet, lost: Request) -> None:
+    """For whoever reads the log: what the provider's programs wrote around that time, and the last lines."""
+    ended = time() - monotonic() + lost.ended
+    around = {f"{datetime.fromtimestamp(ended + second, UTC):%F %T}" for second in range(-20, 5)}
+    for part in ("provider", "activator", "haproxy"):
+        lines = (market.settings.state / "log" / f"k1-{part}.log").read_text().splitlines()
+        for line in [line for line in lines if line[:19] in around] or lines[-20:]:
+            sys.stderr.write(f"{part}: {line}\n")
 
 
 def report(seed: int, requests: list[Request], faults: Faults) -> None:

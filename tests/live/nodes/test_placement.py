@@ -30,10 +30,15 @@ from trustedpods.protocol.errors import ExitCode
 pytestmark = pytest.mark.live
 
 
+GRACE_S = 60
+"""What a command may take to bring money to a pod that ran dry, on a machine that is busy."""
+
+
 @pytest.fixture(scope="module")
 def market() -> Iterator[LiveLocalnet]:
     """Of its own: no other has a secrets store or an ingress controller."""
-    with localnet(knobs=FAST.model_copy(update={"secrets_store": True, "ingress": True})) as running:
+    knobs = {"secrets_store": True, "ingress": True, "grace_s": GRACE_S}
+    with localnet(knobs=FAST.model_copy(update=knobs)) as running:
         folder = running.cluster().path("store")
         (folder / "production.toml").write_text(CONFIG)
         (folder / ".token").write_bytes((EXAMPLES / "htpasswd").read_bytes())

@@ -35,9 +35,12 @@ def test_what_cannot_be_executed_is_named():
     assert crash.how == 'container app ended: StartError, exit code 128 (exec: "nope": not found)'
 
 
-@pytest.mark.parametrize(("restarts", "again"), [({}, True), ({"restartCount": 1}, False)])
-def test_the_kubelet_starts_a_container_again_at_once_the_first_time(restarts, again):
-    status = {"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "Error"}}} | restarts
+@pytest.mark.parametrize(
+    ("reason", "restarts", "again"), [("Error", 0, True), ("Error", 1, False), ("StartError", 3, True)]
+)
+def test_the_first_end_and_what_never_ran_are_tried_again(reason, restarts, again):
+    ended = {"exitCode": 137, "reason": reason}
+    status = {"name": "app", "restartCount": restarts, "state": {"terminated": ended}}
     found = diagnosis.crashed(diagnosis.crash_in(pod(status)), b"")
     assert (found.hopeless, found.tried_again) == (True, again)
 
@@ -84,6 +87,11 @@ def test_a_runtime_or_registry_that_is_away_is_no_lost_hope(reason, message):
         {"exitCode": 255, "reason": "Unknown"},
         {"exitCode": 137, "reason": "ContainerStatusUnknown"},
         {"exitCode": 128, "reason": "StartError", "message": "failed to start task: ttrpc: closed"},
+        {
+            "exitCode": 128,
+            "reason": "StartError",
+            "message": "failed to start task: context canceled: unknown",
+        },
     ],
 )
 def test_a_container_that_the_runtime_lost_is_tried_again(ended):

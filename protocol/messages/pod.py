@@ -145,9 +145,10 @@ class PodStatus(Message):
     counts the bundles of the pod that proved themselves: the last of them serves.
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
     the statement. `parked_at` is there while its publisher has stopped it, since then; in the phase `parked`
-    nothing else keeps it from running. `outliving` has the MiB of each claim that outlives a delete; in the phase `retained` it is
-    all that is left. `name` is the manifest's, where this boot of the machine can read it: the publisher may
-    have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds.
+    nothing else keeps it from running. `outliving` has the MiB of each claim that outlives a delete; in the
+    phase `retained` it is all that is left. `name` is the manifest's, where this boot of the machine can read
+    it: the publisher may have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds, and
+    `least_replicas` run without being asked for.
     """
 
     kind: Literal["status"] = "status"
@@ -172,6 +173,7 @@ class PodStatus(Message):
     cpu_milli: U32 = 0
     memory_mib: U32 = 0
     parked_at: U64 | None = None
+    least_replicas: U32 = 0
 
 
 class LogLines(Message):

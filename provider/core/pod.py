@@ -218,7 +218,7 @@ class PodRecord:
 
     @property
     def parked(self) -> bool:
-        """Whether it has no replica because its publisher says so: all the time but while one proves a bundle."""
+        """Whether its publisher keeps it without replicas: always, but while one proves a bundle."""
         return self.parked_at is not None and self.phase is not Phase.STARTING
 
     @property

@@ -110,6 +110,7 @@ class Verbs:
             cpu_milli=0 if ended else record.size.cpu_milli,
             memory_mib=0 if ended else record.size.memory_mib,
             parked_at=record.parked_at,
+            least_replicas=0 if ended else record.scaling.min_replicas,
             name="" if ended or not self._bundles.held(record) else self._name(record),
         )
 
@@ -144,7 +145,7 @@ class Verbs:
         return "; ".join(filter(None, told))
 
     async def stop(self, request: Request) -> None:
-        """No replica from now on, until `start`; Refused (rule `not-serving`) where nothing of it could run."""
+        """No replica until `start`; Refused (rule `not-serving`) where nothing of it could run."""
         decode(request.opened.body, StopBody)
         record = self._stoppable(request)
         if record.parked_at is None:

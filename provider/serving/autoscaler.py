@@ -170,7 +170,7 @@ class Autoscaler:
         return limits_of(self._doors, self._bundles, record, stopped)
 
     def limits_changed(self, record: PodRecord) -> None:
-        """The channel has a higher cap, or its publisher stopped the pod or started it: what runs keeps to it."""
+        """The channel has a higher cap, or its publisher stopped or started it: what runs keeps to that."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             proven = self._proven(record)[0] if record.waits_for_others else record

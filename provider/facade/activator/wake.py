@@ -3,8 +3,8 @@
 
 The activator connects, sends `{"slot": 3}` and waits. The daemon answers with
 `{"address": "10.1.2.3", "port": 8080, "pod": 3}` or `{"retryAfter": 5}` and closes: the reason of a refusal
-is the publisher's, and stays in the daemon, but for one: `"parked": true` is a pod that its publisher stopped. A connection that ends without an answer means
-that the daemon went away: the activator asks again.
+is the publisher's, and stays in the daemon, but for one: `"parked": true` says that he stopped it himself.
+A connection that ends without an answer means that the daemon went away: the activator asks again.
 """
 
 import json

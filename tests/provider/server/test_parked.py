@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`stop` and `start`: a pod without replicas until its publisher wants it again, whatever happens meanwhile."""
+"""`stop` and `start`: a pod without replicas until its publisher wants it, whatever happens meanwhile."""
 
 import pytest
 import trio
@@ -92,7 +92,7 @@ async def test_nobody_wakes_it_until_its_publisher_does(world):
 
 
 async def test_both_may_be_repeated(world):
-    async with serving(world) as (parts, caller):
+    async with serving(world) as (_, caller):
         assert (await start(caller)).phase == "serving"  # nothing to do
         first = (await stop(caller)).parked_at
         world.pass_time(5)

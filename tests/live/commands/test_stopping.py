@@ -40,7 +40,7 @@ def test_a_pod_stays_stopped_until_it_is_started(market: LiveLocalnet, publisher
     until("the daemon answers for it", lambda: publisher.run("status", pod.name).json["phase"] == "parked")
     until("who asks sees why", lambda: is_stopped_page(pod.url))
     assert not [one for one in replicas(market, pod.namespace) if one["status"]["phase"] == "Running"]
-    assert cpu_billed(publisher, pod.name) == before > 0
+    assert 0 < cpu_billed(publisher, pod.name) <= before
     started = publisher.run("start", pod.name).json
     assert (started["phase"], started["parked_at"], started["ready"]) == ("serving", None, 1)
     assert web.get(pod.url).status == 200

@@ -81,7 +81,8 @@ def answer_line(answer: WakeAnswer) -> bytes:
         fields: dict[str, object] = {"address": answer.address, "port": answer.port}
         fields |= {} if answer.pod is None else {"pod": answer.pod}
     else:
-        fields = {"retryAfter": answer.retry_after} | ({"parked": True} if answer.parked else {})
+        fields = {"retryAfter": answer.retry_after}
+        fields |= {"parked": True} if answer.parked else {}
     return json.dumps(fields).encode() + b"\n"
 
 

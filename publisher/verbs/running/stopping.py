@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stop` and `start`: a pod without replicas until it is wanted again; all else of it stays."""
 
+import math
 from typing import Literal
 
 import trio
@@ -76,7 +77,7 @@ async def _until(visited: Visit, status: PodStatus, name: str, wait_s: float, *,
         if trio.current_time() >= deadline:
             what = "replicas of it are still ending" if stopped else "it is not ready"
             raise NetworkFailure(
-                f"{what} after {duration_text(wait_s)}",
+                f"{what} after {duration_text(math.ceil(wait_s))}",
                 where=name,
                 rule="timeout",
                 hint=f"its provider goes on; `trustedpods status {name}` says how far it is",

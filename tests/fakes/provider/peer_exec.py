@@ -88,6 +88,9 @@ class PeerStreams:
     declared: dict[int, int]
     faults: set[str]
     programs: dict[str, Any]
+    phase: str
+    chain: Any
+    _told: Any
     parked_at: int | None = None
     failure = None
     least_replicas, late = 0, 0

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         DepositOutcome,
         FundProgress,
         FundResult,
+        WithdrawResult,
     )
     from trustedpods.publisher.results.networks import (
         ApplyResult,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         ExecResult,
         LogsResult,
         StatusResult,
+        StoppedPod,
         TopResult,
         UsageResult,
     )
@@ -106,6 +108,7 @@ _MODULES = {
         "DepositOutcome",
         "FundProgress",
         "FundResult",
+        "WithdrawResult",
     ),
     "publisher.results.networks": (
         "ApplyResult",
@@ -137,6 +140,7 @@ _MODULES = {
         "ExecResult",
         "LogsResult",
         "StatusResult",
+        "StoppedPod",
         "TopResult",
         "UsageResult",
     ),
@@ -199,6 +203,7 @@ __all__ = [
     "RestoreResult",
     "Show",
     "StatusResult",
+    "StoppedPod",
     "TopResult",
     "TopUp",
     "TrustedPodsError",
@@ -208,6 +213,7 @@ __all__ = [
     "VersionsResult",
     "WatchOptions",
     "WatchResult",
+    "WithdrawResult",
     "connect",
     "run",
     "validate_manifest",

@@ -116,6 +116,11 @@ VERBS = {
         "running.restart:restart",
         "Start the pod NAME anew, with all its containers, from the bundle that its provider has.",
     ),
+    "stop": LazyVerb(
+        "running.stopping:stop",
+        "Let the pod NAME have no replica until `start`; its volumes, address and money stay.",
+    ),
+    "start": LazyVerb("running.stopping:start", "Let the pod NAME run again, which `stop` stopped."),
     "rollback": LazyVerb(
         "running.rollback:rollback",
         "Let an earlier version of the pod NAME run again: the one before, or that of GENERATION.",
@@ -143,6 +148,10 @@ VERBS = {
         "money:fund", "Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d)."
     ),
     "close": LazyVerb("money:close", "Get the deposit of the pod NAME back without its provider's help."),
+    "withdraw": LazyVerb(
+        "money:withdraw",
+        "Get what the payment contract owes the key's address: refunds that could not be paid at once.",
+    ),
     "balance": LazyVerb(
         "money:balance",
         "Tokens and gas of the key's address, and its channels with what is in them or came back.",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from trustedpods.publisher.network_client import NetworkClient
+from trustedpods.publisher.operating_client import OperatingClient
 from trustedpods.publisher.results.pods import ExecResult, VisitProgress
 from trustedpods.publisher.results.streams.copied import CopyResult
 from trustedpods.publisher.results.streams.forwarded import ForwardResult
@@ -23,7 +23,7 @@ from trustedpods.publisher.verbs.streams.port_forward import port_forward
 from trustedpods.publisher.verbs.streams.ports import parse_ports
 
 
-class StreamClient(NetworkClient):
+class StreamClient(OperatingClient):
     """These verbs of one key in one market; `Client` has all others too."""
 
     async def exec_stream(

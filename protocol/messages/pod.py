@@ -52,6 +52,21 @@ class RestartPlan(Message):
     stops: bool
 
 
+class StopBody(Message):
+    """Have no replica until the publisher starts the pod again: answered by the pod's `PodStatus`.
+
+    Volumes, addresses and the channel stay. A pod that is stopped already stays so.
+    """
+
+    kind: Literal["stop"] = "stop"
+
+
+class StartBody(Message):
+    """Let a pod that its publisher stopped run again: answered by the pod's `PodStatus`, at once."""
+
+    kind: Literal["start"] = "start"
+
+
 class DeleteBody(Message):
     """Settle, release, remove: answered by `Done`. Volumes that outlive their pod stay unless `purge` is set.
 
@@ -129,9 +144,11 @@ class PodStatus(Message):
     `phase` is `failing` while a pod that was proven does not start; `failure` then says why. `version`
     counts the bundles of the pod that proved themselves: the last of them serves.
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
-    the statement. `outliving` has the MiB of each claim that outlives a delete; in the phase `retained` it is
-    all that is left. `name` is the manifest's, where this boot of the machine can read it: the publisher may
-    have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds.
+    the statement. `parked_at` is there while its publisher has stopped it, since then; in the phase `parked`
+    nothing else keeps it from running. `outliving` has the MiB of each claim that outlives a delete; in the
+    phase `retained` it is all that is left. `name` is the manifest's, where this boot of the machine can read
+    it: the publisher may have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds, and
+    `least_replicas` run without being asked for.
     """
 
     kind: Literal["status"] = "status"
@@ -155,6 +172,8 @@ class PodStatus(Message):
     name: ShortText = ""
     cpu_milli: U32 = 0
     memory_mib: U32 = 0
+    parked_at: U64 | None = None
+    least_replicas: U32 = 0
 
 
 class LogLines(Message):

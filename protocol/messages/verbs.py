@@ -7,6 +7,8 @@ PodVerb = Literal[
     "admit",
     "provision",
     "restart",
+    "stop",
+    "start",
     "blob",
     "status",
     "logs",

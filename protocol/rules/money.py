@@ -51,4 +51,8 @@ MONEY = {
         "the channel's notice is shorter than the provider asks for", "delete the pod, deploy again"
     ),
     "up-to": Rule("usage is claimed for a time that is to come", "`trustedpods audit NAME`, then " + _CLOSE),
+    "whole-deposit": Rule(
+        "the contract gives no part of a deposit back while the channel pays for its pod",
+        "`trustedpods delete NAME` ends the pod, and all that is left comes back at once",
+    ),
 }

@@ -189,7 +189,7 @@ class Admission:
     async def restart(self, request: OpenedRequest) -> PodRecord:
         """Let the bundle that serves be the pod's next version; a restart that is under way is met.
 
-        Refused for an older generation, and (rule `not-serving`) where nothing serves.
+        Refused for an older generation, and (rules `not-serving`, `parked`) where nothing serves.
         """
         self._rights.check_newest(request)
         record = self._rights.commanded_pod(request)
@@ -209,10 +209,14 @@ class Admission:
         return RestartPlan(replicas=replicas, stops=self._restarted(record).manifest.stops_for_update)
 
     def _restarted(self, record: PodRecord) -> OpenBundle:
-        """What a restart starts anew; Refused (rule `not-serving`) where nothing serves."""
+        """What a restart starts anew; Refused (rules `not-serving`, `parked`) where nothing serves."""
         if record.phase is not Phase.SERVING:
             raise Refused(
                 f"the pod is {record.phase}, and only what serves is started anew", rule="not-serving"
+            )
+        if record.parked:
+            raise Refused(
+                "the pod's publisher has stopped it, and only what serves is started anew", rule="parked"
             )
         return self._bundles.open(record)
 

@@ -204,7 +204,7 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
         case Phase.RETAINED:
             after = replace(record, stopped_at=_money_ended_at(record, event, now))
         case Phase.REMOVING:
-            after = replace(record, live=False, failing=event is LifecycleEvent.FAILED)
+            after = replace(record, live=False, failing=event is LifecycleEvent.FAILED, parked_at=None)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
             after = replace(record, live=False, previous=None, exposures={}, applied=False)
             if event in _MONEY_ENDS:
@@ -237,6 +237,7 @@ def _only_volumes(record: PodRecord) -> PodRecord:
         exposures={},
         size=kept,
         failing=False,
+        parked_at=None,
     )
 
 

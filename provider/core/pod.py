@@ -155,7 +155,8 @@ class PodRecord:
     namespace beside the pod's own: of a version under proof, else of the one before, which goes.
     `exposures` has every service of the bundle that was last published, by name. `outliving` are the claims
     of the version that was proven last which outlive a delete, by name with MiB; `retained` says that they
-    are what the pod is: it was deleted, and no bundle has proven itself since.
+    are what the pod is: it was deleted, and no bundle has proven itself since. `parked_at`: since when its
+    publisher has it stopped, whatever its phase; a newer bundle is proven all the same, and then stops.
     """
 
     ref: PodRef
@@ -185,6 +186,7 @@ class PodRecord:
     other: str | None = None
     outliving: Mapping[str, int] = field(default_factory=dict)
     retained: bool = False
+    parked_at: UnixSeconds | None = None
 
     @property
     def channel(self) -> ChannelId:
@@ -213,6 +215,11 @@ class PodRecord:
     def runs_on(self) -> bool:
         """Whether it runs though its key is lost: its replicas outlived the machine of the daemon before."""
         return self.live and self.phase is Phase.AWAITING_KEY
+
+    @property
+    def parked(self) -> bool:
+        """Whether its publisher keeps it without replicas: always, but while one proves a bundle."""
+        return self.parked_at is not None and self.phase is not Phase.STARTING
 
     @property
     def served(self) -> bool:

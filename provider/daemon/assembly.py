@@ -208,6 +208,8 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "render": provisioning.render,
         "provision": provisioning.provision,
         "restart": provisioning.restart,
+        "stop": verbs.stop,
+        "start": verbs.start,
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,

@@ -126,6 +126,13 @@ RULE_PAGES = (
 """The pages that HAProxy sends where a rule of ours says so."""
 
 
+PARKED = Page(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The publisher of this pod has stopped it, and brings it back with `trustedpods start`.",
+)
+"""Of a pod that its publisher stopped: that is no secret of his, and when it ends nobody knows."""
+
+
 def too_many_waiting() -> Page:
     """The pod is starting, and as many requests wait for it as may."""
     return Page(HTTPStatus.SERVICE_UNAVAILABLE, "The pod is starting; too many requests wait for it.", 2)

@@ -242,7 +242,7 @@ class Reconciler:
         known = None if record.terms is None else Terms.unpack(record.terms)
         if known is not None and funds.cap_raised(known, channel.terms):
             record = await self._pods.learn(record.channel, chain=fact, terms=channel.terms.pack())
-            self._autoscaler.cap_raised(record)
+            self._autoscaler.limits_changed(record)
         else:
             await self._pods.learn(record.channel, chain=fact)
         return True
@@ -269,7 +269,7 @@ class Reconciler:
             record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack()
         )
         self._moneys.forget(record.channel)
-        self._autoscaler.cap_raised(record)
+        self._autoscaler.limits_changed(record)
         await self._pods.note(record.channel, "channel-checked", f"{how}; it is good for the pod as it is")
         return True
 

@@ -4,10 +4,17 @@
 import trio
 
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import StoreFailure, TrustedPodsError
+from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.pod import DeleteBody, PodFailure, PodStatus, StatusBody
+from trustedpods.protocol.messages.pod import (
+    DeleteBody,
+    PodFailure,
+    PodStatus,
+    StartBody,
+    StatusBody,
+    StopBody,
+)
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.admission.rights import CommandRights
@@ -27,7 +34,14 @@ from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.connections import awake_by
 from trustedpods.provider.serving.failures import FAILING
 from trustedpods.provider.serving.host_watch import withheld_told
+from trustedpods.provider.serving.limits import PARKED as PARKED_TOLD
 from trustedpods.provider.store import claims, history, last_logs, ledger
+
+PARKED = "parked"
+"""The word for the phase of a pod that its publisher stopped, and that would serve else."""
+
+_NOTHING_RUNS = LEAVING | ENDED | {Phase.RETAINED, Phase.AWAITING_KEY}
+"""Phases in which there is nothing that its publisher could stop or start."""
 
 BOOKS_LOOK_S = 5.0
 """How often a delete that waits looks whether the provider can still write down what it does."""
@@ -76,7 +90,7 @@ class Verbs:
             accrued, runway = money.accrued, money.runway_s
         failure = await self._failure(record)
         return PodStatus(
-            phase=FAILING if failure else str(record.phase),
+            phase=_phase(record, failure),
             reason=(record.reason or await self._circumstances(record))[:8000],
             failure=failure,
             version=record.version,
@@ -95,6 +109,8 @@ class Verbs:
             outliving={} if ended else dict(record.outliving),
             cpu_milli=0 if ended else record.size.cpu_milli,
             memory_mib=0 if ended else record.size.memory_mib,
+            parked_at=record.parked_at,
+            least_replicas=0 if ended else record.scaling.min_replicas,
             name="" if ended or not self._bundles.held(record) else self._name(record),
         )
 
@@ -120,13 +136,43 @@ class Verbs:
         scaler = self._autoscaler
         told = (
             scaler.unpublished_told(record) if record.phase is Phase.SERVING else "",
-            scaler.start_told(record),
+            PARKED_TOLD if record.parked else scaler.start_told(record),
             scaler.cap_told(record),
             withheld_told(scaler.hosts.withheld(record.channel)),
             self._tunnels.told(record),
             awake,
         )
         return "; ".join(filter(None, told))
+
+    async def stop(self, request: Request) -> None:
+        """No replica until `start`; Refused (rule `not-serving`) where nothing of it could run."""
+        decode(request.opened.body, StopBody)
+        record = self._stoppable(request)
+        if record.parked_at is None:
+            record = await self._pods.change(record.channel, parked_at=self._doors.now())
+            await self._pods.note(record.channel, "parked", "stopped by its publisher")
+        self._autoscaler.limits_changed(record)  # also the second time: the first may have been killed
+        if record.parked and self._autoscaler.pod_scaler(record.channel) is None:
+            await self._autoscaler.park(record, PARKED_TOLD)
+        await request.replies.send(await self._status(record), final=True)
+
+    async def start(self, request: Request) -> None:
+        """Let it run again; Refused (rule `not-serving`) where nothing of it could run."""
+        decode(request.opened.body, StartBody)
+        record = self._stoppable(request)
+        if record.parked_at is not None:
+            record = await self._pods.change(record.channel, parked_at=None)
+            await self._pods.note(record.channel, "unparked", "started by its publisher")
+        self._autoscaler.limits_changed(record)
+        await request.replies.send(await self._status(record), final=True)
+
+    def _stoppable(self, request: Request) -> PodRecord:
+        """A request from before the newest deploy is refused: it may be about another version."""
+        record = self._rights.commanded_pod(request.opened)
+        self._rights.check_newest(request.opened)
+        if record.phase in _NOTHING_RUNS:
+            raise Refused(f"the pod is {record.phase}: nothing of it runs", rule="not-serving")
+        return record
 
     async def usage(self, request: Request) -> None:
         """Leaves of what was claimed or is being claimed, and what accrued since."""
@@ -189,3 +235,10 @@ class Verbs:
     async def _done(self, record: PodRecord) -> Done:
         transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.life)
         return Done(text="removed; the channel is settled and released", transaction=transaction)
+
+
+def _phase(record: PodRecord, failure: PodFailure | None) -> str:
+    """The word that its publisher reads."""
+    if record.parked and record.phase is Phase.SERVING:
+        return PARKED
+    return FAILING if failure else str(record.phase)

@@ -169,12 +169,14 @@ class Autoscaler:
     def _limits(self, record: PodRecord, stopped: str | None = None) -> types.Limits:
         return limits_of(self._doors, self._bundles, record, stopped)
 
-    def cap_raised(self, record: PodRecord) -> None:
-        """The channel has a higher cap: the version that runs may grow further."""
+    def limits_changed(self, record: PodRecord) -> None:
+        """The channel has a higher cap, or its publisher stopped or started it: what runs keeps to that."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             proven = self._proven(record)[0] if record.waits_for_others else record
-            pod_scaler.feed(scaler.LimitsSet(self._limits(proven, pod_scaler.state.limits.stopped)))
+            before = pod_scaler.state.limits
+            stopped = None if before.parked else before.stopped
+            pod_scaler.feed(scaler.LimitsSet(self._limits(proven, stopped)))
 
     def unpublished_told(self, record: PodRecord) -> str:
         """Why the facade does not serve a pod that should be served, in words; empty if it does."""

@@ -11,6 +11,9 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.readiness import start_seconds
 from trustedpods.provider.pods.bundles import Bundles
 
+PARKED = "its publisher has stopped this pod"
+"""Why a pod does not run that its publisher stopped."""
+
 END_SLACK_S = 5.0
 """Beyond the grace of a replica that does not end by itself, until the cluster has told that it is over."""
 
@@ -24,7 +27,11 @@ def end_limit(bundles: Bundles, record: PodRecord) -> float:
 
 
 def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> Limits:
-    """The pod's settings and the operator's, for its scaler; with *stopped* it has no replica, and why."""
+    """The pod's settings and the operator's, for its scaler; with *stopped* it has no replica, and why.
+
+    Nor has one that its publisher stopped.
+    """
+    parked = stopped is None and record.parked
     manifest = bundles.open(record).manifest if bundles.held(record) else None
     return Limits(
         min=record.scaling.min_replicas,
@@ -34,7 +41,8 @@ def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | 
         idle_connection=_idle_connection(bundles, record),
         wake_limit=max(float(doors.config.facade.wake_limit_s), _asked(doors, manifest)),
         start_limit=start_limit(doors, manifest),
-        stopped=stopped,
+        stopped=PARKED if parked else stopped,
+        parked=parked,
         affordable=_affordable(doors, record),
     )
 

@@ -107,7 +107,7 @@ class PodScaler:
                 case scaler.AnswerWakes(pod):
                     self._answer(WakeAddress(pod.ip, pod.port))
                 case scaler.RefuseWakes(reason, retry_after):
-                    self._answer(WakeRefusal(reason, retry_after))
+                    self._answer(WakeRefusal(reason, retry_after, parked=self.state.limits.parked))
                 case _:
                     self._queue(command)
         if self._commands:

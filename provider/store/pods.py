@@ -100,6 +100,7 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "other": record.other,
         "outliving": json.dumps(dict(record.outliving)),
         "retained": record.retained,
+        "parked_at": record.parked_at,
     }
 
 
@@ -132,6 +133,7 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         other=row.other,
         outliving=json.loads(row.outliving),
         retained=row.retained,
+        parked_at=None if row.parked_at is None else UnixSeconds(row.parked_at),
     )
 
 

@@ -52,6 +52,7 @@ PODS = Table(
     Column("other", String(63)),
     Column("outliving", String, nullable=False, server_default="{}"),
     Column("retained", Boolean, nullable=False, server_default="0"),
+    Column("parked_at", WHOLE),
 )
 
 RUNS = Table(

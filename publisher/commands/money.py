@@ -11,7 +11,7 @@ from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Shape
-    from trustedpods.publisher.results.money import BalanceResult, CloseResult, FundResult
+    from trustedpods.publisher.results.money import BalanceResult, CloseResult, FundResult, WithdrawResult
     from trustedpods.publisher.results.pods import AuditResult, BillResult
 
 
@@ -101,6 +101,38 @@ def close(options: Common, name: str, wait: bool) -> None:
             return await close(account, name, wait, progress, run.journal)
 
     run.finish(work, lambda result: [f"{one.provider.name}: {one.outcome.state}" for one in result.channels])
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods withdraw
+  trustedpods withdraw web 2.5
+"""
+)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod, required=False)
+@click.argument("amount", required=False)
+@common
+def withdraw(options: Common, name: str | None, amount: str | None) -> None:
+    """Get what the payment contract owes the key's address: refunds that could not be paid at once.
+
+    With the NAME of a pod that is paid for, it says how its money comes back: the contract gives no part of a
+    deposit back while its channel stands, so an AMOUNT of it is not to be had.
+    """
+    run = Run(options)
+
+    async def work() -> "WithdrawResult":
+        from trustedpods.publisher.core.money import parse_funding
+
+        if amount is not None:
+            parse_funding(amount, "AMOUNT")
+        opening = run.account()
+        from trustedpods.publisher.verbs.money import withdraw
+
+        async with opening as account:
+            return await withdraw(account, name, run.journal)
+
+    run.finish(work, lambda result: result.lines)
 
 
 @click.command(

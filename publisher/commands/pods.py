@@ -69,6 +69,7 @@ Examples:
     "--dry-run", is_flag=True, help="Only say what would change: exit code 10 where that is anything."
 )
 @click.option("-y", "--yes", is_flag=True, help="Change what runs without being asked.")
+@click.option("--start", is_flag=True, help="A pod that you stopped runs again afterwards.")
 @built_by
 @draft_words
 @common
@@ -84,6 +85,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     explain: bool,
     dry_run: bool,
     yes: bool,
+    start: bool,
     builder: str | None,
     words: ImageWords,
 ) -> None:
@@ -94,7 +96,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     makes it, and shown.
 
     Where the pod runs already, what changes is shown first, and asked on a terminal. Without one a manifest's
-    change goes on, and an image's needs --yes.
+    change goes on, and an image's needs --yes. A pod that `stop` stopped stays stopped, unless --start.
 
     The provider's hardware evidence is verified before anything is sent. Run it again after any
     failure: it meets the same channel and sends only what is missing.
@@ -120,7 +122,9 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             choice = None if provider is None else parse_choice(provider)
             agree = None if yes else agreement(run, without_terminal=not without_manifest(file))
             otherwise = context_policy(os.environ)
-            options = DeployOptions(choice, funding, explain, policy, patience_s, otherwise, agree)
+            options = DeployOptions(
+                choice, funding, explain, policy, patience_s, otherwise, agree, start=start
+            )
         run.progress = progress = DeployProgress()
         async with opening as account:
             if dry_run:

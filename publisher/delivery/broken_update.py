@@ -19,7 +19,7 @@ BACK_WITHIN_S = 120.0
 COMING = frozenset({"received", "waiting-channel", "importing", "starting"})
 """Phases from which a pod goes on by itself."""
 
-STANDING = frozenset({"serving", "failing", "stopped"})
+STANDING = frozenset({"serving", "failing", "stopped", "parked"})
 """Phases in which a version is in place."""
 
 

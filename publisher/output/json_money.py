@@ -21,6 +21,7 @@ from trustedpods.publisher.results.money import (
     CloseResult,
     FundProgress,
     FundResult,
+    WithdrawResult,
 )
 
 
@@ -37,6 +38,13 @@ def _funded(result: FundResult) -> JsonObject:
 @json_of.register(FundProgress)
 def _funding(progress: FundProgress) -> JsonObject:
     return {} if progress.done is None else json_of(progress.done)
+
+
+@json_of.register(WithdrawResult)
+def _withdrawn(result: WithdrawResult) -> JsonObject:
+    mined = {} if result.transaction is None else transaction_json(result.transaction)
+    amount = {"token": result.token.symbol, "paid": result.token.number(result.paid)}
+    return {"publisher": result.publisher, **amount, **mined}
 
 
 @json_of.register(CloseResult)

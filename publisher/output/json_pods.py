@@ -43,6 +43,7 @@ from trustedpods.publisher.results.pods import (
     LogsResult,
     OutlivingVolumes,
     StatusResult,
+    StoppedPod,
     TopPod,
     TopResult,
     UsageResult,
@@ -64,7 +65,7 @@ def _deployed(result: DeployResult) -> JsonObject:
         "publisher": result.publisher,
         **_chosen(result.chosen, result.token),
         "sent": sent_json(result.sent),
-        **known(update=result.update),
+        **known(update=result.update, parked=result.parked or None),
         **confirmed_json(result.confirmed),
     }
 
@@ -77,6 +78,12 @@ def _would_restart(plan: RestartPlanResult) -> JsonObject:
 @json_of.register(RestartResult)
 def _restarted(result: RestartResult) -> JsonObject:
     return {**_visited(result.pod), **known(update=result.update), **confirmed_json(result.confirmed)}
+
+
+@json_of.register(StoppedPod)
+def _turned(result: StoppedPod) -> JsonObject:
+    state = {"phase": result.phase, "parked_at": result.since, "runway_s": result.runway_s}
+    return {**_visited(result.pod), **state, "replicas": result.replicas, "ready": result.ready}
 
 
 @json_of.register(PushResult)
@@ -95,6 +102,7 @@ def _would(plan: DeployPlanResult) -> JsonObject:
         "changes": changes,
         "stops": plan.stops,
         "known": plan.known,
+        **known(parked=plan.parked or None),
         "price": _price(plan.cost, plan.token),
         "price_before": None if plan.cost_before is None else _price(plan.cost_before, plan.token),
         "deposit": None if plan.deposit is None else plan.token.number(plan.deposit),
@@ -210,7 +218,7 @@ def _status(result: StatusResult) -> JsonObject:
         "outliving": None if result.outliving is None else _outliving(result.outliving, token),
         "pod_events": [event.model_dump() for event in result.events],
         **confirmed_json(result.confirmed),
-        **known(backups=schedule_json(result.backups)),
+        **known(backups=schedule_json(result.backups), parked_at=result.parked_at),
     }
 
 
@@ -366,6 +374,7 @@ def _listed_pod(pod: ListedPod, token: Token) -> JsonObject:
         "runway_s": pod.runway_s,
         "unlock_at": pod.unlock_at,
         "error": None if pod.error is None else error_json(pod.error),
+        **known(parked_at=pod.parked_at),
     }
 
 

@@ -101,7 +101,7 @@ def pod_view(result: OverviewResult) -> PodView:
     )
 
 
-_WELL = frozenset({"serving", "starting", "importing", "received", "waiting-channel"})
+_WELL = frozenset({"serving", "parked", "starting", "importing", "received", "waiting-channel"})
 
 
 def _trouble(error: ErrorReport) -> str:
@@ -130,6 +130,8 @@ def next_steps(status: StatusResult) -> tuple[str, ...]:
         )
     if status.phase == "awaiting-key":
         steps.append(f"its provider was restarted: `trustedpods status {name}` releases the pod again")
+    if status.parked_at is not None:
+        steps.append(f"stopped since {when(status.parked_at)}: `trustedpods start {name}` lets it run again")
     if status.phase in ("failed", "stopped"):
         steps.append(f"`trustedpods deploy FILE` lets it run again, `trustedpods delete {name}` ends it")
     if live is None:

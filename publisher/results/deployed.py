@@ -106,7 +106,7 @@ class DeployPlanResult:
     """What a deploy would change now.
 
     `stops` says what stops or goes on meanwhile. Not `known`: this client does not have what runs there, so
-    that images alone were compared. `cost_before` is that of what
+    that images alone were compared. `parked`: it is stopped, and stays so. `cost_before` is that of what
     runs, at the provider's prices of now; `deposit` what a channel would be opened with, None where one is
     open.
     """
@@ -122,6 +122,7 @@ class DeployPlanResult:
     cost: "Cost"
     cost_before: "Cost | None"
     deposit: "TokenUnits | None"
+    parked: bool = False
 
     @property
     def replaces(self) -> bool:
@@ -140,6 +141,11 @@ class DeployPlanResult:
             )
         if self.stops:
             lines.append(f"  {self.stops}")
+        if self.parked:
+            proof = "" if self.effect == "unchanged" else "one replica runs to prove the new version, then "
+            lines.append(
+                f"  {proof}it stays stopped: --start, or `trustedpods start {self.pod}`, lets it run"
+            )
         return [*lines, *self._money()]
 
     def _money(self) -> list[str]:
@@ -177,7 +183,7 @@ class VersionsResult:
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """A pod that serves. `update` is None where it was no update."""
+    """A pod that serves, or is `parked`: its publisher has it stopped. `update`: None where it was none."""
 
     pod: str
     publisher: Address
@@ -186,6 +192,7 @@ class DeployResult:
     sent: SentImages
     confirmed: ConfirmedPod
     update: UpdateWay | None = None
+    parked: bool = False
 
 
 @dataclass(slots=True)
@@ -205,6 +212,7 @@ class DeployProgress:
     money: DepositOutcome | None = None
     update: UpdateWay | None = None
     serves: AfterUpdate | None = None
+    parked: bool = False
 
     def result(self) -> DeployResult:
         """All of it, once the pod serves."""
@@ -222,4 +230,5 @@ class DeployProgress:
             self.sent,
             confirmed=self.confirmed,
             update=self.update,
+            parked=self.parked,
         )

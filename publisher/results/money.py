@@ -94,6 +94,23 @@ class CloseProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawResult:
+    """`withdraw`: what the contract owed the address, and paid; no `transaction` where that was nothing."""
+
+    publisher: Address
+    token: Token
+    paid: TokenUnits
+    transaction: MinedTransaction | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """For a person."""
+        if self.transaction is None:
+            return ["the payment contract owes you nothing"]
+        return [f"{self.token.text(self.paid)} came from the payment contract"]
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelBalance:
     """A channel that the publisher opened with `deposit`.
 

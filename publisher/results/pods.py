@@ -158,6 +158,37 @@ class StatusResult:
     """What one replica holds, and pays for."""
     backups: ScheduledState | None = None
     """This machine's schedule of its backups; None for none."""
+    parked_at: UnixSeconds | None = None
+    """Since when its publisher has it stopped; None where it may run."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedPod:
+    """`stop` and `start`: `since` when the pod's publisher has it stopped; None where it may run.
+
+    `runway_s`: seconds that the money lasts at the present rate; None where nothing is used up.
+    """
+
+    pod: VisitedPod
+    phase: str
+    since: UnixSeconds | None
+    replicas: int
+    ready: int
+    runway_s: int | None
+
+    @property
+    def lines(self) -> list[str]:
+        """For a person: what is now, and what comes next."""
+        name = self.pod.name
+        lasts = "" if self.runway_s is None else f"; its money lasts {duration_text(self.runway_s)} so"
+        if self.since is not None:
+            left = f", {self.replicas} of its replicas are still ending" if self.replicas else ""
+            return [f"{name} is stopped{left}{lasts}", f"`trustedpods start {name}` lets it run again"]
+        if self.phase not in ("serving", "failing"):
+            return [f"{name} may run, but it is {self.phase}: `trustedpods status {name}` says why"]
+        if self.ready:
+            return [f"{name} runs: {self.ready} ready of {self.replicas}{lasts}"]
+        return [f"{name} may run again: the next request wakes it{lasts}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +329,8 @@ class ListedPod:
     cpu_milli: int = 0
     memory_mib: int = 0
     """What one replica holds, and pays for."""
+    parked_at: int | None = None
+    """Since when its publisher has it stopped; None where it may run, or nobody said."""
 
     @property
     def provider(self) -> str:

@@ -104,6 +104,13 @@ class Delivery:
                 raise lost from error
             raise
         self._progress.confirmed = ConfirmedPod.of(confirmed.statement)
+        self._tell_confirmed(name, confirmed)
+
+    def _tell_confirmed(self, name: str, confirmed: Confirmed) -> None:
+        if self._progress.parked:
+            text = f"{name} is stopped, as before; `trustedpods start {name}` lets it run"
+            self._journal.event("parked", text)
+            return
         if not confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} runs; no service of it is exposed")
         for endpoint in confirmed.statement.endpoints:

@@ -16,6 +16,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.messages.admission import Rendered
+from trustedpods.protocol.messages.pod import PodStatus, StartBody
 from trustedpods.protocol.net import open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.context import state_dir
@@ -71,7 +72,7 @@ class DeployOptions:
     restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
     a policy's name or file, over the manifest's; `otherwise` is the one where neither says anything.
     `agree` is asked before something that runs becomes something else; None: nobody is.
-    `network` is of a node of one: where it is there.
+    `network` is of a node of one: where it is there. `start`: a pod that was stopped runs again afterwards.
     """
 
     choice: Choice | None = None
@@ -82,6 +83,7 @@ class DeployOptions:
     otherwise: str | None = None
     agree: Callable[[DeployPlanResult], bool] | None = None
     network: records.NodePlace | None = None
+    start: bool = False
 
 
 async def deploy(
@@ -161,6 +163,7 @@ class Deploy:
             await self._agreed(reached)
             await self._check_book(reached)
             await self._hand_over(host, reached)
+            await self._start(reached)
 
     async def plan(self) -> DeployPlanResult:
         """List, select, reach, and say what a run would change."""
@@ -174,7 +177,17 @@ class Deploy:
             return
         payment = self._payment(reached)
         made = await make_plan(self._account, self._pod, reached, payment, self._journal)
+        self._progress.parked = made.parked
         await agreed(made, self._options.agree, self._journal)
+
+    async def _start(self, reached: Reached) -> None:
+        """Let a pod that its publisher had stopped run again, now that the provider has what it is to run."""
+        if not (self._options.start and self._progress.parked):
+            return
+        ref, name = reached.candidate.location.ref, self._pod.name
+        await reached.session.ask("start", ref, StartBody(), next_generation(), PodStatus)
+        self._progress.parked = False
+        self._journal.event("started", f"{name} may run again: `trustedpods status {name}` says what it does")
 
     async def _check_book(self, reached: Reached) -> None:
         """Of a pod that is not paid for yet: Refused (rule `closed-node`) before a channel is opened for it.

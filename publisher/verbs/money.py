@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fund`, `close` and `balance`: verbs between the publisher and the payment contract alone."""
+"""`fund`, `close`, `withdraw` and `balance`: verbs between the publisher and the payment contract alone."""
 
 from dataclasses import replace
 from typing import Literal
@@ -30,6 +30,7 @@ from trustedpods.publisher.results.money import (
     FundProgress,
     FundResult,
     MinedTransaction,
+    WithdrawResult,
 )
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import known_names
@@ -133,6 +134,37 @@ async def _end(account: MarketAccount, location: PodLocation, journal: Journal) 
     text = f"closed: {account.token.rough(receipt.moved)} came back"
     journal.event("closed", text, **transaction_json(transaction))
     return DepositOutcome("closed", refund=receipt.moved, transaction=transaction)
+
+
+async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -> WithdrawResult:
+    """Have the contract pay what it owes the key's address: refunds that its token refused to pay at once.
+
+    It may be repeated: then nothing is owed. With the *name* of a pod whose channel stands it raises Refused
+    (rule `whole-deposit`): the contract gives no part of a deposit back, and the error says what does.
+    """
+    address = account.publisher.address
+    if name is not None:
+        location, _ = await find_pod(account, name, ended=True)
+        if location.channel is not None:
+            raise _whole(name, unlocks=bool(location.channel.unlock_at))
+    owed = TokenUnits(await account.chain.owed(address))
+    if not owed:
+        return WithdrawResult(address, account.token, owed)
+    receipt = await account.chain.withdraw(account.publisher.key, address)
+    transaction = MinedTransaction.of(receipt)
+    journal.event("withdrawn", f"{account.token.rough(receipt.moved)} came", **transaction_json(transaction))
+    return WithdrawResult(address, account.token, receipt.moved, transaction)
+
+
+def _whole(name: str, *, unlocks: bool) -> Refused:
+    """Why a channel gives nothing back now: all of its deposit is what its provider counts on."""
+    ends = f"`trustedpods delete {name}` ends the pod, and all that is left comes back at once"
+    closes = f"its notice runs: `trustedpods close {name} --wait` gets it when that is over"
+    return Refused(
+        f"the channel of {name} pays for it, and the contract gives no part of a deposit back",
+        rule="whole-deposit",
+        hint=closes if unlocks else ends,
+    )
 
 
 async def balance(account: MarketAccount) -> BalanceResult:

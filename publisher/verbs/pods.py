@@ -14,7 +14,7 @@ from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement
 from trustedpods.protocol.net import Bounds, open_host
 from trustedpods.protocol.sealing.replies import verify_statement
-from trustedpods.protocol.units import TokenUnits
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.attestation.policies import policy_for
 from trustedpods.publisher.core.cost import stored_day, stored_seconds
 from trustedpods.publisher.journal import Journal
@@ -115,6 +115,7 @@ async def status_of(visited: Visit, progress: VisitProgress) -> StatusResult:
         outliving=_outliving(visited, answer),
         cpu_milli=answer.cpu_milli,
         memory_mib=answer.memory_mib,
+        parked_at=None if answer.parked_at is None else UnixSeconds(answer.parked_at),
         backups=state_of(visited.account, visited.record.name, visited.journal),
     )
 

@@ -26,12 +26,14 @@ PODS = [
     "usage",
     "top",
     "restart",
+    "stop",
+    "start",
     "rollback",
     "backup",
     "restore",
     "delete",
 ]
-MONEY = ["fund", "close", "balance", "bill"]
+MONEY = ["fund", "close", "withdraw", "balance", "bill"]
 
 
 @pytest.fixture

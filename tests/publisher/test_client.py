@@ -55,6 +55,8 @@ async def test_the_life_of_a_pod(market):
         assert [pod.state for pod in (await client.watch()).pods] == ["ok"]
         assert [channel.state for channel in (await client.balance()).channels] == ["open"]
 
+        assert (await client.stop("hello")).since is not None
+        assert (await client.start("hello")).since is None
         assert (await client.restart("hello")).update == "beside"
         assert [one.serves for one in (await client.versions("hello")).versions] == [True]
         assert [pod.replicas for pod in (await client.top()).pods] == [1]

@@ -28,6 +28,7 @@ class Limits:
     `stopped` is why the pod must not run (funds ended, removal): it goes to zero at once, also
     with requests in flight. `idle_connection`: requests in flight without a byte for so long do
     not keep a pod awake. `affordable`: replicas that the channel's cap a day pays for; None is any number.
+    `parked`: `stopped` is its publisher's own word.
     """
 
     min: int = 0
@@ -38,6 +39,7 @@ class Limits:
     wake_limit: float = 60.0
     start_limit: float = 300.0
     stopped: str | None = None
+    parked: bool = False
     affordable: int | None = None
 
     @property

@@ -225,7 +225,7 @@ class Activator:
             while reached is None:
                 answer = await self._answer(slot)
                 if isinstance(answer, WakeRefusal):
-                    reached = pages.cannot_wake(answer.retry_after)
+                    reached = pages.PARKED if answer.parked else pages.cannot_wake(answer.retry_after)
                 elif answer is not None:
                     self._belongs(slot, slot.number if answer.pod is None else answer.pod)
                     reached = await _connect(answer, self._config.reach)

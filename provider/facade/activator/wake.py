@@ -3,8 +3,8 @@
 
 The activator connects, sends `{"slot": 3}` and waits. The daemon answers with
 `{"address": "10.1.2.3", "port": 8080, "pod": 3}` or `{"retryAfter": 5}` and closes: the reason of a refusal
-is the publisher's, and stays in the daemon. A connection that ends without an answer means
-that the daemon went away: the activator asks again.
+is the publisher's, and stays in the daemon, but for one: `"parked": true` says that he stopped it himself.
+A connection that ends without an answer means that the daemon went away: the activator asks again.
 """
 
 import json
@@ -49,10 +49,14 @@ class WakeAddress:
 
 @dataclass(frozen=True, slots=True)
 class WakeRefusal:
-    """The pod is not to be had for `retry_after` seconds. `error` says why; the activator never hears it."""
+    """The pod is not to be had for `retry_after` seconds. `error` says why; the activator never hears it.
+
+    `parked`: its publisher stopped it, and nobody knows for how long.
+    """
 
     error: str
     retry_after: int = 5
+    parked: bool = False
 
 
 WakeAnswer = WakeAddress | WakeRefusal
@@ -78,6 +82,7 @@ def answer_line(answer: WakeAnswer) -> bytes:
         fields |= {} if answer.pod is None else {"pod": answer.pod}
     else:
         fields = {"retryAfter": answer.retry_after}
+        fields |= {"parked": True} if answer.parked else {}
     return json.dumps(fields).encode() + b"\n"
 
 
@@ -87,7 +92,7 @@ def parse_answer(line: bytes) -> WakeAnswer:
         case {"address": str(address), "port": int(port)} if _is_ip(address) and 0 < port < 1 << 16:
             return WakeAddress(address, port, _pod(_fields(line).get("pod")))
         case {"retryAfter": int(retry_after)} if 0 <= retry_after <= 86400:
-            return WakeRefusal(UNSAID, retry_after)
+            return WakeRefusal(UNSAID, retry_after, parked=_fields(line).get("parked") is True)
     raise RemoteProtocolError("not an answer to a wake request", where="wake socket")
 
 

@@ -30,6 +30,7 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
         f"provider  {pod.channel.provider.name} [{_trust(pod.machine)}]",
         *_attested(pod),
         f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
+        *([f"parked    {_stopped(pod.name, result.parked_at)}"] if result.parked_at else []),
         *_failure(result.failure),
         *(_wide_status(result) if wide else ()),
     ]
@@ -144,7 +145,14 @@ def list_lines(result: ListResult, *, wide: bool = False) -> list[str]:
         header = (*header, "CHANNEL")
         rows = [_wider(row, pod) for row, pod in zip(rows, result.pods, strict=True)]
     wrong = [f"{_called(pod)}: {pod.error.text}" for pod in result.pods if pod.error is not None]
-    return [*table(header, rows), *wrong]
+    stopped = [
+        f"{_called(pod)}: {_stopped(_called(pod), pod.parked_at)}" for pod in result.pods if pod.parked_at
+    ]
+    return [*table(header, rows), *stopped, *wrong]
+
+
+def _stopped(name: str, since: int) -> str:
+    return f"stopped since {moment(since)}; `trustedpods start {name}` lets it run again"
 
 
 def _wider(row: tuple[str, ...], pod: ListedPod) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ from trustedpods.publisher.results.deployed import DeployPlanResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.visits import records
 
-RUNNING = frozenset({"serving", "failing"})
-"""The provider's words for pods of which a version is in place, awake or asleep."""
+RUNNING = frozenset({"serving", "failing", "parked"})
+"""The provider's words for pods of which a version is in place, awake or asleep or stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ def plan_over(
         cost=_cost(wanted.bundle, wanted.manifest, session),
         cost_before=None if before is None or manifest is None else _cost(before, manifest, session),
         deposit=None,
+        parked=status is not None and status.parked_at is not None,
     )
 
 

@@ -77,6 +77,7 @@ class _Pod:
             error=None if self.error is None else ErrorReport.of(self.error),
             cpu_milli=0 if status is None else status.cpu_milli,
             memory_mib=0 if status is None else status.memory_mib,
+            parked_at=None if status is None else status.parked_at,
         )
 
 

@@ -88,6 +88,35 @@ class PeerStreams:
     declared: dict[int, int]
     faults: set[str]
     programs: dict[str, Any]
+    phase: str
+    chain: Any
+    _told: Any
+    parked_at: int | None = None
+    failure = None
+    least_replicas, late = 0, 0
+    """So many replicas run unasked; in so many answers they have not ended yet, or are not ready."""
+
+    def running(self):
+        """What a status says of replicas."""
+        late, self.late = self.late > 0, max(0, self.late - 1)
+        parked, number = self.parked_at is not None, max(1, self.least_replicas)
+        replicas = number if late or not parked else 0
+        ready = 0 if late else replicas
+        failure = self.failure if late else None
+        told = {"parked_at": self.parked_at, "least_replicas": self.least_replicas, "failure": failure}
+        return {"replicas": replicas, "ready": ready, **told}
+
+    async def _stop(self, request, answers):
+        if self.phase not in ("serving", "parked"):
+            raise Refused(f"the pod is {self.phase}: nothing of it runs", rule="not-serving")
+        self.phase, self.parked_at = "parked", self.parked_at or self.chain.now
+        await answers.send(await self._told(request), final=True)
+
+    async def _start(self, request, answers):
+        if self.phase not in ("serving", "parked"):
+            raise Refused(f"the pod is {self.phase}: nothing of it runs", rule="not-serving")
+        self.phase, self.parked_at = "serving", None
+        await answers.send(await self._told(request), final=True)
 
     async def _exec(self, request, answers):
         await answer(self.faults, request, answers, self.programs)

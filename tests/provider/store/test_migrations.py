@@ -51,7 +51,7 @@ async def test_a_pod_of_one_slot_becomes_a_pod_of_many_services(tmp_path):
     async with books(older) as store:
         assert await store.read(pods.load, RECORD.channel) == replace(RECORD, version=1)
         exposures = {"web": ServiceExposure("http"), "raw": ServiceExposure("tcp", 20007)}
-        published = replace(RECORD, exposures=exposures)
+        published = replace(RECORD, exposures=exposures, parked_at=77)
         await store.write(pods.save, published)
         assert await store.read(pods.load_all) == [published]
 

@@ -37,6 +37,7 @@ def channel(live, **changes):
         ({}, []),
         ({"failure": CRASH, "phase": "failing"}, ["trustedpods rollback web"]),
         ({"phase": "awaiting-key"}, ["trustedpods status web"]),
+        ({"phase": "parked", "parked_at": 1_800_000_000}, ["trustedpods start web"]),
         ({"phase": "failed"}, ["trustedpods deploy FILE"]),
         ({"runway_s": 3600}, ["trustedpods fund web 7d"]),
         ({"runway_s": None}, []),

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs on a pod that exists, over real libp2p."""
 
+import json
+
 import pytest
 import trio
 
+from tests.publisher.test_cli import cli
 from trustedpods.contracts.terms import due
-from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.errors import BadInput, ExitCode, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.commands.lines.pods import status_lines
@@ -14,6 +17,8 @@ from trustedpods.publisher.results.money import CloseProgress, FundProgress
 from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
 from trustedpods.publisher.verbs import money, pods
 from trustedpods.publisher.verbs.bill import bill
+
+__all__ = ["cli"]
 
 
 async def close(bench):
@@ -248,3 +253,26 @@ async def test_a_close_that_fails_at_the_second_channel_tells_of_the_first(bench
     with pytest.raises(NetworkFailure):
         await money.close(bench.account, "hello", False, progress, bench.journal())
     assert [one.outcome.state for one in progress.channels] == ["unlocking"]
+
+
+async def test_what_the_contract_owes_is_withdrawn_once(bench, cli):
+    async with bench.peer().serve():
+        await bench.deploy()
+        refused = await cli("withdraw", "hello", "2.5")
+        assert refused.exit_code == ExitCode.REFUSED
+        assert "whole-deposit" in refused.stderr
+        assert "`trustedpods delete hello`" in refused.stderr
+        await cli("close", "hello")
+        assert "`trustedpods close hello --wait`" in (await cli("withdraw", "hello")).stderr
+    assert "owes you nothing" in (await cli("withdraw")).stdout
+    assert "withdraw" not in (await cli("balance")).stdout
+    address = bench.account.publisher.address
+    bench.chain.credit[address] = 2_500_000
+    before = bench.chain.tokens[address]
+    assert "`trustedpods withdraw`" in (await cli("balance")).stdout
+    tree = json.loads((await cli("withdraw", "-o", "json")).stdout)
+    assert (tree["paid"], len(tree["tx"])) == ("2.5", 66)
+    assert bench.chain.tokens[address] == before + 2_500_000
+    again = await cli("withdraw")  # killed and repeated
+    assert again.exit_code == 0
+    assert bench.chain.tokens[address] == before + 2_500_000

@@ -197,6 +197,18 @@ async def test_a_refusal_goes_to_all_who_wait(home, connect, nursery, daemon):
         assert answer.endswith(pages.cannot_wake(3).body), "the same for every reason"
 
 
+async def test_of_a_pod_that_its_publisher_stopped_the_page_says_so(home, connect, nursery, daemon):
+    daemon.reply = WakeRefusal("", 60, parked=True)
+    await start(home, nursery, daemon)
+    stream = await connect()
+    await asked(daemon, 1)
+    daemon.go.set()
+    answer = await rest(stream)
+    assert answer.endswith(pages.PARKED.body)
+    assert b"publisher of this pod has stopped it" in answer
+    assert b"Retry-After" not in answer, "nobody knows when"
+
+
 async def test_waiting_ends_with_the_limit(home, connect, nursery, daemon):
     await start(home, nursery, daemon, wake_limit=0.1)
     assert b"not ready within 0.1 seconds" in await rest(await connect())

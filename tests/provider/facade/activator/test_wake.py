@@ -23,7 +23,7 @@ from trustedpods.provider.facade.activator.wake import (
 
 ANSWERS = st.one_of(
     st.builds(WakeAddress, st.ip_addresses().map(str), st.integers(1, 65535)),
-    st.builds(WakeRefusal, st.just(UNSAID), st.integers(0, 86400)),
+    st.builds(WakeRefusal, st.just(UNSAID), st.integers(0, 86400), parked=st.booleans()),
 )
 
 

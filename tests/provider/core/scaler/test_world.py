@@ -30,6 +30,7 @@ from trustedpods.provider.core.scaler.scaler import (
     rests,
     step,
 )
+from trustedpods.provider.core.scaler.types import NotHeld, SetFrozen, Thawed
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 
 LONGEST_PAUSE = 5.0
@@ -77,11 +78,19 @@ class World:
     ends_late: list[int] = field(default_factory=lambda: [0])
     """Seconds that replicas take to end, in turn."""
 
+    frozen: set[str] = field(default_factory=set)
+    """Replicas that neither answer nor end."""
+
+    agent_away: bool = False
+    """Nobody freezes or thaws on the node; whoever is back thaws all."""
+
     runs: list[tuple[int, int]] = field(default_factory=list)
     """From when to when those ran that have ended, or are ending."""
 
     def scale(self, command: SetReplicas) -> None:
         """The API server has the number; the controller comes to see it when it does."""
+        if command.count < self.spec:
+            assert not self.frozen or self.agent_away, "a frozen replica does not end"
         self.spec = command.count
         self.seen.append(command.count)
         for request in self.requests if self.may_cut else ():
@@ -116,6 +125,7 @@ class World:
 
     def end(self, name: str, now: float) -> None:
         """It counts until its last container has ended, which may be long after it was asked to."""
+        self.frozen.discard(name)  # the node lets what is to end run
         late = self.ends_late[len(self.runs) % len(self.ends_late)]
         self.runs.append((self.replicas.pop(name).began, int(now) + late))
 
@@ -149,9 +159,17 @@ class ScaledPod(RuleBasedStateMachine):
         idle=st.floats(1, 20),
         affordable=st.none() | st.integers(1, 4),
         late=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+        warm=st.just(0.0) | st.floats(1, 90),
     )
     def start(
-        self, least: int, more: int, concurrency: int, idle: float, affordable: int | None, late: list[int]
+        self,
+        least: int,
+        more: int,
+        concurrency: int,
+        idle: float,
+        affordable: int | None,
+        late: list[int],
+        warm: float,
     ) -> None:
         self.now = 0.0
         self.world = World(ends_late=late)
@@ -163,9 +181,11 @@ class ScaledPod(RuleBasedStateMachine):
             wake_limit=WAKE_LIMIT,
             idle_connection=SILENCE,
             affordable=affordable,
+            warm_for=warm,
         )
         self.state = begin(self.limits, self.now)
         self.asks = 0
+        self.untold: list[ScalerEvent] = []
         self.slow = False
         self.run(Tick())
 
@@ -181,6 +201,8 @@ class ScaledPod(RuleBasedStateMachine):
         while self.asks:
             self.asks -= 1
             self.run(WakeAsked())
+        while self.untold and not self.world.agent_away:
+            self.run(self.untold.pop(0))
 
     def obey(self, command: ScalerCommand) -> None:
         match command:
@@ -190,11 +212,15 @@ class ScaledPod(RuleBasedStateMachine):
                 self.world.scale(command)
                 if not self.slow:
                     self.world.catch_up(self.now)
+            case SetFrozen(frozen):
+                self.freeze(frozen)
             case Serve(pods):
+                assert not any(pod.name in self.world.frozen for pod in pods)
                 assert all(pod.name in self.world.replicas for pod in pods)
                 self.world.serve(command, self.now)
             case AnswerWakes(pod):
                 assert pod.name in self.world.replicas
+                assert pod.name not in self.world.frozen
                 for request in self.world.requests:
                     if request.pod is None:
                         request.pod = pod.name
@@ -203,6 +229,19 @@ class ScaledPod(RuleBasedStateMachine):
                 assert reason
                 assert retry_after > 0
                 self.world.requests = [r for r in self.world.requests if r.pod is not None]
+
+    def freeze(self, frozen: bool) -> None:
+        """Nothing that is frozen has a request in flight; what cannot be carried out now is told later."""
+        if frozen:
+            loud = [r for r in self.world.requests if r.pod and self.now - r.moved < SILENCE]
+            assert not loud, "frozen with requests in flight"
+        if self.world.agent_away:
+            self.untold.append(NotHeld() if frozen else Thawed())
+        elif frozen:
+            self.world.frozen = set(self.world.replicas)
+        else:
+            self.world.frozen.clear()
+            self.untold.append(Thawed())
 
     def request(self) -> None:
         open_servers = [name for name, serving in self.world.servers.items() if serving]
@@ -255,6 +294,26 @@ class ScaledPod(RuleBasedStateMachine):
     @rule(kept=st.booleans())
     def the_pod_is_kept_awake_or_no_more(self, kept: bool) -> None:
         self.run(KeptAwake(kept))
+
+    @rule(arrivals=st.integers(0, 3))
+    def a_lease_lapses_or_memory_is_short(self, arrivals: int) -> None:
+        if self.state.phase is ScalePhase.WARM:
+            self.world.frozen.clear()
+        self.run(NotHeld(), arrivals)
+
+    @rule()
+    def the_agent_goes(self) -> None:
+        self.world.agent_away = True
+
+    @rule()
+    def the_agent_is_back(self) -> None:
+        """It thaws all that it finds; what was ordered meanwhile is done."""
+        if self.world.agent_away:
+            self.world.agent_away = False
+            self.world.frozen.clear()
+            if self.state.phase is ScalePhase.WARM:
+                self.untold.append(NotHeld())
+            self.run(Tick())
 
     @rule(arrivals=st.integers(0, 3))
     def counters_are_read(self, arrivals: int) -> None:
@@ -342,6 +401,17 @@ class ScaledPod(RuleBasedStateMachine):
             assert self.state.replicas == 0
 
     @invariant()
+    def what_is_frozen_belongs_to_a_pod_that_sleeps_warm(self) -> None:
+        if hasattr(self, "state") and not self.world.agent_away:
+            assert not self.world.frozen or self.state.phase is ScalePhase.WARM
+
+    @invariant()
+    def a_pod_that_sleeps_warm_has_no_servers(self) -> None:
+        if hasattr(self, "state") and self.state.phase is ScalePhase.WARM:
+            assert self.world.servers == {}
+            assert self.state.replicas > 0
+
+    @invariant()
     def time_does_nothing_to_a_pod_that_rests(self) -> None:
         if hasattr(self, "state") and rests(self.state):
             for later in (0, 1, WAKE_LIMIT, 10**6):
@@ -353,6 +423,8 @@ class ScaledPod(RuleBasedStateMachine):
             return
         self.world.stopped = False
         self.run(LimitsSet(self.limits))
+        self.run(KeptAwake(kept=False))
+        self.the_agent_is_back()
         if self.slow:
             self.the_controller_catches_up()
         self.world.requests.clear()
@@ -363,6 +435,8 @@ class ScaledPod(RuleBasedStateMachine):
             self.the_cluster_is_read(0)
             self.counters_are_read(0)
             self.run(Tick())
+        assert not self.world.frozen
+        assert not self.state.frozen
         assert self.state.replicas == self.limits.min == self.world.spec
         assert len(self.world.replicas) == self.limits.min
         resting = {ScalePhase.AWAKE} if self.limits.min else {ScalePhase.ASLEEP, ScalePhase.FAILING}

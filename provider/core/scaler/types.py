@@ -212,6 +212,11 @@ class ScaleState:
     thawing: bool = False
 
     @property
+    def asleep(self) -> bool:
+        """Nothing is served, and there is nothing to be seen of its traffic: cold or warm."""
+        return self.phase in (ScalePhase.ASLEEP, ScalePhase.WARM)
+
+    @property
     def serving(self) -> tuple[PodAddress, ...]:
         """Replicas that get new requests."""
         if self.phase is not ScalePhase.AWAKE:

@@ -28,6 +28,8 @@ func main() {
 	state := flag.String("state", "", "file of what is remembered of pods and their traffic")
 	plugin := flag.String("cni-socket", "", "where the CNI plugin asks")
 	traffic := flag.String("traffic-socket", "", "where the provider's daemon reads counters")
+	freezer := flag.String("freezer-socket", "", "where the provider's daemon freezes and thaws pods, if anywhere")
+	groups := flag.String("pods-group", "/", "the kubelet's cgroupRoot, with -freezer-socket")
 	flag.Parse()
 
 	prefix, err := netip.ParsePrefix(*network)
@@ -61,6 +63,13 @@ func main() {
 	}
 	if err := agent.listen(*traffic, agent.counters); err != nil {
 		log.Fatal(err)
+	}
+	if *freezer != "" {
+		leases, err := agent.freezes(ctx, *freezer, *groups)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer leases.ThawAll() // nobody is left to do it
 	}
 	log.Printf("policies of %s hold in %s", *node, prefix)
 	agent.run(ctx)

@@ -35,9 +35,9 @@ class Scale(ManifestPart):
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
     idle_connection: Seconds = 600
     max_connection_age: Seconds = 86_400
-    own_sleep: bool = False
     sleep: Literal["cold", "warm"] = "cold"
     warm_for: Annotated[Seconds, Field(ge=1)] | None = None
+    own_sleep: bool = False
 
     @model_validator(mode="after")
     def _order(self) -> Self:

@@ -205,7 +205,8 @@ def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterato
     sums = [0, 0, 0]
     for at, after in pairwise(sorted({from_, up_to} | marks | changes.keys())):
         sums = [before + change for before, change in zip(sums, changes[at], strict=True)]
-        reserved, most = Reserved(*sums), ceiling_at(ledger.ceilings, at)
+        # A clock that was set back may have a replica frozen twice at once.
+        reserved, most = Reserved(*(max(0, one) for one in sums)), ceiling_at(ledger.ceilings, at)
         yield Stretch(after - at, reserved, reserved if most is None else most.over(reserved))
 
 

@@ -141,7 +141,7 @@ def _secrets_store(cluster: Cluster, node: ClusterNode) -> Part:
 
 
 def _policy_agent(settings: Settings, cluster: Cluster, node: ClusterNode) -> Part:
-    """Enforces network policies, counts pods' traffic, freezes pods: they wait for it, the kubelet need not."""
+    """Enforces network policies, counts traffic, freezes pods; they wait for it, the kubelet need not."""
     listens = cluster_files.plugin_socket(node)
     agent: Argv = [
         binaries.netpol(), f"-kubeconfig={node.path('pki', 'netpol.conf')}", f"-node={node.name}",

@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"flag"
 	"log"
 	"net"
+	"os"
 	"time"
 
 	"trustedpods.dev/kube/netpol/frozen"
@@ -13,6 +15,14 @@ import (
 
 // lapseEvery bounds how much longer than its lease a pod stays frozen.
 const lapseEvery = time.Second
+
+// freezerFlags may stand in the environment too: a unit's file of settings adds them without another line.
+func freezerFlags() (socket, groups *string) {
+	socket = flag.String("freezer-socket", os.Getenv("NETPOL_FREEZER"),
+		"where the provider's daemon freezes and thaws pods, if anywhere (NETPOL_FREEZER)")
+	groups = flag.String("pods-group", "/", "the kubelet's cgroupRoot, with -freezer-socket")
+	return socket, groups
+}
 
 // freezes lets the provider's daemon freeze pods of this node. What an earlier agent left frozen runs
 // before anybody is answered; what somebody ends runs as soon as the watch shows it.

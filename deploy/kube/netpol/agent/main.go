@@ -28,8 +28,7 @@ func main() {
 	state := flag.String("state", "", "file of what is remembered of pods and their traffic")
 	plugin := flag.String("cni-socket", "", "where the CNI plugin asks")
 	traffic := flag.String("traffic-socket", "", "where the provider's daemon reads counters")
-	freezer := flag.String("freezer-socket", "", "where the provider's daemon freezes and thaws pods, if anywhere")
-	groups := flag.String("pods-group", "/", "the kubelet's cgroupRoot, with -freezer-socket")
+	freezer, groups := freezerFlags()
 	flag.Parse()
 
 	prefix, err := netip.ParsePrefix(*network)

@@ -4,10 +4,13 @@
 from contextlib import asynccontextmanager
 
 import pytest
+import trio
 
 from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.provider.serving.warm.fake_freezer import FakeFreezer
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.cluster.freezer.door import LEASE_S, NodeMemory
 from trustedpods.provider.core.metering import count
 from trustedpods.provider.core.scaler.types import ScalePhase
@@ -15,7 +18,7 @@ from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.serving.connections import thawed
 from trustedpods.provider.store import ledger
 
-WARM_FOR_S = 300
+WARM_FOR_S = 60
 
 
 @pytest.fixture
@@ -119,11 +122,19 @@ async def test_without_an_agent_the_pod_sleeps_cold_and_nobody_is_asked(world, v
 
 
 async def test_a_frozen_pod_is_deleted_though_no_agent_answers(world, virtual_time):
-    async with running(world) as (_, caller, pod_scaler):
+    async with running(world) as (_, caller, pod_scaler), trio.open_nursery() as nursery:
         await asleep(world, pod_scaler)
         world.freezer.away = True
-        await caller.ask("delete")
+        nursery.start_soon(pass_time, world)
+        await caller.ask("delete", DeleteBody(), Done)
         await until(lambda: not world.cluster.lives)
+        nursery.cancel_scope.cancel()
+
+
+async def pass_time(world):
+    while True:
+        await trio.sleep(0.05)
+        world.pass_time(1)
 
 
 async def test_a_daemons_start_thaws_what_the_one_before_left_frozen(world, virtual_time):

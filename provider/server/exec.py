@@ -39,7 +39,7 @@ MAX_COMMANDS = 64
 """Commands of all pods at once; each holds up to 0.7 MiB of the daemon's memory."""
 
 
-Thawed = Callable[[PodRecord], Awaitable[None]]
+UntilThawed = Callable[[PodRecord], Awaitable[None]]
 """Returns when no replica of the pod is frozen."""
 
 
@@ -47,7 +47,7 @@ class PodCommands:
     """The verbs; `thawed` is awaited before anything begins in a replica."""
 
     def __init__(
-        self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter, thawed: Thawed
+        self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter, thawed: UntilThawed
     ) -> None:
         self._doors = doors
         self.thawed = thawed

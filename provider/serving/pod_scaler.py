@@ -320,7 +320,7 @@ class PodScaler:
             self._let_go()
 
     def _let_go(self) -> None:
-        self.feed(types.NotHeld())
+        self.feed(types.NotFrozen())
 
     async def _thaw(self, warm: WarmSleepers) -> None:
         await warm.thaw(self.published.namespace)

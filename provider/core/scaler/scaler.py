@@ -28,7 +28,7 @@ from trustedpods.provider.core.scaler.types import (
     KeptAwake,
     Limits,
     LimitsSet,
-    NotHeld,
+    NotFrozen,
     PodsSeen,
     RefuseWakes,
     ScalePhase,
@@ -122,7 +122,7 @@ def _take(state: ScaleState, event: ScalerEvent, now: float) -> Result:
         case Tick() | LimitsSet():
             limits, probing = (state.limits, event.probing) if isinstance(event, Tick) else (event.limits, "")
             return _on_tick(replace(state, limits=limits), now, probing)
-        case Thawed() | NotHeld():
+        case Thawed() | NotFrozen():
             return _on_freezer(state, event, now)
 
 
@@ -227,7 +227,7 @@ def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
     return _answer(state)
 
 
-def _on_freezer(state: ScaleState, event: Thawed | NotHeld, now: float) -> Result:
+def _on_freezer(state: ScaleState, event: Thawed | NotFrozen, now: float) -> Result:
     """What may be frozen still is thawed before it goes, whoever let it go."""
     if isinstance(event, Thawed):
         return _on_ready(replace(state, frozen=False, thawing=False), None, now)

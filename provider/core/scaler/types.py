@@ -116,12 +116,12 @@ class Thawed:
 
 
 @dataclass(frozen=True, slots=True)
-class NotHeld:
+class NotFrozen:
     """The replicas cannot stay frozen: the node let one go, or needs the memory. No order to thaw did it."""
 
 
 ScalerEvent = (
-    WakeAsked | SleepAsked | KeptAwake | PodsSeen | TrafficSeen | Tick | LimitsSet | Thawed | NotHeld
+    WakeAsked | SleepAsked | KeptAwake | PodsSeen | TrafficSeen | Tick | LimitsSet | Thawed | NotFrozen
 )
 
 # ---- commands --------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class SetFrozen:
-    """Freeze all replicas, or let all run again. Freezing may fail (`NotHeld`); letting run is repeated."""
+    """Freeze all replicas, or let all run again. Freezing may fail (`NotFrozen`); letting run is repeated."""
 
     frozen: bool
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import trio
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.freezer.door import LEASE_S, FreezerAnswer
 from trustedpods.provider.core.metering import Freeze
@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 RENEW_S = LEASE_S / 4
 """Between two renewals of all leases: three may fail before a pod is thawed."""
+
+SLACK_S = 5.0
+"""An agent looks each second at what has lapsed, and the kernel is given two to thaw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class WarmSleepers:
         self._doors = doors
         self._sleepers: dict[str, Sleeper] = {}
         self._asking = trio.Lock()
+        self._began = trio.current_time()
 
     @property
     def possible(self) -> bool:
@@ -78,8 +82,14 @@ class WarmSleepers:
         known = self._sleepers.get(namespace)
         uids = known.uids if known else {view.uid for view in await self._doors.cluster.pods(namespace)}
         async with self._asking:
-            if uids:
-                await self._doors.freezer.thaw(uids)
+            try:
+                if uids:
+                    await self._doors.freezer.thaw(uids)
+            except NetworkFailure as error:
+                if known is not None or trio.current_time() - self._began < LEASE_S + SLACK_S:
+                    raise
+                # An agent that lives has let it go by now, and one that comes back thaws all first.
+                _log.warning("%s: taken as thawed: %s", namespace, error)
             self._sleepers.pop(namespace, None)
 
     async def note_ends(self) -> None:

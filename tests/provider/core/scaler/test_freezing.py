@@ -12,7 +12,7 @@ from trustedpods.provider.core.scaler.types import (
     AnswerWakes,
     Limits,
     LimitsSet,
-    NotHeld,
+    NotFrozen,
     PodsSeen,
     ScalePhase,
     Serve,
@@ -74,7 +74,7 @@ def test_after_its_time_it_goes_as_others_do_at_once():
 @pytest.mark.parametrize(
     "event",
     [
-        NotHeld(),
+        NotFrozen(),
         LimitsSet(replace(LIMITS, stopped="its funds have ended")),
         LimitsSet(replace(LIMITS, warm_for=0)),
         PodsSeen((), (A,), 1),
@@ -97,7 +97,7 @@ def test_a_look_at_the_same_replicas_and_a_late_word_change_nothing():
         state, commands = step(state, event, 9)
         assert (state.phase, commands) == (ScalePhase.WARM, [])
     state, _ = step(state, WakeAsked(), 10)
-    state, commands = step(state, NotHeld(), 10)
+    state, commands = step(state, NotFrozen(), 10)
     assert (state.phase, commands) == (ScalePhase.WAKING, [])
 
 
@@ -118,7 +118,7 @@ def test_replicas_of_which_anything_is_unsure_are_ended_not_frozen():
 
 def test_a_new_replica_does_not_serve_before_the_old_one_was_let_go():
     """The node's agent is away: what is frozen is not known to run."""
-    state, _ = step(warm(), NotHeld(), 9)
+    state, _ = step(warm(), NotFrozen(), 9)
     state, commands = step(state, WakeAsked(), 10)
     assert commands == [SetReplicas(1)]
     state, commands = step(state, looked((B,), replicas=1), 11)

@@ -148,6 +148,19 @@ async def test_a_daemons_start_thaws_what_the_one_before_left_frozen(world, virt
         await until(lambda: restored.state.phase is ScalePhase.AWAKE)
 
 
+async def test_a_pod_of_the_daemon_before_serves_without_an_agent_once_every_lease_has_lapsed(
+    world, virtual_time
+):
+    async with running(world) as (_, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+    world.freezer.away = True
+    async with world.run() as (parts, _):
+        restored = await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel))
+        with trio.fail_after(4 * LEASE_S):
+            assert isinstance(await restored.wake(), WakeAddress)
+        assert not world.freezer.frozen()
+
+
 async def test_whoever_runs_something_in_a_frozen_replica_wakes_it(world, virtual_time):
     async with running(world) as (parts, caller, pod_scaler):
         await asleep(world, pod_scaler)

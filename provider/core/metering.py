@@ -190,11 +190,14 @@ def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterato
     """[from_, up_to) in pieces in which nothing begins, ends or changes its ceiling."""
     changes: defaultdict[UnixSeconds, list[int]] = defaultdict(lambda: [0, 0, 0])
     runs = {run.uid: run for run in ledger.runs}
-    sizes = [(run, run, (run.cpu_milli, run.memory_mib, run.scratch_mib)) for run in ledger.runs]
+    sizes: list[tuple[Run, Run | Freeze, tuple[int, int, int]]] = [
+        (run, run, (run.cpu_milli, run.memory_mib, run.scratch_mib)) for run in ledger.runs
+    ]
     for freeze in ledger.freezes:
-        run = runs.get(freeze.uid)
-        if run is not None:
-            sizes.append((run, freeze, (-run.cpu_milli, min(0, freeze.memory_mib - run.memory_mib), 0)))
+        frozen = runs.get(freeze.uid)
+        if frozen is not None:
+            less = (-frozen.cpu_milli, min(0, freeze.memory_mib - frozen.memory_mib), 0)
+            sizes.append((frozen, freeze, less))
     for run, one, parts in sizes:
         begin, end = max(run.started, one.started, from_), _first(run.ended, one.ended, up_to)
         if begin < end:

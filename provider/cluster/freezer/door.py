@@ -9,11 +9,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.units import MIB
 from trustedpods.provider.cluster.networks.node_socket import NodeProgram
 
@@ -65,48 +64,56 @@ class Freezer:
         return bool(self.sockets)
 
     async def freeze(self, uids: Collection[str]) -> list[FreezerAnswer]:
-        """Freeze these replicas, or keep them frozen, for `LEASE_S`; what is not told as frozen is not."""
-        return await self._ask({"verb": "freeze", "pods": sorted(uids), "seconds": LEASE_S})
+        """Freeze these replicas, or keep them frozen, for `LEASE_S`; what is not told as frozen is not.
+
+        NetworkFailure where a node does not answer and one of them may be there.
+        """
+        return await self._ask("freeze", uids)
 
     async def thaw(self, uids: Collection[str]) -> None:
         """When this returns none of them is frozen, wherever it is; NetworkFailure where one may still be."""
-        answers = await self._ask({"verb": "thaw", "pods": sorted(uids)})
+        answers = await self._ask("thaw", uids)
         still = [uid for one in answers for uid, view in one.replicas.items() if view.frozen]
         if still:
             raise NetworkFailure(f"{len(still)} replicas are not thawed", where="the node's agent")
 
     async def size(self, uids: Collection[str]) -> dict[str, FrozenView]:
         """How these replicas are now; those that no node has are left out."""
-        answers = await self._ask({"verb": "size", "pods": sorted(uids)})
+        answers = await self._ask("size", uids)
         return {uid: view for one in answers for uid, view in one.replicas.items()}
 
-    async def _ask(self, question: Mapping[str, Any]) -> list[FreezerAnswer]:
-        """Every agent: which node a replica is on they know."""
+    async def _ask(self, verb: str, uids: Collection[str]) -> list[FreezerAnswer]:
+        """Every agent: which node a replica is on they know. One that is away counts where one is missing."""
+        question = {"verb": verb, "pods": sorted(uids), "seconds": LEASE_S}
         said, found = json.dumps(question).encode(), list[FreezerAnswer]()
-        failures: list[NetworkFailure | RemoteProtocolError] = []
+        failures: list[NetworkFailure] = []
 
         async def ask(path: Path) -> None:
             try:
                 found.append(parse_answer(await _AGENT.ask(path, said), str(path)))
-            except (NetworkFailure, RemoteProtocolError) as error:
+            except NetworkFailure as error:
                 failures.append(error)
 
         async with trio.open_nursery() as nursery:
             for path in self.sockets:
                 nursery.start_soon(ask, path)
-        if failures:
+        told = {uid for one in found for uid in one.replicas}
+        if failures and not told.issuperset(uids):
             raise failures[0]
         return found
 
 
 def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
-    """`{"pods": {UID: {frozen, memory}}, "memory": {total, available}}`, all of it in bytes."""
+    """`{"pods": {UID: {frozen, memory}}, "memory": {total, available}}`, all of it in bytes.
+
+    NetworkFailure where it makes no sense: who answers so is no agent, and cannot be relied on.
+    """
     try:
         told = json.loads(answer)
         replicas = {uid: _view(**one) for uid, one in told["pods"].items()}
         memory = _memory(**told["memory"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RemoteProtocolError(f"no answer of the node's agent: {error!r}", where=where) from None
+        raise NetworkFailure(f"no answer of the node's agent: {error!r}", where=where) from None
     return FreezerAnswer(replicas, memory)
 
 

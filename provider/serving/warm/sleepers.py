@@ -45,6 +45,8 @@ class WarmSleepers:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._sleepers: dict[str, Sleeper] = {}
+        self._leaving: dict[str, tuple[frozenset[str], float]] = {}
+        """Those that are being thawed, and since when."""
         self._asking = trio.Lock()
         self._began = trio.current_time()
 
@@ -78,24 +80,33 @@ class WarmSleepers:
         return True
 
     async def thaw(self, namespace: str) -> None:
-        """When this returns no replica in *namespace* is frozen; it raises where one may be."""
+        """When this returns no replica in *namespace* is frozen; NetworkFailure where one may be.
+
+        Nobody asks for it again from now on. So where its node's agent does not answer for longer than a
+        lease, it is taken as thawed: an agent that lives let it go, and one that comes back thaws all first.
+        """
         known = self._sleepers.get(namespace)
-        uids = known.uids if known else {view.uid for view in await self._doors.cluster.pods(namespace)}
+        listed = frozenset[str]()
+        if known is None and namespace not in self._leaving:
+            listed = frozenset(view.uid for view in await self._doors.cluster.pods(namespace))
         async with self._asking:
+            if known is not None and self._sleepers.pop(namespace, None) is known:
+                self._leaving[namespace] = known.uids, trio.current_time()
+            uids, since = self._leaving.get(namespace, (listed, self._began))
             try:
                 if uids:
                     await self._doors.freezer.thaw(uids)
             except NetworkFailure as error:
-                if known is not None or trio.current_time() - self._began < LEASE_S + SLACK_S:
+                if trio.current_time() - since < LEASE_S + SLACK_S:
                     raise
-                # An agent that lives has let it go by now, and one that comes back thaws all first.
                 _log.warning("%s: taken as thawed: %s", namespace, error)
-            self._sleepers.pop(namespace, None)
+            self._leaving.pop(namespace, None)
 
     async def note_ends(self) -> None:
         """Write down that what is not frozen any more is not; called after a thaw, and now and then."""
         written = await self._doors.store.read(ledger.open_freezes)
-        frozen = {uid for one in self._sleepers.values() for uid in one.uids}
+        held = [one.uids for one in self._sleepers.values()] + [uids for uids, _ in self._leaving.values()]
+        frozen = frozenset[str]().union(*held)
         ended = [uid for uid in written if uid not in frozen]
         if ended:
             await self._doors.store.write(ledger.end_freezes, ended, self._doors.now())
@@ -103,6 +114,7 @@ class WarmSleepers:
     def forget(self, namespace: str) -> None:
         """Whoever asked for it is gone: nobody renews it, so the node's agent thaws it."""
         self._sleepers.pop(namespace, None)
+        self._leaving.pop(namespace, None)
 
     async def _keep(self) -> None:
         while True:

@@ -148,6 +148,15 @@ async def test_a_daemons_start_thaws_what_the_one_before_left_frozen(world, virt
         await until(lambda: restored.state.phase is ScalePhase.AWAKE)
 
 
+async def test_a_pod_whose_node_is_away_wakes_anew_once_its_lease_has_lapsed(world, virtual_time):
+    async with running(world) as (_, _, pod_scaler):
+        await asleep(world, pod_scaler)
+        world.freezer.away = True
+        with trio.fail_after(4 * LEASE_S):
+            assert isinstance(await pod_scaler.wake(), WakeAddress)
+        assert not world.freezer.frozen()
+
+
 async def test_a_pod_of_the_daemon_before_serves_without_an_agent_once_every_lease_has_lapsed(
     world, virtual_time
 ):

@@ -39,7 +39,9 @@ def until_frozen(market: LiveLocalnet, namespace: str) -> str:
             return None  # the agent is on its way back
         return found[0] if len(found) == 1 and found[0] in sizes and sizes[found[0]].frozen else None
 
-    return until("its replica is frozen", look)
+    uid = until("its replica is frozen", look)
+    assert uid is not None
+    return uid
 
 
 def test_a_frozen_pod_wakes_and_outlives_its_daemon_and_agent_and_is_deleted(

@@ -9,6 +9,7 @@ import trio
 from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.provider.serving.warm.fake_freezer import FakeFreezer
+from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.cluster.freezer.door import LEASE_S, NodeMemory
@@ -16,6 +17,7 @@ from trustedpods.provider.core.metering import count
 from trustedpods.provider.core.scaler.types import ScalePhase
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.serving.connections import thawed
+from trustedpods.provider.serving.warm.sleepers import SLACK_S, WarmSleepers
 from trustedpods.provider.store import ledger
 
 WARM_FOR_S = 60
@@ -131,6 +133,11 @@ async def test_a_frozen_pod_is_deleted_though_no_agent_answers(world, virtual_ti
         nursery.cancel_scope.cancel()
 
 
+async def wakes(pod_scaler):
+    """Whether a request now is answered; it waits for its limit, and is refused."""
+    return isinstance(await pod_scaler.wake(), WakeAddress)
+
+
 async def pass_time(world):
     while True:
         await trio.sleep(0.05)
@@ -152,22 +159,21 @@ async def test_a_pod_whose_node_is_away_wakes_anew_once_its_lease_has_lapsed(wor
     async with running(world) as (_, _, pod_scaler):
         await asleep(world, pod_scaler)
         world.freezer.away = True
-        with trio.fail_after(4 * LEASE_S):
-            assert isinstance(await pod_scaler.wake(), WakeAddress)
+        await until(lambda: wakes(pod_scaler), 4 * LEASE_S)
         assert not world.freezer.frozen()
 
 
-async def test_a_pod_of_the_daemon_before_serves_without_an_agent_once_every_lease_has_lapsed(
+async def test_what_the_daemon_before_froze_is_taken_as_thawed_once_every_lease_has_lapsed(
     world, virtual_time
 ):
-    async with running(world) as (_, caller, pod_scaler):
-        await asleep(world, pod_scaler)
-    world.freezer.away = True
-    async with world.run() as (parts, _):
-        restored = await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel))
-        with trio.fail_after(4 * LEASE_S):
-            assert isinstance(await restored.wake(), WakeAddress)
-        assert not world.freezer.frozen()
+    async with running(world) as (parts, _, _):
+        (namespace,) = world.cluster.lives
+        after_a_start = WarmSleepers(parts.doors)
+        world.freezer.away = True
+        with pytest.raises(NetworkFailure):
+            await after_a_start.thaw(namespace)
+        await trio.sleep(LEASE_S + SLACK_S)
+        await after_a_start.thaw(namespace)
 
 
 async def test_whoever_runs_something_in_a_frozen_replica_wakes_it(world, virtual_time):

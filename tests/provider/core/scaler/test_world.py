@@ -56,18 +56,20 @@ class ScaledPod(RuleBasedStateMachine):
         late: list[int],
         warm: float,
     ) -> None:
-        self.now = 0.0
-        self.world = World(ends_late=late)
-        self.limits = Limits(
+        limits = Limits(
             min=least,
             max=max(1, least + more),
             idle_after=idle,
             concurrency=concurrency,
-            wake_limit=WAKE_LIMIT,
-            idle_connection=SILENCE,
             affordable=affordable,
             warm_for=warm,
         )
+        self.begin(limits, late)
+
+    def begin(self, limits: Limits, late: list[int]) -> None:
+        self.now = 0.0
+        self.world = World(ends_late=late)
+        self.limits = replace(limits, wake_limit=WAKE_LIMIT, idle_connection=SILENCE)
         self.state = begin(self.limits, self.now)
         self.asks = 0
         self.untold: list[ScalerEvent] = []
@@ -171,6 +173,18 @@ class ScaledPod(RuleBasedStateMachine):
             self.counters_are_read(0)
             self.the_cluster_is_read(0)
             arrivals = 0
+
+    @rule()
+    def nobody_comes_until_it_sleeps(self) -> None:
+        """Else most examples never get there."""
+        self.world.requests.clear()
+        for replica in self.world.replicas.values():
+            replica.ready = True
+        self.the_cluster_is_read(0)
+        self.counters_are_read(0)
+        self.now += self.limits.idle_after
+        for _ in range(2):
+            self.counters_are_read(0)
 
     @rule(arrivals=st.integers(0, 3))
     def the_pod_asks_for_its_sleep(self, arrivals: int) -> None:
@@ -344,5 +358,20 @@ class ScaledPod(RuleBasedStateMachine):
         assert billed.quantities[:2] == (7 * counted, 3 * counted)
 
 
+class WarmPod(ScaledPod):
+    """The same of a pod that may always sleep warm."""
+
+    @initialize(
+        most=st.integers(1, 3),
+        idle=st.floats(1, 20),
+        late=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+        warm=st.floats(20, 90),
+    )
+    def start(self, most: int, idle: float, late: list[int], warm: float) -> None:
+        self.begin(Limits(max=most, idle_after=idle, concurrency=2, warm_for=warm), late)
+
+
 TestScaledPod = ScaledPod.TestCase
+TestWarmPod = WarmPod.TestCase
+TestWarmPod.settings = settings(max_examples=examples(60, few=6), stateful_step_count=50, deadline=None)
 TestScaledPod.settings = settings(max_examples=examples(60, few=6), stateful_step_count=50, deadline=None)

@@ -58,7 +58,7 @@ unit: setup
 
 policies: setup
 	@$(call title,network policy agent)
-	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic ./netpol/frozen
+	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic ./netpol/frozen ./netpol/agent
 	cd deploy/tunnel && CGO_ENABLED=0 go test -trimpath ./...
 	@$(call took,network policy agent)
 

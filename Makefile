@@ -58,7 +58,7 @@ unit: setup
 
 policies: setup
 	@$(call title,network policy agent)
-	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic
+	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic ./netpol/frozen ./netpol/agent
 	cd deploy/tunnel && CGO_ENABLED=0 go test -trimpath ./...
 	@$(call took,network policy agent)
 
@@ -84,6 +84,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.facade --peer nginx
 	$(BIN)/python -m tests.bench.proxy_cpu
 	$(BIN)/python -m tests.bench.cold_start --runs 100 --peer nginx
+	$(BIN)/python -m tests.bench.sleep.warm
 	$(BIN)/python -m tests.bench.idle_pods
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.billing.busy_pods

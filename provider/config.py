@@ -122,8 +122,9 @@ class ClusterSection(Section):
     always among them. `egress_closed` are networks that no pod may call, whatever its manifest asks:
     the nodes' own public addresses belong there; private networks are closed anyway. `traffic_socket` is
     where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
-    of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
-    pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
+    of other nodes' agents. At `freezer_sockets`, one of each node, they freeze pods that sleep warm.
+    With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each pod's images with a
+    password of their own. `storage_classes` are those that a manifest may name for its
     volumes, with what each can; the cluster's default needs no name. `node_labels` are labels and keys of
     taints by which pods may choose nodes: their values stand in the profile, for all to read. `csi_drivers`
     may mount volumes into pods. `processes_per_user` is what the container runtime hands down as its limit
@@ -137,6 +138,7 @@ class ClusterSection(Section):
     egress_closed: Annotated[list[NetworkText], Field(max_length=64)] = []
     traffic_socket: PathText | None = None
     traffic_sockets_of_nodes: Annotated[list[PathText], Field(max_length=64)] = []
+    freezer_sockets: Annotated[list[PathText], Field(max_length=65)] = []
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[dict[StorageClassName, AccessModes], Field(max_length=16)] = {}

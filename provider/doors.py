@@ -15,6 +15,7 @@ from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
 from trustedpods.provider.config import ProviderConfig
@@ -107,6 +108,7 @@ class Doors:
     generations: NewestGenerations = field(default_factory=NewestGenerations)
     metrics: Metrics = field(default_factory=Metrics)
     traffic: TrafficSource = field(default_factory=NoTraffic)
+    freezer: Freezer = field(default_factory=Freezer)
 
     @property
     def books(self) -> Path:

@@ -43,6 +43,7 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
     yield from service_problems(manifest)
     yield from ingress_problems(manifest)
     yield from _scale(manifest)
+    yield from _warm_sleep(manifest)
     yield from _access(manifest)
 
 
@@ -98,6 +99,23 @@ def _scale(manifest: PodManifest) -> Iterator[Problem]:
         field: Location = ("spec", "replicas") if manifest.spec.fixed else ("spec", "scale", "max")
         text = "a persistent volume serves one replica at a time: have one replica, or workload: stateful, "
         yield Problem(field, text + "in which each has its own, or accessMode: ReadWriteMany")
+
+
+def _warm_sleep(manifest: PodManifest) -> Iterator[Problem]:
+    """The kubelet would ask frozen containers, get no answer, and end them."""
+    if manifest.spec.scale.sleep != "warm":
+        return
+    parts: list[tuple[str, Sequence[Container]]] = [
+        ("containers", manifest.spec.containers),
+        ("initContainers", manifest.spec.init_containers),
+    ]
+    text = "the kubelet asks it of a frozen container too, and ends that: leave it out, or scale.sleep: cold"
+    for field, containers in parts:
+        for index, container in enumerate(containers):
+            if container.liveness_probe is not None:
+                yield Problem(("spec", field, index, "livenessProbe"), text)
+            if container.readiness_probe is not None and container.readiness_probe.needs_kubelet:
+                yield Problem(("spec", field, index, "readinessProbe"), text)
 
 
 def _access(manifest: PodManifest) -> Iterator[Problem]:

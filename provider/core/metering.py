@@ -31,6 +31,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """A replica that used no CPU from one moment to another, and held *memory_mib* of its memory.
+
+    `ended` is None while it is frozen; of a run that ended it says nothing after that.
+    """
+
+    uid: str
+    started: UnixSeconds
+    ended: UnixSeconds | None
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """So many MiB kept for the pod (volumes, image, or what is missing to the idle minimum)."""
 
@@ -130,6 +143,7 @@ class Ledger:
     holdings: tuple[Holding, ...] = ()
     traffic: tuple[TrafficTotal, ...] = ()
     ceilings: tuple[Ceiling, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
 
 
 def overlap(started: UnixSeconds, ended: UnixSeconds | None, from_: UnixSeconds, up_to: UnixSeconds) -> int:
@@ -175,19 +189,33 @@ def count(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Period:
 def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterator[Stretch]:
     """[from_, up_to) in pieces in which nothing begins, ends or changes its ceiling."""
     changes: defaultdict[UnixSeconds, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for run in ledger.runs:
-        seconds = overlap(run.started, run.ended, from_, up_to)
-        if seconds:
-            begin = max(run.started, from_)
-            for at, sign in ((begin, 1), (UnixSeconds(begin + seconds), -1)):
-                for part, size in enumerate((run.cpu_milli, run.memory_mib, run.scratch_mib)):
+    runs = {run.uid: run for run in ledger.runs}
+    sizes: list[tuple[Run, Run | Freeze, tuple[int, int, int]]] = [
+        (run, run, (run.cpu_milli, run.memory_mib, run.scratch_mib)) for run in ledger.runs
+    ]
+    for freeze in ledger.freezes:
+        frozen = runs.get(freeze.uid)
+        if frozen is not None:
+            less = (-frozen.cpu_milli, min(0, freeze.memory_mib - frozen.memory_mib), 0)
+            sizes.append((frozen, freeze, less))
+    for run, one, parts in sizes:
+        begin, end = max(run.started, one.started, from_), _first(run.ended, one.ended, up_to)
+        if begin < end:
+            for at, sign in ((begin, 1), (end, -1)):
+                for part, size in enumerate(parts):
                     changes[at][part] += sign * size
     marks = {ceiling.since for ceiling in ledger.ceilings if from_ < ceiling.since < up_to}
     sums = [0, 0, 0]
     for at, after in pairwise(sorted({from_, up_to} | marks | changes.keys())):
         sums = [before + change for before, change in zip(sums, changes[at], strict=True)]
-        reserved, most = Reserved(*sums), ceiling_at(ledger.ceilings, at)
+        # A clock that was set back may have a replica frozen twice at once.
+        reserved, most = Reserved(*(max(0, one) for one in sums)), ceiling_at(ledger.ceilings, at)
         yield Stretch(after - at, reserved, reserved if most is None else most.over(reserved))
+
+
+def _first(*ends: UnixSeconds | None) -> UnixSeconds:
+    """The earliest of those that are known."""
+    return min(end for end in ends if end is not None)
 
 
 def ceiling_at(ceilings: Sequence[Ceiling], at: UnixSeconds) -> Ceiling | None:
@@ -210,7 +238,9 @@ def rate(ledger: Ledger, now: UnixSeconds) -> Usage:
     """What one second costs now in CPU, memory and storage (traffic comes as it likes)."""
     running = tuple(run for run in ledger.runs if run.ended is None and run.started <= now)
     holdings = tuple(one for one in ledger.holdings if one.ended is None and one.started <= now)
-    return usage(Ledger(running, holdings, ceilings=ledger.ceilings), now, UnixSeconds(now + 1))
+    frozen = tuple(one for one in ledger.freezes if one.ended is None and one.started <= now)
+    open_ones = Ledger(running, holdings, ceilings=ledger.ceilings, freezes=frozen)
+    return usage(open_ones, now, UnixSeconds(now + 1))
 
 
 def held(ledger: Ledger, now: UnixSeconds) -> int:

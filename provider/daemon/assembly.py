@@ -3,6 +3,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.limits import MIB
@@ -42,6 +43,7 @@ from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.connections import thawed
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.store import last_logs
 from trustedpods.provider.webhooks.delivery import Warnings
@@ -202,7 +204,9 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.progress,
         parts.tunnels,
     )
-    commands = PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter)
+    commands = PodCommands(
+        parts.doors, parts.rights, parts.bundles, parts.meter, partial(thawed, parts.autoscaler)
+    )
     return {
         "admit": provisioning.admit,
         "render": provisioning.render,
@@ -218,7 +222,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         ).follow,
         "exec": commands.exec,
         "terminal": commands.terminal,
-        "forward": PortForwards(parts.doors, parts.rights, parts.bundles, commands.booking).forward,
+        "forward": PortForwards(parts.doors, parts.rights, parts.bundles, commands).forward,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,

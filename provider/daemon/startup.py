@@ -13,6 +13,7 @@ from trustedpods.contracts.client import Chain
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider import tee
 from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
@@ -67,6 +68,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             facade=facade,
             generations=NewestGenerations(Path(config.identity.keys_dir)),
             traffic=traffic_source(config.cluster.traffic_socket, config.cluster.traffic_sockets_of_nodes),
+            freezer=Freezer([Path(one) for one in config.cluster.freezer_sockets]),
         )
 
 

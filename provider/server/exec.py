@@ -5,7 +5,7 @@ What it is stays between client and pod: neither the pod's history nor a log of 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from trustedpods.manifests.check.seeds import filling_container
 from trustedpods.protocol.codec import decode
@@ -39,11 +39,18 @@ MAX_COMMANDS = 64
 """Commands of all pods at once; each holds up to 0.7 MiB of the daemon's memory."""
 
 
-class PodCommands:
-    """The verbs."""
+UntilThawed = Callable[[PodRecord], Awaitable[None]]
+"""Returns when no replica of the pod is frozen."""
 
-    def __init__(self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter) -> None:
+
+class PodCommands:
+    """The verbs; `thawed` is awaited before anything begins in a replica."""
+
+    def __init__(
+        self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter, thawed: UntilThawed
+    ) -> None:
         self._doors = doors
+        self.thawed = thawed
         self._rights = rights
         self._bundles = bundles
         self._meter = meter
@@ -62,6 +69,7 @@ class PodCommands:
     async def _run(self, request: Request, body: ExecBody | TerminalBody) -> None:
         record = self._rights.commanded_pod(request.opened)
         container = self._container(record, body.container)
+        await self.thawed(record)
         views = await self._doors.cluster.pods(record.namespace)
         replica = replica_for(record, views, body.replica)
         publisher = record.ref.publisher

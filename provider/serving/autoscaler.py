@@ -30,6 +30,7 @@ from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
 from trustedpods.provider.serving.slots import ExposedServices, give_slots, take_off
+from trustedpods.provider.serving.warm.sleepers import WarmSleepers
 from trustedpods.provider.supervise import supervise
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Autoscaler:
         self._logs, self._starts = LogKeeper(doors, pods), failures.StartHistory(pods)
         self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
+        self._warm = WarmSleepers(doors)
         self._adopted = trio.Event()
         self.publishing = trio.Lock()
         self.hosts = HostProofs(doors.now)
@@ -155,13 +157,12 @@ class Autoscaler:
     def _make(
         self, record: PodRecord, opened: OpenBundle, services: ExposedServices, replicas: int
     ) -> PodScaler:
-        ports = [part.port for part in services.values()]
         published = PublishedPod(
             record.channel,
             record.label,
             record.namespace,
             services,
-            readiness.probes_of(opened.manifest, ports),
+            readiness.probes_of(opened.manifest, [part.port for part in services.values()]),
             opened.manifest.spec.termination_grace_period_seconds,
         )
         return PodScaler(self._doors.cluster, self._doors.facade, published, self._limits(record), replicas)
@@ -302,6 +303,7 @@ class Autoscaler:
             self._nursery = nursery
             self._replicas.begin(nursery)
             self._starts.begin(nursery)
+            self._warm.begin(nursery)
             nursery.start_soon(supervise, "the fleet's tick", self._tick)
             nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
@@ -358,6 +360,7 @@ class Autoscaler:
         self._unpublished.pop(pod_scaler.published.channel, None)
         self._labels[pod_scaler.published.label] = pod_scaler
         pod_scaler.stepped, pod_scaler.leave = self._starts.stepped, self._logs.before_end
+        pod_scaler.warm = self._warm
         self._nursery.start_soon(pod_scaler.run)
         self._adopted.set()
         self._adopted = trio.Event()
@@ -370,7 +373,7 @@ class Autoscaler:
             for pod_scaler in list(self._pod_scalers.values()):
                 if not scaler.rests(pod_scaler.state):
                     pod_scaler.tick()
-            awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
+            awake = [m for m in self._pod_scalers.values() if not m.state.asleep]
             try:
                 await self._read_traffic(awake)
                 await self._replicas.diagnose_waking(awake)

@@ -68,6 +68,13 @@ async def awake_by(facade: Facade, autoscaler: Autoscaler, record: PodRecord) ->
     return told([one for one in sessions if one.slot in pod_scaler.published.services])
 
 
+async def thawed(autoscaler: Autoscaler, record: PodRecord) -> None:
+    """Wake a pod whose replicas are frozen: nothing can be done in them. Others stay as they are."""
+    pod_scaler = autoscaler.pod_scaler(record.channel)
+    if pod_scaler is not None and pod_scaler.state.frozen:
+        await pod_scaler.wake()
+
+
 def _awake(autoscaler: Autoscaler, record: PodRecord) -> PodScaler | None:
     """The pod's scaler while it has replicas."""
     pod_scaler = autoscaler.pod_scaler(record.channel)

@@ -44,7 +44,15 @@ def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | 
         stopped=PARKED if parked else stopped,
         parked=parked,
         affordable=_affordable(doors, record),
+        warm_for=_warm_for(doors, manifest),
     )
+
+
+def _warm_for(doors: Doors, manifest: PodManifest | None) -> float:
+    """Seconds of warm sleep; none where no agent freezes replicas, or nobody can read what was asked."""
+    if manifest is None or not doors.freezer.there:
+        return 0.0
+    return float(manifest.spec.scale.warm_s)
 
 
 def _affordable(doors: Doors, record: PodRecord) -> int | None:

@@ -20,6 +20,7 @@ from trustedpods.provider.exposure.exposure import FacadeExposure
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.readiness import ContainerProbe, Tally
+from trustedpods.provider.serving.warm.sleepers import WarmSleepers
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class PodScaler:
 
     `found` is what was last seen to hold up a start, `failure` what ended the last one that failed;
     `stepped` is called with the state before, whenever there is another; `leave` before replicas are
-    scaled away.
+    scaled away; `warm` keeps replicas frozen.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class PodScaler:
         self.state = scaler.begin(limits, trio.current_time(), replicas)
         self._cluster = cluster
         self._facade = facade
+        self.warm: WarmSleepers | None = None
         self._waiters: dict[trio.Event, WakeAnswer | None] = {}
         self._ended = False
         self._commands: list[scaler.ScalerCommand] = []
@@ -121,7 +123,8 @@ class PodScaler:
             if type(older) is type(command):
                 self._commands[index] = command
                 return
-        self._commands.append(command)
+        first = command == types.SetFrozen(frozen=False)  # what is frozen does not end
+        self._commands.insert(0 if first else len(self._commands), command)
 
     async def wake(self, slot: int | None = None) -> WakeAnswer | None:
         """Where the service of *slot* is, as soon as the pod is ready, or why it is not to be had.
@@ -215,6 +218,8 @@ class PodScaler:
     def end(self) -> None:
         """The pod is taken down or changed: whoever waits asks again, and nothing more is done."""
         self._ended = True
+        if self.warm is not None:
+            self.warm.forget(self.published.namespace)
         for done in self._waiters:
             done.set()
         self.scope.cancel()
@@ -275,11 +280,15 @@ class PodScaler:
         return agreed
 
     def _put_back(self, command: scaler.ScalerCommand) -> None:
-        """To the front again, or a newer one of its kind in its place."""
+        """To the front again, or a newer one of its kind in its place.
+
+        A thaw that fails holds nothing up: the node's agent thaws what is to end, once it is there.
+        """
         newer = next((other for other in self._commands if type(other) is type(command)), None)
         if newer is not None:
             self._commands.remove(newer)
-        self._commands.insert(0, newer or command)
+        last = isinstance(command, types.SetFrozen)
+        self._commands.insert(len(self._commands) if last else 0, newer or command)
 
     async def _execute(self, command: scaler.ScalerCommand) -> None:
         match command:
@@ -294,8 +303,32 @@ class PodScaler:
                     here = [replace(pod, port=service.port) for pod in pods]
                     ending = [replace(pod, port=service.port) for pod in draining]
                     await self._facade.set_pods(slot, here, ending)
+            case types.SetFrozen(frozen) if self.warm is not None:
+                await (self._freeze(self.warm) if frozen else self._thaw(self.warm))
             case _:
                 pass
+
+    async def _freeze(self, warm: WarmSleepers) -> None:
+        names = {pod.name for pod in self.state.ready}
+        uids = {view.uid for view in self.views.values() if view.name in names}
+        place, held = self.published, False
+        try:
+            held = await warm.freeze(place.namespace, place.channel, uids, self._let_go)
+        except TrustedPodsError as error:
+            _log.warning("%s sleeps cold: %s", place.label, error)
+        if not held:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.feed(types.NotFrozen())
+
+    async def _thaw(self, warm: WarmSleepers) -> None:
+        await warm.thaw(self.published.namespace)
+        self.feed(types.Thawed())
+        try:
+            await warm.note_ends()
+        except TrustedPodsError as error:
+            _log.warning("%s: its thaw is not written down yet: %s", self.published.label, error)
 
     def _leaving(self, count: int, victims: tuple[str, ...]) -> list[PodView]:
         """Replicas that a new number ends."""

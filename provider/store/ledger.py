@@ -10,11 +10,20 @@ from sqlalchemy import Row, Select, Table, delete, func, or_, select, update
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, TrafficTotal, booked, closed
+from trustedpods.provider.core.metering import (
+    Ceiling,
+    Freeze,
+    Holding,
+    Ledger,
+    Run,
+    TrafficTotal,
+    booked,
+    closed,
+)
 from trustedpods.provider.core.traffic import SlotStats, Traffic, TrafficMark, traffic_since
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import Larger, asked_pairs, insert
-from trustedpods.provider.store.tables import CEILINGS, COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC
+from trustedpods.provider.store.tables import CEILINGS, COUNTERS, FREEZES, HOLDINGS, MARKS, RUNS, TRAFFIC
 
 MAX_VALUES = 500
 """Values in one condition."""
@@ -50,6 +59,29 @@ def end_runs(tx: Tx, uids: list[str], at: UnixSeconds) -> None:
     """End runs of pods of which nobody said when they ended; those that never ran, or have ended, stay so."""
     lost = update(RUNS).where(RUNS.c.uid.in_(uids), RUNS.c.ended.is_(None))
     tx.connection.execute(lost.values(ended=Larger(RUNS.c.started, at)))
+
+
+def record_freeze(tx: Tx, channel: ChannelId, freeze: Freeze) -> None:
+    """A replica is frozen; while an earlier freeze of it is open nothing changes."""
+    mine = select(FREEZES.c.uid).where(FREEZES.c.uid == freeze.uid, FREEZES.c.ended.is_(None))
+    if tx.connection.execute(mine).first() is not None:
+        return
+    key = {"uid": freeze.uid, "started": freeze.started}
+    values = {"channel": channel_hex(channel), "ended": freeze.ended, "memory_mib": freeze.memory_mib}
+    # Within the second in which it was thawed: it goes on, and what was held last counts.
+    _put(tx, FREEZES, list(key), [{**key, **values}])
+
+
+def open_freezes(tx: Tx) -> list[str]:
+    """The uids of replicas whose freeze has no end."""
+    return list(tx.connection.execute(select(FREEZES.c.uid).where(FREEZES.c.ended.is_(None))).scalars())
+
+
+def end_freezes(tx: Tx, uids: list[str], at: UnixSeconds) -> None:
+    """These replicas run again, or are not known to be frozen; a recorded end is never moved."""
+    for uid in uids:
+        mine = update(FREEZES).where(FREEZES.c.uid == uid, FREEZES.c.ended.is_(None))
+        tx.connection.execute(mine.values(ended=Larger(FREEZES.c.started, at)))
 
 
 def cut_off(tx: Tx, channel: ChannelId, at: UnixSeconds) -> None:
@@ -260,9 +292,10 @@ def load_ledger(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> Ledger:
 
 
 def load_ledgers(tx: Tx, wanted: Mapping[ChannelId, UnixSeconds]) -> dict[ChannelId, Ledger]:
-    """The same of many channels, each from its own moment on: four queries, however many there are."""
+    """The same of many channels, each from its own moment on: five queries, however many there are."""
     asked = {"asked": json.dumps([[channel_hex(channel), from_] for channel, from_ in wanted.items()])}
     runs, holdings = _by_channel(tx, _RUNS_OF, asked), _by_channel(tx, _HOLDINGS_OF, asked)
+    freezes = _by_channel(tx, _FREEZES_OF, asked)
     traffic, ceilings = _by_channel(tx, _TRAFFIC_OF, asked), _by_channel(tx, _CEILINGS_OF, asked)
     return {
         channel: Ledger(
@@ -272,6 +305,7 @@ def load_ledgers(tx: Tx, wanted: Mapping[ChannelId, UnixSeconds]) -> dict[Channe
             holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings[key]),
             traffic=tuple(TrafficTotal(t.at, t.egress_total, t.ingress_total) for t in traffic[key]),
             ceilings=tuple(Ceiling(c.since, c.cpu_milli, c.memory_mib, c.scratch_mib) for c in ceilings[key]),
+            freezes=tuple(Freeze(f.uid, f.started, f.ended, f.memory_mib) for f in freezes[key]),
         )
         for channel, key in ((channel, channel_hex(channel)) for channel in wanted)
     }
@@ -305,7 +339,7 @@ def _steps(table: Table, at: str) -> Select[Any]:
     return found.where(table.c[at] >= since).order_by(table.c[at])
 
 
-_RUNS_OF, _HOLDINGS_OF = _touching(RUNS), _touching(HOLDINGS)
+_RUNS_OF, _HOLDINGS_OF, _FREEZES_OF = _touching(RUNS), _touching(HOLDINGS), _touching(FREEZES)
 _TRAFFIC_OF, _CEILINGS_OF = _steps(TRAFFIC, "at"), _steps(CEILINGS, "since")
 _newest = select(func.max(TRAFFIC.c.at)).where(TRAFFIC.c.channel == _CHANNEL).correlate(_ASKED)
 _LAST_TRAFFIC_OF = (

@@ -69,6 +69,17 @@ RUNS = Table(
     Index("runs_by_channel", "channel", "ended"),
 )
 
+FREEZES = Table(
+    "freezes",
+    METADATA,
+    Column("uid", String(64), primary_key=True),
+    Column("started", WHOLE, primary_key=True),
+    Column("channel", String(48), nullable=False),
+    Column("ended", WHOLE),
+    Column("memory_mib", WHOLE, nullable=False),
+    Index("freezes_by_channel", "channel", "ended"),
+)
+
 HOLDINGS = Table(
     "holdings",
     METADATA,

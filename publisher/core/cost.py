@@ -132,6 +132,11 @@ def cost_of(shape: Shape, prices: Prices, least: LeastTerms) -> Cost:
     )
 
 
+def warm_hour(shape: Shape, prices: Prices, least: LeastTerms) -> TokenUnits:
+    """The most that an hour costs in which one replica is frozen: all of its memory, and no CPU."""
+    return due(replace(shape.awake(HOUR_S, 1, least.idle_mib), cpu_core_ms=0), prices)
+
+
 def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: TokenUnits | None) -> Terms:
     """The terms to open a channel with.
 

@@ -131,6 +131,7 @@ def _offer(one: EstimatedOffer, token: Token) -> JsonObject:
         "peak_day": token.number(one.cost.peak_day),
         "retained_hour": token.number(one.retained_hour),
         "deposit": token.number(one.deposit),
+        **({} if one.warm_hour is None else {"warm_hour": token.number(one.warm_hour)}),
     }
 
 

@@ -15,7 +15,8 @@ class EstimatedOffer:
     """A provider that may take the pod, what it would cost there, and what `deploy` would pay in.
 
     A provider may ask that what its grace period costs is paid in on top; it says so when it is dialled.
-    `retained_hour` is what an hour of the volumes that outlive a `delete` costs, after it.
+    `retained_hour` is what an hour of the volumes that outlive a `delete` costs, after it; `warm_hour` the
+    most that an hour of warm sleep costs, of a pod that asks for it.
     """
 
     provider: ProviderId
@@ -23,6 +24,7 @@ class EstimatedOffer:
     cost: Cost
     retained_hour: TokenUnits
     deposit: TokenUnits
+    warm_hour: TokenUnits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trustedpods.protocol.capability_gaps import asks_for_more
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
-from trustedpods.publisher.core.cost import stored_hour
+from trustedpods.publisher.core.cost import stored_hour, warm_hour
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, LeftOut, Offer, Selection, requirements_of, select
@@ -35,10 +35,13 @@ async def estimate(
     if not selection.offers:
         raise report.nobody(selection, wanted.trust)
 
+    warm_s = pod.manifest.spec.scale.warm_s
+
     def offered(offer: Offer) -> EstimatedOffer:
         deposit = offer.cost.deposit(wanted.funding, market.token)
         retained = stored_hour(pod.manifest.outliving_mib, offer.row.prices)
-        return EstimatedOffer(ProviderId.of(offer.row), offer.row.trust, offer.cost, retained, deposit)
+        warm = warm_hour(wanted.shape, offer.row.prices, offer.row.least) if warm_s else None
+        return EstimatedOffer(ProviderId.of(offer.row), offer.row.trust, offer.cost, retained, deposit, warm)
 
     return EstimateResult(
         pod=pod.name,

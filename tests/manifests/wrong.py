@@ -268,6 +268,17 @@ WRONG = {
         {"min": 1, "ownSleep": True},
         "ownSleep needs min: 0; a pod that always runs never sleeps",
     ),
+    "warm sleep of what always runs": wrong(
+        "spec.scale",
+        {"min": 1, "sleep": "warm"},
+        "sleep: warm needs min: 0; a pod that always runs never sleeps",
+    ),
+    "how long a cold sleep is warm": wrong("spec.scale.warmFor", "10m", "warmFor needs sleep: warm"),
+    "a warm sleep of no time": wrong(
+        "spec.scale", {"min": 0, "sleep": "warm", "warmFor": "0s"}, "greater than or equal to 1"
+    ),
+    "an unknown sleep": wrong("spec.scale.sleep", "hot", "'cold' or 'warm'"),
+    "asked while frozen": wrong("spec.scale", {"min": 0, "sleep": "warm"}, "a frozen container"),
     "scale of a fixed number": wrong("spec.workload", "stateful", "leave scale.min and max out"),
     "replicas that sleep": wrong("spec.replicas", 2, "replicas needs workload: replicated or stateful"),
     "strategy of http": wrong("spec.strategy", "Recreate", "strategy needs workload: replicated"),

@@ -105,6 +105,11 @@ def traffic_socket(node: ClusterNode) -> Path:
     return node.path("netpol", "traffic.sock")
 
 
+def freezer_socket(node: ClusterNode) -> Path:
+    """Where the same agent freezes pods and lets them run."""
+    return node.path("netpol", "freezer.sock")
+
+
 def pods_file(node: ClusterNode) -> Path:
     """What the policy agent remembers of the node's pods."""
     return node.path("netpol", "pods.json")

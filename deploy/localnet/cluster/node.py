@@ -50,7 +50,7 @@ def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]
         part(node, "termination-logs",
              [sys.executable, "-m", termination_logs.__name__, node.path("kubelet")],
              probes.always, prepared),
-        _policy_agent(cluster, node),
+        _policy_agent(settings, cluster, node),
         _tunnels(node),
         *([_secrets_store(cluster, node)] if cluster.secrets_store else []),
     ]  # fmt: skip
@@ -140,13 +140,15 @@ def _secrets_store(cluster: Cluster, node: ClusterNode) -> Part:
     )
 
 
-def _policy_agent(cluster: Cluster, node: ClusterNode) -> Part:
-    """Enforces network policies and counts pods' traffic; pods wait for it, the kubelet need not."""
+def _policy_agent(settings: Settings, cluster: Cluster, node: ClusterNode) -> Part:
+    """Enforces network policies, counts traffic, freezes pods; they wait for it, the kubelet need not."""
     listens = cluster_files.plugin_socket(node)
     agent: Argv = [
         binaries.netpol(), f"-kubeconfig={node.path('pki', 'netpol.conf')}", f"-node={node.name}",
         f"-pod-network={node.pod_network}", f"-state={cluster_files.pods_file(node)}",
         f"-cni-socket={listens}", f"-traffic-socket={cluster_files.traffic_socket(node)}",
+        f"-freezer-socket={cluster_files.freezer_socket(node)}",
+        f"-pods-group={Tree(settings.name).kubelet_root(node.name)}",
     ]  # fmt: skip
     needs = (f"{cluster.name}/addons", f"{node.name}/prepare")
     return part(node, "netpol", agent, partial(probes.unix, listens), *needs)

@@ -154,6 +154,9 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
+        table["freezer_sockets"] = [
+            str(cluster_files.freezer_socket(node)) for node in (cluster, *cluster.later_nodes)
+        ]
         table["storage_classes"] = {STORAGE_CLASS: ["ReadWriteOnce", "ReadWriteOncePod"]}
         table["node_labels"] = [ZONE_LABEL]
         if cluster.secrets_store:

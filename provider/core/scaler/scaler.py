@@ -12,17 +12,23 @@ new and serves nothing. A request that comes meanwhile calls it off.
 Controllers carry a number of replicas out, and may be far behind: what was asked for a minute ago
 can still end a replica now. So after a zero, and of what was scaled away, nothing serves before the
 cluster was seen settled: mostly while the pod sleeps, else while it starts.
+
+A pod that may sleep warm has its replicas frozen first, for a while. A frozen replica does not end, so
+whatever ends one is preceded by the order to let it run.
 """
 
 import math
 from dataclasses import replace
 
 from trustedpods.provider.core.scaler.concurrency import Load
+from trustedpods.provider.core.scaler.freezing import held, may_freeze
+from trustedpods.provider.core.scaler.told import cap_told
 from trustedpods.provider.core.scaler.types import (
     AnswerWakes,
     KeptAwake,
     Limits,
     LimitsSet,
+    NotFrozen,
     PodsSeen,
     RefuseWakes,
     ScalePhase,
@@ -32,6 +38,7 @@ from trustedpods.provider.core.scaler.types import (
     Serve,
     SetReplicas,
     SleepAsked,
+    Thawed,
     Tick,
     TrafficSeen,
     WakeAsked,
@@ -81,39 +88,42 @@ def begin(limits: Limits, now: float, replicas: int = 0) -> ScaleState:
     """The state of a pod whose workload asks for *replicas* now: new, or met after a restart.
 
     What the facade serves is unknown at first: it is told with the first event, but where replicas
-    run it is left alone for a moment, until it is seen which of them are ready.
+    run it is left alone for a moment, until it is seen which of them are ready. They may be frozen, too.
     """
     state = ScaleState(limits, ScalePhase.ASLEEP, now, replicas, active=now, moved=now, load=Load(now))
     if not replicas:
         return state
-    return replace(state, phase=ScalePhase.WAKING, adopt_until=now + ADOPT_S)
+    frozen = limits.warm_for > 0
+    return replace(state, phase=ScalePhase.WAKING, adopt_until=now + ADOPT_S, frozen=frozen)
 
 
 def step(state: ScaleState, event: ScalerEvent, now: float) -> Result:
     """The next state, and what to do."""
-    match event:
-        case WakeAsked():
-            state, commands = _on_wake(state, now)
-        case SleepAsked():
-            awake = state.phase is ScalePhase.AWAKE
-            state, commands = replace(state, sleepy=awake and state.limits.min == 0), []
-        case KeptAwake(kept):
-            state, commands = replace(state, kept_awake=kept), []
-        case PodsSeen():
-            state, commands = _on_pods(state, event, now)
-        case TrafficSeen(stats):
-            state, commands = _on_traffic(state, stats, now)
-        case Tick(probing):
-            state, commands = _on_tick(state, now, probing)
-        case LimitsSet(limits):
-            state, commands = _on_tick(replace(state, limits=limits), now)
+    state, commands = _take(state, event, now)
     wanted = Serve(state.serving, state.draining)
     adopting = not state.told and state.phase is ScalePhase.WAKING and now < state.adopt_until
     if not adopting and (wanted != state.served or not state.told):
         state = replace(state, served=wanted, told=True)
         # Before a scale-down, so that nothing new reaches what goes; after an answer costs nothing.
         commands.insert(0, wanted)
-    return state, commands
+    return held(state, commands)
+
+
+def _take(state: ScaleState, event: ScalerEvent, now: float) -> Result:
+    match event:
+        case WakeAsked():
+            return _on_wake(state, now)
+        case SleepAsked() | KeptAwake():
+            return _on_word(state, event), []
+        case PodsSeen():
+            return _on_pods(state, event, now)
+        case TrafficSeen(stats):
+            return _on_traffic(state, stats, now)
+        case Tick() | LimitsSet():
+            limits, probing = (state.limits, event.probing) if isinstance(event, Tick) else (event.limits, "")
+            return _on_tick(replace(state, limits=limits), now, probing)
+        case Thawed() | NotFrozen():
+            return _on_freezer(state, event, now)
 
 
 def rests(state: ScaleState) -> bool:
@@ -125,6 +135,12 @@ def rests(state: ScaleState) -> bool:
     return state.limits.min == 0 if state.limits.stopped is None else state.replicas == 0
 
 
+def _on_word(state: ScaleState, event: SleepAsked | KeptAwake) -> ScaleState:
+    if isinstance(event, KeptAwake):
+        return replace(state, kept_awake=event.kept)
+    return replace(state, sleepy=state.phase is ScalePhase.AWAKE and state.limits.min == 0)
+
+
 def _on_wake(state: ScaleState, now: float) -> Result:
     if state.limits.stopped is not None:
         return state, [RefuseWakes(state.limits.stopped, FUNDS_RETRY_S)]
@@ -134,6 +150,8 @@ def _on_wake(state: ScaleState, now: float) -> Result:
         return _start(replace(state, waiting=now), now)
     if state.phase is ScalePhase.DRAINING:
         state = replace(state, phase=ScalePhase.AWAKE, since=now)
+    if state.phase is ScalePhase.WARM:
+        state = replace(state, phase=ScalePhase.WAKING, since=now)
     waiting = now if state.waiting is None else state.waiting
     return _answer(replace(state, waiting=waiting, active=now))
 
@@ -173,6 +191,8 @@ def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
         unready=tuple(sorted(pod for pod in event.unready if pod.name not in retired)),
         leaving=tuple(name for name in state.leaving if name in listed),
     )
+    if state.phase is ScalePhase.WARM and not may_freeze(state, event.replicas):
+        return _sleep(state, now)
     state, commands = _reconcile(state, event.replicas)
     state, more = _on_ready(state, event.failure, now)
     return state, commands + more
@@ -193,7 +213,7 @@ def _reconcile(state: ScaleState, observed: int | None) -> Result:
 
 
 def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
-    usable = state.ready and state.settled and state.replicas
+    usable = state.ready and state.settled and state.replicas and not state.frozen
     if usable and state.phase in (ScalePhase.WAKING, ScalePhase.FAILING):
         state = replace(
             state, phase=ScalePhase.AWAKE, since=now, active=now, load=Load(now), leaving=(), sleepy=False
@@ -205,6 +225,13 @@ def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
     if failure and not state.ready and state.phase is ScalePhase.WAKING:
         return _fail(state, failure, now)
     return _answer(state)
+
+
+def _on_freezer(state: ScaleState, event: Thawed | NotFrozen, now: float) -> Result:
+    """What may be frozen still is thawed before it goes, whoever let it go."""
+    if isinstance(event, Thawed):
+        return _on_ready(replace(state, frozen=False, thawing=False), None, now)
+    return _sleep(state, now) if state.phase is ScalePhase.WARM else (state, [])
 
 
 def _fail(state: ScaleState, reason: str, now: float) -> Result:
@@ -247,10 +274,17 @@ def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
         answered=state.answered if stats.held else frozenset(),
     )
     if state.phase is ScalePhase.DRAINING and not busy and not any(pod.serving for pod in stats.pods):
-        return _sleep(state, now)
+        return _rest(state, now)
     if state.phase is ScalePhase.AWAKE:
         return _fit(state, stats, now)
     return state, []
+
+
+def _rest(state: ScaleState, now: float) -> Result:
+    """Warm, if it may be so and nothing is unsure about its replicas; else cold."""
+    if state.limits.warm_for > 0 and may_freeze(state):
+        return replace(state, phase=ScalePhase.WARM, since=now, leaving=(), answered=frozenset()), []
+    return _sleep(state, now)
 
 
 def _sleep(state: ScaleState, now: float) -> Result:
@@ -289,18 +323,6 @@ def _wanted(state: ScaleState, now: float) -> int:
     return min(state.limits.most, max(1, state.limits.min, wanted))
 
 
-def cap_told(state: ScaleState, now: float) -> str:
-    """That the channel's cap bounds the replicas, in words for the publisher; empty if it does not."""
-    limits = state.limits
-    if limits.most == limits.max:
-        return ""
-    of = f"{limits.most} of {limits.max} replicas"
-    asked_for = state.load.replicas(now, state.replicas, limits.concurrency)
-    if state.phase is ScalePhase.AWAKE and asked_for > limits.most:
-        return f"held at {of} by maxCostPerDay, the channel's cap, while requests ask for more"
-    return f"at most {of}: maxCostPerDay, the channel's cap, pays for no more"
-
-
 def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Result:
     """Choose who goes; when they have finished, scale down."""
     surplus = max(0, len(state.ready) - wanted)
@@ -331,13 +353,20 @@ def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:
 
 def _on_tick(state: ScaleState, now: float, probing: str = "") -> Result:
     limits = state.limits
-    probed = f": {probing}" if probing else ""
     if limits.stopped is not None:
         return _stop(state, limits.stopped, now)
     if limits.min and state.phase is not ScalePhase.WAKING:
         return _keep_up(state, now)
+    if state.phase is ScalePhase.WARM and now - state.since >= limits.warm_for:
+        return _sleep(state, now)
     if state.phase is ScalePhase.WAKING and state.replicas < limits.min:
         return _ask(state, limits.min)
+    return _overdue(state, f": {probing}" if probing else "", now)
+
+
+def _overdue(state: ScaleState, probed: str, now: float) -> Result:
+    """A start, or a wait for one, that has taken too long."""
+    limits = state.limits
     if state.phase is ScalePhase.WAKING and now - state.since >= limits.start_limit:
         return _fail(state, f"not ready within {limits.start_limit:g} s{probed}", now)
     if state.waiting is not None and now - state.waiting >= limits.wake_limit:
@@ -352,6 +381,8 @@ def _keep_up(state: ScaleState, now: float) -> Result:
         return _start(state, now)
     if state.phase is ScalePhase.DRAINING:
         return _answer(replace(state, phase=ScalePhase.AWAKE, since=now))
+    if state.phase is ScalePhase.WARM:
+        return replace(state, phase=ScalePhase.WAKING, since=now), []
     if state.phase is ScalePhase.AWAKE and state.replicas < state.limits.min:
         return _ask(state, state.limits.min)
     return state, []

@@ -18,6 +18,7 @@ class ScalePhase(StrEnum):
     WAKING = "waking"
     AWAKE = "awake"
     DRAINING = "draining"
+    WARM = "warm"
     FAILING = "failing"
 
 
@@ -29,6 +30,7 @@ class Limits:
     with requests in flight. `idle_connection`: requests in flight without a byte for so long do
     not keep a pod awake. `affordable`: replicas that the channel's cap a day pays for; None is any number.
     `parked`: `stopped` is its publisher's own word.
+    An idle pod's replicas stay frozen for `warm_for` before they go; 0: they go at once.
     """
 
     min: int = 0
@@ -41,6 +43,7 @@ class Limits:
     stopped: str | None = None
     parked: bool = False
     affordable: int | None = None
+    warm_for: float = 0.0
 
     @property
     def most(self) -> int:
@@ -109,7 +112,19 @@ class LimitsSet:
     limits: Limits
 
 
-ScalerEvent = WakeAsked | SleepAsked | KeptAwake | PodsSeen | TrafficSeen | Tick | LimitsSet
+@dataclass(frozen=True, slots=True)
+class Thawed:
+    """The order to thaw was carried out: every replica that is there runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFrozen:
+    """The replicas cannot stay frozen: the node let one go, or needs the memory. No order to thaw did it."""
+
+
+ScalerEvent = (
+    WakeAsked | SleepAsked | KeptAwake | PodsSeen | TrafficSeen | Tick | LimitsSet | Thawed | NotFrozen
+)
 
 # ---- commands --------------------------------------------------------------------------------
 
@@ -131,6 +146,13 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class SetFrozen:
+    """Freeze all replicas, or let all run again. Freezing may fail (`NotFrozen`); letting run is repeated."""
+
+    frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerWakes:
     """Tell everybody who asked for a wake-up where the pod is."""
 
@@ -145,7 +167,7 @@ class RefuseWakes:
     retry_after: int
 
 
-ScalerCommand = SetReplicas | Serve | AnswerWakes | RefuseWakes
+ScalerCommand = SetReplicas | SetFrozen | Serve | AnswerWakes | RefuseWakes
 
 # ---- state -----------------------------------------------------------------------------------
 
@@ -161,6 +183,7 @@ class ScaleState:
     time that something was in flight. `answered`: replicas that the activator was sent to.
     `sleepy`: the pod asked for its sleep since it is awake. `kept_awake`: it waits for that.
     `served`: what the facade was told last, if it was `told`; until `adopt_until` it need not be.
+    `frozen`: replicas may be frozen; `thawing`: that they are to run again was ordered.
     """
 
     limits: Limits
@@ -187,6 +210,13 @@ class ScaleState:
     served: Serve = field(default_factory=Serve)
     told: bool = False
     adopt_until: float = 0.0
+    frozen: bool = False
+    thawing: bool = False
+
+    @property
+    def asleep(self) -> bool:
+        """Nothing is served, and there is nothing to be seen of its traffic: cold or warm."""
+        return self.phase in (ScalePhase.ASLEEP, ScalePhase.WARM)
 
     @property
     def serving(self) -> tuple[PodAddress, ...]:
@@ -198,7 +228,7 @@ class ScaleState:
     @property
     def draining(self) -> tuple[PodAddress, ...]:
         """Replicas that finish what they have."""
-        if self.phase in (ScalePhase.ASLEEP, ScalePhase.FAILING):
+        if self.phase in (ScalePhase.ASLEEP, ScalePhase.WARM, ScalePhase.FAILING):
             return ()
         serving = set(self.serving)
         return tuple(pod for pod in (*self.ready, *self.unready) if pod not in serving)

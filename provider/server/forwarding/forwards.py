@@ -2,7 +2,7 @@
 """`forward`: connections to a running pod's declared ports, for whoever may command the pod."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import trio
@@ -19,8 +19,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversation_limits import LongVerbs
 from trustedpods.provider.server.conversations import Request
-from trustedpods.provider.server.exec import NOTED, replica_for
-from trustedpods.provider.server.exec_streams import Carried
+from trustedpods.provider.server.exec import NOTED, PodCommands, replica_for
 from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections
 from trustedpods.provider.store import history
 
@@ -46,13 +45,12 @@ DIAL_S = 5.0
 class PortForwards:
     """The verb."""
 
-    def __init__(
-        self, doors: Doors, rights: CommandRights, bundles: Bundles, booking: Callable[[PodRecord], Carried]
-    ) -> None:
+    def __init__(self, doors: Doors, rights: CommandRights, bundles: Bundles, commands: PodCommands) -> None:
         self._doors = doors
+        self._thawed = commands.thawed
         self._rights = rights
         self._bundles = bundles
-        self._booking = booking
+        self._booking = commands.booking
         self._running = LongVerbs("port-forwards", f"a publisher {MAX_PER_PUBLISHER}, all {MAX_FORWARDS}")
         self._room = trio.CapacityLimiter(MAX_OPEN)
         self._rooms: dict[str, trio.CapacityLimiter] = {}
@@ -94,6 +92,7 @@ class PortForwards:
 
     async def _dial(self, record: PodRecord, replica: "_Address", port: int) -> trio.SocketStream:
         """To the replica that is best now: one that ended meanwhile has another in its place."""
+        await self._thawed(record)
         address = await replica.now(record)
         try:
             with trio.fail_after(DIAL_S):

@@ -63,6 +63,7 @@ COMMENTS: Final = {
     ),
     "cluster.traffic_socket": "Where the network policy agent counts what pods send past the facade.",
     "cluster.traffic_sockets_of_nodes": "The same of other nodes' agents.",
+    "cluster.freezer_sockets": "Where each node's agent freezes pods that sleep warm; none: all sleep cold.",
     "cluster.pull_key_file": "64 hex digits: with them other nodes pull images from here too.",
     "cluster.processes_per_user": "LimitNPROC of the container runtime; leave it out where that is infinity.",
     "cluster.storage_classes": 'What manifests may name, with what each can: {fast = ["ReadWriteOnce"]}.',

@@ -39,6 +39,7 @@ from trustedpods.provider.store.tables import (
     CUTS,
     EARNED,
     EVENTS,
+    FREEZES,
     HOLDINGS,
     PODS,
     RUNS,
@@ -165,7 +166,8 @@ def _take(connection: Connection, old: _Old, most: int) -> int:
     """The first of these rows go, at most so many; with a run what its replica is known to have sent."""
     first = select(old.key).where(*old.which).order_by(*old.order).limit(most)
     if old.key is RUNS.c.uid:
-        connection.execute(delete(COUNTERS).where(COUNTERS.c.uid.in_(first)))
+        for of_run in (COUNTERS.c.uid, FREEZES.c.uid):
+            connection.execute(delete(of_run.table).where(of_run.in_(first)))
     gone = delete(old.key.table).where(*old.which, old.key.in_(first))
     return connection.execute(gone).rowcount
 

@@ -16,7 +16,19 @@ def estimate_lines(result: EstimateResult) -> list[str]:
     )
     left_out = [f"{out.provider.name}: left out: {out.reason}" for out in result.left_out]
     units = f"(in {result.token.symbol}, without traffic)"
-    return [size, *table(header, rows), units, *_retained_lines(result), *left_out]
+    return [size, *table(header, rows), units, *_warm_lines(result), *_retained_lines(result), *left_out]
+
+
+def _warm_lines(result: EstimateResult) -> list[str]:
+    """What an hour of warm sleep costs at most, at each provider; nothing for a pod that sleeps cold."""
+    prices = [
+        f"{result.token.short(offer.warm_hour)} at {offer.provider.name}"
+        for offer in result.offers
+        if offer.warm_hour is not None
+    ]
+    if not prices:
+        return []
+    return [f"an hour asleep but warm costs at most {', '.join(prices)}: no CPU, the memory that it holds"]
 
 
 def _retained_lines(result: EstimateResult) -> list[str]:

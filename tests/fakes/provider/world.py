@@ -23,6 +23,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net import open_host
 from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
@@ -191,6 +192,7 @@ class World:
     disk: BrokenDisk = field(default_factory=BrokenDisk)
     database: str | None = None
     """URL of the books that other daemons have too; without it they are a file."""
+    freezer: Freezer = field(default_factory=Freezer)
     own_facade: bool = False
     """Whether no other daemon shares the facade: then it rests while another one leads."""
 
@@ -262,6 +264,7 @@ class World:
                 until_ready=self._until_ready,
                 clock=lambda: self.now,
                 generations=NewestGenerations(self.tmpfs()),
+                freezer=self.freezer,
             )
             parts = assemble(doors, await Gate.open(store), self.limits)
             await parts.pods.load()

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -6,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
-from trustedpods.protocol.units import KIB
+from trustedpods.protocol.units import KIB, Usage
 from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.metering import (
     REMOVAL_LAG_S,
     REPORT_LAG_S,
     Ceiling,
+    Freeze,
     Holding,
     Ledger,
     Run,
@@ -67,7 +69,18 @@ def ledgers(draw):
         totals.append(TrafficTotal(at, out, inn))
     since = sorted(draw(st.lists(TIMES, max_size=3, unique=True)))
     ceilings = tuple(Ceiling(at, *(draw(st.integers(0, 1 << 20)) for _ in range(3))) for at in since)
-    return Ledger(runs, holdings, tuple(totals), ceilings)
+    return Ledger(runs, holdings, tuple(totals), ceilings, tuple(draw(freezes(runs))))
+
+
+@st.composite
+def freezes(draw, runs):
+    """One after another for each run, also after its end; of the last perhaps no end is known."""
+    found = []
+    for run in runs:
+        marks = sorted(draw(st.lists(TIMES, max_size=6, unique=True)))
+        for begun, ended in itertools.zip_longest(marks[::2], marks[1::2]):
+            found.append(Freeze(run.uid, begun, ended, draw(st.integers(0, 1 << 21))))
+    return found
 
 
 @given(ledgers(), TIMES, TIMES, TIMES)
@@ -102,6 +115,28 @@ def test_a_run_costs_what_it_reserved_for_as_long_as_it_ran():
     ledger = Ledger(runs=(Run("a", 100, 110, 250, 64, 0),))
     found = usage(ledger, 0, 1000)
     assert (found.cpu_core_ms, found.memory_mib_s) == (2500, 640)
+
+
+def test_a_frozen_run_costs_no_cpu_and_the_memory_that_it_holds():
+    run, held = Run("a", 100, 200, 250, 64, 3), Freeze("a", 120, 150, 40)
+    used = usage(Ledger((run,), freezes=(held,)), 0, 1000)
+    assert used == Usage(250 * 70, 64 * 70 + 40 * 30, 3 * 100)
+    assert usage(Ledger((run,), freezes=(Freeze("a", 190, None, 999),)), 0, 1000) == Usage(
+        250 * 90, 6400, 300
+    )
+    assert usage(Ledger((run,), freezes=(Freeze("another", 0, None, 0),)), 0, 1000) == Usage(
+        25_000, 6400, 300
+    )
+    on = replace(run, ended=None)
+    assert rate(Ledger((on,), freezes=(Freeze("a", 120, None, 40),)), 130) == Usage(0, 40, 3)
+    assert rate(Ledger((on,), freezes=(held,)), 160) == Usage(250, 64, 3)
+
+
+@given(ledgers(), TIMES, st.integers(0, 60))
+def test_a_freeze_makes_nothing_dearer_and_nothing_less_than_free(ledger, begin, seconds):
+    awake = usage(replace(ledger, freezes=()), begin, begin + seconds)
+    frozen = usage(ledger, begin, begin + seconds)
+    assert all(0 <= one <= other for one, other in zip(frozen.quantities, awake.quantities, strict=True))
 
 
 def test_an_open_run_counts_up_to_the_end_of_the_period():

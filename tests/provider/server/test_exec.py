@@ -247,7 +247,7 @@ async def test_what_cannot_be_booked_is_booked_with_the_next(world):
     async with serving(world) as (parts, caller):
         meter = FailsOnce()
         record = parts.pods.get(caller.ref.channel)
-        carried = PodCommands(parts.doors, None, None, meter).booking(record)
+        carried = PodCommands(parts.doors, None, None, meter, None).booking(record)
         await carried(5, 7)
         await carried(6, 9)
         await carried(6, 10)

@@ -18,8 +18,8 @@ from trustedpods.protocol.messages.pod import DeleteBody, PodStatus
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, usage
-from trustedpods.publisher.core.cost import Shape, cost_of, stored_hour
+from trustedpods.provider.core.metering import Ceiling, Freeze, Holding, Ledger, Run, usage
+from trustedpods.publisher.core.cost import Shape, cost_of, stored_hour, warm_hour
 from trustedpods.publisher.core.money import HOUR_S
 
 __all__ = ["cli"]
@@ -68,6 +68,36 @@ async def test_where_nobody_comes_into_question_it_says_why(cli, bench):
 @pytest.mark.parametrize("options", [("--deposit", "lots"), ("--provider", "0x12"), ("--trust", "blind")])
 async def test_wrong_options_end_before_anything_is_asked(cli, bench, options):
     assert (await cli("estimate", bench.folder / "pod.yaml", *options)).exit_code == 2
+
+
+@given(SHAPES, PRICES, LEASTS, st.integers(0, 1 << 21))
+def test_a_warm_hour_costs_at_most_what_was_estimated(
+    shape: Shape, prices: Prices, least: LeastTerms, held: int
+):
+    """An hour with one replica frozen all the time, by the provider's own meter."""
+    ledger = Ledger(
+        (Run("0", BEGAN, None, shape.cpu_milli, shape.memory_mib, shape.scratch_mib),),
+        (Holding(BEGAN, None, max(shape.storage_mib, least.idle_mib)),),
+        freezes=(Freeze("0", BEGAN, None, held),),
+    )
+    billed = due(usage(ledger, BEGAN, AFTER_AN_HOUR), prices)
+    assert billed <= warm_hour(shape, prices, least)
+    if held >= shape.memory_mib:
+        assert billed == warm_hour(shape, prices, least)
+
+
+async def test_it_tells_of_a_warm_hour_where_the_pod_asks_for_one(cli, bench):
+    async with bench.peer().serve():
+        pass
+    file = bench.folder / "pod.yaml"
+    assert "warm" not in (await cli("estimate", file)).stdout
+    manifest = yaml.safe_load(file.read_text())
+    manifest["spec"]["scale"] = {"min": 0, "max": 1, "sleep": "warm"}
+    file.write_text(yaml.safe_dump(manifest))
+    assert "an hour asleep but warm costs at most" in (await cli("estimate", file)).stdout
+    (offer,) = json.loads((await cli("estimate", file, "-o", "json")).stdout)["offers"]
+    prices = [Decimal(offer[name]) for name in ("asleep_hour", "warm_hour", "awake_hour")]
+    assert prices == sorted(prices)
 
 
 @given(SHAPES, PRICES, LEASTS, st.integers(0, 20))

@@ -28,6 +28,7 @@ func main() {
 	state := flag.String("state", "", "file of what is remembered of pods and their traffic")
 	plugin := flag.String("cni-socket", "", "where the CNI plugin asks")
 	traffic := flag.String("traffic-socket", "", "where the provider's daemon reads counters")
+	freezer, groups := freezerFlags()
 	flag.Parse()
 
 	prefix, err := netip.ParsePrefix(*network)
@@ -61,6 +62,13 @@ func main() {
 	}
 	if err := agent.listen(*traffic, agent.counters); err != nil {
 		log.Fatal(err)
+	}
+	if *freezer != "" {
+		leases, err := agent.freezes(ctx, *freezer, *groups)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer leases.ThawAll() // nobody is left to do it
 	}
 	log.Printf("policies of %s hold in %s", *node, prefix)
 	agent.run(ctx)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,8 @@ import (
 // fetchLimit is for one question to the API server about a pod that the watch has not shown yet.
 const fetchLimit = 5 * time.Second
 
+const uidIndex = "uid"
+
 // cluster is what the API server shows, as it is now.
 type cluster struct {
 	node       string
@@ -31,6 +34,9 @@ type cluster struct {
 	pods       core.PodLister
 	namespaces core.NamespaceLister
 	policies   networking.NetworkPolicyLister
+	byUID      cache.Indexer
+	// ended is called with the uid of each pod that somebody ends, more than once.
+	ended atomic.Pointer[func(uid string)]
 	// changed has a value when something is new.
 	changed chan struct{}
 }
@@ -44,9 +50,23 @@ func watch(ctx context.Context, client kubernetes.Interface, node string) (*clus
 		node: node, client: client, changed: make(chan struct{}, 1),
 		pods: pods.Lister(), namespaces: namespaces.Lister(), policies: policies.Lister(),
 	}
+	byUID := cache.Indexers{uidIndex: func(object any) ([]string, error) {
+		pod, ok := object.(*corev1.Pod)
+		if !ok {
+			return nil, nil
+		}
+		return []string{string(pod.UID)}, nil
+	}}
+	if err := pods.Informer().AddIndexers(byUID); err != nil {
+		return nil, err
+	}
+	seen.byUID = pods.Informer().GetIndexer()
 	handler := cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { seen.wake() },
-		UpdateFunc: func(any, any) { seen.wake() },
+		AddFunc: func(any) { seen.wake() },
+		UpdateFunc: func(_, now any) {
+			seen.end(now)
+			seen.wake()
+		},
 		DeleteFunc: func(any) { seen.wake() },
 	}
 	for _, informer := range []cache.SharedIndexInformer{pods.Informer(), namespaces.Informer(), policies.Informer()} {
@@ -78,6 +98,14 @@ func (c *cluster) newestPolicy() uint64 {
 	return newest
 }
 
+// end tells of a pod that somebody ends.
+func (c *cluster) end(object any) {
+	tell := c.ended.Load()
+	if pod, ok := object.(*corev1.Pod); ok && tell != nil && ends(pod) {
+		(*tell)(string(pod.UID))
+	}
+}
+
 func (c *cluster) wake() {
 	select {
 	case c.changed <- struct{}{}:
@@ -93,13 +121,18 @@ func lean(object any) (any, error) {
 	}
 	kept := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, Labels: pod.Labels,
-		ResourceVersion: pod.ResourceVersion,
+		ResourceVersion: pod.ResourceVersion, DeletionTimestamp: pod.DeletionTimestamp,
 	}}
 	kept.Spec.NodeName, kept.Spec.HostNetwork = pod.Spec.NodeName, pod.Spec.HostNetwork
 	for _, container := range append(append([]corev1.Container{}, pod.Spec.InitContainers...), pod.Spec.Containers...) {
 		kept.Spec.Containers = append(kept.Spec.Containers, corev1.Container{Ports: container.Ports})
 	}
 	kept.Status.Phase, kept.Status.PodIPs = pod.Status.Phase, pod.Status.PodIPs
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.DisruptionTarget {
+			kept.Status.Conditions = append(kept.Status.Conditions, condition)
+		}
+	}
 	return kept, nil
 }
 
@@ -120,6 +153,27 @@ func (c *cluster) find(namespace, name, uid string) (*corev1.Pod, error) {
 		return nil, fmt.Errorf("pod %s/%s is another one now", namespace, name)
 	}
 	return pod, nil
+}
+
+// ends says whether somebody ends the pod: the API server, or the kubelet of its own.
+func ends(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
+			return true
+		}
+	}
+	over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	return over || pod.DeletionTimestamp != nil
+}
+
+// mayFreeze says whether a pod of this node runs and nobody ends it.
+func (c *cluster) mayFreeze(uid string) bool {
+	found, err := c.byUID.ByIndex(uidIndex, uid)
+	if err != nil || len(found) != 1 {
+		return false
+	}
+	pod, ok := found[0].(*corev1.Pod)
+	return ok && pod.Spec.NodeName == c.node && pod.Status.Phase == corev1.PodRunning && !ends(pod)
 }
 
 // hasAddress says whether policies concern the pod: on its node's network, or over, they do not.

@@ -22,9 +22,9 @@ from trustedpods.provider.core.scaler.scaler import (
     TrafficSeen,
     WakeAsked,
     begin,
-    cap_told,
     step,
 )
+from trustedpods.provider.core.scaler.told import cap_told
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 
 A = PodAddress("pod-a", "10.0.0.1", 8080)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scaler against a small world of cluster, proxy and clients, under arbitrary events."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.examples import examples
+from tests.provider.core.scaler.world import LONGEST_PAUSE, SILENCE, WAKE_LIMIT, Request, World
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.metering import Ceiling, Ledger, Run, usage
 from trustedpods.provider.core.scaler.scaler import (
@@ -30,113 +31,7 @@ from trustedpods.provider.core.scaler.scaler import (
     rests,
     step,
 )
-from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
-
-LONGEST_PAUSE = 5.0
-WAKE_LIMIT = 30.0
-SILENCE = 20.0
-
-
-@dataclass
-class Replica:
-    name: str
-    began: int
-    ready: bool = False
-
-    @property
-    def address(self) -> PodAddress:
-        return PodAddress(self.name, "10.0.0.1", 8080)
-
-
-@dataclass(eq=False)
-class Request:
-    """In flight at `pod`, directly or through the activator; waiting if it has none."""
-
-    asked: float
-    pod: str | None
-    held: bool
-    moved: float
-    lost: bool = False
-    """Its pod was told to end at once, so it may be cut."""
-
-
-@dataclass
-class World:
-    """What is outside of the scaler, as simple as can be."""
-
-    spec: int = 0
-    seen: list[int] = field(default_factory=lambda: [0])  # numbers that the controller may still come to see
-    victims: set[str] = field(default_factory=set)
-    replicas: dict[str, Replica] = field(default_factory=dict)
-    servers: dict[str, bool] = field(default_factory=dict)  # name -> takes new requests
-    requests: list[Request] = field(default_factory=list)
-    total: int = 0
-    made: int = 0
-    stopped: bool = False
-    may_cut: bool = False
-    ends_late: list[int] = field(default_factory=lambda: [0])
-    """Seconds that replicas take to end, in turn."""
-
-    runs: list[tuple[int, int]] = field(default_factory=list)
-    """From when to when those ran that have ended, or are ending."""
-
-    def scale(self, command: SetReplicas) -> None:
-        """The API server has the number; the controller comes to see it when it does."""
-        self.spec = command.count
-        self.seen.append(command.count)
-        for request in self.requests if self.may_cut else ():
-            request.lost = True
-        self.victims.update(command.victims)
-
-    def control(self, now: float, skip: int) -> None:
-        """The controller acts on a number that is newer than its last, not always on the newest."""
-        self.seen = self.seen[min(skip, len(self.seen) - 1) :]
-        self.act(self.seen[0], now)
-
-    def catch_up(self, now: float) -> None:
-        """It acts on the newest."""
-        self.seen = [self.spec]
-        self.act(self.spec, now)
-
-    @property
-    def settled(self) -> bool:
-        return len(self.seen) == 1 and len(self.replicas) == self.spec
-
-    def act(self, count: int, now: float) -> None:
-        while len(self.replicas) < count:
-            self.made += 1
-            self.replicas[f"pod-{self.made}"] = Replica(f"pod-{self.made}", int(now))
-        order = sorted(self.replicas, key=lambda name: (name not in self.victims, self.replicas[name].ready))
-        for name in order[: len(self.replicas) - count]:
-            self.end(name, now)
-            cut = [r for r in self.requests if r.pod == name]
-            loud = [r for r in cut if now - r.moved < SILENCE and not r.lost]
-            assert not loud or self.may_cut, f"{name} was scaled away with requests in flight"
-            self.requests = [r for r in self.requests if r not in cut]
-
-    def end(self, name: str, now: float) -> None:
-        """It counts until its last container has ended, which may be long after it was asked to."""
-        late = self.ends_late[len(self.runs) % len(self.ends_late)]
-        self.runs.append((self.replicas.pop(name).began, int(now) + late))
-
-    def serve(self, command: Serve, now: float) -> None:
-        kept = {pod.name for pod in command.draining if pod.name in self.servers}
-        wanted = {pod.name: True for pod in command.pods} | dict.fromkeys(kept, False)
-        for name in self.servers.keys() - wanted.keys():
-            cut = [r for r in self.requests if r.pod == name and not r.held]
-            loud = [r for r in cut if now - r.moved < SILENCE and name in self.replicas]
-            assert not loud or self.may_cut, f"{name} was cut off with requests in flight"
-            self.requests = [r for r in self.requests if r not in cut]
-        self.servers = wanted
-
-    def stats(self) -> SlotStats:
-        pods = tuple(
-            PodTraffic(name, sum(r.pod == name and not r.held for r in self.requests), serving)
-            for name, serving in self.servers.items()
-        )
-        held = sum(request.held for request in self.requests)
-        moved = int(sum(request.moved for request in self.requests) * 1000)
-        return SlotStats("1.1", len(self.requests), self.total, 0, moved + self.total, held, pods)
+from trustedpods.provider.core.scaler.types import NotFrozen, SetFrozen, Thawed
 
 
 class ScaledPod(RuleBasedStateMachine):
@@ -149,23 +44,35 @@ class ScaledPod(RuleBasedStateMachine):
         idle=st.floats(1, 20),
         affordable=st.none() | st.integers(1, 4),
         late=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+        warm=st.just(0.0) | st.floats(1, 90),
     )
     def start(
-        self, least: int, more: int, concurrency: int, idle: float, affordable: int | None, late: list[int]
+        self,
+        least: int,
+        more: int,
+        concurrency: int,
+        idle: float,
+        affordable: int | None,
+        late: list[int],
+        warm: float,
     ) -> None:
-        self.now = 0.0
-        self.world = World(ends_late=late)
-        self.limits = Limits(
+        limits = Limits(
             min=least,
             max=max(1, least + more),
             idle_after=idle,
             concurrency=concurrency,
-            wake_limit=WAKE_LIMIT,
-            idle_connection=SILENCE,
             affordable=affordable,
+            warm_for=warm,
         )
+        self.begin(limits, late)
+
+    def begin(self, limits: Limits, late: list[int]) -> None:
+        self.now = 0.0
+        self.world = World(ends_late=late)
+        self.limits = replace(limits, wake_limit=WAKE_LIMIT, idle_connection=SILENCE)
         self.state = begin(self.limits, self.now)
         self.asks = 0
+        self.untold: list[ScalerEvent] = []
         self.slow = False
         self.run(Tick())
 
@@ -181,6 +88,8 @@ class ScaledPod(RuleBasedStateMachine):
         while self.asks:
             self.asks -= 1
             self.run(WakeAsked())
+        while self.untold and not self.world.agent_away:
+            self.run(self.untold.pop(0))
 
     def obey(self, command: ScalerCommand) -> None:
         match command:
@@ -190,11 +99,15 @@ class ScaledPod(RuleBasedStateMachine):
                 self.world.scale(command)
                 if not self.slow:
                     self.world.catch_up(self.now)
+            case SetFrozen(frozen):
+                self.freeze(frozen)
             case Serve(pods):
+                assert not any(pod.name in self.world.frozen for pod in pods)
                 assert all(pod.name in self.world.replicas for pod in pods)
                 self.world.serve(command, self.now)
             case AnswerWakes(pod):
                 assert pod.name in self.world.replicas
+                assert pod.name not in self.world.frozen
                 for request in self.world.requests:
                     if request.pod is None:
                         request.pod = pod.name
@@ -203,6 +116,19 @@ class ScaledPod(RuleBasedStateMachine):
                 assert reason
                 assert retry_after > 0
                 self.world.requests = [r for r in self.world.requests if r.pod is not None]
+
+    def freeze(self, frozen: bool) -> None:
+        """Nothing that is frozen has a request in flight; what cannot be carried out now is told later."""
+        if frozen:
+            loud = [r for r in self.world.requests if r.pod and self.now - r.moved < SILENCE]
+            assert not loud, "frozen with requests in flight"
+        if self.world.agent_away:
+            self.untold.append(NotFrozen() if frozen else Thawed())
+        elif frozen:
+            self.world.frozen = set(self.world.replicas)
+        else:
+            self.world.frozen.clear()
+            self.untold.append(Thawed())
 
     def request(self) -> None:
         open_servers = [name for name, serving in self.world.servers.items() if serving]
@@ -248,6 +174,18 @@ class ScaledPod(RuleBasedStateMachine):
             self.the_cluster_is_read(0)
             arrivals = 0
 
+    @rule()
+    def nobody_comes_until_it_sleeps(self) -> None:
+        """Else most examples never get there."""
+        self.world.requests.clear()
+        for replica in self.world.replicas.values():
+            replica.ready = True
+        self.the_cluster_is_read(0)
+        self.counters_are_read(0)
+        self.now += self.limits.idle_after
+        for _ in range(2):
+            self.counters_are_read(0)
+
     @rule(arrivals=st.integers(0, 3))
     def the_pod_asks_for_its_sleep(self, arrivals: int) -> None:
         self.run(SleepAsked(), arrivals)
@@ -255,6 +193,26 @@ class ScaledPod(RuleBasedStateMachine):
     @rule(kept=st.booleans())
     def the_pod_is_kept_awake_or_no_more(self, kept: bool) -> None:
         self.run(KeptAwake(kept))
+
+    @rule(arrivals=st.integers(0, 3))
+    def a_lease_lapses_or_memory_is_short(self, arrivals: int) -> None:
+        if self.state.phase is ScalePhase.WARM:
+            self.world.frozen.clear()
+        self.run(NotFrozen(), arrivals)
+
+    @rule()
+    def the_agent_goes(self) -> None:
+        self.world.agent_away = True
+
+    @rule()
+    def the_agent_is_back(self) -> None:
+        """It thaws all that it finds; what was ordered meanwhile is done."""
+        if self.world.agent_away:
+            self.world.agent_away = False
+            self.world.frozen.clear()
+            if self.state.phase is ScalePhase.WARM:
+                self.untold.append(NotFrozen())
+            self.run(Tick())
 
     @rule(arrivals=st.integers(0, 3))
     def counters_are_read(self, arrivals: int) -> None:
@@ -342,6 +300,17 @@ class ScaledPod(RuleBasedStateMachine):
             assert self.state.replicas == 0
 
     @invariant()
+    def what_is_frozen_belongs_to_a_pod_that_sleeps_warm(self) -> None:
+        if hasattr(self, "state") and not self.world.agent_away:
+            assert not self.world.frozen or self.state.phase is ScalePhase.WARM
+
+    @invariant()
+    def a_pod_that_sleeps_warm_has_no_servers(self) -> None:
+        if hasattr(self, "state") and self.state.phase is ScalePhase.WARM:
+            assert self.world.servers == {}
+            assert self.state.replicas > 0
+
+    @invariant()
     def time_does_nothing_to_a_pod_that_rests(self) -> None:
         if hasattr(self, "state") and rests(self.state):
             for later in (0, 1, WAKE_LIMIT, 10**6):
@@ -353,6 +322,8 @@ class ScaledPod(RuleBasedStateMachine):
             return
         self.world.stopped = False
         self.run(LimitsSet(self.limits))
+        self.run(KeptAwake(kept=False))
+        self.the_agent_is_back()
         if self.slow:
             self.the_controller_catches_up()
         self.world.requests.clear()
@@ -363,6 +334,8 @@ class ScaledPod(RuleBasedStateMachine):
             self.the_cluster_is_read(0)
             self.counters_are_read(0)
             self.run(Tick())
+        assert not self.world.frozen
+        assert not self.state.frozen
         assert self.state.replicas == self.limits.min == self.world.spec
         assert len(self.world.replicas) == self.limits.min
         resting = {ScalePhase.AWAKE} if self.limits.min else {ScalePhase.ASLEEP, ScalePhase.FAILING}
@@ -385,5 +358,20 @@ class ScaledPod(RuleBasedStateMachine):
         assert billed.quantities[:2] == (7 * counted, 3 * counted)
 
 
+class WarmPod(ScaledPod):
+    """The same of a pod that may always sleep warm."""
+
+    @initialize(
+        most=st.integers(1, 3),
+        idle=st.floats(1, 20),
+        late=st.lists(st.integers(0, 40), min_size=1, max_size=5),
+        warm=st.floats(20, 90),
+    )
+    def start(self, most: int, idle: float, late: list[int], warm: float) -> None:
+        self.begin(Limits(max=most, idle_after=idle, concurrency=2, warm_for=warm), late)
+
+
 TestScaledPod = ScaledPod.TestCase
+TestWarmPod = WarmPod.TestCase
+TestWarmPod.settings = settings(max_examples=examples(60, few=6), stateful_step_count=50, deadline=None)
 TestScaledPod.settings = settings(max_examples=examples(60, few=6), stateful_step_count=50, deadline=None)

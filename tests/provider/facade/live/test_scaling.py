@@ -28,6 +28,7 @@ from trustedpods.provider.core.scaler.scaler import (
     begin,
     step,
 )
+from trustedpods.provider.core.scaler.types import SetFrozen
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 
 pytestmark = pytest.mark.live
@@ -68,6 +69,8 @@ class ScaledPod:
                 self.tell(WakeAddress(pod.ip, pod.port))
             case RefuseWakes(reason, retry_after):
                 self.tell(WakeRefusal(reason, retry_after))
+            case SetFrozen():
+                raise AssertionError("no pod here may sleep warm")
 
     def tell(self, answer: WakeAnswer) -> None:
         self.answer = answer

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"net"
+	"os"
+	"time"
+
+	"trustedpods.dev/kube/netpol/frozen"
+)
+
+// lapseEvery bounds how much longer than its lease a pod stays frozen.
+const lapseEvery = time.Second
+
+// freezerFlags may stand in the environment too: a unit's file of settings adds them without another line.
+func freezerFlags() (socket, groups *string) {
+	socket = flag.String("freezer-socket", os.Getenv("NETPOL_FREEZER"),
+		"where the provider's daemon freezes and thaws pods, if anywhere (NETPOL_FREEZER)")
+	groups = flag.String("pods-group", "/", "the kubelet's cgroupRoot, with -freezer-socket")
+	return socket, groups
+}
+
+// freezes lets the provider's daemon freeze pods of this node. What an earlier agent left frozen runs
+// before anybody is answered; what somebody ends runs as soon as the watch shows it.
+func (a *agent) freezes(ctx context.Context, path, groups string) (*frozen.Leases, error) {
+	leases, err := frozen.New(frozen.Open("/sys/fs/cgroup", groups), a.seen.mayFreeze)
+	if err != nil {
+		return nil, err
+	}
+	ended := leases.Ends
+	a.seen.ended.Store(&ended)
+	go func() {
+		tick := time.NewTicker(lapseEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				leases.Lapse(now)
+			}
+		}
+	}()
+	return leases, a.listen(path, func(connection net.Conn) {
+		if err := leases.Answer(connection, connection); err != nil {
+			log.Printf("freezer: %v", err)
+		}
+	})
+}

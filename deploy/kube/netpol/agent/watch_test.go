@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What somebody ends is known of what is kept of a pod: it must not stay frozen.
+func TestWhoeverEndsAPodItIsSeen(t *testing.T) {
+	now := metav1.Now()
+	disrupted := corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}
+	ready := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue}
+	for name, one := range map[string]struct {
+		pod  corev1.Pod
+		ends bool
+	}{
+		"runs":    {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{ready}}}, false},
+		"deleted": {corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}, true},
+		"evicted": {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{ready, disrupted}}}, true},
+		"failed":  {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed}}, true},
+		"over":    {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}, true},
+	} {
+		kept, err := lean(&one.pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		seen := &cluster{}
+		count := func(string) { told++ }
+		seen.end(kept) // nobody listens yet
+		seen.ended.Store(&count)
+		seen.end(kept)
+		if pod, ok := kept.(*corev1.Pod); !ok || ends(pod) != one.ends || (told == 1) != one.ends {
+			t.Errorf("%s: ends %v, told %d", name, !one.ends, told)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package frozen stops and continues pods of this node by the kernel's control groups, for as long as
+// somebody asks for it again and again.
+package frozen
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// changes bounds how long the kernel takes to stop all processes of a pod; it takes some milliseconds.
+	changes = 2 * time.Second
+	pause   = 500 * time.Microsecond
+)
+
+var uidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// podGroup are the names that the kubelet gives a pod's group, by its two drivers.
+var podGroup = regexp.MustCompile(`pod([0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(\.slice)?$`)
+
+// Groups are the control groups of the kubelet's pods, version 1 or 2.
+type Groups struct {
+	state  string // below it stand the pods' groups that are stopped
+	memory string
+	second bool
+}
+
+// Open finds the groups below a mount as /sys/fs/cgroup; *root* is the kubelet's own, "/" mostly.
+func Open(mount, root string) *Groups {
+	first := filepath.Join(mount, "freezer")
+	if _, err := os.Stat(first); err == nil {
+		return &Groups{filepath.Join(first, root), filepath.Join(mount, "memory", root), false}
+	}
+	here := filepath.Join(mount, root)
+	return &Groups{here, here, true}
+}
+
+// pods are the groups of all pods, by their uids, as paths below the state's and the memory's folders.
+func (g *Groups) pods() (map[string]string, error) {
+	found := map[string]string{}
+	err := filepath.WalkDir(g.state, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a pod's end
+		}
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		match := podGroup.FindStringSubmatch(entry.Name())
+		if match == nil {
+			return nil
+		}
+		below, err := filepath.Rel(g.state, path)
+		found[strings.ReplaceAll(match[1], "_", "-")] = below
+		if err != nil {
+			return err
+		}
+		return fs.SkipDir
+	})
+	return found, err
+}
+
+// set stops or continues a group, and returns when the kernel has done it. A group that is gone runs nothing.
+func (g *Groups) set(group string, stop bool) error {
+	file, word := "freezer.state", map[bool]string{true: "FROZEN", false: "THAWED"}[stop]
+	if g.second {
+		file, word = "cgroup.freeze", map[bool]string{true: "1", false: "0"}[stop]
+	}
+	if err := os.WriteFile(filepath.Join(g.state, group, file), []byte(word), 0o600); err != nil {
+		if errors.Is(err, fs.ErrNotExist) && !stop {
+			return nil
+		}
+		return err
+	}
+	for limit := time.Now().Add(changes); ; time.Sleep(pause) {
+		stopped, settled, err := g.stopped(group)
+		if errors.Is(err, fs.ErrNotExist) && !stop {
+			return nil
+		}
+		if err != nil || (settled && stopped == stop) {
+			return err
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("not %s within %s", word, changes)
+		}
+	}
+}
+
+// stopped says whether a group is stopped, or is to be, and whether that is done.
+func (g *Groups) stopped(group string) (stopped, settled bool, err error) {
+	if !g.second {
+		state, err := os.ReadFile(filepath.Join(g.state, group, "freezer.state"))
+		word := strings.TrimSpace(string(state))
+		return word != "THAWED", word != "FREEZING", err
+	}
+	asked, err := os.ReadFile(filepath.Join(g.state, group, "cgroup.freeze"))
+	if err != nil {
+		return false, false, err
+	}
+	events, err := os.ReadFile(filepath.Join(g.state, group, "cgroup.events"))
+	stopped = strings.TrimSpace(string(asked)) == "1"
+	return stopped, strings.Contains(string(events), "frozen 1") == stopped, err
+}
+
+// held is the memory of a group in bytes.
+func (g *Groups) held(group string) (uint64, error) {
+	file := "memory.usage_in_bytes"
+	if g.second {
+		file = "memory.current"
+	}
+	data, err := os.ReadFile(filepath.Join(g.memory, group, file))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
+}

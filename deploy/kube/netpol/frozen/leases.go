@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package frozen
+
+import (
+	"errors"
+	"log"
+	"sync"
+	"time"
+)
+
+// MaxLease bounds how long a pod stays stopped when nobody asks for it any more.
+const MaxLease = time.Minute
+
+// Pod is what is told of a pod that is stopped, or was asked about.
+type Pod struct {
+	Frozen bool   `json:"frozen"`
+	Memory uint64 `json:"memory"`
+}
+
+// Leases keep pods stopped until their time is over. A pod that has to end is never stopped, as the
+// kernel would not let it end.
+type Leases struct {
+	groups *Groups
+	// may says whether a pod of this node may be stopped: it is there, and nobody ends it.
+	may func(uid string) bool
+
+	lock  sync.Mutex
+	until map[string]time.Time
+}
+
+// New continues everything that an earlier agent left stopped.
+func New(groups *Groups, may func(uid string) bool) (*Leases, error) {
+	leases := &Leases{groups: groups, may: may, until: map[string]time.Time{}}
+	return leases, leases.ThawAll()
+}
+
+// Freeze stops pods, or lets those that are stopped stay so, until *lease* is over. It tells of those that are.
+func (l *Leases) Freeze(uids []string, lease time.Duration, now time.Time) map[string]Pod {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	found, told := l.find(), map[string]Pod{}
+	for _, uid := range uids {
+		group, here := found[uid]
+		if !here {
+			continue
+		}
+		if !l.may(uid) {
+			l.let(uid, group)
+			continue
+		}
+		if err := l.groups.set(group, true); err != nil {
+			log.Printf("pod %s is not frozen: %v", uid, err)
+			l.let(uid, group)
+			continue
+		}
+		l.until[uid] = now.Add(min(lease, MaxLease))
+		told[uid] = l.tell(uid, group)
+	}
+	return told
+}
+
+// Thaw continues pods, and tells how those are that are on this node.
+func (l *Leases) Thaw(uids []string) map[string]Pod {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	found, told := l.find(), map[string]Pod{}
+	for _, uid := range uids {
+		if group, here := found[uid]; here {
+			_ = l.let(uid, group) // told, and tried again
+			told[uid] = l.tell(uid, group)
+		}
+	}
+	return told
+}
+
+// Size tells of pods of this node as they are.
+func (l *Leases) Size(uids []string) map[string]Pod {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	found, told := l.find(), map[string]Pod{}
+	for _, uid := range uids {
+		if group, here := found[uid]; here {
+			told[uid] = l.tell(uid, group)
+		}
+	}
+	return told
+}
+
+// Ends continues a pod that somebody ends.
+func (l *Leases) Ends(uid string) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	if _, held := l.until[uid]; held {
+		l.let(uid, l.find()[uid])
+	}
+}
+
+// Lapse continues pods whose time is over, and those that may not be stopped any more.
+func (l *Leases) Lapse(now time.Time) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	var found map[string]string
+	for uid, until := range l.until {
+		if now.Before(until) && l.may(uid) {
+			continue
+		}
+		if found == nil {
+			found = l.find()
+		}
+		l.let(uid, found[uid])
+	}
+}
+
+// ThawAll continues every pod of the node.
+func (l *Leases) ThawAll() error {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	found, err := l.groups.pods()
+	for uid, group := range found {
+		if stopped, _, lost := l.groups.stopped(group); lost == nil && stopped {
+			err = errors.Join(err, l.let(uid, group))
+		}
+	}
+	return err
+}
+
+func (l *Leases) find() map[string]string {
+	found, err := l.groups.pods()
+	if err != nil {
+		log.Printf("control groups cannot be read: %v", err)
+	}
+	return found
+}
+
+// let continues a pod; one that could not be is tried again when its time is looked at next.
+func (l *Leases) let(uid, group string) error {
+	if group != "" {
+		if err := l.groups.set(group, false); err != nil {
+			log.Printf("pod %s is not thawed: %v", uid, err)
+			l.until[uid] = time.Time{}
+			return err
+		}
+	}
+	delete(l.until, uid)
+	return nil
+}
+
+func (l *Leases) tell(uid, group string) Pod {
+	_, held := l.until[uid]
+	memory, err := l.groups.held(group)
+	if err != nil {
+		log.Printf("memory of pod %s: %v", uid, err)
+	}
+	return Pod{held, memory}
+}

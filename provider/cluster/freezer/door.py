@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Freezes and thaws replicas by the agent of their node (`deploy/kube/netpol/frozen`), over its unix socket.
+
+A freeze is a lease: it is asked for again and again, and the agent thaws what was not for `LEASE_S`. It also
+thaws whatever anybody ends, as the kernel ends nothing that is frozen.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.units import MIB
+from trustedpods.provider.cluster.networks.node_socket import NodeProgram
+
+LEASE_S = 20
+"""For how long the agent keeps what it froze, unasked: a few renewals may be late on a busy machine."""
+
+ANSWER_LIMIT_S = 10.0
+"""A pod is frozen within milliseconds; the kernel is given two seconds for each."""
+
+MAX_ANSWER = 1024 * 1024
+"""Some 80 bytes for each pod of a node."""
+
+_AGENT = NodeProgram("the node's agent", "netpol agent", ANSWER_LIMIT_S, MAX_ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenView:
+    """A replica as its node has it: whether it is frozen, and the memory that it holds, in whole MiB."""
+
+    frozen: bool
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """Of one node, in bytes."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreezerAnswer:
+    """What one agent says of the replicas of its node that it was asked about, by uid."""
+
+    replicas: Mapping[str, FrozenView]
+    memory: NodeMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Freezer:
+    """The agents of all nodes; without any nothing is frozen. NetworkFailure where one does not answer."""
+
+    sockets: Sequence[Path] = ()
+
+    @property
+    def there(self) -> bool:
+        """Whether any node has one."""
+        return bool(self.sockets)
+
+    async def freeze(self, uids: Collection[str]) -> list[FreezerAnswer]:
+        """Freeze these replicas, or keep them frozen, for `LEASE_S`; what is not told as frozen is not.
+
+        NetworkFailure where a node does not answer and one of them may be there.
+        """
+        return await self._ask("freeze", uids)
+
+    async def thaw(self, uids: Collection[str]) -> None:
+        """When this returns none of them is frozen, wherever it is; NetworkFailure where one may still be."""
+        answers = await self._ask("thaw", uids)
+        still = [uid for one in answers for uid, view in one.replicas.items() if view.frozen]
+        if still:
+            raise NetworkFailure(f"{len(still)} replicas are not thawed", where="the node's agent")
+
+    async def size(self, uids: Collection[str]) -> dict[str, FrozenView]:
+        """How these replicas are now; those that no node has are left out."""
+        answers = await self._ask("size", uids)
+        return {uid: view for one in answers for uid, view in one.replicas.items()}
+
+    async def _ask(self, verb: str, uids: Collection[str]) -> list[FreezerAnswer]:
+        """Every agent: which node a replica is on they know. One that is away counts where one is missing."""
+        question = {"verb": verb, "pods": sorted(uids), "seconds": LEASE_S}
+        said, found = json.dumps(question).encode(), list[FreezerAnswer]()
+        failures: list[NetworkFailure] = []
+
+        async def ask(path: Path) -> None:
+            try:
+                found.append(parse_answer(await _AGENT.ask(path, said), str(path)))
+            except NetworkFailure as error:
+                failures.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for path in self.sockets:
+                nursery.start_soon(ask, path)
+        told = {uid for one in found for uid in one.replicas}
+        if failures and not told.issuperset(uids):
+            raise failures[0]
+        return found
+
+
+def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
+    """`{"pods": {UID: {frozen, memory}}, "memory": {total, available}}`, all of it in bytes.
+
+    NetworkFailure where it makes no sense: who answers so is no agent, and cannot be relied on.
+    """
+    try:
+        told = json.loads(answer)
+        replicas = {uid: _view(**one) for uid, one in told["pods"].items()}
+        memory = _memory(**told["memory"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NetworkFailure(f"no answer of the node's agent: {error!r}", where=where) from None
+    return FreezerAnswer(replicas, memory)
+
+
+def _memory(total: int, available: int) -> NodeMemory:
+    if not all(type(one) is int and one >= 0 for one in (total, available)):
+        raise ValueError(f"memory {total}, {available}")
+    return NodeMemory(total, available)
+
+
+def _view(frozen: bool, memory: int) -> FrozenView:
+    if type(frozen) is not bool or type(memory) is not int or memory < 0:
+        raise ValueError(f"{frozen}, {memory}")
+    return FrozenView(frozen, memory // MIB)

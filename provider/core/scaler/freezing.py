@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When replicas of an idle pod are frozen instead of ended, and when they must run again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from trustedpods.provider.core.scaler.types import ScalePhase, ScalerCommand, ScaleState, SetFrozen
+
+LEAST_FREE_PERCENT = 10
+"""Of a node's memory: with less of it available the oldest sleeper's replicas go, one pod at a look."""
+
+
+def held(state: ScaleState, commands: list[ScalerCommand]) -> tuple[ScaleState, list[ScalerCommand]]:
+    """Replicas of a pod that sleeps warm are frozen, last of all; all others run, before anything else."""
+    if state.phase is ScalePhase.WARM:
+        if not state.frozen:
+            return replace(state, frozen=True), [*commands, SetFrozen(frozen=True)]
+    elif state.frozen and not state.thawing:
+        return replace(state, thawing=True), [SetFrozen(frozen=False), *commands]
+    return state, commands
+
+
+def may_freeze(state: ScaleState, observed: int | None = None) -> bool:
+    """Every replica that was asked for is ready, and there is no other, nor one about to go."""
+    unsure = state.unready or state.retired or state.victims or observed not in (None, state.replicas)
+    return state.settled and not unsure and len(state.ready) == state.replicas
+
+
+def pressed(total: int, available: int) -> bool:
+    """Whether a node has too little memory for pods that sleep in it; bytes."""
+    return available * 100 < total * LEAST_FREE_PERCENT
+
+
+def to_go(since: Mapping[str, float]) -> str | None:
+    """Of sleepers, by when each fell asleep, the one that goes first; None where there is none."""
+    return min(since, key=lambda name: (since[name], name), default=None)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All replicas that are frozen: asked for again and again, thawed, and noted in the ledger.
+
+What this process did not freeze counts as running: a freeze in the ledger that is none of ours ends when it
+is seen, and the node's agent thaws what nobody asks for. So a daemon that dies leaves nothing frozen.
+"""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.cluster.freezer.door import LEASE_S, FreezerAnswer
+from trustedpods.provider.core.metering import Freeze
+from trustedpods.provider.core.scaler.freezing import pressed, to_go
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.store import ledger
+from trustedpods.provider.supervise import supervise
+
+_log = logging.getLogger(__name__)
+
+RENEW_S = LEASE_S / 4
+"""Between two renewals of all leases: three may fail before a pod is thawed."""
+
+SLACK_S = 5.0
+"""An agent looks each second at what has lapsed, and the kernel is given two to thaw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """One pod's frozen replicas by uid, since when by trio's clock, and whom to tell when one is let go."""
+
+    channel: ChannelId
+    uids: frozenset[str]
+    since: float
+    let_go: Callable[[], None]
+
+
+class WarmSleepers:
+    """By namespace. `freeze` and `thaw` of one pod come one after another, as its scaler's commands do."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._sleepers: dict[str, Sleeper] = {}
+        self._leaving: dict[str, tuple[frozenset[str], float]] = {}
+        """Those that are being thawed, and since when."""
+        self._asking = trio.Lock()
+        self._began = trio.current_time()
+
+    @property
+    def possible(self) -> bool:
+        """Whether replicas can be frozen here at all."""
+        return self._doors.freezer.there
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """Renew leases from now on."""
+        if self.possible:
+            nursery.start_soon(supervise, "keeping pods frozen", self._keep)
+
+    async def freeze(
+        self, namespace: str, channel: ChannelId, uids: Collection[str], let_go: Callable[[], None]
+    ) -> bool:
+        """Freeze replicas; False where not all are. Then, and when it raises, some may be: `thaw` is next."""
+        if not uids:
+            return False
+        async with self._asking:
+            answers = await self._doors.freezer.freeze(uids)
+        found = {uid: view for one in answers for uid, view in one.replicas.items() if view.frozen}
+        if set(found) != set(uids):
+            return False
+        # Before it is written down: what is written and not here ends.
+        self._sleepers[namespace] = Sleeper(channel, frozenset(uids), trio.current_time(), let_go)
+        now = self._doors.now()
+        for uid, view in found.items():
+            freeze = Freeze(uid, now, None, view.memory_mib)
+            await self._doors.store.write(ledger.record_freeze, channel, freeze)
+        return True
+
+    async def thaw(self, namespace: str) -> None:
+        """When this returns no replica in *namespace* is frozen; NetworkFailure where one may be.
+
+        Nobody asks for it again from now on. So where its node's agent does not answer for longer than a
+        lease, it is taken as thawed: an agent that lives let it go, and one that comes back thaws all first.
+        """
+        known = self._sleepers.get(namespace)
+        listed = frozenset[str]()
+        if known is None and namespace not in self._leaving:
+            listed = frozenset(view.uid for view in await self._doors.cluster.pods(namespace))
+        async with self._asking:
+            if known is not None and self._sleepers.pop(namespace, None) is known:
+                self._leaving[namespace] = known.uids, trio.current_time()
+            uids, since = self._leaving.get(namespace, (listed, self._began))
+            try:
+                if uids:
+                    await self._doors.freezer.thaw(uids)
+            except NetworkFailure as error:
+                if trio.current_time() - since < LEASE_S + SLACK_S:
+                    raise
+                _log.warning("%s: taken as thawed: %s", namespace, error)
+            self._leaving.pop(namespace, None)
+
+    async def note_ends(self) -> None:
+        """Write down that what is not frozen any more is not; called after a thaw, and now and then."""
+        written = await self._doors.store.read(ledger.open_freezes)
+        held = [one.uids for one in self._sleepers.values()] + [uids for uids, _ in self._leaving.values()]
+        frozen = frozenset[str]().union(*held)
+        ended = [uid for uid in written if uid not in frozen]
+        if ended:
+            await self._doors.store.write(ledger.end_freezes, ended, self._doors.now())
+
+    def forget(self, namespace: str) -> None:
+        """Whoever asked for it is gone: nobody renews it, so the node's agent thaws it."""
+        self._sleepers.pop(namespace, None)
+        self._leaving.pop(namespace, None)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self.note_ends()
+                await self.renew()
+            except TrustedPodsError as error:
+                _log.warning("frozen pods: %s; they are thawed unless they are asked for in time", error)
+            await trio.sleep(RENEW_S)
+
+    async def renew(self) -> None:
+        """Ask for all once more, and let go those that a node let go, or has no memory for."""
+        async with self._asking:  # a thaw meanwhile would be undone
+            asked = dict(self._sleepers)
+            uids = {uid for one in asked.values() for uid in one.uids}
+            if not uids:
+                return
+            answers = await self._doors.freezer.freeze(uids)
+        kept = {uid for one in answers for uid, view in one.replicas.items() if view.frozen}
+        for namespace, one in asked.items():
+            if self._sleepers.get(namespace) is one and not one.uids <= kept:
+                one.let_go()
+        for answer in answers:
+            self._make_room(answer)
+
+    def _make_room(self, answer: FreezerAnswer) -> None:
+        """On a node without memory the oldest sleeper goes; the next look shows whether that helped."""
+        if not pressed(answer.memory.total, answer.memory.available):
+            return
+        here = {
+            namespace: one.since
+            for namespace, one in self._sleepers.items()
+            if one.uids & answer.replicas.keys()
+        }
+        oldest = to_go(here)
+        if oldest is not None:
+            _log.info("%s sleeps cold: its node is short of memory", oldest)
+            self._sleepers[oldest].let_go()

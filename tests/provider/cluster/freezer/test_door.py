@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to the nodes' agents: what is asked, what is taken as an answer."""
+
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.provider.cluster.freezer.door import LEASE_S, Freezer, FrozenView, NodeMemory, parse_answer
+
+ONE, OTHER = "11111111-2222-3333-4444-555555555555", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+
+
+@asynccontextmanager
+async def agent(path: Path, pods: dict[str, dict[str, object]]):
+    """An agent that always says this; yields what it was asked."""
+    asked: list[dict[str, object]] = []
+    listener = trio.socket.socket(trio.socket.AF_UNIX)
+    await listener.bind(str(path))
+    listener.listen()
+
+    async def talk(stream: trio.SocketStream) -> None:
+        async with stream:
+            asked.append(json.loads(b"".join([data async for data in stream])))
+            await stream.send_all(json.dumps({"pods": pods, "memory": {"total": 9, "available": 4}}).encode())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, talk, [trio.SocketListener(listener)])
+        yield asked
+        nursery.cancel_scope.cancel()
+
+
+async def test_every_node_is_asked_and_each_tells_of_its_own(tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    freezer = Freezer([first, second])
+    async with (
+        agent(first, {ONE: {"frozen": True, "memory": 3 * 1024 * 1024 + 5}}) as asked,
+        agent(second, {OTHER: {"frozen": True, "memory": 0}}),
+    ):
+        answers = await freezer.freeze({ONE, OTHER})
+        assert asked == [{"verb": "freeze", "pods": [ONE, OTHER], "seconds": LEASE_S}]
+        told = {uid: view for one in answers for uid, view in one.replicas.items()}
+        assert told == {ONE: FrozenView(True, 3), OTHER: FrozenView(True, 0)}
+        assert answers[0].memory == NodeMemory(9, 4)
+        assert await freezer.size([ONE, OTHER]) == told
+        with pytest.raises(NetworkFailure, match="2 replicas are not thawed"):
+            await freezer.thaw([ONE, OTHER])
+
+
+async def test_a_node_that_is_away_counts_only_for_what_may_be_there(tmp_path: Path) -> None:
+    async with agent(tmp_path / "1", {ONE: {"frozen": False, "memory": 0}}):
+        both = Freezer([tmp_path / "1", tmp_path / "2"])
+        await both.thaw([ONE])
+        with pytest.raises(NetworkFailure, match="does not answer"):
+            await both.thaw([ONE, OTHER])
+        await Freezer([tmp_path / "1"]).thaw([ONE, OTHER])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b'{"pods": {}}',
+        b'{"pods": {}, "memory": {"total": 1}}',
+        b'{"pods": {}, "memory": {"total": -1, "available": 0}}',
+        b'{"pods": {"a": {"frozen": 1, "memory": 0}}, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {"a": {"frozen": true, "memory": "0"}}, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {"a": {"frozen": true}}, "memory": {"total": 1, "available": 0}}',
+    ],
+)
+def test_other_answers_are_refused(answer: bytes) -> None:
+    with pytest.raises(NetworkFailure):
+        parse_answer(answer, "here")
+
+
+def test_without_agents_nothing_is_frozen() -> None:
+    assert not Freezer().there
+    assert Freezer([Path("here")]).there

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Warm sleep in the whole daemon, over fakes of its doors: frozen, woken, let go, billed."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from tests.fakes.provider.caller import Caller, manifest_of, until
+from tests.fakes.provider.world import World
+from tests.provider.serving.warm.fake_freezer import FakeFreezer
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody
+from trustedpods.provider.cluster.freezer.door import LEASE_S, NodeMemory
+from trustedpods.provider.core.metering import count
+from trustedpods.provider.core.scaler.types import ScalePhase
+from trustedpods.provider.facade.activator.wake import WakeAddress
+from trustedpods.provider.serving.connections import thawed
+from trustedpods.provider.serving.warm.sleepers import SLACK_S, WarmSleepers
+from trustedpods.provider.store import ledger
+
+WARM_FOR_S = 60
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path, freezer=FakeFreezer())
+
+
+@asynccontextmanager
+async def running(world):
+    """The daemon with one pod that may sleep warm."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(
+            scale={"max": 1, "idleAfter": "5s", "sleep": "warm", "warmFor": f"{WARM_FOR_S}s"}
+        )
+        await caller.provision()
+        yield parts, caller, parts.autoscaler.pod_scaler(caller.ref.channel)
+
+
+async def asleep(world, pod_scaler):
+    """Wait until its replica is frozen; its uid."""
+    await until(lambda: pod_scaler.state.phase is ScalePhase.WARM and world.freezer.frozen())
+    (uid,) = world.freezer.frozen()
+    return uid
+
+
+async def the_freezes(parts, caller):
+    return (await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)).freezes
+
+
+async def test_an_idle_replica_is_frozen_kept_so_and_thawed_by_its_next_request(world, virtual_time):
+    async with running(world) as (parts, caller, pod_scaler):
+        uid = await asleep(world, pod_scaler)
+        began = world.freezer.leases[uid]
+        await until(lambda: world.freezer.leases[uid] > began + LEASE_S / 2)
+        (life,) = world.cluster.lives.values()
+        assert [pod.uid for pod in life.pods.values()] == [uid]
+        (freeze,) = await the_freezes(parts, caller)
+        assert (freeze.uid, freeze.ended, freeze.memory_mib) == (uid, None, world.freezer.memory_mib)
+        world.pass_time(100)
+        answer = await pod_scaler.wake()
+        assert isinstance(answer, WakeAddress)
+        assert not world.freezer.frozen()
+        assert pod_scaler.state.phase is ScalePhase.AWAKE
+        await until(lambda: ended(parts, caller))
+        (freeze,) = await the_freezes(parts, caller)
+        assert freeze.ended == int(world.now)
+
+
+async def ended(parts, caller):
+    return all(one.ended is not None for one in await the_freezes(parts, caller))
+
+
+async def test_a_frozen_replica_costs_no_cpu_and_the_memory_that_it_holds(world, virtual_time):
+    async with running(world) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+        await until(lambda: the_freezes(parts, caller))
+        began = int(world.now)
+        world.pass_time(1000)
+        book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
+        used = count(book, began, began + 1000).usage
+        assert (used.cpu_core_ms, used.memory_mib_s) == (0, 1000 * world.freezer.memory_mib)
+
+
+async def test_after_its_time_the_replica_is_thawed_and_goes(world, virtual_time):
+    async with running(world) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+        await until(lambda: pod_scaler.state.phase is ScalePhase.ASLEEP, 2 * WARM_FOR_S)
+        (life,) = world.cluster.lives.values()
+        await until(lambda: life.wanted == 0 and not world.freezer.frozen())
+        await until(lambda: ended(parts, caller))
+
+
+@pytest.mark.parametrize("why", ["lease", "memory"])
+async def test_what_its_node_lets_go_sleeps_cold(world, virtual_time, why):
+    async with running(world) as (_, _, pod_scaler):
+        await asleep(world, pod_scaler)
+        if why == "lease":
+            world.freezer.refuses = True
+            world.freezer.leases.clear()
+        else:
+            world.freezer.memory = NodeMemory(1000, 50)
+        await until(lambda: pod_scaler.state.phase is ScalePhase.ASLEEP)
+        (life,) = world.cluster.lives.values()
+        await until(lambda: life.wanted == 0 and not world.freezer.frozen())
+
+
+async def test_a_node_that_cannot_freeze_lets_the_pod_sleep_cold(world, virtual_time):
+    world.freezer.refuses = True
+    async with running(world) as (_, _, pod_scaler):
+        await until(lambda: pod_scaler.state.phase is ScalePhase.ASLEEP)
+        (life,) = world.cluster.lives.values()
+        await until(lambda: life.wanted == 0)
+
+
+async def test_without_an_agent_the_pod_sleeps_cold_and_nobody_is_asked(world, virtual_time):
+    world.freezer.there = False
+    async with running(world) as (_, _, pod_scaler):
+        await until(lambda: pod_scaler.state.phase is ScalePhase.ASLEEP)
+        assert world.freezer.told == []
+
+
+async def test_a_frozen_pod_is_deleted_though_no_agent_answers(world, virtual_time):
+    async with running(world) as (_, caller, pod_scaler), trio.open_nursery() as nursery:
+        await asleep(world, pod_scaler)
+        world.freezer.away = True
+        nursery.start_soon(pass_time, world)
+        await caller.ask("delete", DeleteBody(), Done)
+        await until(lambda: not world.cluster.lives)
+        nursery.cancel_scope.cancel()
+
+
+async def wakes(pod_scaler):
+    """Whether a request now is answered; it waits for its limit, and is refused."""
+    return isinstance(await pod_scaler.wake(), WakeAddress)
+
+
+async def pass_time(world):
+    while True:
+        await trio.sleep(0.05)
+        world.pass_time(1)
+
+
+async def test_a_daemons_start_thaws_what_the_one_before_left_frozen(world, virtual_time):
+    async with running(world) as (_, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+    assert world.freezer.frozen()
+    async with world.run() as (parts, _):
+        await until(lambda: not world.freezer.frozen(), LEASE_S / 2)
+        await until(lambda: ended(parts, caller))
+        restored = parts.autoscaler.pod_scaler(caller.ref.channel)
+        await until(lambda: restored.state.phase is ScalePhase.AWAKE)
+
+
+async def test_a_pod_whose_node_is_away_wakes_anew_once_its_lease_has_lapsed(world, virtual_time):
+    async with running(world) as (_, _, pod_scaler):
+        await asleep(world, pod_scaler)
+        world.freezer.away = True
+        await until(lambda: wakes(pod_scaler), 4 * LEASE_S)
+        assert not world.freezer.frozen()
+
+
+async def test_what_the_daemon_before_froze_is_taken_as_thawed_once_every_lease_has_lapsed(
+    world, virtual_time
+):
+    async with running(world) as (parts, _, _):
+        (namespace,) = world.cluster.lives
+        after_a_start = WarmSleepers(parts.doors)
+        world.freezer.away = True
+        with pytest.raises(NetworkFailure):
+            await after_a_start.thaw(namespace)
+        await trio.sleep(LEASE_S + SLACK_S)
+        await after_a_start.thaw(namespace)
+
+
+async def test_whoever_runs_something_in_a_frozen_replica_wakes_it(world, virtual_time):
+    async with running(world) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+        await thawed(parts.autoscaler, parts.pods.get(caller.ref.channel))
+        assert not world.freezer.frozen()
+        await thawed(parts.autoscaler, parts.pods.get(caller.ref.channel))

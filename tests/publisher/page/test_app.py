@@ -11,9 +11,9 @@ import trio
 from tests.fakes.page.reader import AWAY, VERDICT, FakeReader, listed, provider
 from tests.publisher.page import hostile
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.publisher.page.access import COOKIE, HEADERS, Access
+from trustedpods.protocol.local_page.access import COOKIE, HEADERS, Access
+from trustedpods.protocol.local_page.readings import ReadingLimits, Readings
 from trustedpods.publisher.page.app import MARKET_WITHIN_S, make_app
-from trustedpods.publisher.page.readings import ReadingLimits, Readings
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import ListResult
 from trustedpods.publisher.results.providers import ProviderId, ProvidersResult

@@ -12,8 +12,9 @@ from tests.fakes.page.reader import AWAY, FakeReader, listed
 from tests.paths import ROOT
 from tests.publisher.page import hostile
 from tests.publisher.page.chromium import open_tab
-from trustedpods.publisher.page.readings import ReadingLimits
-from trustedpods.publisher.page.server import listen, serve_page
+from trustedpods.protocol.local_page.readings import ReadingLimits
+from trustedpods.protocol.local_page.server import listen
+from trustedpods.publisher.page.server import serve_page
 from trustedpods.publisher.results.pods import ListResult
 
 pytestmark = [pytest.mark.live]

@@ -3,7 +3,7 @@
 
 import pytest
 
-from trustedpods.publisher.page.access import COOKIE, HEADERS, Access
+from trustedpods.protocol.local_page.access import COOKIE, HEADERS, Access
 
 
 def test_the_link_works_once():

@@ -29,7 +29,7 @@ def _secret() -> str:
 
 
 @dataclass(slots=True)
-class Access:
+class PageAccess:
     """The rights to one page at *port*; `opened` once its link was used."""
 
     port: int

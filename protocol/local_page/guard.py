@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trustedpods.protocol.local_page import rendering
-from trustedpods.protocol.local_page.access import HEADERS, Access
+from trustedpods.protocol.local_page.access import HEADERS, PageAccess
 from trustedpods.protocol.local_page.rendering import PageTemplates
 
 NOT_YOURS = "This page needs the link that the command printed, in the browser that opened it first."
@@ -20,7 +20,7 @@ Shows = Callable[[Request], Awaitable[Response]]
 """Answers one address."""
 
 
-def guarded_app(access: Access, templates: PageTemplates, pages: Mapping[str, Shows]) -> ASGIApp:
+def guarded_app(access: PageAccess, templates: PageTemplates, pages: Mapping[str, Shows]) -> ASGIApp:
     """*pages*, each below the folder of *access*, to whom that lets in; with the link and the files."""
     entrance = _Entrance(access, templates)
     routes = [
@@ -41,7 +41,7 @@ def _again(templates: PageTemplates) -> str:
 class _Entrance:
     """What every page has beside its own: the link, the files, and an answer where there is nothing."""
 
-    def __init__(self, access: Access, templates: PageTemplates) -> None:
+    def __init__(self, access: PageAccess, templates: PageTemplates) -> None:
         self._access = access
         self._templates = templates
 
@@ -74,7 +74,7 @@ class _Entrance:
 class _Guard:
     """Lets in who may look, and sends the headers that hold for every answer."""
 
-    def __init__(self, app: ASGIApp, access: Access, templates: PageTemplates) -> None:
+    def __init__(self, app: ASGIApp, access: PageAccess, templates: PageTemplates) -> None:
         self._app = app
         self._access = access
         self._templates = templates

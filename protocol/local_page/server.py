@@ -12,7 +12,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.local_page.access import LOOPBACK, Access
+from trustedpods.protocol.local_page.access import LOOPBACK, PageAccess
 from trustedpods.protocol.local_page.readings import ReadingLimits, Readings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def listen(port: int) -> socket.socket:
 
 async def serve_app(
     listening: socket.socket,
-    make: "Callable[[Access, Readings], ASGIApp]",
+    make: "Callable[[PageAccess, Readings], ASGIApp]",
     tell: Callable[[str], None],
     limits: ReadingLimits | None = None,
 ) -> None:
@@ -60,7 +60,7 @@ async def serve_app(
 
     Takes over *listening*.
     """
-    access = Access(listening.getsockname()[1])
+    access = PageAccess(listening.getsockname()[1])
     async with trio.open_nursery() as nursery:
         app = cast("Framework", make(access, Readings(nursery, limits)))  # two typings of ASGI
         await nursery.start(partial(serve, app, _config(listening)))

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from trustedpods.protocol.errors import BadInput, NetworkFailure
-from trustedpods.protocol.local_page.access import Access
+from trustedpods.protocol.local_page.access import PageAccess
 from trustedpods.protocol.local_page.guard import guarded_app
 from trustedpods.protocol.local_page.readings import Readings
 from trustedpods.protocol.local_page.rendering import PageLink, PageTemplates, reading_view
@@ -56,7 +56,7 @@ class Reader(Protocol):
 
 
 def make_app(
-    access: Access, reader: Reader, readings: Readings, market_within_s: float = MARKET_WITHIN_S
+    access: PageAccess, reader: Reader, readings: Readings, market_within_s: float = MARKET_WITHIN_S
 ) -> ASGIApp:
     """All pages below the folder of *access*."""
     pages = _Pages(access, reader, readings, market_within_s)
@@ -67,7 +67,9 @@ def make_app(
 class _Pages:
     """One method for each address."""
 
-    def __init__(self, access: Access, reader: Reader, readings: Readings, market_within_s: float) -> None:
+    def __init__(
+        self, access: PageAccess, reader: Reader, readings: Readings, market_within_s: float
+    ) -> None:
         self._access = access
         self._reader = reader
         self._readings = readings

@@ -18,6 +18,9 @@ from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, FEES, PODS
 
+BEGINNING = UnixSeconds(0)
+"""Before every claim."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutItem:
@@ -47,22 +50,24 @@ class FeelessClaim:
     created: UnixSeconds
 
 
-def whole(tx: Tx) -> EarningsBooks:
-    """All of it, so that a claim that becomes final is told once."""
-    return EarningsBooks(payments(tx), fees(tx), out_items(tx), unknown_fees(tx))
+def whole(tx: Tx, since: UnixSeconds = BEGINNING) -> EarningsBooks:
+    """All of it, so that a claim that becomes final is told once; payments and fees from *since* on alone."""
+    return EarningsBooks(payments(tx, since), fees(tx, since), out_items(tx), unknown_fees(tx))
 
 
-def payments(tx: Tx) -> list[Earned]:
-    """All that was ever paid and is final."""
+def payments(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Earned]:
+    """All that was paid and is final, of periods that ended at *since* or later."""
     query = (
         select(CUTS.c.up_to, CUTS.c.channel, PODS.c.publisher, CUTS.c.paid, CUTS.c.life)
         .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
         .outerjoin(PODS, PODS.c.channel == CUTS.c.channel)
         .where(CLAIMS.c.state == str(ClaimState.FINAL), CUTS.c.paid.is_not(None), CUTS.c.paid != "0")
+        .where(CUTS.c.up_to > since)
     )
     # A period's last second is the one before its end: what ends at midnight was earned the day before.
     single = [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
-    kept = [_earned(row, row.day, row.items) for row in tx.connection.execute(select(EARNED))]
+    by_day = select(EARNED).where(EARNED.c.day >= since)
+    kept = [_earned(row, row.day, row.items) for row in tx.connection.execute(by_day)]
     return [*kept, *single]
 
 
@@ -88,9 +93,10 @@ def save_fee(tx: Tx, transaction: bytes, at: UnixSeconds, wei: int) -> None:
     tx.connection.execute(row.on_conflict_do_nothing(index_elements=["tx"]))
 
 
-def fees(tx: Tx) -> list[Spent]:
-    """What every booked transaction cost."""
-    return [Spent(row.at, int(row.wei)) for row in tx.connection.execute(select(FEES))]
+def fees(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Spent]:
+    """What every transaction cost that was booked at *since* or later."""
+    query = select(FEES).where(FEES.c.at >= since)
+    return [Spent(row.at, int(row.wei)) for row in tx.connection.execute(query)]
 
 
 def has_fee(tx: Tx, transaction: bytes) -> bool:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon at this moment, as the page's first view: alerts, and how every part fares. Pure."""
+
+from dataclasses import dataclass
+
+from trustedpods.protocol.local_page.readings import KeptReading
+from trustedpods.protocol.local_page.texts import clean, when
+from trustedpods.protocol.units import duration_text
+from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
+from trustedpods.provider.page.alerts import AlertLine, alerts_of
+from trustedpods.provider.page.texts import Fact, coin, mib, share
+
+SOON_S = 7 * 86_400
+"""Evidence that ends within a week is marked: AMD's lists are fetched by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class NowView:
+    """Alerts, and facts of each part."""
+
+    phase: str
+    warns: bool
+    alerts: tuple[AlertLine, ...]
+    pods: tuple[Fact, ...]
+    parts: tuple[Fact, ...]
+    proof: tuple[Fact, ...]
+
+
+def now_view(health: Health, evidence: KeptReading[OwnEvidence]) -> NowView:
+    """Texts of *health*, and of what the machine proved last."""
+    alerts = alerts_of(health)
+    critical = sum(one.level == "critical" for one in alerts)
+    return NowView(
+        phase=_phase(len(alerts), critical),
+        warns=bool(alerts),
+        alerts=alerts,
+        pods=_pods(health),
+        parts=_parts(health),
+        proof=(_isolation(health), *_proof(health, evidence)),
+    )
+
+
+def _phase(alerts: int, critical: int) -> str:
+    if not alerts:
+        return "Nothing needs you"
+    kind = f", {critical} of them critical" if critical else ""
+    return f"{alerts} alert{'s' if alerts > 1 else ''}{kind}"
+
+
+def _pods(health: Health) -> tuple[Fact, ...]:
+    runway = health.shortest_runway_s
+    return (
+        Fact("Pods", str(health.pods)),
+        Fact("By state", _counts(health.pods_by_phase)),
+        Fact("Awake and asleep", _counts(health.pods_by_scale)),
+        Fact("Replicas", f"{health.ready} ready of {health.replicas}"),
+        Fact("Conversations with publishers", str(health.conversations)),
+        Fact("The first pod's money lasts", "-" if runway is None else duration_text(runway)),
+    )
+
+
+def _parts(health: Health) -> tuple[Fact, ...]:
+    gas = "the chain does not say" if health.gas_wei < 0 else coin(health.gas_wei)
+    certificate = health.certificate_days
+    return (
+        *(_answered(name, health) for name in ("chain", "cluster", "facade")),
+        Fact("Gas of the operator's key", gas, health.gas_wei < 0),
+        Fact("Claims", _counts(health.claims_by_state)),
+        Fact("Last claim signed", when(health.last_claim)),
+        Fact(
+            "Disk of the books",
+            f"{health.disk_state}, {mib(health.disk_free_mib)} free, "
+            f"{health.store_failures} reads and writes failed",
+            health.disk_state != "good",
+        ),
+        Fact("Spool of sealed images", f"{share(health.spool_bytes, health.spool_quota_bytes)} of its quota"),
+        Fact("Certificate of https", "none" if certificate is None else f"{certificate} days left"),
+        Fact("Log", f"{health.errors_logged} errors, {health.warnings_logged} warnings"),
+        Fact("Began", when(health.since)),
+    )
+
+
+def _answered(name: str, health: Health) -> Fact:
+    at = health.answered.get(name)
+    if at is None:
+        return Fact(name.capitalize(), "not asked since the daemon began")
+    return Fact(name.capitalize(), f"answered {duration_text(max(0, int(health.now - at)))} ago")
+
+
+def _isolation(health: Health) -> Fact:
+    if health.isolation_doubt is not None:
+        return Fact("Isolation", clean(health.isolation_doubt), warns=True)
+    how = "two live pods have shown it" if health.isolation_tried else "the network agent parts them"
+    return Fact("Isolation", f"tenants are apart: {how}")
+
+
+def _proof(health: Health, evidence: KeptReading[OwnEvidence]) -> tuple[Fact, ...]:
+    if evidence.error is not None:
+        return (Fact("Attestation", f"cannot be made: {clean(str(evidence.error))}", warns=True),)
+    found = evidence.value
+    if found is None:
+        return (Fact("Attestation", "is being asked for"),)
+    if found.kind == "none":
+        return (Fact("Attestation", "none: class open, the operator can read the pods"),)
+    kind = f"SIMULATED {found.kind}" if found.simulated else found.kind
+    end = found.good_until
+    until = "no end that is read here" if end is None else f"good until {when(end)}"
+    return (
+        Fact("Attestation", f"{clean(kind)}, {found.report_bytes} bytes, made now", found.simulated),
+        Fact("Attestation valid", until, end is not None and end - health.now < SOON_S),
+        Fact("Boot", clean(found.boot)),
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    told = [f"{count} {clean(name)}" for name, count in sorted(counts.items()) if count]
+    return ", ".join(told) or "none"

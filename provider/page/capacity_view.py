@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trustedpods.protocol.local_page.texts import MAX_WORD, clean
 from trustedpods.provider.admin.reports.health_views import CapacityView, Health
 from trustedpods.provider.admin.reports.views import Offers
-from trustedpods.provider.page.texts import Fact, cores, mib, share
+from trustedpods.provider.page.texts import ShownFact, cores, mib, share
 
 MAX_OFFERS = 100
 """Rows that are shown; `trustedpods-provider capability list` has all."""
@@ -41,7 +41,7 @@ class RoomPage:
 
     trouble: str
     rows: tuple[RoomRow, ...]
-    facts: tuple[Fact, ...]
+    facts: tuple[ShownFact, ...]
     offers: tuple[OfferRow, ...]
     hidden: int
     registry: str
@@ -78,13 +78,13 @@ def _row(name: str, text: Callable[[int], str], *sizes: int) -> RoomRow:
     return RoomRow(name, text(offered), text(running), text(asleep), text(kept), used)
 
 
-def _facts(health: Health) -> tuple[Fact, ...]:
+def _facts(health: Health) -> tuple[ShownFact, ...]:
     found = health.capacity
     return (
-        *(() if found is None else (Fact("Nodes", str(found.nodes)),)),
-        *(() if found is None else (Fact("Overcommit", f"{found.overcommit:g}"),)),
-        Fact("Slots of the facade that nobody has", str(health.free_slots)),
-        Fact("Requests now", str(health.traffic.in_flight)),
-        Fact("Requests so far", str(health.traffic.requests)),
-        Fact("Traffic so far, in and out", mib(health.traffic.kib // 1024)),
+        *(() if found is None else (ShownFact("Nodes", str(found.nodes)),)),
+        *(() if found is None else (ShownFact("Overcommit", f"{found.overcommit:g}"),)),
+        ShownFact("Slots of the facade that nobody has", str(health.free_slots)),
+        ShownFact("Requests now", str(health.traffic.in_flight)),
+        ShownFact("Requests so far", str(health.traffic.requests)),
+        ShownFact("Traffic so far, in and out", mib(health.traffic.kib // 1024)),
     )

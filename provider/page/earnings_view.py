@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from trustedpods.protocol.local_page.bars import MAX_BARS, Chart, bars_of
 from trustedpods.protocol.local_page.texts import clean
 from trustedpods.provider.admin.reports.views import EarnedView, Earnings
-from trustedpods.provider.page.texts import Fact, coin, tokens
+from trustedpods.provider.page.texts import ShownFact, coin, tokens
 
 DAYS = MAX_BARS
 """Of the charts and the table: a bar each."""
@@ -32,7 +32,7 @@ class EarningsView:
     """Sums, charts and rows; `trouble` where the chain did not say."""
 
     trouble: str
-    facts: tuple[Fact, ...]
+    facts: tuple[ShownFact, ...]
     charts: tuple[Chart, ...]
     rows: tuple[DayRow, ...]
 
@@ -68,17 +68,17 @@ def _merged(recent: Earnings, earlier: Earnings | None) -> dict[str, EarnedView]
     return {**days, **{clean(row.key): row for row in recent.rows}}
 
 
-def _facts(recent: Earnings, paid: int, gas: int) -> tuple[Fact, ...]:
+def _facts(recent: Earnings, paid: int, gas: int) -> tuple[ShownFact, ...]:
     def money(units: str | None) -> str:
         return tokens(units, recent.decimals, recent.token)
 
     unknown = f", and {recent.fees_unknown} claims whose cost is not known" if recent.fees_unknown else ""
     return (
-        Fact(f"Earned in {DAYS} days", money(str(paid))),
-        Fact(f"Gas in {DAYS} days", coin(gas) + unknown),
-        Fact("Claimed, not final yet", f"{money(recent.out)} in {recent.claims_out} claims"),
-        Fact("Not claimed yet", money(recent.unclaimed)),
-        Fact("To withdraw", money(recent.withdrawable)),
+        ShownFact(f"Earned in {DAYS} days", money(str(paid))),
+        ShownFact(f"Gas in {DAYS} days", coin(gas) + unknown),
+        ShownFact("Claimed, not final yet", f"{money(recent.out)} in {recent.claims_out} claims"),
+        ShownFact("Not claimed yet", money(recent.unclaimed)),
+        ShownFact("To withdraw", money(recent.withdrawable)),
     )
 
 

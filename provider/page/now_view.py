@@ -8,7 +8,7 @@ from trustedpods.protocol.local_page.texts import clean, when
 from trustedpods.protocol.units import duration_text
 from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
 from trustedpods.provider.page.alerts import AlertLine, alerts_of
-from trustedpods.provider.page.texts import Fact, coin, mib, share
+from trustedpods.provider.page.texts import ShownFact, coin, mib, share
 
 SOON_S = 7 * 86_400
 """Evidence that ends within a week is marked: AMD's lists are fetched by hand."""
@@ -21,9 +21,9 @@ class NowView:
     phase: str
     warns: bool
     alerts: tuple[AlertLine, ...]
-    pods: tuple[Fact, ...]
-    parts: tuple[Fact, ...]
-    proof: tuple[Fact, ...]
+    pods: tuple[ShownFact, ...]
+    parts: tuple[ShownFact, ...]
+    proof: tuple[ShownFact, ...]
 
 
 def now_view(health: Health, evidence: KeptReading[OwnEvidence]) -> NowView:
@@ -47,68 +47,70 @@ def _phase(alerts: int, critical: int) -> str:
     return f"{alerts} alert{'s' if alerts > 1 else ''}{kind}"
 
 
-def _pods(health: Health) -> tuple[Fact, ...]:
+def _pods(health: Health) -> tuple[ShownFact, ...]:
     runway = health.shortest_runway_s
     return (
-        Fact("Pods", str(health.pods)),
-        Fact("By state", _counts(health.pods_by_phase)),
-        Fact("Awake and asleep", _counts(health.pods_by_scale)),
-        Fact("Replicas", f"{health.ready} ready of {health.replicas}"),
-        Fact("Conversations with publishers", str(health.conversations)),
-        Fact("The first pod's money lasts", "-" if runway is None else duration_text(runway)),
+        ShownFact("Pods", str(health.pods)),
+        ShownFact("By state", _counts(health.pods_by_phase)),
+        ShownFact("Awake and asleep", _counts(health.pods_by_scale)),
+        ShownFact("Replicas", f"{health.ready} ready of {health.replicas}"),
+        ShownFact("Conversations with publishers", str(health.conversations)),
+        ShownFact("The first pod's money lasts", "-" if runway is None else duration_text(runway)),
     )
 
 
-def _parts(health: Health) -> tuple[Fact, ...]:
+def _parts(health: Health) -> tuple[ShownFact, ...]:
     gas = "the chain does not say" if health.gas_wei < 0 else coin(health.gas_wei)
     certificate = health.certificate_days
     return (
         *(_answered(name, health) for name in ("chain", "cluster", "facade")),
-        Fact("Gas of the operator's key", gas, health.gas_wei < 0),
-        Fact("Claims", _counts(health.claims_by_state)),
-        Fact("Last claim signed", when(health.last_claim)),
-        Fact(
+        ShownFact("Gas of the operator's key", gas, health.gas_wei < 0),
+        ShownFact("Claims", _counts(health.claims_by_state)),
+        ShownFact("Last claim signed", when(health.last_claim)),
+        ShownFact(
             "Disk of the books",
             f"{health.disk_state}, {mib(health.disk_free_mib)} free, "
             f"{health.store_failures} reads and writes failed",
             health.disk_state != "good",
         ),
-        Fact("Spool of sealed images", f"{share(health.spool_bytes, health.spool_quota_bytes)} of its quota"),
-        Fact("Certificate of https", "none" if certificate is None else f"{certificate} days left"),
-        Fact("Log", f"{health.errors_logged} errors, {health.warnings_logged} warnings"),
-        Fact("Began", when(health.since)),
+        ShownFact(
+            "Spool of sealed images", f"{share(health.spool_bytes, health.spool_quota_bytes)} of its quota"
+        ),
+        ShownFact("Certificate of https", "none" if certificate is None else f"{certificate} days left"),
+        ShownFact("Log", f"{health.errors_logged} errors, {health.warnings_logged} warnings"),
+        ShownFact("Began", when(health.since)),
     )
 
 
-def _answered(name: str, health: Health) -> Fact:
+def _answered(name: str, health: Health) -> ShownFact:
     at = health.answered.get(name)
     if at is None:
-        return Fact(name.capitalize(), "not asked since the daemon began")
-    return Fact(name.capitalize(), f"answered {duration_text(max(0, int(health.now - at)))} ago")
+        return ShownFact(name.capitalize(), "not asked since the daemon began")
+    return ShownFact(name.capitalize(), f"answered {duration_text(max(0, int(health.now - at)))} ago")
 
 
-def _isolation(health: Health) -> Fact:
+def _isolation(health: Health) -> ShownFact:
     if health.isolation_doubt is not None:
-        return Fact("Isolation", clean(health.isolation_doubt), warns=True)
+        return ShownFact("Isolation", clean(health.isolation_doubt), warns=True)
     how = "two live pods have shown it" if health.isolation_tried else "the network agent parts them"
-    return Fact("Isolation", f"tenants are apart: {how}")
+    return ShownFact("Isolation", f"tenants are apart: {how}")
 
 
-def _proof(health: Health, evidence: KeptReading[OwnEvidence]) -> tuple[Fact, ...]:
+def _proof(health: Health, evidence: KeptReading[OwnEvidence]) -> tuple[ShownFact, ...]:
     if evidence.error is not None:
-        return (Fact("Attestation", f"cannot be made: {clean(str(evidence.error))}", warns=True),)
+        return (ShownFact("Attestation", f"cannot be made: {clean(str(evidence.error))}", warns=True),)
     found = evidence.value
     if found is None:
-        return (Fact("Attestation", "is being asked for"),)
+        return (ShownFact("Attestation", "is being asked for"),)
     if found.kind == "none":
-        return (Fact("Attestation", "none: class open, the operator can read the pods"),)
+        return (ShownFact("Attestation", "none: class open, the operator can read the pods"),)
     kind = f"SIMULATED {found.kind}" if found.simulated else found.kind
     end = found.good_until
     until = "no end that is read here" if end is None else f"good until {when(end)}"
     return (
-        Fact("Attestation", f"{clean(kind)}, {found.report_bytes} bytes, made now", found.simulated),
-        Fact("Attestation valid", until, end is not None and end - health.now < SOON_S),
-        Fact("Boot", clean(found.boot)),
+        ShownFact("Attestation", f"{clean(kind)}, {found.report_bytes} bytes, made now", found.simulated),
+        ShownFact("Attestation valid", until, end is not None and end - health.now < SOON_S),
+        ShownFact("Boot", clean(found.boot)),
     )
 
 

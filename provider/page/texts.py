@@ -11,7 +11,7 @@ SHOWN_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ShownFact:
     """A name and what stands behind it; `warns` where somebody should look."""
 
     name: str

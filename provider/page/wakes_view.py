@@ -7,7 +7,7 @@ from itertools import pairwise
 from trustedpods.protocol.local_page.bars import Chart, bars_of
 from trustedpods.protocol.local_page.texts import MAX_WORD, clean
 from trustedpods.provider.admin.reports.health_views import Health, SlowStarts
-from trustedpods.provider.page.texts import Fact
+from trustedpods.provider.page.texts import ShownFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class FailureRow:
 class WakesView:
     """Facts, a chart of waits with its rows, and pods that do not start; `hidden` more of them."""
 
-    facts: tuple[Fact, ...]
+    facts: tuple[ShownFact, ...]
     charts: tuple[Chart, ...]
     rows: tuple[WaitRow, ...]
     failures: tuple[FailureRow, ...]
@@ -55,17 +55,17 @@ def wakes_view(health: Health) -> WakesView:
     )
 
 
-def _facts(health: Health) -> tuple[Fact, ...]:
+def _facts(health: Health) -> tuple[ShownFact, ...]:
     starts = health.cold_starts
     return (
-        Fact("Cold starts", str(starts.count)),
-        Fact("On average", f"{starts.seconds / starts.count:.2f} s" if starts.count else "-"),
-        Fact("Half took at most", _within(starts, 0.5)),
-        Fact("Nine of ten took at most", _within(starts, 0.9)),
-        Fact("Wakes served", str(health.wakes_served)),
-        Fact("Wakes refused", str(health.wakes_refused), health.wakes_refused > 0),
-        Fact("Pods whose first request waits", str(health.waiting)),
-        Fact("Pods that do not start", str(health.wakes_failing), health.wakes_failing > 0),
+        ShownFact("Cold starts", str(starts.count)),
+        ShownFact("On average", f"{starts.seconds / starts.count:.2f} s" if starts.count else "-"),
+        ShownFact("Half took at most", _within(starts, 0.5)),
+        ShownFact("Nine of ten took at most", _within(starts, 0.9)),
+        ShownFact("Wakes served", str(health.wakes_served)),
+        ShownFact("Wakes refused", str(health.wakes_refused), health.wakes_refused > 0),
+        ShownFact("Pods whose first request waits", str(health.waiting)),
+        ShownFact("Pods that do not start", str(health.wakes_failing), health.wakes_failing > 0),
     )
 
 

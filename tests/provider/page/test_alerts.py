@@ -12,7 +12,7 @@ from trustedpods.provider.page.alerts import alerts_of
 
 SLOW = SlowStarts(count=100, seconds=900.0, at_most=[(1.0, 50), (5.0, 89), (60.0, 100)])
 
-FIRED = {
+FIRED: dict[str, dict[str, object]] = {
     "ClaimOld": {"oldest_claim": NOW - 36 * 3600 - 1},
     "PaidLess": {"items_cut": 1},
     "OperatorOutOfGas": {"gas_wei": 5 * 10**15 - 1},
@@ -30,7 +30,7 @@ FIRED = {
     "Errors": {"errors_logged": 1},
 }
 
-QUIET = [
+QUIET: list[dict[str, object]] = [
     {},
     {"oldest_claim": None},
     {"oldest_claim": NOW - 36 * 3600},

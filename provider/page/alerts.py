@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from trustedpods.protocol.local_page.texts import clean
+from trustedpods.protocol.local_page.texts import clean, when
 from trustedpods.protocol.units import duration_text
-from trustedpods.provider.admin.reports.health_views import Health
+from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
 from trustedpods.provider.core.disk import DiskState
 
 SILENT_S = 120
@@ -20,6 +20,9 @@ FEW_SLOTS = 8
 FULL_SPOOL = 0.9
 SLOW_START_S = 5
 SLOW_SHARE = 0.1
+SOON_S = 7 * 86_400
+"""Evidence that ends within a week is told: the vendor's lists are fetched by hand."""
+
 LEAST_STARTS = 10
 """Of fewer cold starts or wakes no share is told."""
 
@@ -43,6 +46,22 @@ def alerts_of(health: Health) -> tuple[AlertLine, ...]:
     """All of them, the critical ones first."""
     found = [*_money(health), *_parts(health), *_room(health), *_wakes(health), *_log(health)]
     return tuple(sorted(found, key=lambda one: (one.level != "critical", one.name)))
+
+
+def proof_alerts(proof: OwnEvidence | None, trouble: str | None, now: int) -> tuple[AlertLine, ...]:
+    """That the machine cannot prove itself (*trouble* says why), or soon cannot."""
+    if trouble is not None:
+        return (AlertLine(
+            "NoEvidence", "critical", f"The machine does not prove itself: {clean(trouble)}",
+            "Publishers who attest are refused, and send nothing.", DOCTOR,
+        ),)  # fmt: skip
+    if proof is None or proof.good_until is None or proof.good_until - now >= SOON_S:
+        return ()
+    return (AlertLine(
+        "EvidenceEnds", "warning",
+        f"What the machine proves itself with is good until {when(proof.good_until)}",
+        "Fetch the vendor's certificate or revocation list anew, into identity.tee_files.", DOCTOR,
+    ),)  # fmt: skip
 
 
 def _money(health: Health) -> Iterator[AlertLine]:

@@ -29,9 +29,10 @@ class DayRow:
 
 @dataclass(frozen=True, slots=True)
 class EarningsView:
-    """Sums, charts and rows; `trouble` where the chain did not say."""
+    """Sums, charts and rows; `trouble`: the chain did not say; `short`: earlier days are missing."""
 
     trouble: str
+    short: bool
     facts: tuple[ShownFact, ...]
     charts: tuple[Chart, ...]
     rows: tuple[DayRow, ...]
@@ -50,10 +51,11 @@ def earnings_view(recent: Earnings, earlier: Earnings | None, now: float) -> Ear
     gas = [(back, int(row.gas_wei or 0)) for back, _, row in shown]
     charts = (
         Chart("Earned a day", money(_most(paid)), bars_of(paid)),
-        Chart("Gas a day", coin(_most(gas)), bars_of(gas)),
+        Chart("Gas a day, in coin", coin(_most(gas)), bars_of(gas)),
     )
     return EarningsView(
         trouble="" if recent.trouble is None else clean(recent.trouble),
+        short=earlier is None,
         facts=_facts(recent, sum(value for _, value in paid), sum(value for _, value in gas)),
         charts=charts if shown else (),
         rows=tuple(
@@ -75,7 +77,7 @@ def _facts(recent: Earnings, paid: int, gas: int) -> tuple[ShownFact, ...]:
     unknown = f", and {recent.fees_unknown} claims whose cost is not known" if recent.fees_unknown else ""
     return (
         ShownFact(f"Earned in {DAYS} days", money(str(paid))),
-        ShownFact(f"Gas in {DAYS} days", coin(gas) + unknown),
+        ShownFact(f"Gas in {DAYS} days, in coin", coin(gas) + unknown),
         ShownFact("Claimed, not final yet", f"{money(recent.out)} in {recent.claims_out} claims"),
         ShownFact("Not claimed yet", money(recent.unclaimed)),
         ShownFact("To withdraw", money(recent.withdrawable)),

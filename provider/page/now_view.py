@@ -7,11 +7,8 @@ from trustedpods.protocol.local_page.readings import KeptReading
 from trustedpods.protocol.local_page.texts import clean, when
 from trustedpods.protocol.units import duration_text
 from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
-from trustedpods.provider.page.alerts import AlertLine, alerts_of
+from trustedpods.provider.page.alerts import SOON_S, AlertLine, alerts_of, proof_alerts
 from trustedpods.provider.page.texts import ShownFact, coin, mib, share
-
-SOON_S = 7 * 86_400
-"""Evidence that ends within a week is marked: AMD's lists are fetched by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,9 @@ class NowView:
 
 def now_view(health: Health, evidence: KeptReading[OwnEvidence]) -> NowView:
     """Texts of *health*, and of what the machine proved last."""
-    alerts = alerts_of(health)
+    trouble = None if evidence.error is None else str(evidence.error)
+    found = (*proof_alerts(evidence.value, trouble, health.now), *alerts_of(health))
+    alerts = tuple(sorted(found, key=lambda one: one.level != "critical"))
     critical = sum(one.level == "critical" for one in alerts)
     return NowView(
         phase=_phase(len(alerts), critical),
@@ -64,7 +63,7 @@ def _parts(health: Health) -> tuple[ShownFact, ...]:
     certificate = health.certificate_days
     return (
         *(_answered(name, health) for name in ("chain", "cluster", "facade")),
-        ShownFact("Gas of the operator's key", gas, health.gas_wei < 0),
+        ShownFact("The operator's key holds, in coin", gas, health.gas_wei < 0),
         ShownFact("Claims", _counts(health.claims_by_state)),
         ShownFact("Last claim signed", when(health.last_claim)),
         ShownFact(

@@ -4,11 +4,11 @@
 import pytest
 from ruamel.yaml import YAML
 
-from tests.fakes.page.operator import NOW, health
+from tests.fakes.page.operator import NOW, evidence, health
 from tests.paths import ROOT
 from trustedpods.provider.admin.reports.health_views import SlowStarts
 from trustedpods.provider.core.disk import DiskState
-from trustedpods.provider.page.alerts import alerts_of
+from trustedpods.provider.page.alerts import SOON_S, alerts_of, proof_alerts
 
 SLOW = SlowStarts(count=100, seconds=900.0, at_most=[(1.0, 50), (5.0, 89), (60.0, 100)])
 
@@ -64,6 +64,15 @@ def test_an_alert_fires_alone_and_says_what_to_type(name):
 @pytest.mark.parametrize("changes", QUIET)
 def test_what_is_just_well_is_no_alert(changes):
     assert alerts_of(health(**changes)) == ()
+
+
+def test_evidence_that_fails_or_ends_soon_is_told():
+    (failed,) = proof_alerts(None, "no TEE", NOW)
+    assert (failed.name, failed.level) == ("NoEvidence", "critical")
+    (ending,) = proof_alerts(evidence(good_until=NOW + SOON_S - 1), None, NOW)
+    assert (ending.name, ending.level) == ("EvidenceEnds", "warning")
+    for proof in (None, evidence(good_until=None), evidence(good_until=NOW + SOON_S)):
+        assert proof_alerts(proof, None, NOW) == ()
 
 
 def test_prometheus_has_the_same_rules_and_as_critical():

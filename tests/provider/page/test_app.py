@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from tests.fakes.page.operator import AWAY, NOW, FakeOperator, earnings, evidence, health, overview, pod
+from trustedpods.protocol.errors import NoContext
 from trustedpods.protocol.local_page.access import COOKIE, HEADERS, PageAccess
 from trustedpods.protocol.local_page.readings import ReadingLimits, Readings
 from trustedpods.provider.admin.reports.health_views import SlowStarts, WakeFailure
@@ -111,6 +112,19 @@ async def test_now_says_what_is_wrong_and_what_to_type(browser, reader):
 async def test_now_says_what_the_machine_proves(browser, reader, proof, wanted):
     reader.proof = proof
     assert wanted in await browser.text("/")
+
+
+async def test_a_machine_that_does_not_prove_itself_is_an_alert(browser, reader, monkeypatch):
+    async def fails():
+        raise NoContext("the kernel has no TEE", hint="look at dmesg")
+
+    monkeypatch.setattr(reader, "evidence", fails)
+    page = await browser.text("/")
+    assert "1 alert, 1 of them critical" in page
+    assert "does not prove itself: the kernel has no TEE" in page
+    reader.error = AWAY
+    browser.time += 20
+    assert "does not prove itself" not in await browser.text("/"), "the daemon is away: nobody can tell"
 
 
 async def test_earnings_are_told_by_day_claimed_and_not(browser, reader):

@@ -84,5 +84,7 @@ async def test_by_keyboard_to_the_numbers_of_the_bars_and_to_more_pods():
         while not await tab.run("(document.activeElement.href || '').includes('?from=100')"):
             await tab.tab()
         await tab.enter()
-        await tab.until("document.body.innerText.includes('Pods 101 to 200 of 250')")
+        await tab.until(
+            "document.readyState === 'complete' && document.body.innerText.includes('101 to 200 of 250')"
+        )
         assert tab.broken == []

@@ -81,7 +81,8 @@ async def read_earnings(
 
 def _summed(tx: Tx, by: GroupedBy, span: Span) -> tuple[EarningsBooks, Rows, Rows]:
     """The books, their rows, and their months, of which sums are made: too slow for the loop after years."""
-    books = earnings.whole(tx, span.since or earnings.BEGINNING)
+    by_pod = by in (GroupedBy.POD, GroupedBy.PUBLISHER)
+    books = earnings.whole(tx, span.since or earnings.BEGINNING, by_pod=by_pod)
     rows, months = (rows_of(books.payments, books.fees, each, span) for each in (by, GroupedBy.MONTH))
     return books, rows, months
 

@@ -21,6 +21,9 @@ from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, FEES, PODS
 BEGINNING = UnixSeconds(0)
 """Before every claim."""
 
+NO_CHANNEL = ChannelId(0)
+"""Stands for many channels together."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutItem:
@@ -50,13 +53,38 @@ class FeelessClaim:
     created: UnixSeconds
 
 
-def whole(tx: Tx, since: UnixSeconds = BEGINNING) -> EarningsBooks:
-    """All of it, so that a claim that becomes final is told once; payments and fees from *since* on alone."""
-    return EarningsBooks(payments(tx, since), fees(tx, since), out_items(tx), unknown_fees(tx))
+def whole(tx: Tx, since: UnixSeconds = BEGINNING, *, by_pod: bool = True) -> EarningsBooks:
+    """All of it, so that a claim that becomes final is told once; payments and fees from *since* on alone.
+
+    Not *by_pod*, payments that are kept by day are put together: with a thousand pods little work is left.
+    """
+    kept = _kept(tx, since) if by_pod else _kept_in_all(tx, since)
+    return EarningsBooks([*kept, *_single(tx, since)], fees(tx, since), out_items(tx), unknown_fees(tx))
 
 
 def payments(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Earned]:
     """All that was paid and is final, of periods that ended at *since* or later."""
+    return [*_kept(tx, since), *_single(tx, since)]
+
+
+def _kept(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """What is kept by day, channel and life."""
+    query = select(EARNED).where(EARNED.c.day >= since)
+    return [_earned(row, row.day, row.items) for row in tx.connection.execute(query)]
+
+
+def _kept_in_all(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """The same of all channels together, as a payment of none of them for each day."""
+    columns = EARNED.c.day, func.aggregate_strings(EARNED.c.paid, ","), func.sum(EARNED.c["items"])
+    query = select(*columns).where(EARNED.c.day >= since).group_by(EARNED.c.day)
+    return [
+        Earned(UnixSeconds(day), NO_CHANNEL, None, sum(map(int, paid.split(","))), int(items))
+        for day, paid, items in tx.connection.execute(query)
+    ]
+
+
+def _single(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """What claims brought that are kept whole."""
     query = (
         select(CUTS.c.up_to, CUTS.c.channel, PODS.c.publisher, CUTS.c.paid, CUTS.c.life)
         .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
@@ -65,10 +93,7 @@ def payments(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Earned]:
         .where(CUTS.c.up_to > since)
     )
     # A period's last second is the one before its end: what ends at midnight was earned the day before.
-    single = [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
-    by_day = select(EARNED).where(EARNED.c.day >= since)
-    kept = [_earned(row, row.day, row.items) for row in tx.connection.execute(by_day)]
-    return [*kept, *single]
+    return [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
 
 
 def out_items(tx: Tx) -> list[OutItem]:

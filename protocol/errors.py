@@ -5,6 +5,7 @@ A door translates its library's errors into these once; the command line prints 
 says *what* happened, *where* (file:line, field, peer, transaction) and what to do (*hint*).
 """
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import ClassVar
 
@@ -156,3 +157,27 @@ def error_from_wire(
 ) -> TrustedPodsError:
     """Rebuild the error that a peer reported; an unknown code becomes `Refused`."""
     return _WIRE_CLASSES.get(code, Refused)(what, where=where, hint=hint, rule=rule)
+
+
+def most_telling(error: BaseException) -> BaseException:
+    """Of a group: what is not ours, else the first that is no mere network failure.
+
+    When one side of a conversation fails, its streams end, and the tasks on them fail too.
+    """
+    return min(_leaves(error), key=_rank)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _rank(error: BaseException) -> int:
+    if not isinstance(error, Exception):
+        return 0
+    if not isinstance(error, TrustedPodsError):
+        return 1
+    return 3 if isinstance(error, NetworkFailure) else 2

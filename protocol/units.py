@@ -54,3 +54,16 @@ class Resources:
     cpu_milli: int
     memory_mib: int
     storage_mib: int = 0
+
+
+_SPANS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def duration_text(seconds: int) -> str:
+    """`2 d 3 h`, `5 min 20 s`: the two largest units."""
+    parts = []
+    for size, name in _SPANS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or "0 s"

@@ -3,7 +3,17 @@
 
 import click
 
-from trustedpods.provider.commands import capability, earnings, guest, money, pods, registry, serve, setup
+from trustedpods.provider.commands import (
+    capability,
+    earnings,
+    guest,
+    money,
+    page,
+    pods,
+    registry,
+    serve,
+    setup,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +33,7 @@ for verb in (
     capability.capability,
     pods.pods,
     pods.top,
+    page.page,
     pods.evict,
     pods.drain,
     setup.set_up_provider,

@@ -6,6 +6,7 @@ What happens is counted where it happens (`Metrics`); what is, is read whenever 
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from trustedpods.provider.core.disk import DiskState
 
@@ -56,10 +58,28 @@ class Snapshot:
     certificate_overdue: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted since *since* (Unix seconds).
+
+    `cold_starts` has (seconds, how many took no longer), the last one without a bound. `answered` has
+    when each fact was last read well; `messages` are lines of the log by level.
+    """
+
+    since: float
+    cold_starts: tuple[tuple[float, int], ...]
+    cold_start_seconds: float
+    wakes: Mapping[str, int]
+    items: Mapping[str, int]
+    answered: Mapping[str, float]
+    messages: Mapping[str, int]
+
+
 class Metrics:
     """Counts what happens. One for each daemon; safe to use from any thread."""
 
     def __init__(self) -> None:
+        self.since = time.time()
         self.registry = CollectorRegistry()
         self._cold_starts = Histogram(
             "trustedpods_cold_start_seconds",
@@ -107,9 +127,41 @@ class Metrics:
         self._items.labels("paid" if whole else "cut").inc()
         self._paid.inc(base_units)
 
+    def counts(self) -> Counts:
+        """What was counted so far, for whoever reads no metrics."""
+        buckets, seconds = [], 0.0
+        for sample in _samples(self._cold_starts):
+            if sample.name.endswith("_bucket"):
+                buckets.append((float(sample.labels["le"]), int(sample.value)))
+            elif sample.name.endswith("_sum"):
+                seconds = sample.value
+        return Counts(
+            since=self.since,
+            cold_starts=tuple(buckets),
+            cold_start_seconds=seconds,
+            wakes=_whole(self._wakes, "answer"),
+            items=_whole(self._items, "outcome"),
+            answered={one.labels["fact"]: one.value for one in _samples(self._reads)},
+            messages=_whole(self._messages, "level"),
+        )
+
     def count_log(self) -> "LogCounter":
         """A handler for the root logger that counts warnings and errors."""
         return LogCounter(self._messages)
+
+
+def _samples(collected: Counter | Gauge | Histogram) -> Iterator[Sample]:
+    for metric in collected.collect():
+        yield from metric.samples
+
+
+def _whole(counter: Counter, label: str) -> dict[str, int]:
+    """Counts by *label*, whatever other labels there are."""
+    found: dict[str, int] = {}
+    for sample in _samples(counter):
+        if sample.name.endswith("_total"):
+            found[sample.labels[label]] = found.get(sample.labels[label], 0) + int(sample.value)
+    return found
 
 
 class LogCounter(logging.Handler):

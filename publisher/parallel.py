@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks side by side that fail with one error, the one worth telling."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import most_telling
 
 
 @asynccontextmanager
@@ -17,27 +17,3 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
             yield nursery
     except BaseExceptionGroup as group:
         raise most_telling(group) from None
-
-
-def most_telling(error: BaseException) -> BaseException:
-    """Of a group: what is not ours, else the first that is no mere network failure.
-
-    When one side of a conversation fails, its streams end, and the tasks on them fail too.
-    """
-    return min(_leaves(error), key=_rank)
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _rank(error: BaseException) -> int:
-    if not isinstance(error, Exception):
-        return 0
-    if not isinstance(error, TrustedPodsError):
-        return 1
-    return 3 if isinstance(error, NetworkFailure) else 2

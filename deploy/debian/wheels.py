@@ -16,8 +16,8 @@ from pathlib import Path
 import lock
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
-ROOTS = (("trusted-pods", ("provider", "postgres")),)
-"""What is installed: the daemon, also where its books are in PostgreSQL."""
+ROOTS = (("trusted-pods", ("provider", "postgres", "ui")),)
+"""What is installed: the daemon, also where its books are in PostgreSQL, and its operator's page."""
 
 COMPILING = {
     "CC": "gcc",  # and not what this Python was compiled with, in folders of this machine

@@ -16,6 +16,13 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admin.reports.earnings import read_earnings
+from trustedpods.provider.admin.reports.health import PodStanding, needs_a_look, read_evidence, read_health
+from trustedpods.provider.admin.reports.health_views import (
+    EvidenceRequest,
+    Health,
+    HealthRequest,
+    OwnEvidence,
+)
 from trustedpods.provider.admin.reports.offers import read_offers
 from trustedpods.provider.admin.reports.views import Earnings, EarningsRequest, Offers, OffersRequest
 from trustedpods.provider.admin.socket import AdminVerb, verb_for
@@ -32,10 +39,12 @@ from trustedpods.provider.admin.views import (
     OverviewRequest,
     PodList,
     PodRow,
+    PodSizeView,
     PodsRequest,
     StoreRequest,
     StoreView,
 )
+from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.certificates.outlook import ALARMS, DAY_S, outlook
 from trustedpods.provider.core.certificates.types import RenewalState
@@ -83,6 +92,11 @@ class RunningParts(Protocol):
         """Who sends pods away."""
         ...
 
+    @property
+    def tenancy(self) -> TenancyGuard:
+        """Who knows whether tenants are apart."""
+        ...
+
 
 @dataclass(frozen=True)
 class AdminApi:
@@ -108,6 +122,8 @@ class AdminApi:
             "earnings": verb_for(EarningsRequest, self.earnings),
             "offers": verb_for(OffersRequest, self.offers),
             "store": verb_for(StoreRequest, self.store),
+            "health": verb_for(HealthRequest, self.health),
+            "evidence": verb_for(EvidenceRequest, self.evidence),
         }
 
     async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
@@ -150,7 +166,9 @@ class AdminApi:
 
     async def earnings(self, request: EarningsRequest) -> Earnings:
         """What was earned, what is claimed, and what can be withdrawn."""
-        return await read_earnings(self.parts.doors, self.parts.pods.standing, request)
+        standing = self.parts.pods.standing
+        accrued = None if request.exact else _accrued(self.parts, standing)
+        return await read_earnings(self.parts.doors, standing, request, accrued=accrued)
 
     async def offers(self, _request: OffersRequest) -> Offers:
         """What is advertised, and why."""
@@ -162,13 +180,24 @@ class AdminApi:
         failure = None if disk.failure is None else str(disk.failure)
         return StoreView(state=disk.state, free_mib=disk.free // MIB, failure=failure)
 
-    async def overview(self, _request: OverviewRequest) -> Overview:
+    async def health(self, _request: HealthRequest) -> Health:
+        """How every part fares, without a list of pods."""
+        now = await snapshot(self.parts, self.conversations())
+        return await read_health(self.parts.doors, _standing(self.parts), now, self.parts.tenancy.doubt)
+
+    async def evidence(self, _request: EvidenceRequest) -> OwnEvidence:
+        """What the machine proves of itself now."""
+        return await read_evidence(self.parts.doors)
+
+    async def overview(self, request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""
         now = await snapshot(self.parts, self.conversations())
-        standing = self.parts.pods.standing
-        paid = await _paid(self.parts, standing)
+        standing = sorted(_standing(self.parts), key=needs_a_look)
+        end = None if request.most is None else request.skip + request.most
+        records = [one.record for one in standing[request.skip : end]]
+        paid = await _paid(self.parts, records)
         return Overview(
-            pods=[_busy_row(self.parts, record, paid) for record in standing],
+            pods=[_busy_row(self.parts, record, paid) for record in records],
             replicas=now.replicas,
             conversations=now.conversations,
             free_slots=now.free_slots,
@@ -176,7 +205,16 @@ class AdminApi:
             spool_quota_bytes=now.spool_quota_bytes,
             gas_wei=now.gas_wei,
             certificate_days=None if now.certificate_days is None else math.floor(now.certificate_days),
+            total=len(standing),
         )
+
+
+def _standing(parts: RunningParts) -> list[PodStanding]:
+    found = [(record, parts.autoscaler.pod_scaler(record.channel)) for record in parts.pods.standing]
+    return [
+        PodStanding(record, scaler.state if scaler else None, parts.autoscaler.replicas_of(record)[0])
+        for record, scaler in found
+    ]
 
 
 async def _paid(parts: RunningParts, records: list[PodRecord]) -> dict[ChannelId, int]:
@@ -219,6 +257,12 @@ def _runways(parts: RunningParts, records: list[PodRecord]) -> list[int]:
     return [money.runway_s for money in found if money is not None and money.runway_s is not None]
 
 
+def _accrued(parts: RunningParts, records: list[PodRecord]) -> int:
+    """What pods used since the chain last paid for them, as it was last computed of each."""
+    found = [parts.reconciler.money(record.channel) for record in records]
+    return sum(money.accrued for money in found if money is not None)
+
+
 def _busy_row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> BusyPod:
     pod_scaler = parts.autoscaler.pod_scaler(record.channel)
     state = pod_scaler.state if pod_scaler else None
@@ -228,6 +272,12 @@ def _busy_row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]
         in_flight=state.load.samples[-1][1] if state and state.load.samples else 0,
         requests=total,
         proxy=boot,
+        size=PodSizeView(
+            cpu_milli=record.size.cpu_milli,
+            memory_mib=record.size.memory_mib,
+            scratch_mib=record.size.scratch_mib,
+            volume_mib=record.size.volume_mib,
+        ),
     )
 
 

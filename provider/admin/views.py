@@ -26,6 +26,9 @@ from trustedpods.provider.core.pod import Phase
 MAX_TARGET = 512
 """Characters: a host with its domain has at most 253, an address fewer."""
 
+MAX_PODS_TOLD = 1_000_000
+"""More than any daemon has: only that a number is one."""
+
 MAX_REASON_SENT = 2048
 """Characters on the socket; what is left without doubled spaces is bounded by `eviction.MAX_REASON`."""
 
@@ -184,23 +187,39 @@ class Evicted(View):
 
 
 class OverviewRequest(AdminRequest):
-    """What does the daemon do now?"""
+    """What does the daemon do now? Of its pods *most* are told behind the first *skip*; None: all of them."""
 
     verb: Literal["overview"] = "overview"
+    skip: int = Field(default=0, ge=0, le=MAX_PODS_TOLD)
+    most: int | None = Field(default=None, ge=0, le=MAX_PODS_TOLD)
+
+
+class PodSizeView(View):
+    """One replica's CPU in thousandths of a core, its memory and its scratch space, and the pod's volumes."""
+
+    cpu_milli: int
+    memory_mib: int
+    scratch_mib: int
+    volume_mib: int
 
 
 class BusyPod(PodRow):
-    """A pod at work: requests in flight, requests ever counted by the proxy's boot `proxy`."""
+    """A pod at work: requests in flight, requests ever counted by the proxy's boot `proxy`.
+
+    `size` is what one replica takes; a daemon of before says nothing of it.
+    """
 
     in_flight: int
     requests: int | None
     proxy: str | None
+    size: PodSizeView | None = None
 
 
 class Overview(View):
     """The daemon at one moment; `gas_wei` is -1 when the chain did not say.
 
-    `certificate_days` are those until the end of the provider's own certificate; None without https.
+    `certificate_days` are those until the end of the provider's own certificate; None without https. `total`
+    pods stand; those that do not start or serve come first.
     """
 
     pods: list[BusyPod]
@@ -211,6 +230,7 @@ class Overview(View):
     spool_quota_bytes: int
     gas_wei: int
     certificate_days: int | None = None
+    total: int | None = None
 
 
 class Registered(View):

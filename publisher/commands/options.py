@@ -182,9 +182,8 @@ class Run:
         return result
 
     def _failed(self, raised: BaseException) -> int:
-        from trustedpods.protocol.errors import BadInput, TrustedPodsError
+        from trustedpods.protocol.errors import BadInput, TrustedPodsError, most_telling
         from trustedpods.publisher.output.terminal import print_error
-        from trustedpods.publisher.parallel import most_telling
 
         error = most_telling(raised)
         self.show.close()

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, localcontext
 
+from trustedpods.protocol import units
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.units import TokenUnits
 
@@ -97,11 +98,5 @@ def parse_duration(text: str, what: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def duration_text(seconds: int) -> str:
-    """`2 d 3 h`, `5 min 20 s`: the two largest units."""
-    parts = []
-    for size, name in ((DAY_S, "d"), (HOUR_S, "h"), (60, "min"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or "0 s"
+duration_text = units.duration_text
+"""How a length of time is told to a person: the two largest units."""

@@ -4,22 +4,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from trustedpods.protocol.local_page.bars import MAX_BARS, Chart, bars_of
+from trustedpods.protocol.local_page.texts import when
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.core.bill import Line
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, Token
-from trustedpods.publisher.page.texts import amount, when
-
-MAX_BARS = 48
-"""More are not told apart at 320 px."""
+from trustedpods.publisher.page.texts import amount
 
 STEPS_S = (60, 600, HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S, 28 * DAY_S)
 """What one bar may stand for, in seconds."""
-
-WIDTH, HEIGHT = 480, 96
-"""Of a chart, in units of its own: it is drawn as wide as the page."""
-
-BAR, GAP = 10, 2
-"""Of them a bar has these: it, and the space behind it."""
 
 MIB_KIB = 1024
 
@@ -41,24 +34,6 @@ class Span:
         """How many replicas of this size ran, on average; None where the size is not known."""
         held = cpu_milli * self.metered_s
         return self.usage.cpu_core_ms / held if held > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A rectangle in a chart, from its top left corner."""
-
-    x: int
-    y: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One chart: its heading, what its highest bar stands for, and its bars."""
-
-    heading: str
-    most: str
-    bars: tuple[Bar, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +113,10 @@ def _chart(
     heading: str, spans: Sequence[Span], values: Sequence[float], text: Callable[[float], str]
 ) -> Chart:
     """Bars at the places of their spans, the highest as high as the chart."""
-    most = max(values)
     step = spans[0].ends - spans[0].begins
     last = spans[-1].begins
-    bars = []
-    for span, value in zip(spans, values, strict=True):
-        place = MAX_BARS - 1 - (last - span.begins) // step
-        height = int(HEIGHT * value / most) if most > 0 else 0
-        height = max(1, height) if value > 0 else 0
-        if place >= 0 and height:
-            bars.append(Bar(place * BAR, HEIGHT - height, height))
-    return Chart(heading, text(most), tuple(bars))
+    placed = [((last - span.begins) // step, value) for span, value in zip(spans, values, strict=True)]
+    return Chart(heading, text(max(values)), bars_of(placed))
 
 
 def _mib(kib: float) -> str:

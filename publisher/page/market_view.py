@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.local_page.texts import MAX_WORD, clean, when
 from trustedpods.publisher.core.trust import trust_text
-from trustedpods.publisher.page.texts import MAX_WORD, amount, clean, when
+from trustedpods.publisher.page.texts import amount
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult
 

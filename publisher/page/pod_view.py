@@ -3,11 +3,12 @@
 
 from dataclasses import dataclass
 
+from trustedpods.protocol.local_page.texts import MAX_WORD, clean, when
 from trustedpods.publisher.core.money import duration_text
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.page.charts import Charts, charts_of
 from trustedpods.publisher.page.pods_view import LOW_S, WebAddress
-from trustedpods.publisher.page.texts import MAX_WORD, amount, clean, lasts, log_text, when
+from trustedpods.publisher.page.texts import amount, lasts, log_text
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import BillResult, StatusResult
 from trustedpods.publisher.results.watched import OverviewResult

@@ -4,8 +4,9 @@
 from dataclasses import dataclass
 
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.local_page.texts import MAX_WORD, clean
 from trustedpods.publisher.core.money import DAY_S, Token
-from trustedpods.publisher.page.texts import MAX_WORD, amount, clean, lasts, web_address
+from trustedpods.publisher.page.texts import amount, lasts, web_address
 from trustedpods.publisher.results.pods import ListedPod, ListResult
 
 MAX_PODS = 100

@@ -1,53 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server of the page: hypercorn under trio, on the loopback address alone."""
+"""The page of `trustedpods ui`, served until cancelled."""
 
-import logging
 import socket
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, cast
 
-import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
-
-from trustedpods.protocol.errors import BadInput
-from trustedpods.publisher.page.access import LOOPBACK, Access
+from trustedpods.protocol.local_page.readings import ReadingLimits
+from trustedpods.protocol.local_page.server import serve_app
 from trustedpods.publisher.page.app import Reader, make_app
-from trustedpods.publisher.page.readings import ReadingLimits, Readings
-
-if TYPE_CHECKING:
-    from hypercorn.typing import Framework
-
-LOGGER = logging.getLogger("trustedpods")
-
-BACKLOG = 64
-
-MAX_HEAD = 16 * 1024
-"""Bytes of a request's head."""
-
-IDLE_S = 30
-"""A connection on which nothing is asked for so long is closed."""
-
-END_S = 1
-"""How long answers that are under way are waited for at the end."""
-
-
-def listen(port: int) -> socket.socket:
-    """A socket on *port* of the loopback address; 0 takes a free one. Raises `BadInput` where it is taken."""
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((LOOPBACK, port))
-        found.listen(BACKLOG)
-    except OSError as error:
-        found.close()
-        raise BadInput(
-            f"port {port} cannot be used: {error.strerror}",
-            where="--port",
-            hint="leave it out for a free one",
-        ) from error
-    return found
 
 
 async def serve_page(
@@ -56,21 +15,5 @@ async def serve_page(
     tell: Callable[[str], None],
     limits: ReadingLimits | None = None,
 ) -> None:
-    """Serve until cancelled; *tell* is given the link once it can be opened. Takes over *listening*."""
-    access = Access(listening.getsockname()[1])
-    async with trio.open_nursery() as nursery:
-        app = cast("Framework", make_app(access, reader, Readings(nursery, limits)))  # two typings of ASGI
-        await nursery.start(partial(serve, app, _config(listening)))
-        tell(access.link)
-
-
-def _config(listening: socket.socket) -> Config:
-    config = Config()
-    config.bind = [f"fd://{listening.detach()}"]  # hypercorn closes it
-    config.errorlog = LOGGER
-    config.include_server_header = False
-    config.h11_max_incomplete_size = MAX_HEAD
-    config.keep_alive_timeout = IDLE_S
-    config.graceful_timeout = END_S
-    config.backlog = BACKLOG
-    return config
+    """Serve what *reader* is asked for; *tell* is given the link once it can be opened."""
+    await serve_app(listening, lambda access, readings: make_app(access, reader, readings), tell, limits)

@@ -1,33 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of the page. What pods, providers and registry rows wrote is hostile: it is cut and cleaned here.
-
-HTML is escaped by the templates. Pure.
-"""
+"""Texts of the page that only a publisher has: logs, addresses, runways, money. Pure."""
 
 import re
 from urllib.parse import urlsplit
 
+from trustedpods.protocol.local_page.texts import clean, one_line
 from trustedpods.publisher.core.money import Token, duration_text
-from trustedpods.publisher.core.networks.telling import moment
-from trustedpods.publisher.output.terminal import one_line
-
-MAX_TEXT = 300
-"""Characters of a text that somebody else wrote."""
-
-MAX_WORD = 80
-"""Of what should be a word or two: a phase, a region."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]{1,300}")
 """What may stand in an address, and no longer than it is shown."""
 
 MAX_LOG_BYTES = 24 * 1024
 """Of the log's tail: the page stays below 300 KiB, whatever has to be escaped in it."""
-
-
-def clean(text: str, most: int = MAX_TEXT) -> str:
-    """One line of printable characters, at most so many: no control characters, no change of direction."""
-    shown = one_line(text[: most + 1])
-    return shown if len(shown) <= most else shown[:most] + "…"
 
 
 def log_text(data: bytes) -> str:
@@ -44,11 +28,6 @@ def web_address(url: str) -> str | None:
     except ValueError:
         return None
     return url if parts.scheme in ("http", "https") and host and _PLAIN.fullmatch(url) else None
-
-
-def when(unix: float | None) -> str:
-    """`2026-11-21 10:54:03Z`, or a dash."""
-    return moment(int(unix)) if unix else "-"
 
 
 def lasts(seconds: int | None) -> str:

@@ -21,7 +21,8 @@ from tests.test_layout import rooms, tracked
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {
-    "provider": ("provider",),
+    "protocol": ("ui",),
+    "provider": ("provider", "ui"),
     "publisher": ("s3", "ui"),
     "deploy/localnet": ("provider",),
     "deploy/guest": ("provider",),
@@ -39,7 +40,8 @@ DATA = (
     r"protocol/attestation/releases/measurements\.json",
     r"protocol/attestation/snp/roots/(README\.md|\w+\.pem)",
     r"\w+/py\.typed",
-    r"publisher/page/(static|templates)/\w+\.\w+",
+    r"protocol/local_page/(static|templates)/\w+\.\w+",
+    r"(provider|publisher)/page/templates/\w+\.html",
 )
 """Files of a wheel that are no modules: contracts' ABI, AMD's roots, and the mark of typed packages."""
 

@@ -40,11 +40,18 @@ class _OnChain:
 
 
 async def read_earnings(
-    doors: Doors, records: Sequence[PodRecord], asked: EarningsRequest, most_rows: int = MAX_ROWS
+    doors: Doors,
+    records: Sequence[PodRecord],
+    asked: EarningsRequest,
+    most_rows: int = MAX_ROWS,
+    *,
+    accrued: int | None = None,
 ) -> Earnings:
     """The answer; *records* are the pods that stand. BadInput when it would have more than *most_rows*.
 
     Whole days are told where the time begins or ends within one: claims of long ago are kept by day only.
+    What is not claimed yet is *accrued*, what pods used since the chain last paid for them, less what is out;
+    without it each pod's ledger is read.
     """
     span = Span(*(None if at is None else UnixSeconds(at) for at in (asked.since, asked.until))).whole_days
     books, rows, in_time = await doors.store.read(_summed, asked.by, span)
@@ -53,6 +60,7 @@ async def read_earnings(
             f"these are {len(rows)} rows", hint=f"{most_rows} are told at once: ask by day or month"
         )
     found = await _on_chain(doors, totals=asked.chain)
+    unclaimed = await _unclaimed(doors, records, books.out) if accrued is None else _less(accrued, books.out)
     return Earnings(
         token=found.token.symbol if found.token else None,
         decimals=found.token.decimals if found.token else None,
@@ -64,7 +72,7 @@ async def read_earnings(
         fees_unknown=books.fees_unknown,
         out=str(sum(item.due for item in books.out)),
         claims_out=len({item.root for item in books.out}),
-        unclaimed=str(await _unclaimed(doors, records, books.out)),
+        unclaimed=str(unclaimed),
         withdrawable=None if found.owed is None else str(found.owed),
         chain=_totals(found),
         trouble=found.trouble,
@@ -73,7 +81,8 @@ async def read_earnings(
 
 def _summed(tx: Tx, by: GroupedBy, span: Span) -> tuple[EarningsBooks, Rows, Rows]:
     """The books, their rows, and their months, of which sums are made: too slow for the loop after years."""
-    books = earnings.whole(tx)
+    by_pod = by in (GroupedBy.POD, GroupedBy.PUBLISHER)
+    books = earnings.whole(tx, span.since or earnings.BEGINNING, by_pod=by_pod)
     rows, months = (rows_of(books.payments, books.fees, each, span) for each in (by, GroupedBy.MONTH))
     return books, rows, months
 
@@ -103,6 +112,10 @@ async def _on_chain(doors: Doors, *, totals: bool) -> _OnChain:
     except TrustedPodsError as error:
         return _OnChain(trouble=error.what)
     return _OnChain(token, owed, told)
+
+
+def _less(accrued: int, out: Sequence[OutItem]) -> int:
+    return max(0, accrued - sum(item.due for item in out))
 
 
 async def _unclaimed(doors: Doors, records: Sequence[PodRecord], out: Sequence[OutItem]) -> int:

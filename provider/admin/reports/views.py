@@ -14,13 +14,18 @@ MAX_SECONDS = 2**40
 
 
 class EarningsRequest(AdminRequest):
-    """What was earned from *since* up to *until* (Unix seconds)? With *chain* the contract's events count."""
+    """What was earned from *since* up to *until* (Unix seconds)? With *chain* the contract's events count.
+
+    Not *exact*, what is not claimed yet is told as it was last computed of each pod, some minutes ago: the
+    ledgers of a thousand pods are not read for it.
+    """
 
     verb: Literal["earnings"] = "earnings"
     by: GroupedBy = Field(default=GroupedBy.DAY, strict=False)
     since: int | None = Field(default=None, ge=0, le=MAX_SECONDS)
     until: int | None = Field(default=None, ge=0, le=MAX_SECONDS)
     chain: bool = False
+    exact: bool = True
 
 
 class EarnedView(View):

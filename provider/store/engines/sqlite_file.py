@@ -39,9 +39,15 @@ class SqliteFile:
         with self.engine.begin() as connection:
             migrate(connection)
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """A connection: SQLite's snapshot begins with the first question."""
-        return self.engine.connect()
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction: SQLite's snapshot begins with its first question.
+
+        It is begun here, as Python's driver begins none before a write: each question would see its own moment.
+        """
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction; the file's lock keeps other daemons out."""

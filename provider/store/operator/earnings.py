@@ -18,6 +18,12 @@ from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, FEES, PODS
 
+BEGINNING = UnixSeconds(0)
+"""Before every claim."""
+
+NO_CHANNEL = ChannelId(0)
+"""Stands for many channels together."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutItem:
@@ -47,23 +53,47 @@ class FeelessClaim:
     created: UnixSeconds
 
 
-def whole(tx: Tx) -> EarningsBooks:
-    """All of it, so that a claim that becomes final is told once."""
-    return EarningsBooks(payments(tx), fees(tx), out_items(tx), unknown_fees(tx))
+def whole(tx: Tx, since: UnixSeconds = BEGINNING, *, by_pod: bool = True) -> EarningsBooks:
+    """All of it, so that a claim that becomes final is told once; payments and fees from *since* on alone.
+
+    Not *by_pod*, payments that are kept by day are put together: with a thousand pods little work is left.
+    """
+    kept = _kept(tx, since) if by_pod else _kept_in_all(tx, since)
+    return EarningsBooks([*kept, *_single(tx, since)], fees(tx, since), out_items(tx), unknown_fees(tx))
 
 
-def payments(tx: Tx) -> list[Earned]:
-    """All that was ever paid and is final."""
+def payments(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Earned]:
+    """All that was paid and is final, of periods that ended at *since* or later."""
+    return [*_kept(tx, since), *_single(tx, since)]
+
+
+def _kept(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """What is kept by day, channel and life."""
+    query = select(EARNED).where(EARNED.c.day >= since)
+    return [_earned(row, row.day, row.items) for row in tx.connection.execute(query)]
+
+
+def _kept_in_all(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """The same of all channels together, as a payment of none of them for each day."""
+    columns = EARNED.c.day, func.aggregate_strings(EARNED.c.paid, ","), func.sum(EARNED.c["items"])
+    query = select(*columns).where(EARNED.c.day >= since).group_by(EARNED.c.day)
+    return [
+        Earned(UnixSeconds(day), NO_CHANNEL, None, sum(map(int, paid.split(","))), int(items))
+        for day, paid, items in tx.connection.execute(query)
+    ]
+
+
+def _single(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """What claims brought that are kept whole."""
     query = (
         select(CUTS.c.up_to, CUTS.c.channel, PODS.c.publisher, CUTS.c.paid, CUTS.c.life)
         .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
         .outerjoin(PODS, PODS.c.channel == CUTS.c.channel)
         .where(CLAIMS.c.state == str(ClaimState.FINAL), CUTS.c.paid.is_not(None), CUTS.c.paid != "0")
+        .where(CUTS.c.up_to > since)
     )
     # A period's last second is the one before its end: what ends at midnight was earned the day before.
-    single = [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
-    kept = [_earned(row, row.day, row.items) for row in tx.connection.execute(select(EARNED))]
-    return [*kept, *single]
+    return [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
 
 
 def out_items(tx: Tx) -> list[OutItem]:
@@ -88,9 +118,10 @@ def save_fee(tx: Tx, transaction: bytes, at: UnixSeconds, wei: int) -> None:
     tx.connection.execute(row.on_conflict_do_nothing(index_elements=["tx"]))
 
 
-def fees(tx: Tx) -> list[Spent]:
-    """What every booked transaction cost."""
-    return [Spent(row.at, int(row.wei)) for row in tx.connection.execute(select(FEES))]
+def fees(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Spent]:
+    """What every transaction cost that was booked at *since* or later."""
+    query = select(FEES).where(FEES.c.at >= since)
+    return [Spent(row.at, int(row.wei)) for row in tx.connection.execute(query)]
 
 
 def has_fee(tx: Tx, transaction: bytes) -> bool:

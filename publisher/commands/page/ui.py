@@ -61,7 +61,7 @@ def ui(options: Common, *, port: int, no_browser: bool) -> None:
                 hint="pip install 'trusted-pods[ui]' installs what it needs",
             )
         opening = run.account()
-        from trustedpods.publisher.page.server import listen
+        from trustedpods.protocol.local_page.server import listen
 
         listening = listen(port)
         with listening:

@@ -93,7 +93,7 @@ async def test_an_overview_is_told_by_these_names(world):
     async with serving(world) as (parts, _):
         told = await ask(world, "overview")
         [pod] = told.pop("pods")
-        assert list(pod) == [*ROW, "inFlight", "requests", "proxy"]
+        assert list(pod) == [*ROW, "inFlight", "requests", "proxy", "size"]
         assert list(told) == [
             "replicas",
             "conversations",
@@ -102,6 +102,7 @@ async def test_an_overview_is_told_by_these_names(world):
             "spoolQuotaBytes",
             "gasWei",
             "certificateDays",
+            "total",
         ]
         assert told["freeSlots"] == parts.doors.facade.free_slots
         assert told["spoolQuotaBytes"] == parts.doors.config.store.spool_quota_mib * 1024 * 1024
@@ -153,4 +154,4 @@ async def test_every_verb_is_asked_by_the_name_in_its_question(world):
     async with world.run() as (parts, _):
         verbs = AdminApi(parts, b"", "", lambda: 0).verbs()
     told = ["identity", "pods", "claim", "evict", "drain", "overview", "earnings", "offers", "store"]
-    assert list(verbs) == told
+    assert list(verbs) == [*told, "health", "evidence"]

@@ -296,3 +296,25 @@ async def test_threads_of_others_that_hang_do_not_hold_up_the_books(book):
             await store.write(pods.save, RECORD)
             assert await store.read(pods.load, CHANNEL) == RECORD
         hangs.set()
+
+
+async def test_a_read_sees_one_moment_whatever_is_written_meanwhile(book):
+    async with book() as store:
+        await store.write(pods.save, RECORD)
+        first, written = trio.Event(), trio.Event()
+
+        def twice(tx):
+            before = pods.load(tx, CHANNEL)
+            trio.from_thread.run_sync(first.set)
+            trio.from_thread.run(written.wait)
+            return before, pods.load(tx, CHANNEL)
+
+        async def write_between():
+            await first.wait()
+            await store.write(pods.save, replace(RECORD, reason="later"))
+            written.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write_between)
+            assert await store.read(twice) == (RECORD, RECORD)
+        assert (await store.read(pods.load, CHANNEL)).reason == "later"

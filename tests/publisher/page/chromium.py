@@ -66,10 +66,16 @@ class Tab:
         return done["result"].get("value")
 
     async def until(self, script):
-        """Wait for *script* to be true."""
+        """Wait for *script* to be true; a page that is being left is asked again."""
         with trio.fail_after(ANSWER_S):
-            while not await self.run(script):
+            while not await self._holds(script):
                 await trio.sleep(0.05)
+
+    async def _holds(self, script):
+        try:
+            return await self.run(script)
+        except AssertionError:
+            return False
 
     async def open(self, url):
         await self.call("Page.navigate", url=url)

@@ -11,9 +11,9 @@ import trio
 from tests.fakes.page.reader import AWAY, VERDICT, FakeReader, listed, provider
 from tests.publisher.page import hostile
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.publisher.page.access import COOKIE, HEADERS, Access
+from trustedpods.protocol.local_page.access import COOKIE, HEADERS, PageAccess
+from trustedpods.protocol.local_page.readings import ReadingLimits, Readings
 from trustedpods.publisher.page.app import MARKET_WITHIN_S, make_app
-from trustedpods.publisher.page.readings import ReadingLimits, Readings
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import ListResult
 from trustedpods.publisher.results.providers import ProviderId, ProvidersResult
@@ -27,7 +27,7 @@ class Browser:
 
     def __init__(self, nursery, reader, fresh_s=0.0):
         self.time = 1_800_000_000.0
-        self.access = Access(PORT)
+        self.access = PageAccess(PORT)
         readings = Readings(nursery, ReadingLimits(fresh_s=fresh_s), lambda: self.time)
         transport = httpx.ASGITransport(make_app(self.access, reader, readings))
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}")

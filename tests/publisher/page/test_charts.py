@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.page.reader import BEGAN, TOKEN, lines
+from trustedpods.protocol.local_page.bars import HEIGHT, MAX_BARS, WIDTH
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.core.bill import Line
-from trustedpods.publisher.page.charts import HEIGHT, MAX_BARS, WIDTH, charts_of, spans_of
+from trustedpods.publisher.page.charts import charts_of, spans_of
 
 
 def test_replicas_are_the_cpu_time_over_what_one_holds():

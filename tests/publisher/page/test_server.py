@@ -10,7 +10,8 @@ import trio
 
 from tests.fakes.page.reader import FakeReader
 from trustedpods.protocol.errors import BadInput
-from trustedpods.publisher.page.server import listen, serve_page
+from trustedpods.protocol.local_page.server import listen
+from trustedpods.publisher.page.server import serve_page
 
 
 async def start(nursery, reader):

@@ -1,30 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page in a real Chromium: keyboard, 320 px, the dark, axe, and nothing that leaves the page."""
 
-import base64
-import os
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
 
 from tests.fakes.page.reader import AWAY, FakeReader, listed
-from tests.paths import ROOT
 from tests.publisher.page import hostile
 from tests.publisher.page.chromium import open_tab
-from trustedpods.publisher.page.readings import ReadingLimits
-from trustedpods.publisher.page.server import listen, serve_page
+from tests.publisher.page.looks import check
+from trustedpods.protocol.local_page.readings import ReadingLimits
+from trustedpods.protocol.local_page.server import listen
+from trustedpods.publisher.page.server import serve_page
 from trustedpods.publisher.results.pods import ListResult
 
 pytestmark = [pytest.mark.live]
 
-AXE = (ROOT / "contracts/node_modules/axe-core/axe.min.js").read_text
 VIEWS = {"pods": "/", "market": "/market", "pod": "/pods/web"}
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FRESH_S = 0.2
-LOOKS = ((320, False), (320, True), (1280, False), (1280, True))
-SHOTS = os.environ.get("PAGE_SHOTS")
-"""A folder for pictures of what was tested, for a person to look at."""
 
 
 @asynccontextmanager
@@ -43,27 +37,6 @@ async def opened(reader):
             await tab.open(links[0])
             yield tab, links[0].partition("/open/")[0]
         nursery.cancel_scope.cancel()
-
-
-async def keep_picture(tab, name):
-    if SHOTS:
-        shot = await tab.call("Page.captureScreenshot", captureBeyondViewport=True)
-        await trio.Path(SHOTS, f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
-
-
-async def check(tab, name, looks=LOOKS):
-    """No scroll to the side, and nothing that axe finds, at each width in the light and in the dark."""
-    await tab.run(AXE())
-    for width, dark in looks:
-        await tab.size(width)
-        await tab.dark(dark)
-        assert await tab.run(OVERFLOW) <= 0, (name, width)
-        found = await tab.run(
-            "axe.run({resultTypes: ['violations']}).then(r => r.violations.map("
-            "v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 200)).join(' ')))"
-        )
-        assert found == [], (name, width, dark)
-        await keep_picture(tab, f"{name}-{width}-{'dark' if dark else 'light'}")
 
 
 async def test_each_view_small_and_wide_in_light_and_dark():

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What counts as earned and what is still out, in both databases."""
 
+from functools import partial
+
 from tests.fakes.provider.records import PUBLISHER, pod_record
 from trustedpods.contracts.terms import Terms, due
 from trustedpods.contracts.usage import ItemFlags
-from trustedpods.protocol.ids import PodRef
+from trustedpods.protocol.ids import PodRef, channel_hex
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.earnings.sums import Earned, Spent
@@ -13,6 +15,7 @@ from trustedpods.provider.store import claims, pods
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
 from trustedpods.provider.store.operator import earnings
 from trustedpods.provider.store.operator.earnings import FeelessClaim, OutItem
+from trustedpods.provider.store.tables import EARNED
 
 PRICES = Prices(cpu_core_ms=3, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=64)
 TERMS = Terms.for_peak(PRICES, Usage(1000), unlock_s=60, claim_interval_s=50)
@@ -20,6 +23,7 @@ MINE = pod_record(terms=TERMS.pack())
 GONE = PodRef(MINE.ref.owner, MINE.ref.publisher, b"\x09" * 32).channel
 USED = Usage(cpu_core_ms=7)
 MORE_THAN_64_BITS = 2**80
+DAY_S = 86_400
 
 
 def root_of(number):
@@ -94,3 +98,41 @@ async def test_a_fee_is_booked_once_and_claims_without_one_are_counted(book):
         assert not await store.read(earnings.has_fee, b"tx2")
         assert await store.read(earnings.unknown_fees) == 1
         assert await store.read(earnings.feeless, 9) == [FeelessClaim(b"tx2", 102)]
+
+
+async def test_days_of_all_pods_together_are_exact_and_only_those_that_were_asked_for(book):
+    async with book() as store:
+        await store.write(pods.save, MINE)
+        kept = [(MINE.channel, 0, 5), (MINE.channel, DAY_S, MORE_THAN_64_BITS), (GONE, DAY_S, 3)]
+        await store.write(keep_by_day, kept)
+        await save(store, 1, cut(MINE.channel, 0, DAY_S), cut(GONE, 0, DAY_S + 1))
+        await settle(store, 1, ClaimState.FINAL, (MINE.channel, 10), (GONE, 20))
+        for wei, at in ((1, DAY_S - 1), (2, DAY_S)):
+            await store.write(earnings.save_fee, b"tx%d" % at, at, wei)
+        together = await store.read(partial(earnings.whole, since=DAY_S, by_pod=False))
+        apart = await store.read(partial(earnings.whole, since=DAY_S))
+        everything = await store.read(partial(earnings.whole, by_pod=False))
+    assert sorted((one.at, one.paid, one.items) for one in together.payments) == [
+        (DAY_S, 20, 1),
+        (DAY_S, MORE_THAN_64_BITS + 3, 2),
+    ]
+    assert {one.channel for one in apart.payments} == {MINE.channel, GONE}
+    for books in (together, apart):
+        assert sum(one.paid for one in books.payments) == MORE_THAN_64_BITS + 23
+        assert books.fees == [Spent(DAY_S, 2)]
+    assert sum(one.paid for one in everything.payments) == MORE_THAN_64_BITS + 38
+
+
+def keep_by_day(tx, rows):
+    made = [
+        {
+            "channel": channel_hex(channel),
+            "life": "tp-1",
+            "day": day,
+            "publisher": None,
+            "paid": str(paid),
+            "items": 1,
+        }
+        for channel, day, paid in rows
+    ]
+    tx.connection.execute(EARNED.insert(), made)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was last read of the market and of each pod, shared by all tabs.
+"""What was last read of each subject of a page, shared by all tabs.
 
 A subject is read when somebody looks and what is known is old: once for all who look. A reading that fails
 leaves the last good one in its place, with its age.
@@ -14,9 +14,7 @@ from typing import Generic, TypeVar, cast
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
-from trustedpods.publisher.parallel import most_telling
-from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError, most_telling
 
 T = TypeVar("T")
 
@@ -39,7 +37,7 @@ class ReadingLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
+class KeptReading(Generic[T]):
     """The last good `value` and when it was read; `error` is of a later try. Times are Unix seconds.
 
     `running`: it is being read now.
@@ -47,7 +45,7 @@ class Reading(Generic[T]):
 
     value: T | None = None
     at: float | None = None
-    error: ErrorReport | None = None
+    error: TrustedPodsError | None = None
     failed_at: float | None = None
     running: bool = False
 
@@ -56,7 +54,7 @@ class Reading(Generic[T]):
 class _Subject:
     """What is kept of a subject; `done` is there while it is read."""
 
-    reading: Reading[object] = field(default_factory=Reading)
+    reading: KeptReading[object] = field(default_factory=KeptReading)
     done: trio.Event | None = None
 
 
@@ -77,7 +75,7 @@ class Readings:
 
     async def look(
         self, name: str, read: Callable[[], Awaitable[T]], *, fresh_s: float | None = None
-    ) -> Reading[T]:
+    ) -> KeptReading[T]:
         """What is known of the subject *name*; it is read anew when that is older than *fresh_s*."""
         subject = self._subjects.setdefault(name, _Subject())
         self._subjects.move_to_end(name)
@@ -90,9 +88,9 @@ class Readings:
         if subject.done is not None:
             with trio.move_on_after(self._limits.patience_s):
                 await subject.done.wait()
-        return cast("Reading[T]", replace(subject.reading, running=subject.done is not None))
+        return cast("KeptReading[T]", replace(subject.reading, running=subject.done is not None))
 
-    def _is_old(self, reading: Reading[object], fresh_s: float) -> bool:
+    def _is_old(self, reading: KeptReading[object], fresh_s: float) -> bool:
         tried = max(reading.at or 0.0, reading.failed_at or 0.0)
         return not 0 <= self._now() - tried < fresh_s  # a clock that was set back makes it old too
 
@@ -109,7 +107,7 @@ class Readings:
             async with self._at_once:
                 with trio.fail_after(self._limits.longest_s):
                     value = await read()
-            subject.reading = Reading(value, self._now())
+            subject.reading = KeptReading(value, self._now())
         except trio.TooSlowError:
             slow = NetworkFailure(f"no answer within {self._limits.longest_s:.0f} s", rule="timeout")
             self._failed(subject, slow)
@@ -124,4 +122,4 @@ class Readings:
         if not isinstance(error, TrustedPodsError):
             LOGGER.error("a reading of the page met a bug", exc_info=error)
             error = TrustedPodsError(f"{type(error).__name__}: {error}", hint="this is a bug: report it")
-        subject.reading = replace(subject.reading, error=ErrorReport.of(error), failed_at=self._now())
+        subject.reading = replace(subject.reading, error=error, failed_at=self._now())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may look at the page: whoever opened the link that the command printed, in one browser, once.
+"""Who may look at a page: whoever opened the link that the command printed, in one browser, once.
 
 Other programs and other users of this machine can connect to the page too, and pages of the web can have
 a browser ask for it. So each answer needs a cookie that only the link gives, and each request the name
@@ -29,7 +29,7 @@ def _secret() -> str:
 
 
 @dataclass(slots=True)
-class Access:
+class PageAccess:
     """The rights to one page at *port*; `opened` once its link was used."""
 
     port: int

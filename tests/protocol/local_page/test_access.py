@@ -3,11 +3,11 @@
 
 import pytest
 
-from trustedpods.publisher.page.access import COOKIE, HEADERS, Access
+from trustedpods.protocol.local_page.access import COOKIE, HEADERS, PageAccess
 
 
 def test_the_link_works_once():
-    access = Access(8000)
+    access = PageAccess(8000)
     word = access.link.rsplit("/", 1)[1]
     assert access.link == f"http://127.0.0.1:8000{access.folder}/open/{access.word}"
     assert not access.use_link("")
@@ -18,7 +18,7 @@ def test_the_link_works_once():
 
 
 def test_only_the_cookie_lets_in():
-    access = Access(8000)
+    access = PageAccess(8000)
     assert access.may_look({COOKIE: access.cookie})
     for cookies in ({}, {COOKIE: ""}, {COOKIE: access.word}, {COOKIE: "é"}, {"other": access.cookie}):
         assert not access.may_look(cookies)
@@ -39,11 +39,11 @@ def test_only_the_cookie_lets_in():
     ],
 )
 def test_another_name_is_not_this_page(hosts, right):
-    assert Access(8000).named_right(hosts) == right
+    assert PageAccess(8000).named_right(hosts) == right
 
 
 def test_no_two_pages_have_the_same_secrets():
-    one, other = Access(1), Access(1)
+    one, other = PageAccess(1), PageAccess(1)
     secrets = {one.folder, one.word, one.cookie, other.folder, other.word, other.cookie}
     assert len(secrets) == 6
 

@@ -116,10 +116,10 @@ deb: setup ## the provider as a Debian package, in build/deb; the same commit ma
 
 guest: setup ## the machine image of a sealed provider, in build/guest; the same commit makes the same bytes
 	@deploy/guest_image/tools.sh
-	@nice -n 19 $(BIN)/python deploy/guest_image/build.py build/guest
+	@nice -n 19 $(BIN)/python deploy/guest_image/guest_image.py build/guest
 
 guest-pins: setup ## name the newest Debian packages for the machine image
-	@$(BIN)/python deploy/guest_image/build.py --pins
+	@$(BIN)/python deploy/guest_image/guest_image.py --pins
 
 guest-measure: guest ## what that image measures to, with FIRMWARE=OVMF.fd (an AmdSevX64 build)
 	@$(BIN)/trustedpods-provider guest measure $(or $(FIRMWARE),build/guest/OVMF.fd) \

@@ -104,10 +104,18 @@ def compile_modules(root: Path, epoch: int) -> None:
     """
     argv = ["chroot", str(root), "/usr/bin/python3", "-IB", "-m", "compileall", "-q", "--invalidation-mode"]
     argv += ["unchecked-hash", f"/{OURS}/site", PYTHON]
-    clean = ["env", "-i", "PATH=/usr/bin", "LC_ALL=C.UTF-8", "PYTHONHASHSEED=0", f"SOURCE_DATE_EPOCH={epoch}"]
+    clean = [
+        "env",
+        "-i",
+        "PATH=/usr/sbin:/usr/bin",
+        "LC_ALL=C.UTF-8",
+        "PYTHONHASHSEED=0",
+        f"SOURCE_DATE_EPOCH={epoch}",
+    ]
+    run([*clean, *argv[:3], "-IBc", "import zipfile, ssl, ctypes, sqlite3"], {})
     run([*clean, "sh", "-c", '"$@" >/dev/null || true', "_", *argv], {})
     if not list((root / OURS / "site/trustedpods").rglob("cli.*.pyc")):
-        raise NotBuildable("the image's Python compiles nothing: is the machine x86-64 Linux?")
+        raise NotBuildable("the image's Python compiled nothing of ours")
 
 
 def erofs(root: Path, target: Path, epoch: int) -> None:

@@ -13,20 +13,20 @@ FOLDER = ROOT / "deploy" / "guest_image"
 sys.path[:0] = [str(FOLDER), str(ROOT / "deploy" / "debian"), str(ROOT / "deploy" / "setup")]
 
 import debian_packages  # noqa: E402
+import guest_image  # noqa: E402
 import image  # noqa: E402
 import initrd  # noqa: E402
 import parts  # noqa: E402
 import pins  # noqa: E402
 import root_tree  # noqa: E402
 import settling  # noqa: E402
+import staging  # noqa: E402
 import verity  # noqa: E402
 import wheels  # noqa: E402
 
-import build  # noqa: E402
-
 __all__ = [
-    "EPOCH", "FOLDER", "archive_of", "build", "debian_packages", "image", "initrd", "kernel_module", "parts",
-    "pins", "root_tree", "settling", "verity", "wheels",
+    "EPOCH", "FOLDER", "archive_of", "debian_packages", "guest_image", "image", "initrd", "kernel_module",
+    "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
 ]  # fmt: skip
 
 EPOCH = 1_790_000_000

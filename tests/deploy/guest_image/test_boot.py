@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from tests.deploy.guest_image.builder import initrd, parts
-from tests.deploy.guest_image.machine import CONSOLE, boot
+from tests.deploy.guest_image.machine import CONSOLE, boot, small_image
 from tests.paths import ROOT
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -29,16 +29,24 @@ FIRST_BLOCKS = 1024
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """The files of `make guest`."""
-    out = tmp_path_factory.mktemp("image")
-    subprocess.run([sys.executable, ROOT / "deploy/guest_image/build.py", out], check=True, cwd=ROOT)
-    return out
+    """A whole kernel and initrd, and a root with nothing but the program that shuts the doors."""
+    return small_image(tmp_path_factory.mktemp("image"))
 
 
-def test_it_boots_from_its_verified_root_with_every_door_shut(image, tmp_path):
-    seen = boot(image, tmp_path / "log", until="resting")
-    assert not seen.ended, seen.said
+def test_it_opens_its_verified_root_and_shuts_every_door(image, tmp_path):
+    seen = boot(image, tmp_path / "log", until="stopped")
+    assert "verified root" in seen.said
     assert set(re.findall(r"door shut: ([^(\n]+) \(", seen.said)) == DOORS
+    assert "all doors shut" in seen.said
+    assert "stopped: fork/exec" in seen.said  # the daemon, which is not in this root
+
+
+def test_the_whole_image_starts_its_daemon_program(tmp_path):
+    subprocess.run(
+        [sys.executable, ROOT / "deploy/guest_image/guest_image.py", tmp_path], check=True, cwd=ROOT
+    )
+    seen = boot(tmp_path, tmp_path / "log", until="resting")
+    assert not seen.ended, seen.said
     assert "all doors shut" in seen.said
     assert re.search(r"^trustedpods-provider, version \d", seen.said, re.MULTILINE), seen.said
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the machine image that a sealed provider boots (`make guest`), or new pins (`make guest-pins`).
 
-    build.py [FOLDER]   kernel, initrd, root, command line and manifest.json in FOLDER (build/guest)
-    build.py --pins     pins.txt anew, from packages.txt and what the registry has today
+    guest_image.py [FOLDER]   kernel, initrd, root, command line and manifest.json in FOLDER (build/guest)
+    guest_image.py --pins     pins.txt anew, from packages.txt and what the registry has today
 
 The same checkout makes the same bytes: in whatever folder, at whatever time, with whatever umask, locale
 and number of processors. Exit code 2 where nothing was made, and why.

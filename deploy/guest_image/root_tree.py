@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from staging import put
 from wheels import NotBuildable, run
@@ -68,7 +68,7 @@ def unpack(packages: Iterable[Path], root: Path) -> None:
             raise NotBuildable(f"{package.name} is no Debian package")
 
 
-def extract(stream: BinaryIO, root: Path) -> None:
+def extract(stream: IO[bytes], root: Path) -> None:
     """The members of a tar archive that the guest has a use for, without owners, times and special files."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:

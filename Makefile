@@ -16,9 +16,10 @@ MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint unit policies forge live bench soak contracts docs deb release clean coverage slither
+.PHONY: guest guest-pins guest-measure
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(BIN)/.installed build/view/trustedpods contracts/node_modules/.installed ## install and build what is needed (cold: 7 to 13 minutes)
 	@$(BIN)/python -m trustedpods.localnet.cluster.binaries
@@ -60,6 +61,7 @@ policies: setup
 	@$(call title,network policy agent)
 	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic ./netpol/frozen ./netpol/agent
 	cd deploy/tunnel && CGO_ENABLED=0 go test -trimpath ./...
+	cd deploy/guest_image/init && CGO_ENABLED=0 go test -trimpath .
 	@$(call took,network policy agent)
 
 forge: setup
@@ -112,6 +114,17 @@ contracts: setup ## compile the contracts and write their ABI and bytecode
 deb: setup ## the provider as a Debian package, in build/deb; the same commit makes the same bytes
 	@$(BIN)/python deploy/debian/deb.py
 	lintian --no-cfg --allow-root --fail-on error,warning build/deb/*.deb
+
+guest: setup ## the machine image of a sealed provider, in build/guest; the same commit makes the same bytes
+	@deploy/guest_image/tools.sh
+	@nice -n 19 $(BIN)/python deploy/guest_image/guest_image.py build/guest
+
+guest-pins: setup ## name the newest Debian packages for the machine image
+	@$(BIN)/python deploy/guest_image/guest_image.py --pins
+
+guest-measure: guest ## what that image measures to, with FIRMWARE=OVMF.fd (an AmdSevX64 build)
+	@$(BIN)/trustedpods-provider guest measure $(or $(FIRMWARE),build/guest/OVMF.fd) \
+		build/guest/vmlinuz build/guest/initrd.img build/guest/cmdline
 
 release: deb ## wheel, source archive, Debian package, checksums, notes: make release VERSION=x.y.z [RELEASE_KEY=file.pem]
 	@$(BIN)/python deploy/release/release.py $(VERSION) build/deb/trusted-pods-provider_$(VERSION)_amd64.deb

@@ -1,0 +1,3 @@
+module trustedpods.example/guest/init
+
+go 1.26

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the guest is made of: each part is built or fetched once, and kept under the hash of its inputs."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import debian_packages
+import pins
+import root_tree
+import wheels
+from wheels import NotBuildable, run
+
+from trustedpods.localnet.cluster import binaries
+
+HERE = Path(__file__).resolve().parent
+GO_VERSION = "go1.26.8"
+"""Another version of Go makes other programs; Go fetches this one where the machine has another."""
+
+KERNEL = "linux-image-"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All inputs of an image; `packages` in the order of `pinned`, `programs` by their name inside."""
+
+    pinned: pins.Pins
+    packages: tuple[Path, ...]
+    wheels: tuple[Path, ...]
+    programs: dict[str, Path]
+    plugin: Path
+    init: Path
+
+    def key(self) -> str:
+        """The hash of everything that the image is made from, the builder's own text included."""
+        total = hashlib.sha256()
+        paths = [*self.wheels, *self.programs.values(), self.plugin, self.init, *sources()]
+        for name in (str(self.pinned), *self.programs):
+            total.update(hashlib.sha256(name.encode()).digest())
+        for path in paths:
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+        return total.hexdigest()[:16]
+
+
+def sources() -> list[Path]:
+    """The files of this folder that decide what an image has."""
+    return sorted(path for path in HERE.iterdir() if path.suffix in {".py", ".txt"})
+
+
+def collected(root: Path, cache: Path, work: Path) -> Parts:
+    """Every part for the checkout *root*; NotBuildable says what is missing and what to do."""
+    pinned = pins.read((HERE / "pins.txt").read_text())
+    wanted = wheels.requirements((root / "deploy/setup/hashes.txt").read_text(), wheels.installed())
+    dependencies = wheels.fetched(wanted, root / "deploy/debian/files/build-tools.txt", cache)
+    shutil.rmtree(work / "wheel", ignore_errors=True)
+    programs = {
+        "kube": binaries.kube(),
+        "trustedpods-netpol-agent": binaries.netpol(),
+        "trustedpods-tunnel": binaries.tunnel(),
+        "local-path-provisioner": binaries.provisioner(),
+    }
+    for program in (*programs.values(), binaries.netpol_cni()):
+        same_go(program)
+    return Parts(
+        pinned,
+        tuple(debian_packages.fetched(pinned.packages, cache)),
+        (*dependencies, wheels.own(root, work / "wheel", pinned.epoch)),
+        programs,
+        binaries.netpol_cni(),
+        init_program(HERE / "init", cache),
+    )
+
+
+def same_go(program: Path) -> None:
+    """NotBuildable for a program of another version of Go than the image's, or one that is not there."""
+    if not program.exists():
+        raise NotBuildable(f"{program} has not been built: `make setup`")
+    version = run(["go", "version", str(program)], {}).split()[-1]
+    if version != GO_VERSION:
+        raise NotBuildable(
+            f"{program} was built by {version}, the image needs {GO_VERSION}: remove it, then"
+            f" `GOTOOLCHAIN={GO_VERSION} make setup`"
+        )
+
+
+def init_program(folder: Path, cache: Path) -> Path:
+    """The program of the initrd, from its sources in *folder*."""
+    files = sorted(path for path in folder.iterdir() if path.name == "go.mod" or path.suffix == ".go")
+    kept = [path for path in files if not path.name.endswith("_test.go")]
+    inputs = hashlib.sha256(GO_VERSION.encode())
+    for path in kept:
+        inputs.update(f"{path.name}\0".encode() + path.read_bytes())
+
+    def build(target: Path) -> None:
+        flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="]
+        environment = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOARCH": "amd64", "GOAMD64": "v1"}
+        environment |= {"GOTOOLCHAIN": GO_VERSION, "GOWORK": "off", "GOEXPERIMENT": ""}
+        run(["go", "build", *flags, "-o", str(target), "."], environment, folder)
+
+    return kept_part(cache / f"guest-init-{inputs.hexdigest()[:16]}", build)
+
+
+def kept_part(target: Path, build: Callable[[Path], None]) -> Path:
+    """The file or folder *target*, made by *build* beside its place where it is not there yet."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as work:
+            made = Path(work) / "made"
+            build(made)
+            os.replace(made, target)
+    return target
+
+
+def kernel_of(parts: Parts) -> Path:
+    """The package of the kernel among the pinned ones."""
+    found = [
+        path
+        for pin, path in zip(parts.pinned.packages, parts.packages, strict=True)
+        if pin.name.startswith(KERNEL)
+    ]
+    if len(found) != 1:
+        raise NotBuildable(f"the pins have {len(found)} kernels, not one; {pins.RENEW}")
+    return found[0]
+
+
+def debian_root(parts: Parts, root: Path) -> None:
+    """Everything of Debian's but the kernel under the empty folder *root*."""
+    kernel = kernel_of(parts)
+    root_tree.unpack((path for path in parts.packages if path != kernel), root)
+    root_tree.complete(root)

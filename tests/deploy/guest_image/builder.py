@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The builder of the machine image as its command imports it, and small inputs for it."""
+
+import io
+import lzma
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.paths import ROOT
+
+FOLDER = ROOT / "deploy" / "guest_image"
+sys.path[:0] = [str(FOLDER), str(ROOT / "deploy" / "debian"), str(ROOT / "deploy" / "setup")]
+
+import debian_packages  # noqa: E402
+import guest_image  # noqa: E402
+import image  # noqa: E402
+import initrd  # noqa: E402
+import parts  # noqa: E402
+import pins  # noqa: E402
+import root_tree  # noqa: E402
+import settling  # noqa: E402
+import staging  # noqa: E402
+import verity  # noqa: E402
+import wheels  # noqa: E402
+
+__all__ = [
+    "EPOCH", "FOLDER", "archive_of", "debian_packages", "guest_image", "image", "initrd", "kernel_module",
+    "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
+]  # fmt: skip
+
+EPOCH = 1_790_000_000
+
+
+def archive_of(*members: tarfile.TarInfo | tuple[str, bytes, int]) -> io.BytesIO:
+    """A tar archive of files (name, content, mode) and of other members."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member)
+                continue
+            name, content, mode = member
+            head = tarfile.TarInfo(name)
+            head.size, head.mode, head.uid, head.mtime = len(content), mode, 1000, 12345
+            archive.addfile(head, io.BytesIO(content))
+    stream.seek(0)
+    return stream
+
+
+def kernel_module(folder: Path, name: str, depends: str = "", *, compressed: bool = False) -> Path:
+    """A file that says what it depends on as a module does."""
+    data = f"\x7fELF\0name={name}\0depends={depends}\0license=GPL\0".encode()
+    path = folder / f"{name}.ko{'.xz' if compressed else ''}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(lzma.compress(data) if compressed else data)
+    return path

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image in an emulated machine: its own root and command line, and no others; every door shut.
+
+One after another, each seconds of processor time; `soak`, since these files take minutes to build where the
+cache does not have them, and an emulated machine takes what a busy host leaves it.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.deploy.guest_image.builder import initrd, parts
+from tests.deploy.guest_image.machine import CONSOLE, boot, small_image
+from tests.paths import ROOT
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+DOORS = {
+    "memory of the machine", "memory of the kernel", "ports of the machine", "another kernel", "a module",
+    "writing to the root", "making the root writable", "settings of the host's firmware", "a weaker lockdown",
+    "a swap", "a listening port",
+}  # fmt: skip
+FIRST_BLOCKS = 1024
+"""Where the superblock of the root lies, in bytes: read before anything else."""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """A whole kernel and initrd, and a root with nothing but the program that shuts the doors."""
+    return small_image(tmp_path_factory.mktemp("image"))
+
+
+def test_it_opens_its_verified_root_and_shuts_every_door(image, tmp_path):
+    seen = boot(image, tmp_path / "log", until="stopped")
+    assert "verified root" in seen.said
+    assert set(re.findall(r"door shut: ([^(\n]+) \(", seen.said)) == DOORS
+    assert "all doors shut" in seen.said
+    assert "stopped: fork/exec" in seen.said  # the daemon, which is not in this root
+
+
+def test_the_whole_image_starts_its_daemon_program(tmp_path):
+    subprocess.run(
+        [sys.executable, ROOT / "deploy/guest_image/guest_image.py", tmp_path], check=True, cwd=ROOT
+    )
+    seen = boot(tmp_path, tmp_path / "log", until="resting")
+    assert not seen.ended, seen.said
+    assert "all doors shut" in seen.said
+    assert re.search(r"^trustedpods-provider, version \d", seen.said, re.MULTILINE), seen.said
+
+
+def test_a_byte_of_the_root_that_the_host_changed_ends_the_machine(image, tmp_path):
+    other = tmp_path / "root.img"
+    shutil.copyfile(image / "root.img", other)
+    with other.open("r+b") as file:
+        file.seek(FIRST_BLOCKS)
+        byte = file.read(1)
+        file.seek(FIRST_BLOCKS)
+        file.write(bytes([byte[0] ^ 1]))
+    seen = boot(image, tmp_path / "log", until="resting", root=other)
+    assert seen.ended
+    assert "verified root" not in seen.said
+    assert "dm-verity device corrupted" in seen.said
+
+
+def test_a_word_of_the_command_line_that_the_host_changed_ends_the_machine(image, tmp_path):
+    line = (image / "cmdline").read_text().replace("lockdown=confidentiality", "lockdown=integrity")
+    seen = boot(image, tmp_path / "log", until="resting", line=line + CONSOLE)
+    assert seen.ended
+    assert "stopped: the command line is not the image's" in seen.said
+    assert "verified root" not in seen.said
+
+
+def test_another_root_than_the_command_lines_ends_the_machine(image, tmp_path):
+    line = (image / "cmdline").read_text()
+    head, _, rest = line.partition("trustedpods.root=")
+    other = f"{head}trustedpods.root={'0' * 64}{rest[64:]}"
+    archive = (image / "initrd.img").read_bytes()
+    assert archive.count(line.encode()) == 1
+    changed = tmp_path / "initrd.img"
+    changed.write_bytes(archive.replace(line.encode(), other.encode()))
+    seen = boot(image, tmp_path / "log", until="resting", line=other + CONSOLE, initrd=changed)
+    assert seen.ended
+    assert "verified root" not in seen.said
+
+
+def test_nothing_in_the_initrd_runs_but_its_one_program(image):
+    data = (image / "initrd.img").read_bytes()
+    assert data.count(b"%08X" % initrd.PROGRAM_MODE) == 1
+    assert parts.GO_VERSION.encode() in data

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image: what it measures to follows from every byte of it, and two builds of it are one (`soak`)."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.guest_image.builder import FOLDER, image, initrd, kernel_module, verity, wheels
+from tests.guest.image_files import firmware
+from tests.paths import ROOT
+from trustedpods.guest.measure import ImageFiles, measure_snp
+from trustedpods.guest.processors import MachineShape
+
+SHAPES = [MachineShape(vcpus, "EPYC-v4") for vcpus in (1, 2)]
+
+
+def measured(folder, *, root=b"root" * 5000, program=b"program", kernel=b"kernel", word=""):
+    """Launch digests of an image of these parts, built as the real one is."""
+    folder.mkdir()
+    (folder / "root.img").write_bytes(root)
+    line = image.command_line(verity.append_tree(folder / "root.img")) + word
+    contents = {
+        "OVMF.fd": firmware(), "vmlinuz": kernel, "cmdline": line.encode(),
+        "initrd.img": initrd.initrd(program, [initrd.Module("a.ko", b"a")], line),
+    }  # fmt: skip
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    files = ImageFiles(*(folder / name for name in ("OVMF.fd", "vmlinuz", "initrd.img", "cmdline")))
+    return [one.digest for one in measure_snp(files, SHAPES).snp]
+
+
+def test_every_byte_and_every_processor_is_in_the_launch_digest(tmp_path):
+    base = measured(tmp_path / "base")
+    assert measured(tmp_path / "again") == base
+    others = [
+        measured(tmp_path / "root", root=b"root" * 4999 + b"rooT"),
+        measured(tmp_path / "program", program=b"prograM"),
+        measured(tmp_path / "kernel", kernel=b"kerneL"),
+        measured(tmp_path / "word", word=" lockdown=none"),
+        measured(tmp_path / "space", word=" "),
+    ]
+    digests = [digest for pair in (base, *others) for digest in pair]
+    assert len(set(digests)) == len(digests) == 12
+
+
+def test_the_command_line_locks_the_machine_and_names_the_root():
+    root = verity.Root("ab" * 32, "cd" * 32, 7)
+    words = image.command_line(root).split(" ")
+    assert words[-1] == f"trustedpods.root={root.digest}:{root.salt}:7"
+    assert {"rdinit=/init", "panic=1", "lockdown=confidentiality", "sysctl.kernel.sysrq=0"} <= set(words)
+    assert not [word for word in words if word.startswith(("console=", "init=", "earlyprintk", "debug"))]
+    assert len(" ".join(words)) < 1024
+
+
+def test_modules_of_the_root_are_not_loaded_twice(tmp_path):
+    kernel_module(tmp_path, "virtio_blk", "virtio")
+    kernel_module(tmp_path, "virtio")
+    kernel_module(tmp_path, "virtio_net", "virtio,failover")
+    kernel_module(tmp_path, "failover")
+    early, late = image.modules(tmp_path)
+    assert [one.name for one in early] == ["virtio.ko", "virtio_blk.ko"]
+    assert [one.name for one in late] == ["failover.ko", "virtio_net.ko"]
+
+
+def test_another_version_of_the_file_systems_tool_is_refused(tmp_path, monkeypatch):
+    tool = tmp_path / "mkfs.erofs"
+    tool.write_text("#!/bin/sh\necho mkfs.erofs 1.8.6\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(wheels.NotBuildable, match=r"mkfs\.erofs 1\.5 is needed.*1\.8\.6"):
+        image.erofs(tmp_path, tmp_path / "root.img", 1_790_000_000)
+
+
+BUILDING = """
+import sys, pathlib, shutil
+sys.path[:0] = sys.argv[3:]
+import image, parts
+from trustedpods.localnet.cluster import binaries
+out, work = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+image.build(parts.collected(pathlib.Path.cwd(), binaries.cache(), work), out, work)
+"""
+FOLDERS = [str(FOLDER), str(ROOT / "deploy/debian"), str(ROOT / "deploy/setup")]
+
+
+def built(out, work, *, umask, processors, **environment):
+    """Digests of the files of one whole build, from parts that are in the cache."""
+    out.mkdir(parents=True)
+    argv = ["taskset", "-c", processors, sys.executable, "-c", BUILDING, str(out), str(work), *FOLDERS]
+    subprocess.run(argv, check=True, cwd=ROOT, umask=umask, env={**os.environ, **environment})
+    found = json.loads((out / "manifest.json").read_text())
+    for name, told in found["files"].items():
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == told["sha256"]
+    return found
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_two_builds_are_one_image(tmp_path):
+    """Another folder on another file system (other order of names), time, umask, locale, processors."""
+    one = tmp_path / "one"
+    first = built(one / "out", one, umask=0o022, processors="0-1", LC_ALL="C", TZ="UTC")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        two = Path(name) / "a folder" / "further in"
+        second = built(
+            two / "out",
+            two,
+            umask=0o077,
+            processors="0",
+            LC_ALL="C.UTF-8",
+            TZ="Asia/Kathmandu",
+            PYTHONHASHSEED="7",
+        )
+    assert second == first

@@ -140,6 +140,7 @@ def run_dry(outside: Outside, manifest: Path, name: str, steps: Steps) -> None:
 
 
 def _ended(outside: Outside, name: str) -> list[str] | None:
-    """Once the pod's channel is closed: what the provider told of the pod, in order."""
+    """Once the pod's channel is closed, and the provider knows: what it told of the pod, in order."""
     status = outside.trustedpods("status", name)
-    return None if status["channel_open"] else [event["reason"] for event in status["pod_events"]]
+    seen = [event["reason"] for event in status["pod_events"]]
+    return None if status["channel_open"] or END_OF_FUNDS[-1] not in seen else seen

@@ -76,7 +76,10 @@ class Readings:
     async def look(
         self, name: str, read: Callable[[], Awaitable[T]], *, fresh_s: float | None = None
     ) -> KeptReading[T]:
-        """What is known of the subject *name*; it is read anew when that is older than *fresh_s*."""
+        """What is known of the subject *name*; it is read anew when that is older than *fresh_s*.
+
+        A try that failed is repeated as soon as any other subject is, also where *fresh_s* is hours.
+        """
         subject = self._subjects.setdefault(name, _Subject())
         self._subjects.move_to_end(name)
         self._forget()
@@ -92,6 +95,8 @@ class Readings:
 
     def _is_old(self, reading: KeptReading[object], fresh_s: float) -> bool:
         tried = max(reading.at or 0.0, reading.failed_at or 0.0)
+        if reading.error is not None:
+            fresh_s = min(fresh_s, self._limits.fresh_s)
         return not 0 <= self._now() - tried < fresh_s  # a clock that was set back makes it old too
 
     def _forget(self) -> None:

@@ -117,6 +117,12 @@ class _Reply(BaseModel):
     error: Failure | None = None
 
 
+def _asked(request: AdminRequest) -> bytes:
+    """Without what is as usual: a daemon that began before an upgrade knows no newer fields."""
+    fields = request.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps({**fields, "verb": request.verb}, ensure_ascii=False).encode() + b"\n"
+
+
 async def ask_daemon(path: Path, request: AdminRequest, answer: type[R], most: int = MAX_LINE) -> R:
     """Ask the running daemon, as the command line does, for at most *most* bytes.
 
@@ -125,7 +131,7 @@ async def ask_daemon(path: Path, request: AdminRequest, answer: type[R], most: i
     try:
         with trio.fail_after(CLAIM_WITHIN_S):
             async with await trio.open_unix_socket(str(path)) as stream:
-                await stream.send_all(request.model_dump_json().encode() + b"\n")
+                await stream.send_all(_asked(request))
                 reply = _Reply.model_validate_json(await _line(stream, most))
     except (OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError):
         raise NoContext(

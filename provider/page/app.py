@@ -84,7 +84,7 @@ class _Pages:
         """Alerts, and how every part fares."""
         reading = await self._health()
         evidence = await self._readings.look("evidence", self._reader.evidence, fresh_s=EVIDENCE_FRESH_S)
-        if reading.error is not None:  # the daemon is away: that says nothing of the machine's proof
+        if reading.error is not None or evidence.running:  # a daemon that is or was away proves nothing
             evidence = KeptReading(evidence.value)
         view = None if reading.value is None else now_view(reading.value, evidence)
         return self._shown("now", "Now", "How the daemon fares", reading, view)

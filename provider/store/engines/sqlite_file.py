@@ -43,7 +43,8 @@ class SqliteFile:
     def reading(self) -> Iterator[Connection]:
         """A transaction: SQLite's snapshot begins with its first question.
 
-        It is begun here, as Python's driver begins none before a write: each question would see its own moment.
+        It is begun here: Python's driver begins none before a write, and each question would see its own
+        moment.
         """
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")

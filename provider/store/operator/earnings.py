@@ -7,12 +7,12 @@ Amounts are decimal text in the database and are added up here: a sum of its own
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import ColumnElement, Row, Subquery, func, literal_column, select
 
 from trustedpods.contracts.terms import Terms, due
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.core.earnings.sums import Earned, Spent
+from trustedpods.provider.core.earnings.sums import DAY_S, Earned, Spent
 from trustedpods.provider.store.claims import OPEN_STATES, ClaimState
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import insert
@@ -20,6 +20,9 @@ from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, FEES, PODS
 
 BEGINNING = UnixSeconds(0)
 """Before every claim."""
+
+DAY: ColumnElement[int] = literal_column(str(DAY_S))
+"""As a word of the query."""
 
 NO_CHANNEL = ChannelId(0)
 """Stands for many channels together."""
@@ -56,10 +59,11 @@ class FeelessClaim:
 def whole(tx: Tx, since: UnixSeconds = BEGINNING, *, by_pod: bool = True) -> EarningsBooks:
     """All of it, so that a claim that becomes final is told once; payments and fees from *since* on alone.
 
-    Not *by_pod*, payments that are kept by day are put together: with a thousand pods little work is left.
+    *since* is a midnight UTC. Not *by_pod*, payments of all pods are put together by day: with a thousand
+    of them little work is left.
     """
-    kept = _kept(tx, since) if by_pod else _kept_in_all(tx, since)
-    return EarningsBooks([*kept, *_single(tx, since)], fees(tx, since), out_items(tx), unknown_fees(tx))
+    paid = payments(tx, since) if by_pod else _in_all(tx, since)
+    return EarningsBooks(paid, fees(tx, since), out_items(tx), unknown_fees(tx))
 
 
 def payments(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Earned]:
@@ -73,24 +77,28 @@ def _kept(tx: Tx, since: UnixSeconds) -> list[Earned]:
     return [_earned(row, row.day, row.items) for row in tx.connection.execute(query)]
 
 
-def _kept_in_all(tx: Tx, since: UnixSeconds) -> list[Earned]:
-    """The same of all channels together, as a payment of none of them for each day."""
-    columns = EARNED.c.day, func.aggregate_strings(EARNED.c.paid, ","), func.sum(EARNED.c["items"])
-    query = select(*columns).where(EARNED.c.day >= since).group_by(EARNED.c.day)
+def _in_all(tx: Tx, since: UnixSeconds) -> list[Earned]:
+    """The same of all channels together, as payments of none of them: at most two for each day."""
+    day = (_PAID.c.up_to - 1 - (_PAID.c.up_to - 1) % DAY).label("day")
+    single = select(day, _PAID.c.paid, literal_column("1").label("items")).where(_PAID.c.up_to > since)
+    kept = select(EARNED.c.day, EARNED.c.paid, EARNED.c["items"]).where(EARNED.c.day >= since)
+    return [one for rows in (kept, single) for one in _by_day(tx, rows.subquery())]
+
+
+def _by_day(tx: Tx, rows: Subquery) -> list[Earned]:
+    columns = rows.c.day, func.aggregate_strings(rows.c.paid, ","), func.sum(rows.c["items"])
     return [
         Earned(UnixSeconds(day), NO_CHANNEL, None, sum(map(int, paid.split(","))), int(items))
-        for day, paid, items in tx.connection.execute(query)
+        for day, paid, items in tx.connection.execute(select(*columns).group_by(rows.c.day))
     ]
 
 
 def _single(tx: Tx, since: UnixSeconds) -> list[Earned]:
     """What claims brought that are kept whole."""
     query = (
-        select(CUTS.c.up_to, CUTS.c.channel, PODS.c.publisher, CUTS.c.paid, CUTS.c.life)
-        .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
-        .outerjoin(PODS, PODS.c.channel == CUTS.c.channel)
-        .where(CLAIMS.c.state == str(ClaimState.FINAL), CUTS.c.paid.is_not(None), CUTS.c.paid != "0")
-        .where(CUTS.c.up_to > since)
+        select(_PAID, PODS.c.publisher)
+        .outerjoin(PODS, PODS.c.channel == _PAID.c.channel)
+        .where(_PAID.c.up_to > since)
     )
     # A period's last second is the one before its end: what ends at midnight was earned the day before.
     return [_earned(row, UnixSeconds(row.up_to - 1), 1) for row in tx.connection.execute(query)]
@@ -146,6 +154,14 @@ _FEELESS = (
     .select_from(CLAIMS.outerjoin(FEES, FEES.c.tx == CLAIMS.c.tx))
     .where(CLAIMS.c.state == str(ClaimState.FINAL), FEES.c.tx.is_(None))
 )
+
+_PAID = (
+    select(CUTS.c.up_to, CUTS.c.channel, CUTS.c.paid, CUTS.c.life)
+    .join(CLAIMS, CLAIMS.c.root == CUTS.c.root)
+    .where(CLAIMS.c.state == str(ClaimState.FINAL), CUTS.c.paid.is_not(None), CUTS.c.paid != "0")
+    .subquery()
+)
+"""Payments that are final, of claims that are kept whole."""
 
 
 def _channel(key: str) -> ChannelId:

@@ -76,6 +76,21 @@ async def test_a_failure_leaves_the_last_good_one_with_its_age(nursery):
     assert (await readings.look("a", source.read)).error is None
 
 
+async def test_a_failure_is_tried_again_soon_also_where_what_is_read_is_new_for_hours(nursery):
+    source, clock, hours_s = Source(), Clock(), 6 * 3600.0
+    clock.time = 1_796_000_000.0
+    readings = Readings(nursery, LIMITS, clock)
+    source.error = NetworkFailure("away")
+    assert (await readings.look("a", source.read, fresh_s=hours_s)).error is source.error
+    source.error = None
+    clock.time += LIMITS.fresh_s - 1
+    assert (await readings.look("a", source.read, fresh_s=hours_s)).value is None
+    clock.time += 1
+    assert (await readings.look("a", source.read, fresh_s=hours_s)).value == 2
+    clock.time += hours_s - 1
+    assert (await readings.look("a", source.read, fresh_s=hours_s)).value == 2
+
+
 async def test_a_slow_reading_does_not_hold_the_page(nursery, virtual_time):
     source = Source()
     readings = Readings(nursery, LIMITS, Clock())

@@ -11,15 +11,18 @@ import trio
 from tests.fakes.provider.admin import admin_json, send_line
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.provider.admin import socket
+from trustedpods.provider.admin.reports.views import Earnings, EarningsRequest
 from trustedpods.provider.admin.socket import MAX_QUESTION, ask_daemon, serve_admin, verb_for
 from trustedpods.provider.admin.views import (
     Claimed,
     ClaimRequest,
     Evicted,
     EvictRequest,
+    OverviewRequest,
     PodList,
     PodsRequest,
 )
+from trustedpods.provider.core.earnings.sums import GroupedBy
 
 CLAIMED = Claimed(items=2, root=b"\1" * 32, transaction=None, withdrawn="7")
 
@@ -145,6 +148,30 @@ async def test_the_longest_reason_fits_into_a_question(path, answers):
     with pytest.raises(Refused):
         await ask_daemon(path, EvictRequest(target="p" * 512, reason="r" * 2048, deny=True), Evicted)
     assert len(answers.asked) == 1
+
+
+async def test_a_daemon_of_before_an_upgrade_is_asked_without_fields_that_it_does_not_know(path, nursery):
+    asked = []
+
+    async def older(line):
+        asked.append(json.loads(line))
+        return CLAIMED
+
+    await nursery.start(serve_admin, path, {"earnings": older, "overview": older})
+    for question in (
+        EarningsRequest(),
+        EarningsRequest(by=GroupedBy.POD, chain=True),
+        EarningsRequest(exact=False),
+        OverviewRequest(),
+    ):
+        with pytest.raises(Refused):
+            await ask_daemon(path, question, Earnings)
+    assert asked == [
+        {"verb": "earnings"},
+        {"verb": "earnings", "by": "pod", "chain": True},
+        {"verb": "earnings", "exact": False},
+        {"verb": "overview"},
+    ]
 
 
 async def test_a_command_that_says_nothing_is_let_go(path, answers, autojump_clock):

@@ -14,6 +14,7 @@ from tests.fakes.provider.caller import ADMIN_SOCKET, serving
 from tests.fakes.provider.world import MARKER, World
 from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import ExitCode
+from trustedpods.protocol.local_page.readings import ReadingLimits
 from trustedpods.protocol.local_page.server import listen
 from trustedpods.provider.cli import main
 from trustedpods.provider.commands import page
@@ -21,6 +22,9 @@ from trustedpods.provider.page.reader import SocketReader
 from trustedpods.provider.page.server import serve_page
 
 VIEWS = ("/", "/earnings", "/pods", "/capacity", "/wakes")
+
+PATIENT = ReadingLimits(patience_s=50.0)
+"""A busy machine's first answer is waited for."""
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ async def looked_at(path):
         told.set()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_page, listen(0), SocketReader(path), tell)
+        nursery.start_soon(serve_page, listen(0), SocketReader(path), tell, PATIENT)
         await told.wait()
         async with httpx.AsyncClient(follow_redirects=True, timeout=60) as browser:
             await browser.get(links[0])

@@ -3,6 +3,7 @@
 
 import httpx
 import pytest
+import trio
 
 from tests.fakes.page.operator import AWAY, NOW, FakeOperator, earnings, evidence, health, overview, pod
 from trustedpods.protocol.errors import NoContext
@@ -125,6 +126,19 @@ async def test_a_machine_that_does_not_prove_itself_is_an_alert(browser, reader,
     reader.error = AWAY
     browser.time += 20
     assert "does not prove itself" not in await browser.text("/"), "the daemon is away: nobody can tell"
+
+
+async def test_a_proof_that_is_asked_for_again_after_the_daemon_was_away_is_no_alert(
+    browser, reader, monkeypatch, virtual_time
+):
+    reader.error = AWAY
+    await browser.text("/")
+    reader.error = None
+    monkeypatch.setattr(reader, "evidence", trio.sleep_forever)
+    browser.time += 20
+    page = await browser.text("/")
+    assert "does not prove itself" not in page
+    assert "is being asked for" in page
 
 
 async def test_earnings_are_told_by_day_claimed_and_not(browser, reader):

@@ -3,13 +3,15 @@
 
 from functools import partial
 
+import pytest
+
 from tests.fakes.provider.records import PUBLISHER, pod_record
 from trustedpods.contracts.terms import Terms, due
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol.ids import PodRef, channel_hex
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
-from trustedpods.provider.core.earnings.sums import Earned, Spent
+from trustedpods.provider.core.earnings.sums import Earned, GroupedBy, Span, Spent, rows_of
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store import claims, pods
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
@@ -121,6 +123,26 @@ async def test_days_of_all_pods_together_are_exact_and_only_those_that_were_aske
         assert sum(one.paid for one in books.payments) == MORE_THAN_64_BITS + 23
         assert books.fees == [Spent(DAY_S, 2)]
     assert sum(one.paid for one in everything.payments) == MORE_THAN_64_BITS + 38
+
+
+@pytest.mark.parametrize("by", [GroupedBy.DAY, GroupedBy.MONTH])
+@pytest.mark.parametrize("since", [0, DAY_S, 31 * DAY_S])
+async def test_all_pods_together_have_the_same_days_and_months_as_each_by_itself(book, by, since):
+    ends = [1, 5, DAY_S, DAY_S + 1, 2 * DAY_S - 1, 2 * DAY_S, 31 * DAY_S, 31 * DAY_S + 1, 40 * DAY_S]
+    async with book() as store:
+        await store.write(pods.save, MINE)
+        await store.write(keep_by_day, [(MINE.channel, at, at + 1) for at in (0, DAY_S, 31 * DAY_S)])
+        for number, end in enumerate(ends):
+            await save(store, number, cut(MINE.channel, 0, end), cut(GONE, 0, end))
+            await settle(store, number, ClaimState.FINAL, (MINE.channel, MORE_THAN_64_BITS), (GONE, number))
+        await save(store, 100, cut(MINE.channel, 0, 50 * DAY_S))
+        found = [
+            await store.read(partial(earnings.whole, since=since, by_pod=by_pod)) for by_pod in (False, True)
+        ]
+    together, apart = ([*rows_of(books.payments, (), by, Span(since))] for books in found)
+    assert together == apart
+    assert sum(row.paid for row in together) > MORE_THAN_64_BITS
+    assert len(found[0].payments) < len(found[1].payments)
 
 
 def keep_by_day(tx, rows):

@@ -5,8 +5,8 @@ import pytest
 import trio
 
 from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, serving, until
-from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.reboots import DOWN_S, SERVED_S, rotate
+from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import World
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import Refused

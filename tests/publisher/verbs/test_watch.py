@@ -16,7 +16,6 @@ from trustedpods.publisher.core.watch import TopUp
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
-from trustedpods.publisher.verbs.running import stopping
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 from trustedpods.publisher.visits import records
 
@@ -305,21 +304,6 @@ async def test_money_comes_before_where_other_nodes_are(bench, monkeypatch):
         assert (await watched(bench, top_up=TopUp(6 * 3600, 10**9))).exit_code == 0
     assert left == [channel_of(bench).left]
     assert left[0] > before
-
-
-async def test_a_node_that_is_stopped_is_told_where_the_others_are_and_its_claims_are_looked_at(
-    bench, monkeypatch
-):
-    async def bring(*_):
-        return True
-
-    monkeypatch.setattr(NewestBooks, "bring", bring)
-    async with bench.peer().serve():
-        await bench.deploy()
-        await stopping.stop(bench.account, "hello", VisitProgress(), bench.journal())
-        assert (await watched(bench)).actions == ("told where other nodes are",)
-        bench.chain.pass_time(49 * 3600)
-        assert "not claimed for 49 h" in (await watched(bench)).problems[0]
 
 
 async def test_no_money_for_false_books(bench):

@@ -26,7 +26,6 @@ from trustedpods.provider.core.scaler.scaler import (
     step,
 )
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
-from trustedpods.provider.serving.failures import is_failing
 
 A = PodAddress("pod-a", "10.0.0.1", 8080)
 B = PodAddress("pod-b", "10.0.0.2", 8080)
@@ -288,19 +287,6 @@ def test_a_failure_is_told_and_not_repeated_at_once():
     assert commands == [SetReplicas(1)]
     state, commands = step(state, looked(replicas=1, failure="again"), 8)
     assert commands[0] == RefuseWakes("again", 10), "twice as long"
-
-
-@pytest.mark.parametrize("least", [0, 1])
-def test_what_is_stopped_and_started_again_has_not_failed_yet(least):
-    limits = replace(LIMITS, min=least)
-    state, _ = step(awake(limits), looked(), 1)
-    state, _ = step(state, looked(failure="it crashes"), 2)
-    assert (state.phase, state.failures) == (ScalePhase.FAILING, 1)
-    state, _ = step(state, LimitsSet(replace(limits, stopped="its publisher")), 3)
-    state, _ = step(state, LimitsSet(limits), 4)
-    assert state.failures == 0
-    assert not is_failing(state)
-    assert (state.phase is ScalePhase.WAKING) == bool(least)
 
 
 def test_a_wake_up_ends_with_its_limit_and_the_start_with_its_own():

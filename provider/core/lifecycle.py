@@ -202,7 +202,7 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
         case Phase.CLEARING:
             after = _only_volumes(record)
         case Phase.RETAINED:
-            after = replace(record, stopped_at=_money_ended_at(record, event, now))
+            after = replace(record, stopped_at=_money_ended_at(record, event, now), parked_at=None)
         case Phase.REMOVING:
             after = replace(record, live=False, failing=event is LifecycleEvent.FAILED, parked_at=None)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
@@ -211,6 +211,7 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
                 after = replace(after, stopped_at=now)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
             after = replace(record, live=False, request=b"", previous=None, outliving={}, retained=False)
+            after = replace(after, parked_at=None)  # also of a stop that came while it was being removed
         case _:
             after = record
     return after

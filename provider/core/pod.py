@@ -218,8 +218,12 @@ class PodRecord:
 
     @property
     def parked(self) -> bool:
-        """Whether its publisher keeps it without replicas: always, but while one proves a bundle."""
-        return self.parked_at is not None and self.phase is not Phase.STARTING
+        """Whether its publisher keeps it without replicas: always, but while one proves a bundle.
+
+        What serves beside a version under proof is no part of that.
+        """
+        beside = self.previous is not None and not self.applied
+        return self.parked_at is not None and (beside or self.phase is not Phase.STARTING)
 
     @property
     def served(self) -> bool:

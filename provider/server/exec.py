@@ -151,10 +151,11 @@ def replica_for(record: PodRecord, views: Sequence[PodView], asked: str | None) 
         for view in running:
             if view.name == asked or (asked.isdecimal() and view.name == f"pod-{asked}"):
                 return view.name
-        names = ", ".join(sorted(view.name for view in running)) or "none"
-        raise Refused(f"no replica {asked!r} runs; there are: {names}", rule="no-replica")
     if not staying and record.parked:
         raise Refused("no replica of the pod runs: its publisher has stopped it", rule="parked")
+    if asked is not None:
+        names = ", ".join(sorted(view.name for view in running)) or "none"
+        raise Refused(f"no replica {asked!r} runs; there are: {names}", rule="no-replica")
     if not staying:
         raise Refused(
             f"no replica of the pod runs now (the pod is {record.phase})",

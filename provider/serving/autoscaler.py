@@ -175,9 +175,7 @@ class Autoscaler:
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             proven = self._proven(record)[0] if record.waits_for_others else record
-            before = pod_scaler.state.limits
-            stopped = None if before.parked else before.stopped
-            pod_scaler.feed(scaler.LimitsSet(self._limits(proven, stopped)))
+            pod_scaler.feed(scaler.LimitsSet(self._limits(proven, pod_scaler.state.limits.halted)))
 
     def unpublished_told(self, record: PodRecord) -> str:
         """Why the facade does not serve a pod that should be served, in words; empty if it does."""

@@ -61,8 +61,11 @@ RETRY_S = 1.0
 DEPLOYING_S = 3600
 """A pod that is kept and has no channel may be on its way so long."""
 
-RUNNING = ("serving", "failing")
-"""Phases in which a pod is claimed day by day."""
+RUNNING = ("serving", "failing", "parked")
+"""Phases in which a pod is claimed day by day: one that is stopped pays for what is kept."""
+
+TOLD = ("serving", "parked")
+"""Phases in which a node's provider takes an address book: with it the node starts the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +276,7 @@ class _Look:
 
     async def _bring_book(self, visit: Visit, status: PodStatus) -> None:
         """Of a node of a network: where the others are now; what hinders it stops nothing else."""
-        if status.phase != RUNNING[0]:
+        if status.phase not in TOLD:
             return
         try:
             if await self._books.bring(visit):

@@ -390,6 +390,7 @@ def _keep_up(state: ScaleState, now: float) -> Result:
 
 def _stop(state: ScaleState, reason: str, now: float) -> Result:
     commands: list[ScalerCommand] = [RefuseWakes(reason, FUNDS_RETRY_S)] if state.waiting is not None else []
+    state = replace(state, failures=0)  # what runs again later has not failed yet
     if state.phase is ScalePhase.ASLEEP and state.replicas == 0:
         return replace(state, waiting=None), commands
     state, more = _sleep(replace(state, waiting=None), now)

@@ -52,6 +52,11 @@ class Limits:
             return self.max
         return min(self.max, max(self.min, self.affordable))
 
+    @property
+    def halted(self) -> str | None:
+        """Why the pod must not run whatever its publisher says."""
+        return None if self.parked else self.stopped
+
 
 # ---- events ----------------------------------------------------------------------------------
 

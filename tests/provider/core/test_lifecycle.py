@@ -140,6 +140,13 @@ def test_a_pod_that_served_is_not_removed_for_a_failing_start():
     assert step(record, LifecycleEvent.FAILED, 3, "x").record.phase is Phase.SERVING
 
 
+@pytest.mark.parametrize("event", [LifecycleEvent.REMOVED, LifecycleEvent.CLEARED])
+def test_a_stop_that_came_in_the_middle_of_its_end_holds_nothing_later(event):
+    phase = Phase.REMOVING if event is LifecycleEvent.REMOVED else Phase.CLEARING
+    record = pod_record(phase=phase, parked_at=5)
+    assert step(record, event, 6).record.parked_at is None
+
+
 def test_funds_out_parks_and_settles():
     after = step(pod_record(phase=Phase.SERVING, live=True), LifecycleEvent.FUNDS_OUT, 9)
     assert set(after.commands) == {LifecycleCommand.PARK, LifecycleCommand.SETTLE}

@@ -154,7 +154,7 @@ async def test_an_older_request_and_a_stranger_are_refused(world):
 
 async def test_a_pod_that_does_not_serve_is_refused(world):
     async with serving(world) as (parts, caller):
-        await parts.pods.change(caller.ref.channel, phase=Phase.STOPPED)
+        await parts.pods.change(caller.ref.channel, phase=Phase.GONE)  # which no look brings back
         with pytest.raises(Refused) as caught:
             await restart(caller)
         assert caught.value.rule == "not-serving"

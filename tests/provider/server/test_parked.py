@@ -6,6 +6,7 @@ import trio
 
 from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, serving, until
 from tests.fakes.provider.reboots import DOWN_S, SERVED_S, rotate
+from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import World
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import Refused
@@ -24,6 +25,7 @@ from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeRefusal
 from trustedpods.provider.keys.boot import BootKeys
+from trustedpods.provider.server.exec import replica_for
 
 KEPT = {"name": "data", "persistent": {"size": "8Mi", "retain": True}}
 SECRET = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
@@ -230,7 +232,9 @@ async def test_started_without_money_it_waits_for_money_alone(world, virtual_tim
     async with serving(world) as (parts, caller):
         await stop(caller)
         await parts.pods.change(caller.ref.channel, phase=Phase.STOPPED, stopped_at=int(world.now))
-        assert (await start(caller)).phase == "stopped"
+        found = await start(caller)
+        assert found.parked_at is None
+        assert found.phase in ("stopped", "serving")  # it is paid for: a look may have come in between
         await until(lambda: in_phase(parts, caller, Phase.SERVING))
         assert await runs(parts, caller)
 
@@ -305,3 +309,57 @@ async def test_stopped_in_an_update_it_stops_once_that_is_proven(world, virtual_
             world.cluster.release_starts()
         assert await parked(world, parts, caller)
         assert (await status(caller)).version == 2
+
+
+async def test_beside_a_version_under_proof_the_one_before_stays_stopped(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(scale={"min": 1, "max": 1})
+        await caller.provision()
+        await stop(caller)
+        assert await parked(world, parts, caller)
+        (old,) = world.cluster.lives
+        world.cluster.hold_starts = True
+        caller.blobs = image_of(b"second")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.provision)
+            await until(lambda: in_phase(parts, caller, Phase.STARTING))
+            await stop(caller)
+            before = parts.autoscaler.pod_scaler(caller.ref.channel)
+            assert before.published.namespace == old
+            assert (before.state.limits.parked, before.state.replicas) == (True, 0)
+            world.cluster.release_starts()
+        assert await parked(world, parts, caller)
+
+
+async def test_a_request_that_somebody_sends_again_is_refused(world):
+    async with serving(world) as (parts, caller):
+        private, request = caller.signed("stop", StopBody())
+        async with caller.talk(private, request) as (_, reply):
+            await reply(PodStatus)
+        await start(caller)
+        with pytest.raises(Refused) as caught:
+            async with caller.talk(private, request) as (_, reply):
+                await reply(PodStatus)
+        assert caught.value.rule == "replay"
+        assert parts.pods.get(caller.ref.channel).parked_at is None
+
+
+async def test_stopped_before_it_ever_ran_it_is_proven_first(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        world.cluster.hold_starts = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.provision)
+            await until(lambda: in_phase(parts, caller, Phase.STARTING))
+            assert (await stop(caller)).phase == "starting"
+            world.cluster.release_starts()
+        assert await parked(world, parts, caller)
+        assert (await status(caller)).version == 1
+
+
+@pytest.mark.parametrize("replica", [None, "0", "pod-0"])
+def test_a_command_is_told_that_it_is_stopped(replica):
+    with pytest.raises(Refused) as caught:
+        replica_for(pod_record(phase=Phase.SERVING, parked_at=5), [], replica)
+    assert caught.value.rule == "parked"

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod that was proven and does not start any more: its owner reads why, whatever the reason."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 
 from tests.fakes.provider.caller import serving, until
 from tests.fakes.provider.world import World
+from tests.provider.core.scaler.test_scaler import LIMITS, awake, looked
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.cluster.diagnosis import ContainerEnd, Diagnosis
 from trustedpods.provider.core.scaler import scaler, types
@@ -187,3 +190,16 @@ def test_a_pod_that_must_always_run_tries_by_itself():
     state, _ = scaler.step(state, types.PodsSeen(failure=CRASH.text), 1.0)
     told = failures.failure_of(state, CRASH, 100, 2.0)
     assert (told.by_itself, told.next_try_at) == (True, 104)
+
+
+@pytest.mark.parametrize("least", [0, 1])
+def test_what_is_stopped_and_started_again_has_not_failed_yet(least):
+    limits = replace(LIMITS, min=least)
+    state, _ = scaler.step(awake(limits), looked(), 1)
+    state, _ = scaler.step(state, looked(failure="it crashes"), 2)
+    assert (state.phase, state.failures) == (scaler.ScalePhase.FAILING, 1)
+    state, _ = scaler.step(state, scaler.LimitsSet(replace(limits, stopped="its publisher")), 3)
+    state, _ = scaler.step(state, scaler.LimitsSet(limits), 4)
+    assert state.failures == 0
+    assert not failures.is_failing(state)
+    assert (state.phase is scaler.ScalePhase.WAKING) == bool(least)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.fakes.network_states import SHOP
 from tests.protocol.networks.books import a_book, entry
+from tests.publisher.verbs.offers.test_planned import WITH_MODE
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
@@ -15,8 +16,10 @@ from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
+from trustedpods.publisher.verbs.running.stopping import stop
 from trustedpods.publisher.visits import records
 
 
@@ -132,3 +135,23 @@ async def test_what_is_closed_at_a_provider_is_known_before_a_channel_is_opened(
 async def test_a_pod_that_is_gone_already_is_no_error(bench):
     async with bench.peer().serve():
         await MarketPods(bench.account, SHOP, {}, DeployOptions(), bench.journal()).remove("a")
+
+
+async def test_a_stopped_node_takes_its_new_version_stays_stopped_and_that_is_said(bench):
+    name, path, journal = pod_name(SHOP, "a"), bench.folder / "pod.yaml", bench.journal()
+
+    def wanted():
+        pod = read_pod(path, bench.folder / "cache", name=name)
+        return MarketPods(bench.account, SHOP, {"a": pod}, DeployOptions(), journal)
+
+    async with bench.peer().serve() as peer:
+        cluster = NetworkCluster(name="one", owner=address_bytes(peer.owner), daemon=0)
+        before = await wanted().deploy("a", cluster, None)
+        await stop(bench.account, name, VisitProgress(), journal)
+        path.write_text(path.read_text().replace(*WITH_MODE))
+        after = await wanted().deploy("a", cluster, None)
+        assert after.endpoints == before.endpoints
+        assert (len(peer.bundles), "start" in peer.log) == (2, False)
+        assert peer.parked_at is not None
+    text = f"{name} is stopped, as before; `trustedpods start {name}` lets it run"
+    assert [one["text"] for one in journal.events if one["event"] == "parked"] == [text]

@@ -8,9 +8,11 @@ import pytest
 
 from tests.publisher.test_cli import cli
 from tests.publisher.verbs.offers.test_planned import WITH_MODE
+from tests.publisher.verbs.test_watch import watched
 from trustedpods.protocol.errors import ExitCode, NetworkFailure, Refused
 from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
 from trustedpods.publisher.verbs.running.stopping import start, stop
 
 __all__ = ["cli"]
@@ -150,3 +152,18 @@ async def test_watch_finds_nothing_wrong_with_it(bench, cli):
         assert watched.exit_code == 0, watched.output
         (pod,) = json.loads(watched.stdout)["pods"]
         assert (pod["state"], pod["phase"]) == ("ok", "parked")
+
+
+async def test_a_node_that_is_stopped_is_told_where_the_others_are_and_its_claims_are_looked_at(
+    bench, monkeypatch
+):
+    async def bring(*_):
+        return True
+
+    monkeypatch.setattr(NewestBooks, "bring", bring)
+    async with bench.peer().serve():
+        await bench.deploy()
+        await turn(bench, stop)
+        assert (await watched(bench)).actions == ("told where other nodes are",)
+        bench.chain.pass_time(49 * 3600)
+        assert "not claimed for 49 h" in (await watched(bench)).problems[0]

@@ -25,6 +25,9 @@ ANSWER_LIMIT_S = 10.0
 MAX_ANSWER = 1024 * 1024
 """Some 80 bytes for each pod of a node."""
 
+OTHERS_S = 0.5
+"""Nodes without any replica that is asked for are given so long once all are told of: one may hang."""
+
 _AGENT = NodeProgram("the node's agent", "netpol agent", ANSWER_LIMIT_S, MAX_ANSWER)
 
 
@@ -70,6 +73,10 @@ class Freezer:
         """
         return await self._ask("freeze", uids)
 
+    async def keep(self, uids: Collection[str]) -> tuple[list[FreezerAnswer], list[NetworkFailure]]:
+        """As `freeze`, of many pods: beside what the nodes tell why others did not."""
+        return await self._answers("freeze", uids)
+
     async def thaw(self, uids: Collection[str]) -> None:
         """When this returns none of them is frozen, wherever it is; NetworkFailure where one may still be."""
         answers = await self._ask("thaw", uids)
@@ -83,24 +90,35 @@ class Freezer:
         return {uid: view for one in answers for uid, view in one.replicas.items()}
 
     async def _ask(self, verb: str, uids: Collection[str]) -> list[FreezerAnswer]:
-        """Every agent: which node a replica is on they know. One that is away counts where one is missing."""
+        """One that is away counts where a replica is missing."""
+        found, failures = await self._answers(verb, uids)
+        told = {uid for one in found for uid in one.replicas}
+        if failures and not told.issuperset(uids):
+            raise failures[0]
+        return found
+
+    async def _answers(
+        self, verb: str, uids: Collection[str]
+    ) -> tuple[list[FreezerAnswer], list[NetworkFailure]]:
+        """Ask every agent, as they know which node a replica is on; until all replicas are told of."""
         question = {"verb": verb, "pods": sorted(uids), "seconds": LEASE_S}
         said, found = json.dumps(question).encode(), list[FreezerAnswer]()
-        failures: list[NetworkFailure] = []
+        failures, missing = list[NetworkFailure](), set(uids)
 
         async def ask(path: Path) -> None:
             try:
                 found.append(parse_answer(await _AGENT.ask(path, said), str(path)))
             except NetworkFailure as error:
                 failures.append(error)
+                return
+            missing.difference_update(found[-1].replicas)
+            if not missing:
+                nursery.cancel_scope.deadline = trio.current_time() + OTHERS_S
 
         async with trio.open_nursery() as nursery:
             for path in self.sockets:
                 nursery.start_soon(ask, path)
-        told = {uid for one in found for uid in one.replicas}
-        if failures and not told.issuperset(uids):
-            raise failures[0]
-        return found
+        return found, failures
 
 
 def parse_answer(answer: bytes, where: str) -> FreezerAnswer:

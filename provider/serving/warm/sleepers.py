@@ -29,13 +29,17 @@ SLACK_S = 5.0
 """An agent looks each second at what has lapsed, and the kernel is given two to thaw it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Sleeper:
-    """One pod's frozen replicas by uid, since when by trio's clock, and whom to tell when one is let go."""
+    """One pod's frozen replicas by uid, since when by trio's clock, and whom to tell when one is let go.
+
+    `renewed`: when their nodes last kept all of them frozen.
+    """
 
     channel: ChannelId
     uids: frozenset[str]
     since: float
+    renewed: float
     let_go: Callable[[], None]
 
 
@@ -46,7 +50,7 @@ class WarmSleepers:
         self._doors = doors
         self._sleepers: dict[str, Sleeper] = {}
         self._leaving: dict[str, tuple[frozenset[str], float]] = {}
-        """Those that are being thawed, and since when."""
+        """Those that may be frozen though nobody asks for them any more, and since when."""
         self._asking = trio.Lock()
         self._began = trio.current_time()
 
@@ -56,9 +60,11 @@ class WarmSleepers:
         return self._doors.freezer.there
 
     def begin(self, nursery: trio.Nursery) -> None:
-        """Renew leases from now on."""
+        """Renew leases from now on; where no node can freeze any more, end what the books hold as frozen."""
         if self.possible:
             nursery.start_soon(supervise, "keeping pods frozen", self._keep)
+        else:
+            nursery.start_soon(self._end_old)
 
     async def freeze(
         self, namespace: str, channel: ChannelId, uids: Collection[str], let_go: Callable[[], None]
@@ -67,12 +73,19 @@ class WarmSleepers:
         if not uids:
             return False
         async with self._asking:
-            answers = await self._doors.freezer.freeze(uids)
+            asked = self._leaving[namespace] = frozenset(uids), trio.current_time()
+            try:
+                answers = await self._doors.freezer.freeze(uids)
+            except NetworkFailure:  # the agent may have done it, or be about to
+                self._leaving[namespace] = asked[0], trio.current_time()
+                raise
         found = {uid: view for one in answers for uid, view in one.replicas.items() if view.frozen}
-        if set(found) != set(uids):
-            return False
+        if set(found) != set(uids) or self._leaving.get(namespace) is not asked:
+            return False  # or whoever asked is gone
         # Before it is written down: what is written and not here ends.
-        self._sleepers[namespace] = Sleeper(channel, frozenset(uids), trio.current_time(), let_go)
+        since = trio.current_time()
+        self._sleepers[namespace] = Sleeper(channel, asked[0], since, since, let_go)
+        del self._leaving[namespace]
         now = self._doors.now()
         for uid, view in found.items():
             freeze = Freeze(uid, now, None, view.memory_mib)
@@ -86,7 +99,7 @@ class WarmSleepers:
         lease, it is taken as thawed: an agent that lives let it go, and one that comes back thaws all first.
         """
         known = self._sleepers.get(namespace)
-        listed = frozenset[str]()
+        listed = frozenset[str]() if known is None else known.uids
         if known is None and namespace not in self._leaving:
             listed = frozenset(view.uid for view in await self._doors.cluster.pods(namespace))
         async with self._asking:
@@ -112,30 +125,58 @@ class WarmSleepers:
             await self._doors.store.write(ledger.end_freezes, ended, self._doors.now())
 
     def forget(self, namespace: str) -> None:
-        """Whoever asked for it is gone: nobody renews it, so the node's agent thaws it."""
-        self._sleepers.pop(namespace, None)
-        self._leaving.pop(namespace, None)
+        """Whoever asked for it is gone: nobody renews it, so its node's agent thaws it, or `thaw` does."""
+        known = self._sleepers.pop(namespace, None)
+        uids = self._leaving.get(namespace, (frozenset[str](), 0.0))[0] if known is None else known.uids
+        if uids:
+            self._leaving[namespace] = uids, trio.current_time()
 
     async def _keep(self) -> None:
         while True:
             try:
+                self._forget_lapsed()
                 await self.note_ends()
                 await self.renew()
             except TrustedPodsError as error:
-                _log.warning("frozen pods: %s; they are thawed unless they are asked for in time", error)
+                _log.warning("frozen pods: %s", error)
+            await trio.sleep(RENEW_S)
+
+    def _forget_lapsed(self) -> None:
+        """What nobody thaws any more, as its pod is gone, was thawed by its node's agent."""
+        lapsed = trio.current_time() - LEASE_S - SLACK_S
+        for namespace, (_, since) in list(self._leaving.items()):
+            if since <= lapsed:
+                del self._leaving[namespace]
+
+    async def _end_old(self) -> None:
+        while True:
+            try:
+                return await self.note_ends()
+            except TrustedPodsError as error:
+                _log.warning("what is held as frozen costs no CPU until this is written: %s", error)
             await trio.sleep(RENEW_S)
 
     async def renew(self) -> None:
-        """Ask for all once more, and let go those that a node let go, or has no memory for."""
+        """Ask for all once more, and let go those that a node let go, or has no memory for.
+
+        So are those of a node that is away for longer than a lease; it holds up nothing of the others.
+        """
         async with self._asking:  # a thaw meanwhile would be undone
             asked = dict(self._sleepers)
             uids = {uid for one in asked.values() for uid in one.uids}
             if not uids:
                 return
-            answers = await self._doors.freezer.freeze(uids)
-        kept = {uid for one in answers for uid, view in one.replicas.items() if view.frozen}
+            answers, away = await self._doors.freezer.keep(uids)
+        for error in away:
+            _log.warning("frozen pods: %s; they are thawed unless they are asked for in time", error)
+        views = {uid: view for one in answers for uid, view in one.replicas.items()}
+        kept, now = {uid for uid, view in views.items() if view.frozen}, trio.current_time()
+        unknown = uids - views.keys() if away else set[str]()
         for namespace, one in asked.items():
-            if self._sleepers.get(namespace) is one and not one.uids <= kept:
+            if one.uids <= kept:
+                one.renewed = now
+            lasts = one.uids <= kept | unknown and now - one.renewed < LEASE_S + SLACK_S
+            if self._sleepers.get(namespace) is one and not lasts:
                 one.let_go()
         for answer in answers:
             self._make_room(answer)

@@ -13,6 +13,9 @@ import (
 	"trustedpods.dev/kube/netpol/frozen"
 )
 
+// controlGroups is where the kernel shows them.
+const controlGroups = "/sys/fs/cgroup"
+
 // lapseEvery bounds how much longer than its lease a pod stays frozen.
 const lapseEvery = time.Second
 
@@ -24,10 +27,18 @@ func freezerFlags() (socket, groups *string) {
 	return socket, groups
 }
 
-// freezes lets the provider's daemon freeze pods of this node. What an earlier agent left frozen runs
-// before anybody is answered; what somebody ends runs as soon as the watch shows it.
+// thawLeft continues what an earlier agent left frozen, also where the API server cannot be reached yet: by then
+// the daemon may take it as thawed.
+func thawLeft(groups string) {
+	if _, err := frozen.New(frozen.Open(controlGroups, groups), nil); err != nil {
+		log.Printf("left frozen: %v", err)
+	}
+}
+
+// freezes lets the provider's daemon freeze pods of this node. What somebody ends runs as soon as the watch
+// shows it.
 func (a *agent) freezes(ctx context.Context, path, groups string) (*frozen.Leases, error) {
-	leases, err := frozen.New(frozen.Open("/sys/fs/cgroup", groups), a.seen.mayFreeze)
+	leases, err := frozen.New(frozen.Open(controlGroups, groups), a.seen.mayFreeze)
 	if err != nil {
 		return nil, err
 	}

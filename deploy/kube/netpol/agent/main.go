@@ -35,6 +35,9 @@ func main() {
 	if err != nil {
 		log.Fatalf("-pod-network: %v", err)
 	}
+	if *freezer != "" {
+		thawLeft(*groups)
+	}
 	access, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {
 		log.Fatalf("-kubeconfig: %v", err)

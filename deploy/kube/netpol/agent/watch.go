@@ -27,6 +27,17 @@ const fetchLimit = 5 * time.Second
 
 const uidIndex = "uid"
 
+// podLabel is what the provider's daemon gives each of its pods (provider/cluster/objects/names.py).
+const podLabel = "trustedpods.dev/pod"
+
+var uids = cache.Indexers{uidIndex: func(object any) ([]string, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil, nil
+	}
+	return []string{string(pod.UID)}, nil
+}}
+
 // cluster is what the API server shows, as it is now.
 type cluster struct {
 	node       string
@@ -50,14 +61,7 @@ func watch(ctx context.Context, client kubernetes.Interface, node string) (*clus
 		node: node, client: client, changed: make(chan struct{}, 1),
 		pods: pods.Lister(), namespaces: namespaces.Lister(), policies: policies.Lister(),
 	}
-	byUID := cache.Indexers{uidIndex: func(object any) ([]string, error) {
-		pod, ok := object.(*corev1.Pod)
-		if !ok {
-			return nil, nil
-		}
-		return []string{string(pod.UID)}, nil
-	}}
-	if err := pods.Informer().AddIndexers(byUID); err != nil {
+	if err := pods.Informer().AddIndexers(uids); err != nil {
 		return nil, err
 	}
 	seen.byUID = pods.Informer().GetIndexer()
@@ -166,14 +170,18 @@ func ends(pod *corev1.Pod) bool {
 	return over || pod.DeletionTimestamp != nil
 }
 
-// mayFreeze says whether a pod of this node runs and nobody ends it.
+// mayFreeze says whether it is one of the provider's pods on this node, runs, and nobody ends it. No part of the
+// cluster's own is frozen, whoever asks.
 func (c *cluster) mayFreeze(uid string) bool {
 	found, err := c.byUID.ByIndex(uidIndex, uid)
 	if err != nil || len(found) != 1 {
 		return false
 	}
 	pod, ok := found[0].(*corev1.Pod)
-	return ok && pod.Spec.NodeName == c.node && pod.Status.Phase == corev1.PodRunning && !ends(pod)
+	if !ok || pod.Labels[podLabel] == "" {
+		return false
+	}
+	return pod.Spec.NodeName == c.node && pod.Status.Phase == corev1.PodRunning && !ends(pod)
 }
 
 // hasAddress says whether policies concern the pod: on its node's network, or over, they do not.

@@ -7,7 +7,40 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
 )
+
+// Whoever may ask this agent gets nothing frozen but what the provider's daemon runs for others.
+func TestOnlyTheProvidersPodsOfThisNodeMayBeFrozen(t *testing.T) {
+	now := metav1.Now()
+	ours := map[string]string{podLabel: "shop"}
+	for name, one := range map[string]struct {
+		pod corev1.Pod
+		may bool
+	}{
+		"ours":      {corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: ours}}, true},
+		"system":    {corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system"}}, false},
+		"deleted":   {corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: ours, DeletionTimestamp: &now}}, false},
+		"elsewhere": {corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: ours}, Spec: corev1.PodSpec{NodeName: "n2"}}, false},
+	} {
+		pod := one.pod
+		pod.UID, pod.Status.Phase = "u", corev1.PodRunning
+		if pod.Spec.NodeName == "" {
+			pod.Spec.NodeName = "n1"
+		}
+		kept, err := lean(&pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := &cluster{node: "n1", byUID: cache.NewIndexer(cache.MetaNamespaceKeyFunc, uids)}
+		if err := seen.byUID.Add(kept); err != nil {
+			t.Fatal(err)
+		}
+		if seen.mayFreeze("u") != one.may || seen.mayFreeze("another") {
+			t.Error(name)
+		}
+	}
+}
 
 // What somebody ends is known of what is kept of a pod: it must not stay frozen.
 func TestWhoeverEndsAPodItIsSeen(t *testing.T) {

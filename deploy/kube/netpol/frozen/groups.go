@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,7 +26,11 @@ const (
 var uidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // podGroup are the names that the kubelet gives a pod's group, by its two drivers.
-var podGroup = regexp.MustCompile(`pod([0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(\.slice)?$`)
+var podGroup = regexp.MustCompile(`^(?:.+-)?pod([0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(\.slice)?$`)
+
+// allPods are the names of the group in which the kubelet has those of all pods. Nothing beside it is looked at:
+// who may make groups elsewhere, or has a kubelet of their own, could name one as a pod's.
+var allPods = regexp.MustCompile(`^(?:.+-)?kubepods(\.slice)?$`)
 
 // Groups are the control groups of the kubelet's pods, version 1 or 2.
 type Groups struct {
@@ -47,8 +52,21 @@ func Open(mount, root string) *Groups {
 // pods are the groups of all pods, by their uids, as paths below the state's and the memory's folders.
 func (g *Groups) pods() (map[string]string, error) {
 	found := map[string]string{}
-	err := filepath.WalkDir(g.state, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+	beside, err := os.ReadDir(g.state)
+	if gone(err) {
+		return found, nil
+	}
+	for _, entry := range beside {
+		if entry.IsDir() && allPods.MatchString(entry.Name()) {
+			err = errors.Join(err, g.below(filepath.Join(g.state, entry.Name()), found))
+		}
+	}
+	return found, err
+}
+
+func (g *Groups) below(kubelets string, found map[string]string) error {
+	return filepath.WalkDir(kubelets, func(path string, entry fs.DirEntry, err error) error {
+		if gone(err) {
 			return nil // a pod's end
 		}
 		if err != nil || !entry.IsDir() {
@@ -65,7 +83,11 @@ func (g *Groups) pods() (map[string]string, error) {
 		}
 		return fs.SkipDir
 	})
-	return found, err
+}
+
+// gone says whether a group ended, before or while it was looked at.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
 }
 
 // set stops or continues a group, and returns when the kernel has done it. A group that is gone runs nothing.
@@ -75,14 +97,14 @@ func (g *Groups) set(group string, stop bool) error {
 		file, word = "cgroup.freeze", map[bool]string{true: "1", false: "0"}[stop]
 	}
 	if err := os.WriteFile(filepath.Join(g.state, group, file), []byte(word), 0o600); err != nil {
-		if errors.Is(err, fs.ErrNotExist) && !stop {
+		if gone(err) && !stop {
 			return nil
 		}
 		return err
 	}
 	for limit := time.Now().Add(changes); ; time.Sleep(pause) {
 		stopped, settled, err := g.stopped(group)
-		if errors.Is(err, fs.ErrNotExist) && !stop {
+		if gone(err) && !stop {
 			return nil
 		}
 		if err != nil || (settled && stopped == stop) {

@@ -39,7 +39,8 @@ func New(groups *Groups, may func(uid string) bool) (*Leases, error) {
 func (l *Leases) Freeze(uids []string, lease time.Duration, now time.Time) map[string]Pod {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	found, told := l.find(), map[string]Pod{}
+	found, _ := l.find()
+	told := map[string]Pod{}
 	for _, uid := range uids {
 		group, here := found[uid]
 		if !here {
@@ -64,7 +65,8 @@ func (l *Leases) Freeze(uids []string, lease time.Duration, now time.Time) map[s
 func (l *Leases) Thaw(uids []string) map[string]Pod {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	found, told := l.find(), map[string]Pod{}
+	found, _ := l.find()
+	told := map[string]Pod{}
 	for _, uid := range uids {
 		if group, here := found[uid]; here {
 			_ = l.let(uid, group) // told, and tried again
@@ -78,7 +80,8 @@ func (l *Leases) Thaw(uids []string) map[string]Pod {
 func (l *Leases) Size(uids []string) map[string]Pod {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	found, told := l.find(), map[string]Pod{}
+	found, _ := l.find()
+	told := map[string]Pod{}
 	for _, uid := range uids {
 		if group, here := found[uid]; here {
 			told[uid] = l.tell(uid, group)
@@ -92,7 +95,7 @@ func (l *Leases) Ends(uid string) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	if _, held := l.until[uid]; held {
-		l.let(uid, l.find()[uid])
+		l.letFound(uid)
 	}
 }
 
@@ -100,15 +103,11 @@ func (l *Leases) Ends(uid string) {
 func (l *Leases) Lapse(now time.Time) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	var found map[string]string
 	for uid, until := range l.until {
 		if now.Before(until) && l.may(uid) {
 			continue
 		}
-		if found == nil {
-			found = l.find()
-		}
-		l.let(uid, found[uid])
+		l.letFound(uid)
 	}
 }
 
@@ -125,12 +124,20 @@ func (l *Leases) ThawAll() error {
 	return err
 }
 
-func (l *Leases) find() map[string]string {
+func (l *Leases) find() (map[string]string, error) {
 	found, err := l.groups.pods()
 	if err != nil {
 		log.Printf("control groups cannot be read: %v", err)
 	}
-	return found
+	return found, err
+}
+
+// letFound continues a pod, wherever it is. Only where all groups could be read is one that is not there over.
+func (l *Leases) letFound(uid string) {
+	found, err := l.find()
+	if group, here := found[uid]; here || err == nil {
+		_ = l.let(uid, group) // logged, and tried again
+	}
 }
 
 // let continues a pod; one that could not be is tried again when its time is looked at next.

@@ -127,6 +127,40 @@ func TestAnAgentsStartAndThawContinueWhatIsFrozen(t *testing.T) {
 	}
 }
 
+// Who may make groups of their own elsewhere could name one as another's pod.
+func TestAGroupBesideTheKubeletsIsNoPods(t *testing.T) {
+	mount := paper(t)
+	for _, place := range []string{"node/zz.slice/pod" + one, "node/kubepods.slice/xpod" + one, "node/a/kubepods/pod" + one} {
+		write(t, "THAWED\n", mount, "freezer", place, "freezer.state")
+	}
+	leases, err := New(Open(mount, "/node"), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := leases.Freeze([]string{one}, time.Minute, time.Now()); told[one] != (Pod{true, 4096}) || state(t, mount) != "FROZEN" {
+		t.Fatal(told, state(t, mount))
+	}
+}
+
+func TestALeaseIsNotForgottenWhileGroupsCannotBeRead(t *testing.T) {
+	mount, now := paper(t), time.Now()
+	leases, err := New(Open(mount, "/node"), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases.Freeze([]string{one}, time.Second, now)
+	readable := leases.groups
+	write(t, "", mount, "a file")
+	leases.groups = &Groups{filepath.Join(mount, "a file"), "", false}
+	leases.Lapse(now.Add(time.Minute))
+	leases.Ends(one)
+	leases.groups = readable
+	leases.Lapse(now.Add(time.Minute))
+	if state(t, mount) != "THAWED" || len(leases.until) != 0 {
+		t.Fatal("it stays frozen")
+	}
+}
+
 func TestQuestions(t *testing.T) {
 	mount := paper(t)
 	leases, err := New(Open(mount, "/node"), all)
@@ -169,7 +203,7 @@ func TestARealProcessStops(t *testing.T) {
 	tried := 0
 	for mount, folder := range mounts {
 		root := "tp-frozen-" + filepath.Base(t.TempDir()) + "-" + time.Now().Format("150405.000000")
-		pod := filepath.Join(folder, root, "pod"+one)
+		pod := filepath.Join(folder, root, "kubepods", "pod"+one)
 		if os.MkdirAll(pod, 0o755) != nil {
 			continue
 		}
@@ -178,22 +212,27 @@ func TestARealProcessStops(t *testing.T) {
 		if err := process.Start(); err != nil {
 			t.Fatal(err)
 		}
+		groups := Open(mount, root)
+		t.Cleanup(func() { // a frozen process would not end, nor its groups
+			_ = groups.set("kubepods/pod"+one, false)
+			_ = process.Process.Kill()
+			_ = process.Wait()
+			for group := pod; group != folder; group = filepath.Dir(group) {
+				_ = os.Remove(group)
+			}
+		})
 		write(t, strconv.Itoa(process.Process.Pid), pod, "cgroup.procs")
-		leases, err := New(Open(mount, root), all)
+		leases, err := New(groups, all)
 		if err != nil {
 			t.Fatal(err)
 		}
 		leases.Freeze([]string{one}, time.Minute, time.Now())
-		if stopped, settled, err := leases.groups.stopped("pod" + one); !stopped || !settled || err != nil {
+		if stopped, settled, err := leases.groups.stopped("kubepods/pod" + one); !stopped || !settled || err != nil {
 			t.Fatal(mount, stopped, settled, err)
 		}
 		if err := leases.ThawAll(); err != nil {
 			t.Fatal(err)
 		}
-		_ = process.Process.Kill()
-		_ = process.Wait()
-		_ = os.Remove(pod)
-		_ = os.Remove(filepath.Dir(pod))
 	}
 	if tried == 0 {
 		t.Skip("no control groups can be made here")

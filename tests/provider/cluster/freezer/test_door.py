@@ -9,7 +9,14 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.cluster.freezer.door import LEASE_S, Freezer, FrozenView, NodeMemory, parse_answer
+from trustedpods.provider.cluster.freezer.door import (
+    ANSWER_LIMIT_S,
+    LEASE_S,
+    Freezer,
+    FrozenView,
+    NodeMemory,
+    parse_answer,
+)
 
 ONE, OTHER = "11111111-2222-3333-4444-555555555555", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
@@ -57,6 +64,23 @@ async def test_a_node_that_is_away_counts_only_for_what_may_be_there(tmp_path: P
         with pytest.raises(NetworkFailure, match="does not answer"):
             await both.thaw([ONE, OTHER])
         await Freezer([tmp_path / "1"]).thaw([ONE, OTHER])
+
+
+async def test_a_node_that_hangs_holds_up_nothing_of_the_others(tmp_path: Path) -> None:
+    listener = trio.socket.socket(trio.socket.AF_UNIX)
+    await listener.bind(str(tmp_path / "2"))
+    listener.listen()
+    with listener:
+        async with agent(tmp_path / "1", {ONE: {"frozen": False, "memory": 0}}):
+            with trio.fail_after(ANSWER_LIMIT_S / 2):
+                await Freezer([tmp_path / "1", tmp_path / "2"]).thaw([ONE])
+
+
+async def test_many_are_kept_though_a_node_is_away(tmp_path: Path) -> None:
+    async with agent(tmp_path / "1", {ONE: {"frozen": True, "memory": 0}}):
+        answers, away = await Freezer([tmp_path / "1", tmp_path / "2"]).keep([ONE, OTHER])
+    assert [list(one.replicas) for one in answers] == [[ONE]]
+    assert [error.where for error in away] == [str(tmp_path / "2")]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ class FakeFreezer:
     refuses: bool = False
     memory_mib: int = 7
     memory: NodeMemory = field(default_factory=lambda: NodeMemory(1000, 900))
+    gone: set[str] = field(default_factory=set)
+    """Replicas whose node alone is away."""
+
     leases: dict[str, float] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
 
@@ -42,6 +45,13 @@ class FakeFreezer:
         if not self.refuses:
             self.leases |= dict.fromkeys(uids, trio.current_time() + LEASE_S)
         return self._answer(uids)
+
+    async def keep(self, uids: Collection[str]) -> tuple[list[FreezerAnswer], list[NetworkFailure]]:
+        try:
+            here = await self.freeze([uid for uid in uids if uid not in self.gone])
+            return here, [NetworkFailure("a node is away")] if self.gone.intersection(uids) else []
+        except NetworkFailure as error:
+            return [], [error]
 
     async def thaw(self, uids: Collection[str]) -> None:
         await self._called("thaw")

@@ -182,3 +182,76 @@ async def test_whoever_runs_something_in_a_frozen_replica_wakes_it(world, virtua
         await thawed(parts.autoscaler, parts.pods.get(caller.ref.channel))
         assert not world.freezer.frozen()
         await thawed(parts.autoscaler, parts.pods.get(caller.ref.channel))
+
+
+async def test_books_without_a_freezer_any_more_hold_nothing_as_frozen(world, virtual_time):
+    async with running(world) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+        await until(lambda: the_freezes(parts, caller))
+    world.freezer.there = False
+    async with world.run() as (parts, _):
+        await until(lambda: ended(parts, caller))
+
+
+@asynccontextmanager
+async def kept(world):
+    """What keeps pods frozen by itself, long after the daemon's start; it renews when it is told to."""
+    async with running(world) as (parts, caller, _):
+        sleepers = WarmSleepers(parts.doors)
+        await trio.sleep(10 * LEASE_S)
+        told = []
+        yield (
+            sleepers,
+            lambda name: sleepers.freeze(
+                name, caller.ref.channel, {f"uid-{name}"}, lambda: told.append(name)
+            ),
+            told,
+        )
+
+
+async def test_what_may_be_frozen_is_taken_as_thawed_only_after_a_lease(world, virtual_time):
+    async with kept(world) as (sleepers, freeze, _):
+        assert await freeze("a")
+        sleepers.forget("a")  # its pod gets another scaler
+        world.freezer.away = True
+        with pytest.raises(NetworkFailure):
+            await freeze("b")  # the answer may have been lost
+        for name in "ab":
+            with pytest.raises(NetworkFailure):
+                await sleepers.thaw(name)
+        await trio.sleep(LEASE_S + SLACK_S)
+        for name in "ab":
+            await sleepers.thaw(name)
+
+
+async def test_a_freeze_whose_asker_ended_meanwhile_is_kept_by_nobody(world, virtual_time, monkeypatch):
+    async with kept(world) as (sleepers, freeze, told):
+        real = world.freezer.freeze
+
+        async def ended_meanwhile(uids):
+            answers = await real(uids)
+            sleepers.forget("a")
+            return answers
+
+        monkeypatch.setattr(world.freezer, "freeze", ended_meanwhile)
+        assert not await freeze("a")
+        monkeypatch.undo()
+        before = dict(world.freezer.leases)
+        await sleepers.renew()
+        assert (world.freezer.leases["uid-a"], told) == (before["uid-a"], [])
+
+
+async def test_a_node_that_is_away_holds_up_no_other_and_its_own_go_after_a_lease(world, virtual_time):
+    async with kept(world) as (sleepers, freeze, told):
+        await freeze("a")
+        await freeze("b")
+        world.freezer.gone = {"uid-a"}
+        await sleepers.renew()
+        assert told == []
+        world.freezer.memory = NodeMemory(1000, 50)
+        await sleepers.renew()
+        assert told == ["b"]
+        world.freezer.memory = NodeMemory(1000, 500)
+        await trio.sleep(LEASE_S + SLACK_S)
+        await sleepers.renew()
+        assert told == ["b", "a"]

@@ -63,6 +63,7 @@ def test_what_apt_prints():
         pins.chosen("Reading package lists...\n")
     stanza = f"Package: a\nVersion: 1:2-1\nDescription: x\n SHA256: no\nSHA256: {'c' * 64}\n"
     assert pins.described(f"{stanza}\n{stanza}") == [pins.Pin("a", "1:2-1", "c" * 64)] * 2
+    assert pins.described("Package: a\nVersion: 1:2-1\nDescription: installed by hand\n") == []
 
 
 def test_names_and_what_is_left_out():

@@ -94,6 +94,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.gas
 
 soak: setup coverage slither ## the full lengths (hours)
+	@deploy/guest_image/tools.sh
 	@$(call title,soak)
 	$(PYTEST) -m soak
 

@@ -64,6 +64,9 @@ def make(out: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """What the head of this file says."""
+    if arguments != ["--pins"] and (len(arguments) > 1 or any(word.startswith("-") for word in arguments)):
+        sys.stderr.write(f"error: {' '.join(arguments)!r} is neither one folder nor --pins\n")
+        return 2
     try:
         if arguments == ["--pins"]:
             said = write_pins()

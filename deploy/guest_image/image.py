@@ -119,14 +119,17 @@ def compile_modules(root: Path, epoch: int) -> None:
 
 
 def erofs(root: Path, target: Path, epoch: int) -> None:
-    """A read-only file system of *root*, with root as owner of all."""
+    """A read-only file system of *root*, with root as owner of all and without extended attributes.
+
+    Those are the building machine's: labels, access lists.
+    """
     target.unlink(missing_ok=True)
     version = run(["sh", "-c", "mkfs.erofs --version 2>&1 | grep -o '^mkfs.erofs [0-9.]*' || true"], {})
     if version.strip() != EROFS:
         raise NotBuildable(
             f"{EROFS} is needed, of Debian 12's erofs-utils; here is {version.strip() or 'none'}"
         )
-    argv = ["mkfs.erofs", "--quiet", *COMPRESSION, f"-T{epoch}", f"-U{UUID}", "--all-root"]
+    argv = ["mkfs.erofs", "--quiet", *COMPRESSION, f"-T{epoch}", f"-U{UUID}", "--all-root", "-x-1"]
     argv += [str(target), str(root)]
     run(argv, {"LC_ALL": "C", "TZ": "UTC"})
 

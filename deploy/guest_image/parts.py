@@ -47,8 +47,9 @@ class Parts:
 
 
 def sources() -> list[Path]:
-    """The files of this folder that decide what an image has."""
-    return sorted(path for path in HERE.iterdir() if path.suffix in {".py", ".txt"})
+    """The files that decide what an image has: this folder's, and what lays wheels out for it."""
+    ours = sorted(path for path in HERE.iterdir() if path.suffix in {".py", ".txt"})
+    return [*ours, HERE.parent / "debian" / "staging.py"]
 
 
 def collected(root: Path, cache: Path, work: Path) -> Parts:
@@ -87,31 +88,35 @@ def same_go(program: Path) -> None:
         )
 
 
-def init_program(folder: Path, cache: Path) -> Path:
-    """The program of the initrd, from its sources in *folder*."""
+def init_program(folder: Path, cache: Path, go: str = GO_VERSION) -> Path:
+    """The program of the initrd, from its sources in *folder*, by this version of Go."""
     files = sorted(path for path in folder.iterdir() if path.name == "go.mod" or path.suffix == ".go")
     kept = [path for path in files if not path.name.endswith("_test.go")]
-    inputs = hashlib.sha256(GO_VERSION.encode())
+    inputs = hashlib.sha256(go.encode())
     for path in kept:
         inputs.update(f"{path.name}\0".encode() + path.read_bytes())
 
     def build(target: Path) -> None:
         flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="]
         environment = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOARCH": "amd64", "GOAMD64": "v1"}
-        environment |= {"GOTOOLCHAIN": GO_VERSION, "GOWORK": "off", "GOEXPERIMENT": ""}
+        environment |= {"GOTOOLCHAIN": go, "GOWORK": "off", "GOEXPERIMENT": ""}
         run(["go", "build", *flags, "-o", str(target), "."], environment, folder)
 
     return kept_part(cache / f"guest-init-{inputs.hexdigest()[:16]}", build)
 
 
 def kept_part(target: Path, build: Callable[[Path], None]) -> Path:
-    """The file or folder *target*, made by *build* beside its place where it is not there yet."""
+    """The file or folder *target*, made by *build* beside its place where it is not there yet.
+
+    Where somebody else has made it in the meantime, theirs stays.
+    """
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as work:
             made = Path(work) / "made"
             build(made)
-            os.replace(made, target)
+            if not target.exists():
+                os.replace(made, target)
     return target
 
 

@@ -87,9 +87,9 @@ def chosen(text: str) -> dict[str, str]:
 
 
 def described(text: str) -> list[Pin]:
-    """The packages of what `apt-cache show` prints."""
+    """The packages of what `apt-cache show` prints, but those that it has no SHA-256 of."""
     stanzas = (dict(_STANZA.findall(stanza)) for stanza in text.split("\n\n") if stanza.strip())
-    return [Pin(one["Package"], one["Version"], one["SHA256"]) for one in stanzas]
+    return [Pin(one["Package"], one["Version"], one["SHA256"]) for one in stanzas if "SHA256" in one]
 
 
 def written(pins: Pins) -> str:

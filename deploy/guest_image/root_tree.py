@@ -6,6 +6,7 @@ between two builds. What scripts would have made and is needed stands below, by 
 logs somebody in.
 """
 
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ DOORS = {
 }  # fmt: skip
 """Programs that let somebody in, or become somebody else; ctr is an admin's client of containerd."""
 
+_CHUNK = 1 << 16
 PROGRAM_FOLDERS = {"usr/bin", "usr/sbin"}
 LINKS = {
     **{
@@ -63,7 +65,12 @@ def unpack(packages: Iterable[Path], root: Path) -> None:
         argv = ["dpkg-deb", "--fsys-tarfile", str(package)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE) as reading:  # noqa: S603 - dpkg's own
             assert reading.stdout is not None
-            extract(reading.stdout, root)
+            try:
+                extract(reading.stdout, root)
+            except tarfile.TarError as error:
+                raise NotBuildable(f"{package.name} is no Debian package: {error}") from error
+            while reading.stdout.read(_CHUNK):
+                pass  # what follows an archive's end: whoever writes it must not find the pipe closed
         if reading.returncode:
             raise NotBuildable(f"{package.name} is no Debian package")
 
@@ -83,7 +90,7 @@ def extract(stream: IO[bytes], root: Path) -> None:
             if member.issym():
                 _link(target, member.linkname)
             elif member.islnk():
-                put(target, (root / _merged(member.linkname)).read_bytes(), member.mode & 0o777)
+                _same(_inside(root, _merged(member.linkname)), target, member.mode & 0o777)
             elif member.isreg() and (content := archive.extractfile(member)) is not None:
                 put(target, content.read(), member.mode & 0o777)
             else:
@@ -107,7 +114,7 @@ def complete(root: Path) -> None:
     put(root / "etc/ssl/certs/ca-certificates.crt", b"".join(path.read_bytes() for path in certificates))
     for name in MOUNTED:
         (root / name).mkdir(exist_ok=True)
-    run(["ldconfig", "-r", str(root), "-C", "/etc/ld.so.cache"], {"LC_ALL": "C"})
+    run(["/sbin/ldconfig", "-r", str(root), "-C", "/etc/ld.so.cache"], {"LC_ALL": "C"})
 
 
 def _merged(text: str) -> PurePosixPath:
@@ -124,6 +131,14 @@ def _inside(root: Path, name: PurePosixPath) -> Path:
     if not target.parent.resolve().is_relative_to(root.resolve()):
         raise NotBuildable(f"/{name} leads out of the root, by a link")
     return target
+
+
+def _same(source: Path, target: Path, mode: int) -> None:
+    """What a hard link stands for: the file, or the link itself and not what it leads to."""
+    if source.is_symlink():
+        _link(target, os.readlink(source))
+    else:
+        put(target, source.read_bytes(), mode)
 
 
 def _link(path: Path, target: str) -> None:

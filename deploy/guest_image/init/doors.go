@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"unsafe"
 )
 
 // setting is a file under /proc/sys and what is written there. Where the kernel has no such file (it was built without
@@ -108,7 +109,8 @@ func kexec() error {
 func initModule() error {
 	empty := make([]byte, 64)
 	parameters := make([]byte, 1)
-	_, _, failed := syscall.Syscall(syscall.SYS_INIT_MODULE, pointer(empty), uintptr(len(empty)), pointer(parameters))
+	_, _, failed := syscall.Syscall(syscall.SYS_INIT_MODULE,
+		uintptr(unsafe.Pointer(&empty[0])), uintptr(len(empty)), uintptr(unsafe.Pointer(&parameters[0])))
 	if failed == syscall.EPERM || failed == syscall.ENOSYS {
 		return failed
 	}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 )
 
 const (
@@ -184,5 +183,3 @@ func say(format string, words ...any) {
 	seconds, _, _ := strings.Cut(string(data), " ")
 	fmt.Printf("guest: %s s: %s\n", seconds, fmt.Sprintf(format, words...))
 }
-
-func pointer(data []byte) uintptr { return uintptr(unsafe.Pointer(&data[0])) }

@@ -25,8 +25,8 @@ import verity  # noqa: E402
 import wheels  # noqa: E402
 
 __all__ = [
-    "EPOCH", "FOLDER", "archive_of", "debian_packages", "guest_image", "image", "initrd", "kernel_module",
-    "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
+    "EPOCH", "FOLDER", "archive_contents", "archive_of", "debian_packages", "guest_image", "image", "initrd",
+    "kernel_module", "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
 ]  # fmt: skip
 
 EPOCH = 1_790_000_000
@@ -55,3 +55,19 @@ def kernel_module(folder: Path, name: str, depends: str = "", *, compressed: boo
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(lzma.compress(data) if compressed else data)
     return path
+
+
+def archive_contents(data: bytes) -> dict[str, tuple[int, bytes]]:
+    """Mode and content by name, of an initrd: a reader of its format, written apart from its writer."""
+    place, found = 0, {}
+    while True:
+        assert data[place : place + 6] == b"070701"
+        fields = [int(data[place + 6 + 8 * n : place + 14 + 8 * n], 16) for n in range(13)]
+        mode, owner, group, moment, size, name_size = *fields[1:4], fields[5], fields[6], fields[11]
+        assert (owner, group, moment) == (0, 0, 0)
+        name = data[place + 110 : place + 110 + name_size - 1].decode()
+        start = (place + 110 + name_size + 3) // 4 * 4
+        if name == "TRAILER!!!":
+            return found
+        found[name] = (mode, data[start : start + size])
+        place = (start + size + 3) // 4 * 4

@@ -40,6 +40,14 @@ def test_another_content_is_refused_and_not_kept(tmp_path, registry):
     assert list((tmp_path / "guest-packages").iterdir()) == []
 
 
+def test_a_file_of_the_cache_that_is_no_longer_the_pinned_one_is_refused(tmp_path, registry):
+    registry.write_bytes(CONTENT)
+    (kept,) = debian_packages.fetched([PIN], tmp_path)
+    kept.write_bytes(CONTENT[:-1])
+    with pytest.raises(wheels.NotBuildable, match=rf"{kept} is not some 1:2-3 as pinned: remove it"):
+        debian_packages.fetched([PIN], tmp_path)
+
+
 def test_a_version_that_is_gone_is_named(tmp_path, registry):
     with pytest.raises(
         wheels.NotBuildable, match=r"no longer has some 9 \(there: 1:2-3\)\. `make guest-pins`"

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.guest_image.builder import FOLDER, image, initrd, kernel_module, verity, wheels
+from tests.deploy.guest_image.builder import (
+    EPOCH,
+    FOLDER,
+    guest_image,
+    image,
+    initrd,
+    kernel_module,
+    verity,
+    wheels,
+)
 from tests.guest.image_files import firmware
 from tests.paths import ROOT
 from trustedpods.guest.measure import ImageFiles, measure_snp
@@ -75,6 +84,27 @@ def test_another_version_of_the_file_systems_tool_is_refused(tmp_path, monkeypat
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(wheels.NotBuildable, match=r"mkfs\.erofs 1\.5 is needed.*1\.8\.6"):
         image.erofs(tmp_path, tmp_path / "root.img", 1_790_000_000)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--pins", "out"], ["one", "two"]])
+def test_words_that_name_no_folder_make_nothing(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    assert guest_image.main(words) == 2
+    assert capsys.readouterr().err == f"error: '{' '.join(words)}' is neither one folder nor --pins\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.soak
+def test_what_the_building_machine_hangs_on_files_is_no_part(tmp_path):
+    """With the real mkfs.erofs, which `make guest` installs."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "file").write_text("content")
+    os.utime(root, (EPOCH, EPOCH))
+    image.erofs(root, tmp_path / "first", EPOCH)
+    os.setxattr(root / "file", "user.label", b"of this machine")
+    image.erofs(root, tmp_path / "second", EPOCH)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
 BUILDING = """

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts: kept under the hash of their inputs; the initrd's program is the same from any folder."""
 
+import os
 import shutil
 
 import pytest
 
 from tests.deploy.guest_image.builder import EPOCH, FOLDER, parts, pins, wheels
+
+
+@pytest.fixture(scope="module")
+def go():
+    """The version of Go that is here: nothing is fetched, whichever the image is made with."""
+    return wheels.run(["go", "env", "GOVERSION"], {"GOTOOLCHAIN": "local"}).split()[0]
 
 
 def copied(folder, change=""):
@@ -15,22 +22,22 @@ def copied(folder, change=""):
     return folder
 
 
-def test_the_initrds_program_is_the_same_from_any_folder(tmp_path):
-    first = parts.init_program(copied(tmp_path / "one"), tmp_path / "cache one")
-    second = parts.init_program(copied(tmp_path / "two" / "further"), tmp_path / "cache two")
+def test_the_initrds_program_is_the_same_from_any_folder(tmp_path, go):
+    first = parts.init_program(copied(tmp_path / "one"), tmp_path / "cache one", go)
+    second = parts.init_program(copied(tmp_path / "two" / "further"), tmp_path / "cache two", go)
     assert first.name == second.name
     assert first.read_bytes() == second.read_bytes()
     assert str(tmp_path).encode() not in first.read_bytes()
     assert b"/bin/sh" not in first.read_bytes()
-    parts.same_go(first)
+    assert go.encode() in first.read_bytes()
 
 
-def test_another_source_is_another_part(tmp_path):
-    first = parts.init_program(copied(tmp_path / "one"), tmp_path)
-    second = parts.init_program(copied(tmp_path / "two", "\n// said otherwise\n"), tmp_path)
+def test_another_source_is_another_part(tmp_path, go):
+    first = parts.init_program(copied(tmp_path / "one"), tmp_path, go)
+    second = parts.init_program(copied(tmp_path / "two", "\n// said otherwise\n"), tmp_path, go)
     assert first != second
     made = first.stat().st_ino
-    assert parts.init_program(tmp_path / "one", tmp_path).stat().st_ino == made
+    assert parts.init_program(tmp_path / "one", tmp_path, go).stat().st_ino == made
 
 
 def test_a_part_that_fails_is_not_kept(tmp_path):
@@ -41,6 +48,24 @@ def test_a_part_that_fails_is_not_kept(tmp_path):
     with pytest.raises(wheels.NotBuildable):
         parts.kept_part(tmp_path / "part", fails)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_somebody_else_has_made_in_the_meantime_stays(tmp_path):
+    part = tmp_path / "part"
+
+    def later(made):
+        made.mkdir()
+        part.mkdir()
+        (part / "theirs").write_text("whole")
+
+    assert parts.kept_part(part, later) == part
+    assert [path.name for path in part.iterdir()] == ["theirs"]
+    assert list(tmp_path.iterdir()) == [part]
+
+
+def test_what_lays_wheels_out_is_in_the_key():
+    names = {path.relative_to(FOLDER.parent).as_posix() for path in parts.sources()}
+    assert {"debian/staging.py", "guest_image/image.py", "guest_image/modules.txt"} <= names
 
 
 def of_one_kind(folder, **changed):
@@ -68,6 +93,18 @@ def test_there_is_one_kernel(tmp_path):
         parts.kernel_of(none)
 
 
-def test_a_program_of_another_go_is_refused(tmp_path):
-    with pytest.raises(wheels.NotBuildable, match="make setup"):
+def test_a_program_of_another_go_is_refused(tmp_path, monkeypatch):
+    tool, program = tmp_path / "go", tmp_path / "program"
+    tool.write_text('#!/bin/sh\necho "$2: $(cat "$2")"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    program.write_text(parts.GO_VERSION)
+    parts.same_go(program)
+    program.write_text("go1.1")
+    with pytest.raises(wheels.NotBuildable, match=rf"go1\.1, the image needs {parts.GO_VERSION}"):
+        parts.same_go(program)
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(wheels.NotBuildable, match="has not been built: `make setup`"):
         parts.same_go(tmp_path / "nothing")

@@ -24,6 +24,10 @@ def test_the_projects_own_pins_are_in_order_and_leave_out_what_they_should():
         "systemd",
         "kmod",
         "openssh-server",
+        "dash",
+        "bash",
+        "busybox",
+        "busybox-static",
     }
     assert sum(name.startswith("linux-image-") for name in names) == 1
 
@@ -59,6 +63,7 @@ def test_what_apt_prints():
         pins.chosen("Reading package lists...\n")
     stanza = f"Package: a\nVersion: 1:2-1\nDescription: x\n SHA256: no\nSHA256: {'c' * 64}\n"
     assert pins.described(f"{stanza}\n{stanza}") == [pins.Pin("a", "1:2-1", "c" * 64)] * 2
+    assert pins.described("Package: a\nVersion: 1:2-1\nDescription: installed by hand\n") == []
 
 
 def test_names_and_what_is_left_out():

@@ -70,6 +70,44 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path):
     assert (tmp_path / "etc/b").read_bytes() == b"second"
 
 
+def test_a_hard_link_to_a_link_is_that_link(tmp_path):
+    root = tmp_path / "root"
+    (tmp_path / "outside").write_text("of the building machine")
+    root.mkdir()
+    way = link("./etc/way", str(tmp_path / "outside"))
+    root_tree.extract(archive_of(way, link("./etc/again", "./etc/way", tarfile.LNKTYPE)), root)
+    assert (root / "etc/again").readlink() == tmp_path / "outside"
+
+
+def test_a_hard_link_out_of_the_root_is_refused(tmp_path):
+    root = tmp_path / "root"
+    (tmp_path / "outside").write_text("of the building machine")
+    root.mkdir()
+    members = (link("./etc/way", str(tmp_path)), link("./etc/a", "./etc/way/outside", tarfile.LNKTYPE))
+    with pytest.raises(wheels.NotBuildable, match="leads out of the root"):
+        root_tree.extract(archive_of(*members), root)
+
+
+def test_what_follows_the_end_of_an_archive_is_read(tmp_path, monkeypatch):
+    """More than a pipe holds: who writes it would be ended by a pipe that nobody reads."""
+    tool, root = tmp_path / "dpkg-deb", tmp_path / "root"
+    tool.write_text('#!/bin/sh\ncat "$2" && exec head -c 1000000 /dev/zero\n')
+    tool.chmod(0o755)
+    root.mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "some.deb").write_bytes(archive_of(("./etc/a", b"a", 0o644)).read())
+    root_tree.unpack([tmp_path / "some.deb"], root)
+    assert (root / "etc/a").read_bytes() == b"a"
+
+
+def test_a_file_that_is_no_package_is_named(tmp_path):
+    package, root = tmp_path / "some.deb", tmp_path / "root"
+    package.write_bytes(b"no package")
+    root.mkdir()
+    with pytest.raises(wheels.NotBuildable, match=r"some\.deb is no Debian package"):
+        root_tree.unpack([package], root)
+
+
 def test_two_builders_make_one_tree(tmp_path):
     members = [("./usr/bin/x", b"x", 0o4755), ("./etc/secret", b"s", 0o600), link("./etc/link", "secret")]
     trees = []

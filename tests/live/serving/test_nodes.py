@@ -82,6 +82,15 @@ def answers(place: tuple[str, int]) -> bool:
         return False
 
 
+def connects(place: tuple[str, int]) -> bool:
+    """The same of a connection: each service is taken up by itself."""
+    try:
+        socket.create_connection(place, ANSWER_S).close()
+    except OSError:
+        return False
+    return True
+
+
 def tcp_echoed(place: tuple[str, int], data: bytes) -> bytes:
     with socket.create_connection(place, ANSWER_S) as client:
         client.sendall(data)
@@ -183,4 +192,5 @@ def test_nodes_serve_what_a_manifest_exposes_there(
     assert places(newer) == found
     assert market.kubectl("-n", newer.namespace, *words[2:]) == inside[0]
     until("the newer version answers", lambda: answers(found["game", "udp"]))
+    until("it takes connections", lambda: connects(found["both", "tcp"]))
     assert tcp_echoed(found["both", "tcp"], b"y" * SIZE) == b"y" * SIZE

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,16 +67,28 @@ def fetched(wanted: Wanted, tools: Path, cache: Path) -> list[Path]:
     *tools* pins what compiles. NotBuildable says what pip said.
     """
     inputs = f"{wanted}{COMPILING}".encode() + tools.read_bytes()
+
+    def build(folder: Path) -> None:
+        _pip(wanted.wheels, folder, "--only-binary=:all:")
+        compiled(wanted, tools, folder)
+
     folder = cache / f"provider-wheels-{hashlib.sha256(inputs).hexdigest()[:16]}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as work:
-            made = Path(work) / "wheels"
-            _pip(wanted.wheels, made, "--only-binary=:all:")
-            compiled(wanted, tools, made)
-            if not folder.exists():  # another build may have been faster
-                made.replace(folder)
-    return sorted(folder.glob("*.whl"))
+    return sorted(kept_part(folder, build).glob("*.whl"))
+
+
+def kept_part(target: Path, build: Callable[[Path], None]) -> Path:
+    """The file or folder *target*, made by *build* beside its place where it is not there yet.
+
+    Where somebody else has made it in the meantime, theirs stays.
+    """
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as work:
+            made = Path(work) / "made"
+            build(made)
+            if not target.exists():
+                os.replace(made, target)
+    return target
 
 
 def compiled(wanted: Wanted, tools: Path, folder: Path) -> None:

@@ -22,6 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "debian"), str(HERE.parent / "setup
 import image  # noqa: E402
 import parts  # noqa: E402
 import pins  # noqa: E402
+import wheels  # noqa: E402
 from wheels import NotBuildable  # noqa: E402
 
 from trustedpods.localnet.cluster import binaries  # noqa: E402
@@ -52,7 +53,7 @@ def make(out: Path) -> str:
             image.build(found, target, work)
 
         was_there = kept.exists()
-        parts.kept_part(kept, build)
+        wheels.kept_part(kept, build)
     for file in kept.iterdir():
         shutil.copyfile(file, out / file.name)
     sizes = ", ".join(f"{file} {(out / file).stat().st_size / 1e6:.1f} MB" for file in image.FILES[:3])

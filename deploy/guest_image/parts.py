@@ -2,10 +2,7 @@
 """What the guest is made of: each part is built or fetched once, and kept under the hash of its inputs."""
 
 import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,22 +99,7 @@ def init_program(folder: Path, cache: Path, go: str = GO_VERSION) -> Path:
         environment |= {"GOTOOLCHAIN": go, "GOWORK": "off", "GOEXPERIMENT": ""}
         run(["go", "build", *flags, "-o", str(target), "."], environment, folder)
 
-    return kept_part(cache / f"guest-init-{inputs.hexdigest()[:16]}", build)
-
-
-def kept_part(target: Path, build: Callable[[Path], None]) -> Path:
-    """The file or folder *target*, made by *build* beside its place where it is not there yet.
-
-    Where somebody else has made it in the meantime, theirs stays.
-    """
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as work:
-            made = Path(work) / "made"
-            build(made)
-            if not target.exists():
-                os.replace(made, target)
-    return target
+    return wheels.kept_part(cache / f"guest-init-{inputs.hexdigest()[:16]}", build)
 
 
 def kernel_of(parts: Parts) -> Path:

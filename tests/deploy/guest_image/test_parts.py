@@ -46,7 +46,7 @@ def test_a_part_that_fails_is_not_kept(tmp_path):
         raise wheels.NotBuildable("no")
 
     with pytest.raises(wheels.NotBuildable):
-        parts.kept_part(tmp_path / "part", fails)
+        wheels.kept_part(tmp_path / "part", fails)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +58,7 @@ def test_what_somebody_else_has_made_in_the_meantime_stays(tmp_path):
         part.mkdir()
         (part / "theirs").write_text("whole")
 
-    assert parts.kept_part(part, later) == part
+    assert wheels.kept_part(part, later) == part
     assert [path.name for path in part.iterdir()] == ["theirs"]
     assert list(tmp_path.iterdir()) == [part]
 

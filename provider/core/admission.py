@@ -198,16 +198,23 @@ def check_slots(wanted: Mapping[ServiceProtocol, int], free: Mapping[ServiceProt
 
 def sellable(free: Capacity, asleep: Iterable[Resources], overcommit: float) -> Capacity:
     """What may still be sold: each sleeping pod keeps its replica's room, divided by the overcommit."""
-    sleeping = list(asleep)
-    cpu = int(sum(size.cpu_milli for size in sleeping) / overcommit)
-    memory = int(sum(size.memory_mib for size in sleeping) / overcommit)
-    scratch = int(sum(size.storage_mib for size in sleeping) / overcommit)
+    kept = kept_for(asleep, overcommit)
     return free.model_copy(
         update={
-            "cpu_milli": max(0, free.cpu_milli - cpu),
-            "memory_mib": max(0, free.memory_mib - memory),
-            "storage_mib": max(0, free.storage_mib - scratch),
+            "cpu_milli": max(0, free.cpu_milli - kept.cpu_milli),
+            "memory_mib": max(0, free.memory_mib - kept.memory_mib),
+            "storage_mib": max(0, free.storage_mib - kept.storage_mib),
         }
+    )
+
+
+def kept_for(asleep: Iterable[Resources], overcommit: float) -> Resources:
+    """What stays free for sleeping pods: a replica's room of each, all together over the overcommit."""
+    sleeping = list(asleep)
+    return Resources(
+        int(sum(size.cpu_milli for size in sleeping) / overcommit),
+        int(sum(size.memory_mib for size in sleeping) / overcommit),
+        int(sum(size.storage_mib for size in sleeping) / overcommit),
     )
 
 

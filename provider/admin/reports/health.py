@@ -22,6 +22,7 @@ from trustedpods.provider.admin.reports.health_views import (
     WakeFailure,
 )
 from trustedpods.provider.cluster.objects.sizes import total
+from trustedpods.provider.core.admission import kept_for
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler.types import ScaleState
 from trustedpods.provider.doors import Doors
@@ -131,30 +132,25 @@ async def _capacity(doors: Doors, standing: Sequence[PodStanding]) -> tuple[Capa
         return None, error.what
     offered = total(place.size for place in nodes.values())
     running = total(_times(one.record.size.replica, one.replicas) for one in standing if one.replicas)
-    asleep = total(
+    asleep = [
         one.record.size.replica
         for one in standing
         if not one.replicas and one.record.phase is not Phase.REMOVING
-    )
+    ]
     overcommit = doors.config.cluster.overcommit
-    kept = Resources(*(int(part / overcommit) for part in _parts(asleep)))
     view = CapacityView(
         nodes=len(nodes),
         offered=_room(offered),
         running=_room(running),
-        asleep=_room(asleep),
-        kept=_room(kept),
+        asleep=_room(total(asleep)),
+        kept=_room(kept_for(asleep, overcommit)),
         overcommit=overcommit,
     )
     return view, None
 
 
-def _parts(size: Resources) -> tuple[int, int, int]:
-    return size.cpu_milli, size.memory_mib, size.storage_mib
-
-
 def _times(size: Resources, count: int) -> Resources:
-    return Resources(*(part * count for part in _parts(size)))
+    return Resources(size.cpu_milli * count, size.memory_mib * count, size.storage_mib * count)
 
 
 def _room(size: Resources) -> RoomView:

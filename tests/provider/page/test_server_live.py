@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's page in a real Chromium: small and wide, light and dark, by keyboard, and cut off."""
 
-from contextlib import asynccontextmanager
-
 import pytest
-import trio
 
 from tests.fakes.page.operator import AWAY, NOW, FakeOperator, health, pod
-from tests.publisher.page.chromium import open_tab
+from tests.publisher.page.chromium import open_page
 from tests.publisher.page.looks import check
 from trustedpods.protocol.local_page.readings import ReadingLimits
 from trustedpods.protocol.local_page.server import listen
@@ -20,25 +17,10 @@ VIEWS = {"now": "/", "earnings": "/earnings", "pods": "/pods", "capacity": "/cap
 BUSY = ((320, True), (1280, False))
 
 
-@asynccontextmanager
-async def opened(reader):
-    """The page, opened by its link in a browser: its tab, and the address of the page's folder."""
-    links, told = [], trio.Event()
-
-    def tell(link):
-        links.append(link)
-        told.set()
-
-    async def serve():
-        await serve_page(listen(0), reader, tell, ReadingLimits(fresh_s=0.0), lambda: NOW)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve)
-        await told.wait()
-        async with open_tab() as tab:
-            await tab.open(links[0])
-            yield tab, links[0].partition("/open/")[0]
-        nursery.cancel_scope.cancel()
+def opened(reader):
+    """The operator's page of *reader*, in a browser."""
+    limits = ReadingLimits(fresh_s=0.0)
+    return open_page(lambda tell: serve_page(listen(0), reader, tell, limits, lambda: NOW))
 
 
 async def test_each_view_small_and_wide_in_light_and_dark_and_with_the_daemon_away():

@@ -130,6 +130,24 @@ async def open_tab():
             await start.wait()
 
 
+@asynccontextmanager
+async def open_page(serve):
+    """A page that *serve* serves, opened by its link: its tab, and the address of the page's folder."""
+    links, told = [], trio.Event()
+
+    def tell(link):
+        links.append(link)
+        told.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, tell)
+        await told.wait()
+        async with open_tab() as tab:
+            await tab.open(links[0])
+            yield tab, links[0].partition("/open/")[0]
+        nursery.cancel_scope.cancel()
+
+
 async def _address(folder):
     with trio.fail_after(START_S):
         while True:

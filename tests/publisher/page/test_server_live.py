@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page in a real Chromium: keyboard, 320 px, the dark, axe, and nothing that leaves the page."""
 
-from contextlib import asynccontextmanager
-
 import pytest
 import trio
 
 from tests.fakes.page.reader import AWAY, FakeReader, listed
 from tests.publisher.page import hostile
-from tests.publisher.page.chromium import open_tab
+from tests.publisher.page.chromium import open_page, open_tab
 from tests.publisher.page.looks import check
 from trustedpods.protocol.local_page.readings import ReadingLimits
 from trustedpods.protocol.local_page.server import listen
@@ -21,22 +19,10 @@ VIEWS = {"pods": "/", "market": "/market", "pod": "/pods/web"}
 FRESH_S = 0.2
 
 
-@asynccontextmanager
-async def opened(reader):
-    """The page, opened by its link in a browser: its tab, and the address of the page's folder."""
-    links, told = [], trio.Event()
-
-    def tell(link):
-        links.append(link)
-        told.set()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_page, listen(0), reader, tell, ReadingLimits(fresh_s=FRESH_S))
-        await told.wait()
-        async with open_tab() as tab:
-            await tab.open(links[0])
-            yield tab, links[0].partition("/open/")[0]
-        nursery.cancel_scope.cancel()
+def opened(reader):
+    """The page of *reader*, in a browser."""
+    limits = ReadingLimits(fresh_s=FRESH_S)
+    return open_page(lambda tell: serve_page(listen(0), reader, tell, limits))
 
 
 async def test_each_view_small_and_wide_in_light_and_dark():

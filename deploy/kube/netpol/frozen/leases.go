@@ -63,27 +63,25 @@ func (l *Leases) Freeze(uids []string, lease time.Duration, now time.Time) map[s
 
 // Thaw continues pods, and tells how those are that are on this node.
 func (l *Leases) Thaw(uids []string) map[string]Pod {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	found, _ := l.find()
-	told := map[string]Pod{}
-	for _, uid := range uids {
-		if group, here := found[uid]; here {
-			_ = l.let(uid, group) // told, and tried again
-			told[uid] = l.tell(uid, group)
-		}
-	}
-	return told
+	return l.each(uids, func(uid, group string) {
+		_ = l.let(uid, group) // told, and tried again
+	})
 }
 
 // Size tells of pods of this node as they are.
 func (l *Leases) Size(uids []string) map[string]Pod {
+	return l.each(uids, func(string, string) {})
+}
+
+// each does something with every pod of *uids* that is on this node, and tells how it is then.
+func (l *Leases) each(uids []string, do func(uid, group string)) map[string]Pod {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	found, _ := l.find()
 	told := map[string]Pod{}
 	for _, uid := range uids {
 		if group, here := found[uid]; here {
+			do(uid, group)
 			told[uid] = l.tell(uid, group)
 		}
 	}

@@ -27,9 +27,8 @@ def asks_for_more(ask: AdmitBody) -> bool:
     """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
-    classes = any(one.storage_class is not None for one in ask.volumes)
     return bool(
-        classes or ask.csi_drivers or ask.ingresses or at_nodes or ask.names or ask.own_sleep or placed
+        ask.volumes or ask.csi_drivers or ask.ingresses or at_nodes or ask.names or ask.own_sleep or placed
     )
 
 
@@ -95,6 +94,8 @@ def _volumes(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
     classes = {one.name: one.access_modes for one in has.storage_classes}
     for name, mode in dict.fromkeys((one.storage_class, one.access_mode) for one in ask.volumes):
         if name is None:
+            if not has.default_class:
+                yield f"no default storage class; by name there is {', '.join(classes) or 'none'}"
             continue
         if name not in classes:
             yield f"no storage class {name}; there is {', '.join(classes) or 'none by name'}"

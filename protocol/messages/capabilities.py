@@ -55,11 +55,13 @@ class NodeSize(Message):
 class Capabilities(Message):
     """What a manifest may ask for at this provider.
 
+    With `default_class` there is a storage class for volumes that name none.
     `node_labels` has the values of each label that the operator advertises; no values: there are too many to
     list. `largest_node` bounds each single replica; what is free of it is said when a pod asks to come.
     """
 
     storage_classes: Annotated[list[StorageClass], Field(max_length=16)]
+    default_class: bool
     ingress_classes: Annotated[list[IngressClass], Field(max_length=16)]
     csi_drivers: Annotated[list[ObjectName], Field(max_length=16)]
     udp: bool

@@ -163,7 +163,8 @@ PODS = {
         "mend the program or the manifest (port, user, memory, probe), and deploy again",
     ),
     "storage-class": Rule(
-        "the provider has no such storage class", "leave `storageClassName` out, or " + _OTHER
+        "the provider has no such storage class, or no default one",
+        "leave `storageClassName` out or name another, or " + _OTHER,
     ),
     "terms": Rule("the provider's prices in the registry and in its profile differ", _OTHER),
     "tls": Rule(

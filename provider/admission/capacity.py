@@ -15,6 +15,7 @@ from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.placement.nodes import check_drivers, check_placement
 from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.core.volumes.classes import check_default
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
 
@@ -45,8 +46,10 @@ class CapacityCheck:
         free = self._free(found, replaced, leaving, volume_mib)
         left = admission.check_size(ask, free)
         fitting = check_placement(ask.placement, ask.max_replicas, found.places, self._labels)
-        if ask.csi_drivers:
-            check_drivers(ask.csi_drivers, (await self._cluster.features()).nodes, fitting)
+        if ask.csi_drivers or (ask.volumes and replaced is None):
+            features = await self._cluster.features()
+            check_drivers(ask.csi_drivers, features.nodes, fitting)
+            check_default(ask.volumes if replaced is None else (), features.default_class)
         nodes = _nodes(found, leaving)
         admission.check_nodes(ask, [room for name, room in nodes.items() if name in fitting], free)
         return left.model_copy(update={"services": self._reservations.check(ask, channel)})

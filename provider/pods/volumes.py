@@ -10,6 +10,7 @@ from trustedpods.protocol.messages.admission import AdmitBody, VolumeAsk
 from trustedpods.provider.cluster.objects.workload.stateful_set import claim_name
 from trustedpods.provider.core.pod import ENDED, PodRecord, PodSize
 from trustedpods.provider.core.volumes import growth
+from trustedpods.provider.core.volumes.classes import check_default
 from trustedpods.provider.core.volumes.growth import StoredVolume
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
@@ -49,9 +50,11 @@ class PodVolumes:
             before = proven  # and not what they have: an update that failed may have made them larger
         growth.check_volumes(before, wanted)
         growth.check_kind(asks, stored)
-        if any(name in stored and mib > stored[name].asked for name, mib in wanted.items()):
-            grows = (await self._doors.cluster.features()).storage_classes
-            growth.check_growth(wanted, stored, grows)
+        made = [one for name, one in asks.items() if name not in stored]
+        if made or any(mib > stored[name].asked for name, mib in wanted.items()):
+            features = await self._doors.cluster.features()
+            check_default(made, features.default_class)
+            growth.check_growth(wanted, stored, features.storage_classes)
 
     async def stored(self, namespace: str) -> dict[str, StoredVolume]:
         """The claims of a namespace, by name."""

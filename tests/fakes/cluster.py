@@ -71,6 +71,7 @@ class FakeCluster(
     labels: dict[str, str] = field(default_factory=dict)
     csi_drivers: frozenset[str] = frozenset()
     classes: dict[str, bool] = field(default_factory=lambda: {"local-path": False, "growing": True})
+    default_class: str = "growing"
     expands: bool = True
     at_node: bool = False
     lives: dict[str, FakeLife] = field(default_factory=dict)
@@ -311,7 +312,8 @@ class FakeCluster(
         return NodePlace(self.labels, size=self.allocatable, csi_drivers=self.csi_drivers)
 
     async def features(self) -> ClusterFeatures:
-        return ClusterFeatures({"fake": self._place}, self.classes, frozenset({"traefik"}))
+        ingress = frozenset({"traefik"})
+        return ClusterFeatures({"fake": self._place}, self.classes, ingress, self.default_class)
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

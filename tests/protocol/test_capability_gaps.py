@@ -18,6 +18,7 @@ from trustedpods.protocol.messages.capabilities import (
 
 BARE = Capabilities(
     storage_classes=[],
+    default_class=False,
     ingress_classes=[],
     csi_drivers=[],
     udp=False,
@@ -47,6 +48,7 @@ def ask(**changes: object) -> AdmitBody:
     ("changes", "words"),
     [
         ({"volumes": [volume_ask("fast")]}, "no storage class fast; there is none by name"),
+        ({"volumes": [volume_ask(None)]}, "no default storage class; by name there is none"),
         ({"services": {"dns": "udp", "more": "udp"}}, "no service can have expose: udp"),
         ({"services": {"a": "nodePort"}}, "no service can have expose: nodePort"),
         ({"services": {"a": "loadBalancer"}}, "no service can have expose: loadBalancer"),
@@ -73,10 +75,11 @@ def test_all_gaps_are_said_at_once_and_none_where_all_is_there() -> None:
         names=True,
         placement=Placement(selector={"disk": "ssd"}),
     )
-    assert len(gaps(wanted, BARE)) == 4
+    assert len(gaps(wanted, BARE)) == 5
     has = BARE.model_copy(
         update={
             "storage_classes": [StorageClass(name="fast", grows=True, access_modes=["ReadWriteOnce"])],
+            "default_class": True,
             "udp": True,
             "names": True,
             "node_labels": LABELS,
@@ -84,7 +87,7 @@ def test_all_gaps_are_said_at_once_and_none_where_all_is_there() -> None:
     )
     assert gaps(wanted, has) == []
     assert gaps(ask(), BARE) == []
-    assert not asks_for_more(ask(volumes=[volume_ask(None)]))
+    assert not asks_for_more(ask())
     shared = ask(volumes=[volume_ask("fast", "ReadWriteMany"), volume_ask("fast", "ReadWriteMany")])
     assert gaps(shared, has) == ["storage class fast has no ReadWriteMany; it has ReadWriteOnce"]
 

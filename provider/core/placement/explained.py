@@ -125,6 +125,7 @@ def _state(before: bool, now: bool, *, open_: bool) -> OfferState:
 
 
 _SWITCHES = {
+    "default_class": "the cluster's default StorageClass",
     "udp": "exposure.udp",
     "node_port": "exposure.node_ports",
     "load_balancer": "exposure.load_balancers",

@@ -57,6 +57,7 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
             for name, modes in allowed.storage_classes.items()
             if name in found.storage_classes
         ],
+        default_class=bool(found.default_class),
         ingress_classes=[
             IngressClass(name=name, annotations=list(annotations))
             for name, annotations in allowed.ingress_classes.items()

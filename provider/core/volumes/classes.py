@@ -11,6 +11,18 @@ USUAL: Sequence[AccessMode] = ("ReadWriteOnce",)
 """What the cluster's default class can, of which nothing is advertised."""
 
 
+def check_default(wanted: Iterable[VolumeAsk], default: str) -> None:
+    """Refused where a volume names no storage class and the cluster has no *default* one (empty)."""
+    for one in wanted:
+        if one.storage_class is None and not default:
+            raise Refused(
+                f"the volume {one.name} names no storage class, and the cluster has no default one",
+                rule="storage-class",
+                hint="name a class (`trustedpods provider inspect PROVIDER` lists them), "
+                "or choose another provider",
+            )
+
+
 def check_classes(wanted: Iterable[VolumeAsk], offered: Mapping[str, Sequence[AccessMode]]) -> None:
     """Refused where a volume names a storage class that is not *offered*, or cannot do what it asks of it."""
     for one in wanted:

@@ -70,7 +70,7 @@ def inspect_lines(result: InspectResult) -> list[str]:
     facts = {
         "class": trust_text(verdict.trust, simulated=verdict.simulated),
         "largest node": f"{node.cpu_milli}m CPU, {node.memory_mib} MiB, {node.storage_mib} MiB of disk",
-        "storage classes": ", ".join(classes),
+        "storage classes": ", ".join(["a default", *classes] if has.default_class else classes),
         "ingress classes": ", ".join(
             f"{one.name} (annotations: {', '.join(one.annotations) or 'none'})" for one in has.ingress_classes
         ),

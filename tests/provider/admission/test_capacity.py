@@ -67,3 +67,29 @@ def test_no_question_asks_for_more_replicas_than_a_manifest_has(replicas):
     with pytest.raises(ValidationError, match="max_replicas"):
         AdmitBody.model_validate(tree)
     assert AdmitBody.model_validate(tree | {"max_replicas": MAX_REPLICAS}).max_replicas == MAX_REPLICAS
+
+
+async def test_a_volume_of_no_class_needs_a_default_one_before_it_is_paid_for(world):
+    world.cluster.default_class = ""
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        with pytest.raises(Refused, match="the cluster has no default one") as caught:
+            await caller.ask("admit", asks(100), Admitted)
+        assert caught.value.rule == "storage-class"
+        world.cluster.default_class = "growing"
+        await caller.ask("admit", asks(100), Admitted)
+
+
+async def test_a_version_with_one_more_volume_needs_it_too(world):
+    """What the pod has already asks for no class again."""
+    async with world.run() as (_, address):
+        caller = with_volume(world, address, 100)
+        await caller.provision()
+        world.cluster.default_class = ""
+        await caller.ask("admit", asks(100), Admitted)
+        more = volume_ask(None).model_copy(update={"name": "more", "mib": 10})
+        larger = asks(100)
+        with pytest.raises(Refused, match="the volume more names no storage class"):
+            await caller.ask(
+                "admit", larger.model_copy(update={"volumes": [*larger.volumes, more]}), Admitted
+            )

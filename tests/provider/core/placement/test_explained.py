@@ -22,7 +22,11 @@ NODES = st.lists(
     max_size=3,
 ).map(lambda nodes: {str(number): node for number, node in enumerate(nodes)})
 FOUND = st.builds(
-    ClusterFeatures, NODES, st.dictionaries(st.sampled_from(NAMES), st.booleans()), SOME.map(frozenset)
+    ClusterFeatures,
+    NODES,
+    st.dictionaries(st.sampled_from(NAMES), st.booleans()),
+    SOME.map(frozenset),
+    st.sampled_from(["", "plain"]),
 )
 ALLOWED = st.builds(
     Allowed,
@@ -38,7 +42,7 @@ COULD = {OfferState.ADVERTISED, OfferState.APPEARED}
 
 def names(offered):
     """Everything of a profile that has a name, and what is switched on."""
-    switches = ("udp", "node_port", "load_balancer", "names", "own_sleep")
+    switches = ("default_class", "udp", "node_port", "load_balancer", "names", "own_sleep")
     return {
         *(("storage class", one.name) for one in offered.storage_classes),
         *(("ingress class", one.name) for one in offered.ingress_classes),

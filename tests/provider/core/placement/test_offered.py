@@ -42,6 +42,11 @@ def test_a_class_of_the_clusters_is_offered_with_what_it_may_be_told():
     assert (offered.name, offered.annotations) == ("traefik", ["t.io/a"])
 
 
+def test_a_default_class_is_offered_where_there_is_one():
+    assert capabilities(ClusterFeatures({}, {}, default_class="plain"), Allowed()).default_class
+    assert not capabilities(FOUND, Allowed()).default_class
+
+
 def test_the_largest_node_bounds_each_size():
     largest = capabilities(FOUND, Allowed()).largest_node
     assert (largest.cpu_milli, largest.memory_mib, largest.storage_mib) == (4000, 2048, 10)

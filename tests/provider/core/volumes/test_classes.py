@@ -3,7 +3,7 @@ import pytest
 
 from tests.fakes.provider.caller import volume_ask
 from trustedpods.protocol.errors import Refused
-from trustedpods.provider.core.volumes.classes import check_classes
+from trustedpods.provider.core.volumes.classes import check_classes, check_default
 
 OFFERED = {"fast": ("ReadWriteOnce",), "shared": ("ReadWriteOnce", "ReadWriteMany")}
 
@@ -32,3 +32,11 @@ def test_a_class_or_mode_that_is_not_is_named(ask, offered, rule, words):
     with pytest.raises(Refused, match=words) as caught:
         check_classes([volume_ask(None), ask], offered)
     assert caught.value.rule == rule
+
+
+def test_a_volume_without_a_class_needs_a_default():
+    check_default([volume_ask("fast")], "")
+    check_default([volume_ask(None)], "plain")
+    with pytest.raises(Refused, match="names no storage class, and the cluster has no default") as caught:
+        check_default([volume_ask("fast"), volume_ask(None)], "")
+    assert caught.value.rule == "storage-class"

@@ -207,7 +207,10 @@ def later(chain: Chain, publisher: Publisher) -> Deployed:
 def test_a_sixth_node_finds_the_others_by_a_bootnode_that_was_made_anew(
     chain: Chain, publisher: Publisher
 ) -> None:
-    """In the market's own time it takes minutes: nodes look at whom they know every ten seconds."""
+    """In the market's own time it takes minutes: nodes look at whom they know every ten seconds.
+
+    The sixth goes again: nodes that begin anew would take the old chain from it.
+    """
     boot = chain.pods["bootnode"]
     had, uid = chain.address(boot, "boot"), chain.replica(0, "bootnode")["metadata"]["uid"]
     chain.market.kubectl("-n", boot.namespace, "delete", "pod", "pod-0", "--wait=false")
@@ -218,12 +221,16 @@ def test_a_sixth_node_finds_the_others_by_a_bootnode_that_was_made_anew(
 
     until("another bootnode runs", anew)
     assert chain.address(boot, "boot") == had
-    sixth = chain.at(later(chain, publisher), "pod-0")
-    until("it finds others", lambda: int(sixth.ask("net_peerCount"), 16) > 0, FINDS_WITHIN_S)
-    first = chain.node(0)
-    height = first.height()
-    until("it has their chain", lambda: sixth.height() >= height)
-    assert sixth.block_hash(height) == first.block_hash(height)
+    pod = later(chain, publisher)
+    try:
+        sixth = chain.at(pod, "pod-0")
+        until("it finds others", lambda: int(sixth.ask("net_peerCount"), 16) > 0, FINDS_WITHIN_S)
+        first = chain.node(0)
+        height = first.height()
+        until("it has their chain", lambda: sixth.height() >= height)
+        assert sixth.block_hash(height) == first.block_hash(height)
+    finally:
+        publisher.run("delete", pod.name, "--purge", "--yes")
 
 
 @pytest.fixture(scope="module")

@@ -325,6 +325,22 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
         )
 
 
+def _a_member_goes_on_from_an_empty_home(shop: Applied) -> None:
+    """The founder sees what he changed, in a namespace of its own; then he takes his node away again."""
+    called = f"{shop.alice.address}/{shop.name}"
+    assert shop.run(shop.bob, "connect", called)["begun"] is False
+    assert set(shop.run(shop.bob, "status", called)["nodes"]) == {"a"}
+    changed = shop.run(shop.bob, "apply", str(shop.write("a k1", "c k1")))
+    assert [(one["doing"], one["node"]) for one in changed["nodes"]] == [("deploy", "c")]
+    seen = shop.run(shop.alice, "status", shop.name)
+    assert {name: (one["phase"], one["sound"]) for name, one in seen["nodes"].items()} == {
+        "a": ("started", True),
+        "c": ("started", True),
+    }
+    shop.run(shop.bob, "apply", str(shop.write("a k1")))
+    assert set(shop.run(shop.alice, "status", shop.name)["nodes"]) == {"a"}
+
+
 @pytest.mark.soak
 def test_two_networks_side_by_side_and_one_of_them_again_by_its_history(
     people: People, others: People
@@ -341,6 +357,7 @@ def test_two_networks_side_by_side_and_one_of_them_again_by_its_history(
     for apply in applies:
         assert "lease" not in finish(apply, 0).err
     until("no Lease is left", lambda: not [one for one in shops if one.name in one.leases()])
+    _a_member_goes_on_from_an_empty_home(shops[1])
     shop = shops[0]
     shop.check_that_a_stranger_sees_its_name()
     script = finish(shop.alice.start("history", shop.name, "--as-script", *shop.clusters), 0).out

@@ -231,6 +231,7 @@ def test_a_sixth_node_finds_the_others_by_a_bootnode_that_was_made_anew(
         assert sixth.block_hash(height) == first.block_hash(height)
     finally:
         publisher.run("delete", pod.name, "--purge", "--yes")
+        publisher.gone(pod.name)
 
 
 @pytest.fixture(scope="module")

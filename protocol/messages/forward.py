@@ -10,10 +10,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.messages.base import U32, U64, Bytes32, Message, ShortText, StreamVersion
+from trustedpods.protocol.messages.base import U32, U64, Bytes32, Message, ShortText
 
-MAX_PIECE = 32 * limits.KIB
-"""Bytes of one connection in one message: small enough that many take turns."""
+MAX_PIECE = 64 * limits.KIB
+"""Bytes of one connection in one message: few enough that many take turns, enough to be worth a message."""
+
+FIRST_MAX_PIECE = 32 * limits.KIB
+"""The same of a conversation of version 1: its client takes no more."""
+
+ForwardVersion = Annotated[int, Field(ge=1, le=2)]
+"""Version 2 has larger pieces, and after its first reply a key of its own for all others."""
 
 WINDOW = 256 * limits.KIB
 """Bytes of one direction of a connection that may be on their way and not yet passed on."""
@@ -41,7 +47,7 @@ class ForwardBody(Message):
     """
 
     kind: Literal["forward"] = "forward"
-    version: StreamVersion = 1
+    version: ForwardVersion = 1
     ports: Annotated[list[ForwardPort], Field(min_length=1, max_length=MAX_PORTS)]
     input_key: Annotated[Bytes32, Field(repr=False)]
     replica: ShortText | None = None
@@ -68,6 +74,14 @@ class ForwardStarted(Message):
 
     kind: Literal["forward-started"] = "forward-started"
     ports: Annotated[list[TcpPort], Field(max_length=MAX_PORTS)]
+
+
+class ForwardKeyed(Message):
+    """The same of version 2: what follows is sealed with *output_key* alone (`sealing/outputs.py`)."""
+
+    kind: Literal["forward-keyed"] = "forward-keyed"
+    ports: Annotated[list[TcpPort], Field(max_length=MAX_PORTS)]
+    output_key: Annotated[Bytes32, Field(repr=False)]
 
 
 class ForwardOutput(Message):

@@ -11,6 +11,7 @@ from contextlib import suppress
 import trio
 
 from trustedpods.protocol.errors import RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.messages.forward import MAX_PIECE
 from trustedpods.protocol.net.forwarded.paced import BROKEN_OFF, ConnectionPiece, PacedConnection
 
 Dial = Callable[[], Awaitable[trio.SocketStream]]
@@ -29,9 +30,9 @@ _RESET = struct.pack("ii", 1, 0)
 class Carrier:
     """One connection at one end: `paced` is what is said of it, `run` moves it to and from its socket."""
 
-    def __init__(self, number: int, ring: Callable[[], None], *, announces: bool) -> None:
+    def __init__(self, number: int, ring: Callable[[], None], *, announces: bool, piece: int) -> None:
         self.number = number
-        self.paced = PacedConnection(announces=announces)
+        self.paced = PacedConnection(announces=announces, piece=piece)
         self.scope = trio.CancelScope()
         self._ring_outside = ring
         self._bell = trio.Event()
@@ -149,10 +150,11 @@ def _unsent(stream: trio.SocketStream) -> int:
 
 
 class Carriers:
-    """All connections of one conversation. One task takes what is to be said, in turns."""
+    """All connections of one conversation. One task takes what is to be said, in turns of *piece* bytes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, piece: int = MAX_PIECE) -> None:
         self._most = most
+        self._piece = piece
         self._carriers: dict[int, Carrier] = {}
         self._last = -1
         self._bell = trio.Event()
@@ -178,7 +180,7 @@ class Carriers:
         if number <= self._last:
             raise RemoteProtocolError(f"connection {number} begins a second time", rule="exec-input")
         self._last = number
-        made = self._carriers[number] = Carrier(number, self.ring, announces=announces)
+        made = self._carriers[number] = Carrier(number, self.ring, announces=announces, piece=self._piece)
         return made
 
     def drop(self, carrier: Carrier) -> None:

@@ -18,9 +18,9 @@ from trustedpods.protocol.messages.forward import (
     MAX_CONNECTIONS,
     ForwardBody,
     ForwardInput,
+    ForwardKeyed,
     ForwardOutput,
     ForwardPort,
-    ForwardStarted,
 )
 from trustedpods.protocol.net.forwarded.carrier import Carriers
 from trustedpods.protocol.sealing.inputs import InputSealer
@@ -63,14 +63,16 @@ async def port_forward(
         bounds = patient_bounds(account.timing)
         async with visit(account, name, progress, journal, bounds=bounds) as visited:
             asked = [ForwardPort(port=pair.port, service=service) for pair in pairs]
-            body = ForwardBody(ports=asked, input_key=secrets.token_bytes(32), replica=replica)
+            key = secrets.token_bytes(32)
+            body = ForwardBody(version=2, ports=asked, input_key=key, replica=replica)
             ref = visited.location.ref
             async with visited.session.converse("forward", ref, body, next_generation()) as conversation:
-                started = await conversation.reply(ForwardStarted, timeout=START_TIMEOUT_S)
+                started = await conversation.reply(ForwardKeyed, timeout=START_TIMEOUT_S)
                 if len(started.ports) != len(pairs):
                     raise RemoteProtocolError(
                         "other ports than those that were asked for", rule="exec-output"
                     )
+                conversation.expect_keyed(started.output_key)
                 sealer = InputSealer(body.input_key, conversation.digest)
                 result = _result(progress, pairs, listeners, started, service)
                 async with open_nursery() as nursery:
@@ -103,7 +105,7 @@ def _result(
     progress: VisitProgress,
     pairs: Sequence[PortPair],
     listeners: Sequence[trio.SocketListener],
-    started: ForwardStarted,
+    started: ForwardKeyed,
     service: str | None,
 ) -> ForwardResult:
     ports = tuple(

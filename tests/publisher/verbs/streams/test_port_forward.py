@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
+from trustedpods.protocol.errors import Locked, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.streams.port_forward import port_forward
@@ -97,6 +97,22 @@ async def test_a_connection_that_is_refused_ends_no_other(bench):
             await stream.send_all(b"y")
             assert await stream.receive_some() == b"y"
         assert any("port 9090: nothing listens there" in text for text in journal.show.warnings)
+
+
+async def test_what_another_key_sealed_is_not_passed_on(bench):
+    got = []
+
+    async def ask():
+        async with forwarded(bench, ":8080", faults=["seals-with-other-key"]) as (result, _):
+            async with await dial(result.ports[0]) as stream:
+                await stream.send_all(b"x")
+                with contextlib.suppress(trio.BrokenResourceError):
+                    got.append(await stream.receive_some())
+            await trio.sleep_forever()
+
+    with pytest.raises(RemoteProtocolError) as caught:
+        await ask()
+    assert (caught.value.rule, b"".join(got)) == ("output-seal", b"")
 
 
 async def test_what_the_pod_does_not_declare_is_refused_and_nothing_listens(bench):

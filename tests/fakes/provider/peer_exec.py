@@ -27,6 +27,7 @@ from trustedpods.protocol.messages.exec import (
 )
 from trustedpods.protocol.messages.forward import ForwardBody
 from trustedpods.protocol.messages.pod import RestartBody, RestartPlan
+from trustedpods.protocol.net.bounds import PAUSE_S
 from trustedpods.protocol.sealing.outputs import OutputSealer
 from trustedpods.protocol.sealing.replies import seal_reply
 from trustedpods.provider.server.exec_streams import CommandStreams
@@ -80,6 +81,7 @@ async def fail(command):
 async def answer(faults, request, answers, programs):
     """One command: `cat`, `fail CODE`, or one of the test's own *programs*."""
     body: Any = decode(request.body, ExecBody if request.verb == "exec" else TerminalBody)
+    answers.stream.outlast(PAUSE_S)
     if "before the start" in programs:
         await programs["before the start"]()
     await answers.send(ExecStarted(container=body.container or "hello", replica="pod-1"))
@@ -157,6 +159,7 @@ class PeerStreams:
         for one in body.ports:
             if one.port not in self.declared:
                 raise Refused(f"the pod declares no TCP port {one.port}", rule="forward-port")
+        answers.stream.outlast(PAUSE_S)
         await begin(answers, body, [one.port for one in body.ports])
         if "hangs-up-on-commands" in self.faults:
             await trio.sleep(0.2)  # the client has read that it began

@@ -3,7 +3,7 @@
 
 Nothing but a random nonce leaves this machine before `open_session` has verified the evidence.
 After that every request is signed and sealed to the attested key, and every reply is refused
-unless the attested machine signed it for exactly this request.
+unless the attested machine signed it for exactly this request, or sealed it with a key that it signed so.
 """
 
 import secrets

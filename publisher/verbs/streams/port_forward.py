@@ -63,16 +63,10 @@ async def port_forward(
         bounds = patient_bounds(account.timing)
         async with visit(account, name, progress, journal, bounds=bounds) as visited:
             asked = [ForwardPort(port=pair.port, service=service) for pair in pairs]
-            key = secrets.token_bytes(32)
-            body = ForwardBody(version=2, ports=asked, input_key=key, replica=replica)
+            body = ForwardBody(version=2, ports=asked, input_key=secrets.token_bytes(32), replica=replica)
             ref = visited.location.ref
             async with visited.session.converse("forward", ref, body, next_generation()) as conversation:
-                started = await conversation.reply(ForwardKeyed, timeout=START_TIMEOUT_S)
-                if len(started.ports) != len(pairs):
-                    raise RemoteProtocolError(
-                        "other ports than those that were asked for", rule="exec-output"
-                    )
-                conversation.expect_keyed(started.output_key)
+                started = await _begun(conversation, len(pairs))
                 sealer = InputSealer(body.input_key, conversation.digest)
                 result = _result(progress, pairs, listeners, started, service)
                 async with open_nursery() as nursery:
@@ -83,6 +77,15 @@ async def port_forward(
     finally:
         for listener in listeners:
             listener.socket.close()
+
+
+async def _begun(conversation: Conversation, ports: int) -> ForwardKeyed:
+    """Connections to so many ports are taken, and what is said of them has a key of its own."""
+    started = await conversation.reply(ForwardKeyed, timeout=START_TIMEOUT_S)
+    if len(started.ports) != ports:
+        raise RemoteProtocolError("other ports than those that were asked for", rule="exec-output")
+    conversation.expect_keyed(started.output_key)
+    return started
 
 
 async def _listen(pairs: Sequence[PortPair]) -> list[trio.SocketListener]:

@@ -26,7 +26,7 @@ from trustedpods.protocol.messages.provider import DocumentsProfile, Profile
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
-from trustedpods.protocol.sealing.outputs import OutputOpener
+from trustedpods.protocol.sealing.outputs import MAX_SEALED, OutputOpener
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
 from trustedpods.protocol.sealing.subjects import Subject
@@ -89,8 +89,8 @@ class Conversation:
         Raises the error that the provider reports, `NetworkFailure` when none comes in time, and
         `RemoteProtocolError` when it is not signed, sealed or numbered as it must be.
         """
-        data = await self.stream.receive(limits.MAX_MESSAGE, timeout)
-        body = self._opened(data)
+        most = limits.MAX_MESSAGE if self._opener is None else MAX_SEALED
+        body = self._opened(await self.stream.receive(most, timeout))
         answer: Message = decode(body, *models, ErrorReply)
         if isinstance(answer, ErrorReply):
             raise error_from_wire(answer.code, answer.what, answer.where, answer.hint, answer.rule)

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import RemoteProtocolError
+from trustedpods.protocol.envelopes import ErrorReply
+from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.forward import ForwardOutput
+from trustedpods.protocol.messages.forward import MAX_PIECE, ForwardOutput
 from trustedpods.protocol.sealing.inputs import InputSealer
-from trustedpods.protocol.sealing.outputs import OutputOpener, OutputSealer
+from trustedpods.protocol.sealing.outputs import MAX_SEALED, OutputOpener, OutputSealer
 
 KEY, DIGEST = bytes(range(32)), b"d" * 32
 
@@ -69,6 +70,32 @@ def test_nobody_else_makes_an_end(mark):
 
 def test_input_is_no_output_even_under_one_key():
     refuses(OutputOpener(KEY, DIGEST), b"\0" + InputSealer(KEY, DIGEST).seal(Done()))
+
+
+def test_nothing_follows_the_last():
+    sealer, opener = OutputSealer(KEY, DIGEST), OutputOpener(KEY, DIGEST)
+    assert opener.open(sealer.seal(Done(), final=True))[1]
+    refuses(opener, sealer.seal(Done()))
+
+
+def test_a_key_seals_so_many_messages_and_no_more():
+    sealer, opener = OutputSealer(KEY, DIGEST, most=2), OutputOpener(KEY, DIGEST, most=2)
+    sealed = [sealer.seal(Done()) for _ in range(2)]
+    with pytest.raises(LocalProtocolError):
+        sealer.seal(Done())
+    for one in sealed:
+        opener.open(one)
+    with pytest.raises(LocalProtocolError):
+        opener.open(sealed[0])
+
+
+def test_what_may_be_said_is_no_longer_than_what_is_read():
+    text, short = "\U0001f40b" * 8192, "\U0001f40b" * 512
+    for longest in (
+        ErrorReply(code=short, what=text, where=text, hint=text, rule=short),
+        ForwardOutput(connection=2**32 - 1, data=bytes(MAX_PIECE), taken=2**64 - 1, closed=short),
+    ):
+        assert len(OutputSealer(KEY, DIGEST).seal(longest)) <= MAX_SEALED
 
 
 def refuses(opener, sealed):

@@ -10,16 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.messages.base import U32, U64, Bytes32, Message, ShortText
+from trustedpods.protocol.messages.base import U32, U64, Bytes32, Message, ShortText, StreamVersion
 
 MAX_PIECE = 64 * limits.KIB
 """Bytes of one connection in one message: few enough that many take turns, enough to be worth a message."""
-
-FIRST_MAX_PIECE = 32 * limits.KIB
-"""The same of a conversation of version 1: its client takes no more."""
-
-ForwardVersion = Annotated[int, Field(ge=1, le=2)]
-"""Version 2 has larger pieces, and after its first reply a key of its own for all others."""
 
 WINDOW = 256 * limits.KIB
 """Bytes of one direction of a connection that may be on their way and not yet passed on."""
@@ -47,7 +41,7 @@ class ForwardBody(Message):
     """
 
     kind: Literal["forward"] = "forward"
-    version: ForwardVersion = 1
+    version: StreamVersion = 1
     ports: Annotated[list[ForwardPort], Field(min_length=1, max_length=MAX_PORTS)]
     input_key: Annotated[Bytes32, Field(repr=False)]
     replica: ShortText | None = None
@@ -70,16 +64,12 @@ class ForwardInput(Message):
 
 
 class ForwardStarted(Message):
-    """Connections are taken: to these ports of containers, in the order of the request."""
+    """Connections are taken: to these ports of containers, in the order of the request.
+
+    What follows is sealed with *output_key* alone (`sealing/outputs.py`).
+    """
 
     kind: Literal["forward-started"] = "forward-started"
-    ports: Annotated[list[TcpPort], Field(max_length=MAX_PORTS)]
-
-
-class ForwardKeyed(Message):
-    """The same of version 2: what follows is sealed with *output_key* alone (`sealing/outputs.py`)."""
-
-    kind: Literal["forward-keyed"] = "forward-keyed"
     ports: Annotated[list[TcpPort], Field(max_length=MAX_PORTS)]
     output_key: Annotated[Bytes32, Field(repr=False)]
 

@@ -11,7 +11,6 @@ from contextlib import suppress
 import trio
 
 from trustedpods.protocol.errors import RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.messages.forward import MAX_PIECE
 from trustedpods.protocol.net.forwarded.paced import BROKEN_OFF, ConnectionPiece, PacedConnection
 
 Dial = Callable[[], Awaitable[trio.SocketStream]]
@@ -30,9 +29,9 @@ _RESET = struct.pack("ii", 1, 0)
 class Carrier:
     """One connection at one end: `paced` is what is said of it, `run` moves it to and from its socket."""
 
-    def __init__(self, number: int, ring: Callable[[], None], *, announces: bool, piece: int) -> None:
+    def __init__(self, number: int, ring: Callable[[], None], *, announces: bool) -> None:
         self.number = number
-        self.paced = PacedConnection(announces=announces, piece=piece)
+        self.paced = PacedConnection(announces=announces)
         self.scope = trio.CancelScope()
         self._ring_outside = ring
         self._bell = trio.Event()
@@ -150,11 +149,10 @@ def _unsent(stream: trio.SocketStream) -> int:
 
 
 class Carriers:
-    """All connections of one conversation. One task takes what is to be said, in turns of *piece* bytes."""
+    """All connections of one conversation. One task takes what is to be said, in turns."""
 
-    def __init__(self, most: int, piece: int = MAX_PIECE) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._piece = piece
         self._carriers: dict[int, Carrier] = {}
         self._last = -1
         self._bell = trio.Event()
@@ -180,7 +178,7 @@ class Carriers:
         if number <= self._last:
             raise RemoteProtocolError(f"connection {number} begins a second time", rule="exec-input")
         self._last = number
-        made = self._carriers[number] = Carrier(number, self.ring, announces=announces, piece=self._piece)
+        made = self._carriers[number] = Carrier(number, self.ring, announces=announces)
         return made
 
     def drop(self, carrier: Carrier) -> None:

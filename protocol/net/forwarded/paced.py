@@ -29,13 +29,11 @@ class ConnectionPiece:
 class PacedConnection:
     """Two directions, each held back by whoever takes too little. One that *announces* itself speaks at once.
 
-    `carried_in` bytes were handed on to the local end so far, `carried_out` came from it and were said, in
-    pieces of at most *piece* bytes.
+    `carried_in` bytes were handed on to the local end so far, `carried_out` came from it and were said.
     """
 
-    def __init__(self, *, announces: bool = False, piece: int = MAX_PIECE) -> None:
+    def __init__(self, *, announces: bool = False) -> None:
         self._unsaid = announces
-        self._piece = piece
         self.carried_in = self.carried_out = 0
         self._waiting = bytearray()
         self._came = self._told = 0
@@ -90,7 +88,7 @@ class PacedConnection:
     @property
     def room(self) -> int:
         """Bytes that may be read from the local end now."""
-        return max(0, self._piece - len(self._pending))
+        return max(0, MAX_PIECE - len(self._pending))
 
     @property
     def ended(self) -> bool:
@@ -125,7 +123,7 @@ class PacedConnection:
         if self._failed is not None and not self._pending:
             self._closed = True
             return ConnectionPiece(b"", end=False, taken=self.carried_in, closed=self._failed)
-        data = bytes(self._pending[: min(self._piece, WINDOW - (self.carried_out - self._taken))])
+        data = bytes(self._pending[: min(MAX_PIECE, WINDOW - (self.carried_out - self._taken))])
         end = self._ended and len(data) == len(self._pending) and not self._end_said
         untold = self.carried_in - self._told
         if not (data or end or self._unsaid or untold >= TAKEN_EVERY or (untold and not self._waiting)):

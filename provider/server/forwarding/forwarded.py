@@ -10,12 +10,9 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages.forward import (
-    FIRST_MAX_PIECE,
     MAX_CONNECTIONS,
-    MAX_PIECE,
     ForwardBody,
     ForwardInput,
-    ForwardKeyed,
     ForwardOutput,
     ForwardStarted,
 )
@@ -42,13 +39,10 @@ class ForwardTimes:
     look_s: float = BOOK_S
 
 
-async def begin(replies: Replies, body: ForwardBody, ports: list[int]) -> None:
-    """Says to a client that connections to *ports* are taken, as the version that it asked for has it."""
-    if body.version == 1:
-        await replies.send(ForwardStarted(ports=ports))
-        return
+async def begin(replies: Replies, ports: list[int]) -> None:
+    """Says to a client that connections to *ports* are taken, and by what key it knows what follows."""
     key = secrets.token_bytes(32)
-    await replies.send_keyed(ForwardKeyed(ports=ports, output_key=key), key)
+    await replies.send_keyed(ForwardStarted(ports=ports, output_key=key), key)
 
 
 class ForwardedConnections:
@@ -76,8 +70,7 @@ class ForwardedConnections:
         self._standing = standing
         self._times = times
         self._opener = InputOpener(body.input_key, request.opened.digest)
-        piece = FIRST_MAX_PIECE if body.version == 1 else MAX_PIECE
-        self._carriers = Carriers(MAX_CONNECTIONS, piece)
+        self._carriers = Carriers(MAX_CONNECTIONS)
         self._bytes_in = self._bytes_out = 0
         self._turn = trio.CancelScope()
         self._last_move = 0.0

@@ -65,7 +65,7 @@ class PortForwards:
         with self._place(record) as rooms:
             request.replies.stream.outlast(PAUSE_S)
             await self._note(record, ports)
-            await begin(request.replies, body, ports)
+            await begin(request.replies, ports)
 
             async def dial(place: int) -> trio.SocketStream:
                 """Whatever the pod was when this began: an update may have taken the port away."""

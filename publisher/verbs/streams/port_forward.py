@@ -18,9 +18,9 @@ from trustedpods.protocol.messages.forward import (
     MAX_CONNECTIONS,
     ForwardBody,
     ForwardInput,
-    ForwardKeyed,
     ForwardOutput,
     ForwardPort,
+    ForwardStarted,
 )
 from trustedpods.protocol.net.forwarded.carrier import Carriers
 from trustedpods.protocol.sealing.inputs import InputSealer
@@ -63,7 +63,7 @@ async def port_forward(
         bounds = patient_bounds(account.timing)
         async with visit(account, name, progress, journal, bounds=bounds) as visited:
             asked = [ForwardPort(port=pair.port, service=service) for pair in pairs]
-            body = ForwardBody(version=2, ports=asked, input_key=secrets.token_bytes(32), replica=replica)
+            body = ForwardBody(ports=asked, input_key=secrets.token_bytes(32), replica=replica)
             ref = visited.location.ref
             async with visited.session.converse("forward", ref, body, next_generation()) as conversation:
                 started = await _begun(conversation, len(pairs))
@@ -79,9 +79,9 @@ async def port_forward(
             listener.socket.close()
 
 
-async def _begun(conversation: Conversation, ports: int) -> ForwardKeyed:
+async def _begun(conversation: Conversation, ports: int) -> ForwardStarted:
     """Connections to so many ports are taken, and what is said of them has a key of its own."""
-    started = await conversation.reply(ForwardKeyed, timeout=START_TIMEOUT_S)
+    started = await conversation.reply(ForwardStarted, timeout=START_TIMEOUT_S)
     if len(started.ports) != ports:
         raise RemoteProtocolError("other ports than those that were asked for", rule="exec-output")
     conversation.expect_keyed(started.output_key)
@@ -108,7 +108,7 @@ def _result(
     progress: VisitProgress,
     pairs: Sequence[PortPair],
     listeners: Sequence[trio.SocketListener],
-    started: ForwardKeyed,
+    started: ForwardStarted,
     service: str | None,
 ) -> ForwardResult:
     ports = tuple(

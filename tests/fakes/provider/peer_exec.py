@@ -46,6 +46,9 @@ class Answers:
     async def send(self, body, *, final=False):
         sealer = self._sealer
         await self.stream.send(sealer.seal(body, final=final) if sealer else self._signed(body, final))
+        if "cuts-output" in self._peer.faults and getattr(body, "data", b""):
+            await self.stream.finish()  # anybody between who owns the channel's key can do this
+            await trio.sleep_forever()
 
     async def send_keyed(self, body, output_key):
         await self.send(body)
@@ -160,7 +163,7 @@ class PeerStreams:
             if one.port not in self.declared:
                 raise Refused(f"the pod declares no TCP port {one.port}", rule="forward-port")
         answers.stream.outlast(PAUSE_S)
-        await begin(answers, body, [one.port for one in body.ports])
+        await begin(answers, [one.port for one in body.ports])
         if "hangs-up-on-commands" in self.faults:
             await trio.sleep(0.2)  # the client has read that it began
             await answers.stream.reset()

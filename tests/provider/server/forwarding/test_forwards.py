@@ -16,13 +16,11 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import Refused, RemoteProtocolError
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.forward import (
-    FIRST_MAX_PIECE,
     MAX_CONNECTIONS,
     MAX_PIECE,
     WINDOW,
     ForwardBody,
     ForwardInput,
-    ForwardKeyed,
     ForwardOutput,
     ForwardPort,
     ForwardStarted,
@@ -83,10 +81,10 @@ async def pod(tmp_path, handler=echo):
 
 
 @asynccontextmanager
-async def forwarding(caller, *ports, key=None, service=None, replica=None, version=2):
+async def forwarding(caller, *ports, key=None, service=None, replica=None):
     """A conversation: `send` and `reply` of it."""
     asked = [ForwardPort(port=port, service=service) for port in ports]
-    body = ForwardBody(version=version, ports=asked, input_key=secrets.token_bytes(32), replica=replica)
+    body = ForwardBody(ports=asked, input_key=secrets.token_bytes(32), replica=replica)
     private, request = caller.signed("forward", body, key=key)
     sealer = InputSealer(body.input_key, request_digest(request, caller.chain_context))
     async with caller.talk(private, request) as (stream, reply):
@@ -100,7 +98,7 @@ async def forwarding(caller, *ports, key=None, service=None, replica=None, versi
 async def refusal(caller, *ports, **how):
     with pytest.raises(Refused) as caught:
         async with forwarding(caller, *ports, **how) as (_, reply, _stream):
-            await reply(ForwardKeyed)
+            await reply(ForwardStarted)
     return caught.value
 
 
@@ -119,13 +117,12 @@ async def until_it_fails(reply):
         await reply(ForwardOutput)
 
 
-@pytest.mark.parametrize(("version", "started"), [(1, ForwardStarted), (2, ForwardKeyed)])
-async def test_two_connections_at_once_and_half_closes(tmp_path, version, started):
+async def test_two_connections_at_once_and_half_closes(tmp_path):
     async with (
         pod(tmp_path) as (_, _parts, caller, port),
-        forwarding(caller, port, version=version) as (send, reply, _stream),
+        forwarding(caller, port) as (send, reply, _stream),
     ):
-        assert (await reply(started))[0].ports == [port]
+        assert (await reply(ForwardStarted))[0].ports == [port]
         await send(0, open=0, data=b"first ")
         assert (await said(reply, 0, 6))[0] == b"first "
         await send(1, open=0, data=b"second", end=True)
@@ -142,7 +139,7 @@ async def test_only_what_the_pod_declares(tmp_path):
         assert (await refusal(caller, 81, service="web")).rule == "forward-port"
         assert (await refusal(caller, 80, service="nobody")).rule == "forward-port"
         async with forwarding(caller, 80, service="web") as (_, reply, _stream):
-            assert (await reply(ForwardKeyed))[0].ports == [port]
+            assert (await reply(ForwardStarted))[0].ports == [port]
         assert (await refusal(Caller(world, caller.address), port)).rule == "unknown-pod"
         await parts.pods.change(caller.ref.channel, commanders=(address_of(secrets.token_bytes(32)),))
         assert (await refusal(caller, port)).rule == "commander"
@@ -162,7 +159,7 @@ async def test_an_error_of_one_connection_ends_no_other(tmp_path):
         pod(tmp_path) as (_, _parts, caller, port),
         forwarding(caller, port, 1) as (send, reply, _stream),
     ):
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         await send(0, open=0, data=b"x")
         assert (await said(reply, 0, 1))[0] == b"x"
         await send(1, open=1, data=b"nobody there")
@@ -181,7 +178,7 @@ async def test_a_client_that_pauses_holds_one_connection_back_and_no_other(tmp_p
         pod(tmp_path, flood) as (_, _parts, caller, port),
         forwarding(caller, port) as (send, reply, _stream),
     ):
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         await send(0, open=0)
         assert len((await said(reply, 0, WINDOW))[0]) == WINDOW
         await send(1, open=0)
@@ -193,32 +190,12 @@ async def test_a_client_that_pauses_holds_one_connection_back_and_no_other(tmp_p
         assert len((await said(reply, 0, WINDOW))[0]) == WINDOW
 
 
-@pytest.mark.parametrize(
-    ("version", "started", "most"), [(1, ForwardStarted, FIRST_MAX_PIECE), (2, ForwardKeyed, MAX_PIECE)]
-)
-async def test_a_client_gets_pieces_as_large_as_its_version_has_them(tmp_path, version, started, most):
-    async def pour(stream):
-        await stream.send_all(bytes(WINDOW))
-        await stream.send_eof()
-
-    sizes = []
-    async with (
-        pod(tmp_path, pour) as (_, _parts, caller, port),
-        forwarding(caller, port, version=version) as (send, reply, _stream),
-    ):
-        await reply(started)
-        await send(0, open=0)
-        while sum(sizes) < WINDOW:
-            sizes.append(len((await reply(ForwardOutput))[0].data))
-    assert max(sizes) <= most
-
-
 async def test_more_connections_than_one_conversation_has(tmp_path):
     async with (
         pod(tmp_path) as (_, _parts, caller, port),
         forwarding(caller, port) as (send, reply, _stream),
     ):
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         for number in range(MAX_CONNECTIONS + 1):
             await send(number, open=0)
         _, told = await said(reply, MAX_CONNECTIONS)
@@ -235,7 +212,7 @@ async def test_what_no_client_may_say(tmp_path, wrong):
         pod(tmp_path) as (_, _parts, caller, port),
         forwarding(caller, port) as (send, reply, _stream),
     ):
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         await send(0, open=0)
         await send(0, end="data" in wrong)
         await send(0, **wrong)
@@ -249,7 +226,7 @@ async def test_so_many_of_one_publisher_and_no_more(tmp_path):
 
         async def hold():
             async with forwarding(caller, port) as (_, reply, _stream):
-                await reply(ForwardKeyed)
+                await reply(ForwardStarted)
                 begun.append(1)
                 await trio.sleep_forever()
 
@@ -267,7 +244,7 @@ async def test_one_publisher_does_not_take_every_place(tmp_path):
     async with pod(tmp_path) as (_, _parts, caller, port), contextlib.AsyncExitStack() as forwards:
         for _ in range(MAX_OPEN_PER_PUBLISHER // MAX_CONNECTIONS):
             send, reply, _ = await forwards.enter_async_context(forwarding(caller, port))
-            await reply(ForwardKeyed)
+            await reply(ForwardStarted)
             for number in range(MAX_CONNECTIONS):
                 await send(number, open=0, data=b"x")
             for _ in range(MAX_CONNECTIONS):
@@ -275,7 +252,7 @@ async def test_one_publisher_does_not_take_every_place(tmp_path):
                 while not told:
                     told = (await reply(ForwardOutput))[0].data
         send, reply, _ = await forwards.enter_async_context(forwarding(caller, port))
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         await send(0, open=0, data=b"x")
         _, told = await said(reply, 0)
         assert told.closed.startswith("the provider takes no more connections")
@@ -286,7 +263,7 @@ async def test_a_pod_that_ended_is_dialled_no_more(tmp_path):
         pod(tmp_path) as (_, parts, caller, port),
         forwarding(caller, port) as (send, reply, _stream),
     ):
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         await parts.pods.change(caller.ref.channel, phase=Phase.GONE, reason="as a test asked")
         await send(0, open=0, data=b"x")
         _, told = await said(reply, 0)
@@ -298,7 +275,7 @@ async def test_an_address_is_asked_for_once(tmp_path):
         pod(tmp_path) as (world, _parts, caller, port),
         forwarding(caller, port) as (send, reply, _stream),
     ):
-        await reply(ForwardKeyed)
+        await reply(ForwardStarted)
         asked, look = [], world.cluster.pods
 
         async def counted(namespace):
@@ -315,7 +292,7 @@ async def test_an_address_is_asked_for_once(tmp_path):
 async def test_its_end_its_history_and_its_traffic(tmp_path):
     async with pod(tmp_path) as (_, parts, caller, port):
         async with forwarding(caller, port) as (send, reply, stream):
-            await reply(ForwardKeyed)
+            await reply(ForwardStarted)
             await send(0, open=0, data=b"x" * 3000, end=True)
             await said(reply, 0)
             await stream.finish()

@@ -115,6 +115,26 @@ async def test_what_another_key_sealed_is_not_passed_on(bench):
     assert (caught.value.rule, b"".join(got)) == ("output-seal", b"")
 
 
+async def test_a_conversation_that_was_cut_is_no_end_of_its_connections(bench):
+    seen = []
+
+    async def ask():
+        async with forwarded(bench, ":8080", faults=["cuts-output"]) as (result, _):
+            async with await dial(result.ports[0]) as stream:
+                await stream.send_all(b"x")
+                with trio.CancelScope(shield=True), trio.fail_after(60):
+                    try:
+                        await all_of(stream)
+                        seen.append("an end")
+                    except trio.BrokenResourceError:
+                        seen.append("a break")
+            await trio.sleep_forever()
+
+    with pytest.raises(NetworkFailure) as caught:
+        await ask()
+    assert (caught.value.rule, seen) == ("end", ["a break"])
+
+
 async def test_what_the_pod_does_not_declare_is_refused_and_nothing_listens(bench):
     with pytest.raises(Refused) as caught:
         async with forwarded(bench, ":8080", ":9999"):

@@ -22,7 +22,7 @@ from trustedpods.protocol.messages.forward import (
     ForwardPort,
     ForwardStarted,
 )
-from trustedpods.protocol.net.forwarded.carrier import Carriers
+from trustedpods.protocol.net.forwarded.carrier import Carriers, reset_when_closed
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -150,6 +150,7 @@ class _Forwarding:
     async def _carry(self, place: int, stream: trio.SocketStream) -> None:
         if self._carriers.full:
             self._show.warning(f"port {self._ports[place].local}: {MAX_CONNECTIONS} connections are open")
+            reset_when_closed(stream)
             await stream.aclose()
             return
         number, self._next = self._next, self._next + 1
@@ -165,6 +166,7 @@ class _Forwarding:
             await carrier.run(dial)
         finally:
             self._places.pop(number, None)
+            reset_when_closed(stream)  # closed already, but where all was cut before anything was carried
 
     async def _send(self) -> None:
         while True:

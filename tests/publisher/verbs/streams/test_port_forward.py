@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import Locked, NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.messages.forward import MAX_CONNECTIONS
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.streams.port_forward import port_forward
@@ -133,6 +134,19 @@ async def test_a_conversation_that_was_cut_is_no_end_of_its_connections(bench):
     with pytest.raises(NetworkFailure) as caught:
         await ask()
     assert (caught.value.rule, seen) == ("end", ["a break"])
+
+
+async def test_one_connection_too_many_is_broken_and_not_ended(bench):
+    async with forwarded(bench, ":8080") as (result, journal), contextlib.AsyncExitStack() as held:
+        [port] = result.ports
+        for _ in range(MAX_CONNECTIONS):
+            stream = await held.enter_async_context(await dial(port))
+            await stream.send_all(b"x")
+            assert await stream.receive_some() == b"x"
+        async with await dial(port) as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some()
+        assert any(f"{MAX_CONNECTIONS} connections are open" in text for text in journal.show.warnings)
 
 
 async def test_what_the_pod_does_not_declare_is_refused_and_nothing_listens(bench):

@@ -12,8 +12,8 @@ from pydantic import Field
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Bytes32, Message, ShortText, StreamVersion
 
-MAX_PIECE = 32 * limits.KIB
-"""Bytes of one connection in one message: small enough that many take turns."""
+MAX_PIECE = 64 * limits.KIB
+"""Bytes of one connection in one message: few enough that many take turns, enough to be worth a message."""
 
 WINDOW = 256 * limits.KIB
 """Bytes of one direction of a connection that may be on their way and not yet passed on."""
@@ -64,10 +64,14 @@ class ForwardInput(Message):
 
 
 class ForwardStarted(Message):
-    """Connections are taken: to these ports of containers, in the order of the request."""
+    """Connections are taken: to these ports of containers, in the order of the request.
+
+    What follows is sealed with *output_key* alone (`sealing/outputs.py`).
+    """
 
     kind: Literal["forward-started"] = "forward-started"
     ports: Annotated[list[TcpPort], Field(max_length=MAX_PORTS)]
+    output_key: Annotated[Bytes32, Field(repr=False)]
 
 
 class ForwardOutput(Message):

@@ -48,6 +48,7 @@ TALKING = {
     "not-removed": Rule(
         "the provider did not remove the pod", "`trustedpods close NAME` gets the deposit back"
     ),
+    "output-seal": Rule("output of a conversation cannot be opened", _BROKEN),
     "owner": Rule("the request is for another provider", "look at the provider's row: `provider list`"),
     "peer-id": Rule("who answered is not the one that was dialled", _BROKEN),
     "policy": Rule(

@@ -3,7 +3,7 @@
 
 Nothing but a random nonce leaves this machine before `open_session` has verified the evidence.
 After that every request is signed and sealed to the attested key, and every reply is refused
-unless the attested machine signed it for exactly this request.
+unless the attested machine signed it for exactly this request, or sealed it with a key that it signed so.
 """
 
 import secrets
@@ -26,6 +26,7 @@ from trustedpods.protocol.messages.provider import DocumentsProfile, Profile
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.outputs import MAX_SEALED, OutputOpener
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
 from trustedpods.protocol.sealing.subjects import Subject
@@ -79,6 +80,7 @@ class Conversation:
         self._private = private
         self.digest = digest
         self._sequence = 0
+        self._opener: OutputOpener | None = None
         self.finished = False
 
     async def reply(self, *models: type[M], timeout: float | None = REPLY_TIMEOUT_S) -> M:
@@ -87,16 +89,28 @@ class Conversation:
         Raises the error that the provider reports, `NetworkFailure` when none comes in time, and
         `RemoteProtocolError` when it is not signed, sealed or numbered as it must be.
         """
-        data = await self.stream.receive(limits.MAX_MESSAGE, timeout)
+        most = limits.MAX_MESSAGE if self._opener is None else MAX_SEALED
+        body = self._opened(await self.stream.receive(most, timeout))
+        answer: Message = decode(body, *models, ErrorReply)
+        if isinstance(answer, ErrorReply):
+            raise error_from_wire(answer.code, answer.what, answer.where, answer.hint, answer.rule)
+        return cast("M", answer)
+
+    def expect_keyed(self, output_key: bytes) -> None:
+        """The reply that came last named this key: what follows is sealed with that alone."""
+        self._opener = OutputOpener(output_key, self.digest)
+
+    def _opened(self, data: bytes) -> bytes:
+        """The coded body of a reply."""
+        if self._opener is not None:
+            body, self.finished = self._opener.open(data)
+            return body
         message = decode(data, SealedReply, ErrorReply)
         if not isinstance(message, SealedReply):
             raise self._unsealed(message)
         body, self.finished = open_reply(message, self._reply_key, self._private, self.digest, self._sequence)
         self._sequence += 1
-        answer: Message = decode(body, *models, ErrorReply)
-        if isinstance(answer, ErrorReply):
-            raise error_from_wire(answer.code, answer.what, answer.where, answer.hint, answer.rule)
-        return cast("M", answer)
+        return body
 
     def _unsealed(self, error: Message) -> TrustedPodsError:
         """A request that cannot be opened is answered unsealed; behind a sealed reply nothing is."""

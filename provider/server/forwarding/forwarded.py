@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections of one port-forward at the provider: opened as the client says, carried until it goes."""
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,12 +9,19 @@ from dataclasses import dataclass
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.messages.forward import MAX_CONNECTIONS, ForwardBody, ForwardInput, ForwardOutput
+from trustedpods.protocol.messages.forward import (
+    MAX_CONNECTIONS,
+    ForwardBody,
+    ForwardInput,
+    ForwardOutput,
+    ForwardStarted,
+)
 from trustedpods.protocol.net.forwarded.carrier import Carrier, Carriers
 from trustedpods.protocol.net.streams import END
 from trustedpods.protocol.sealing.inputs import MAX_SEALED, InputOpener
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.exec_streams import BOOK_S, IDLE_S, LONGEST_S, Carried
+from trustedpods.provider.server.replies import Replies
 
 Standing = Callable[[], None]
 """Raises Refused where the pod that is forwarded to is none any more."""
@@ -29,6 +37,12 @@ class ForwardTimes:
     idle_s: float = IDLE_S
     longest_s: float = LONGEST_S
     look_s: float = BOOK_S
+
+
+async def begin(replies: Replies, ports: list[int]) -> None:
+    """Says to a client that connections to *ports* are taken, and by what key it knows what follows."""
+    key = secrets.token_bytes(32)
+    await replies.send_keyed(ForwardStarted(ports=ports, output_key=key), key)
 
 
 class ForwardedConnections:

@@ -11,7 +11,7 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.forward import ForwardBody, ForwardPort, ForwardStarted
+from trustedpods.protocol.messages.forward import ForwardBody, ForwardPort
 from trustedpods.protocol.net.bounds import PAUSE_S
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.pod import ENDED, PodRecord
@@ -20,7 +20,7 @@ from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversation_limits import LongVerbs
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.exec import NOTED, PodCommands, replica_for
-from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections
+from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections, begin
 from trustedpods.provider.store import history
 
 MAX_PER_PUBLISHER = 8
@@ -65,7 +65,7 @@ class PortForwards:
         with self._place(record) as rooms:
             request.replies.stream.outlast(PAUSE_S)
             await self._note(record, ports)
-            await request.replies.send(ForwardStarted(ports=ports))
+            await begin(request.replies, ports)
 
             async def dial(place: int) -> trio.SocketStream:
                 """Whatever the pod was when this began: an update may have taken the port away."""

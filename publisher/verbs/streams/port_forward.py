@@ -22,7 +22,7 @@ from trustedpods.protocol.messages.forward import (
     ForwardPort,
     ForwardStarted,
 )
-from trustedpods.protocol.net.forwarded.carrier import Carriers
+from trustedpods.protocol.net.forwarded.carrier import Carriers, reset_when_closed
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -66,11 +66,7 @@ async def port_forward(
             body = ForwardBody(ports=asked, input_key=secrets.token_bytes(32), replica=replica)
             ref = visited.location.ref
             async with visited.session.converse("forward", ref, body, next_generation()) as conversation:
-                started = await conversation.reply(ForwardStarted, timeout=START_TIMEOUT_S)
-                if len(started.ports) != len(pairs):
-                    raise RemoteProtocolError(
-                        "other ports than those that were asked for", rule="exec-output"
-                    )
+                started = await _begun(conversation, len(pairs))
                 sealer = InputSealer(body.input_key, conversation.digest)
                 result = _result(progress, pairs, listeners, started, service)
                 async with open_nursery() as nursery:
@@ -81,6 +77,15 @@ async def port_forward(
     finally:
         for listener in listeners:
             listener.socket.close()
+
+
+async def _begun(conversation: Conversation, ports: int) -> ForwardStarted:
+    """Connections to so many ports are taken, and what is said of them has a key of its own."""
+    started = await conversation.reply(ForwardStarted, timeout=START_TIMEOUT_S)
+    if len(started.ports) != ports:
+        raise RemoteProtocolError("other ports than those that were asked for", rule="exec-output")
+    conversation.expect_keyed(started.output_key)
+    return started
 
 
 async def _listen(pairs: Sequence[PortPair]) -> list[trio.SocketListener]:
@@ -145,6 +150,7 @@ class _Forwarding:
     async def _carry(self, place: int, stream: trio.SocketStream) -> None:
         if self._carriers.full:
             self._show.warning(f"port {self._ports[place].local}: {MAX_CONNECTIONS} connections are open")
+            reset_when_closed(stream)
             await stream.aclose()
             return
         number, self._next = self._next, self._next + 1
@@ -160,6 +166,7 @@ class _Forwarding:
             await carrier.run(dial)
         finally:
             self._places.pop(number, None)
+            reset_when_closed(stream)  # closed already, but where all was cut before anything was carried
 
     async def _send(self) -> None:
         while True:

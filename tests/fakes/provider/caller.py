@@ -36,6 +36,7 @@ from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import chunk_count, derive, seal_chunk
+from trustedpods.protocol.sealing.outputs import OutputOpener
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import publisher_secret, request_digest, sign_request
 from trustedpods.protocol.units import Usage
@@ -202,19 +203,29 @@ class Caller:
 
     @asynccontextmanager
     async def talk(self, private, request):
-        """A conversation; yields the stream and an iterator step for replies."""
+        """A conversation; yields the stream and an iterator step for replies.
+
+        Behind a reply that names a key the others are sealed with that.
+        """
         async with self._stream() as stream:
             await stream.send(encode(request))
             digest = request_digest(request, self.chain_context)
-            numbers = itertools.count()
+            numbers, keyed = itertools.count(), []
 
-            async def reply(*models):
-                message = decode(await stream.receive(timeout=60), SealedReply, ErrorReply)
+            def opened(data):
+                if keyed:
+                    return keyed[0].open(data)
+                message = decode(data, SealedReply, ErrorReply)
                 if isinstance(message, ErrorReply):
                     raise error_from_wire(message.code, message.what, None, message.hint, message.rule)
                 public = self.world.keys.reply.public_key().public_bytes_raw()
-                body, final = open_reply(message, public, private, digest, next(numbers))
+                return open_reply(message, public, private, digest, next(numbers))
+
+            async def reply(*models):
+                body, final = opened(await stream.receive(timeout=60))
                 answer = decode(body, *models, ErrorReply)
+                if (key := getattr(answer, "output_key", None)) is not None:
+                    keyed.append(OutputOpener(key, digest))
                 if isinstance(answer, ErrorReply):
                     raise error_from_wire(answer.code, answer.what, None, answer.hint, answer.rule)
                 return answer, final

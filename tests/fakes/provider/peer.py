@@ -38,7 +38,7 @@ from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
-from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
+from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.protocol.sealing.requests import ChainContext, open_request
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.placement.nodes import NodePlace
@@ -177,7 +177,7 @@ class ProviderPeer(peer_exec.PeerStreams):
             now=int(datetime.now(UTC).timestamp()),
         )
         self.log.append(request.verb)
-        answers = _Answers(stream, self, request)
+        answers = peer_exec.Answers(stream, self, request)
         try:
             await getattr(self, "_" + request.verb)(request, answers)
         except NetworkFailure:
@@ -380,17 +380,3 @@ class ProviderPeer(peer_exec.PeerStreams):
             await answers.stream.reset()
             return
         await answers.send(Done(text="removed"), final=True)
-
-
-class _Answers:
-    def __init__(self, stream, peer, request):
-        self.stream, self._peer, self._request, self._sequence = stream, peer, request, 0
-
-    async def send(self, body, *, final=False):
-        peer, request = self._peer, self._request
-        key = Ed25519PrivateKey.generate() if "replies-by-other-key" in peer.faults else peer.reply_key
-        digest = bytes(32) if "replies-to-other-request" in peer.faults else request.digest
-        sequence = self._sequence + ("skips-replies" in peer.faults)
-        reply = seal_reply(key, request.reply_to, digest, sequence, final, body)
-        self._sequence += 1
-        await self.stream.send(encode(reply))

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`exec`, `terminal`, `forward` and `restart` at a `ProviderPeer`.
+"""How a `ProviderPeer` answers, and what: to `exec`, `terminal`, `forward` and `restart`.
 
 Of a command the daemon's own streams over one of the test, or what no daemon says.
 """
 
+import secrets
 from types import SimpleNamespace
 from typing import Any
 
 import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.fakes.commands import FakeCommands
-from trustedpods.protocol.codec import decode
+from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.exec import (
@@ -23,12 +25,43 @@ from trustedpods.protocol.messages.exec import (
     ExecTaken,
     TerminalBody,
 )
-from trustedpods.protocol.messages.forward import ForwardBody, ForwardStarted
+from trustedpods.protocol.messages.forward import ForwardBody
 from trustedpods.protocol.messages.pod import RestartBody, RestartPlan
+from trustedpods.protocol.net.bounds import PAUSE_S
+from trustedpods.protocol.sealing.outputs import OutputSealer
+from trustedpods.protocol.sealing.replies import seal_reply
 from trustedpods.provider.server.exec_streams import CommandStreams
-from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections
+from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections, begin
 
 REPLICA = {"cpu_milli": 100, "memory_mib": 64}
+
+
+class Answers:
+    """The replies to one request, as the daemon's or as a *peer* with faults says them."""
+
+    def __init__(self, stream, peer, request):
+        self.stream, self._peer, self._request, self._sequence = stream, peer, request, 0
+        self._sealer = None
+
+    async def send(self, body, *, final=False):
+        sealer = self._sealer
+        await self.stream.send(sealer.seal(body, final=final) if sealer else self._signed(body, final))
+        if "cuts-output" in self._peer.faults and getattr(body, "data", b""):
+            await self.stream.finish()  # anybody between who owns the channel's key can do this
+            await trio.sleep_forever()
+
+    async def send_keyed(self, body, output_key):
+        await self.send(body)
+        key = secrets.token_bytes(32) if "seals-with-other-key" in self._peer.faults else output_key
+        self._sealer = OutputSealer(key, self._request.digest)
+
+    def _signed(self, body, final):
+        peer, request = self._peer, self._request
+        key = Ed25519PrivateKey.generate() if "replies-by-other-key" in peer.faults else peer.reply_key
+        digest = bytes(32) if "replies-to-other-request" in peer.faults else request.digest
+        sequence = self._sequence + ("skips-replies" in peer.faults)
+        self._sequence += 1
+        return encode(seal_reply(key, request.reply_to, digest, sequence, final, body))
 
 
 class PeerCommands(FakeCommands):
@@ -51,6 +84,7 @@ async def fail(command):
 async def answer(faults, request, answers, programs):
     """One command: `cat`, `fail CODE`, or one of the test's own *programs*."""
     body: Any = decode(request.body, ExecBody if request.verb == "exec" else TerminalBody)
+    answers.stream.outlast(PAUSE_S)
     if "before the start" in programs:
         await programs["before the start"]()
     await answers.send(ExecStarted(container=body.container or "hello", replica="pod-1"))
@@ -128,7 +162,8 @@ class PeerStreams:
         for one in body.ports:
             if one.port not in self.declared:
                 raise Refused(f"the pod declares no TCP port {one.port}", rule="forward-port")
-        await answers.send(ForwardStarted(ports=[one.port for one in body.ports]))
+        answers.stream.outlast(PAUSE_S)
+        await begin(answers, [one.port for one in body.ports])
         if "hangs-up-on-commands" in self.faults:
             await trio.sleep(0.2)  # the client has read that it began
             await answers.stream.reset()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What counts as earned and what is still out, in both databases."""
 
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from sqlalchemy import event
 
 from tests.fakes.provider.records import PUBLISHER, pod_record
 from trustedpods.contracts.terms import Terms, due
@@ -68,6 +70,40 @@ async def test_final_claims_are_earned_and_the_others_are_out(book):
             OutItem(root_of(3), MINE.channel, 300, cost),
         ]
         assert [one.due for one in found if one.channel == GONE] == [0], "nobody knows its prices any more"
+
+
+async def test_queries_do_not_grow_with_the_claims(book):
+    """Also where payments are told pod by pod."""
+
+    def queries(tx):
+        asked = []
+        with noted(tx.connection, asked):
+            books = earnings.whole(tx, by_pod=True)
+        return len(books.payments), len(asked)
+
+    found = []
+    async with book() as store:
+        await store.write(pods.save, MINE)
+        for number in range(1, 13):
+            await save(store, number, cut(MINE.channel, number, number + 1), cut(GONE, number, number + 1))
+            await settle(store, number, ClaimState.FINAL, (MINE.channel, 3), (GONE, 4))
+            found.append(await store.read(queries))
+    assert [payments for payments, _ in found] == list(range(2, 26, 2))
+    assert len({count for _, count in found}) == 1
+
+
+@contextmanager
+def noted(connection, asked):
+    """What is asked of the database is put into *asked* meanwhile."""
+
+    def note(_connection, _cursor, statement, *_):
+        asked.append(statement)
+
+    event.listen(connection, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(connection, "before_cursor_execute", note)
 
 
 async def test_what_a_reorganisation_took_back_is_earned_no_more(book):

@@ -20,6 +20,7 @@ from trustedpods.protocol.messages.streams.followed import (
     FollowNote,
     FollowStarted,
 )
+from trustedpods.protocol.net.bounds import PAUSE_S
 from trustedpods.protocol.sealing.inputs import MAX_SEALED, InputOpener
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.streams.following import FollowOptions, follow_logs
@@ -53,6 +54,7 @@ class Followed:
         if self.refusal is not None:
             raise self.refusal
         after = {one.replica: one.at for one in body.positions}
+        answers.stream.outlast(PAUSE_S)
         await answers.send(FollowStarted(began=body.began or 77, replicas=1, containers=["web"]))
         opener = InputOpener(body.input_key, request.digest)
         with trio.CancelScope() as self._cut:

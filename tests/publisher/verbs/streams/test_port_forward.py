@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
+from trustedpods.protocol.errors import Locked, NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.messages.forward import MAX_CONNECTIONS
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.streams.port_forward import port_forward
@@ -97,6 +98,55 @@ async def test_a_connection_that_is_refused_ends_no_other(bench):
             await stream.send_all(b"y")
             assert await stream.receive_some() == b"y"
         assert any("port 9090: nothing listens there" in text for text in journal.show.warnings)
+
+
+async def test_what_another_key_sealed_is_not_passed_on(bench):
+    got = []
+
+    async def ask():
+        async with forwarded(bench, ":8080", faults=["seals-with-other-key"]) as (result, _):
+            async with await dial(result.ports[0]) as stream:
+                await stream.send_all(b"x")
+                with contextlib.suppress(trio.BrokenResourceError):
+                    got.append(await stream.receive_some())
+            await trio.sleep_forever()
+
+    with pytest.raises(RemoteProtocolError) as caught:
+        await ask()
+    assert (caught.value.rule, b"".join(got)) == ("output-seal", b"")
+
+
+async def test_a_conversation_that_was_cut_is_no_end_of_its_connections(bench):
+    seen = []
+
+    async def ask():
+        async with forwarded(bench, ":8080", faults=["cuts-output"]) as (result, _):
+            async with await dial(result.ports[0]) as stream:
+                await stream.send_all(b"x")
+                with trio.CancelScope(shield=True), trio.fail_after(60):
+                    try:
+                        await all_of(stream)
+                        seen.append("an end")
+                    except trio.BrokenResourceError:
+                        seen.append("a break")
+            await trio.sleep_forever()
+
+    with pytest.raises(NetworkFailure) as caught:
+        await ask()
+    assert (caught.value.rule, seen) == ("end", ["a break"])
+
+
+async def test_one_connection_too_many_is_broken_and_not_ended(bench):
+    async with forwarded(bench, ":8080") as (result, journal), contextlib.AsyncExitStack() as held:
+        [port] = result.ports
+        for _ in range(MAX_CONNECTIONS):
+            stream = await held.enter_async_context(await dial(port))
+            await stream.send_all(b"x")
+            assert await stream.receive_some() == b"x"
+        async with await dial(port) as stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some()
+        assert any(f"{MAX_CONNECTIONS} connections are open" in text for text in journal.show.warnings)
 
 
 async def test_what_the_pod_does_not_declare_is_refused_and_nothing_listens(bench):

@@ -325,7 +325,7 @@ class Facade:
             return {RESTING_KEY: "1"} if self._resting else {}
         if which is SlotMap.SHARED:
             return self._settings[which] | slots.shared_hosts(self._slots)
-        return slots.setting_lines(which, self._slots, self._wants, self._settings[which])
+        return slots.setting_lines(which, self._slots, self._wants, self._settings)
 
     async def _sync_map(self, file: Path, wanted: maps.Entries) -> None:
         """The file first: a restart of HAProxy between the two finds the newer state."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.images.links import Links
+from trustedpods.protocol.images.links import LayerPlaces, Links
 from trustedpods.protocol.images.unpacking import unpacker
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 
@@ -123,7 +123,6 @@ class _Walk:
     ) -> None:
         self._most = most
         self._head_bytes = _blocks(head)
-        self._most_names = most_names
         self._links = links
         self._watch = {watch, *removers(watch)}
         self._watched = False
@@ -145,8 +144,7 @@ class _Walk:
         self._zeros = 0
         self._unpacked = 0
         self._capable: dict[str, bool] = {}
-        self._names: set[int] = set()
-        self._soft: set[int] = set()
+        self._places = LayerPlaces(most_names)
 
     def feed(self, piece: bytes) -> None:
         at = 0
@@ -276,19 +274,10 @@ class _Walk:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
 
     def _place(self, path: str, target: str | None) -> None:
-        """A hard link leads to what lies before it in its own layer: nodes unpack each layer by itself.
-
-        Behind more names than are remembered, or by way of a symbolic link, a node may know better.
-        """
-        if self._kind == b"1" and target is not None and len(self._names) < self._most_names:
-            ways = {hash(way) for way in _ways(target[1:])}
-            if hash(target[1:]) not in self._names and not ways & self._soft:
-                link = f"a layer's hard link {path[:80]!r} leads to {target[:80]!r}"
-                raise BadInput(f"{link}, which is not before it in that layer; nodes cannot unpack it")
-        if len(self._names) < self._most_names:
-            self._names.add(hash(path))
-            if self._kind == b"2":
-                self._soft.add(hash(path))
+        """A hard link leads to what lies before it in its own layer: nodes unpack each layer by itself."""
+        if not self._places.add(path, target, hard=self._kind == b"1"):
+            link = f"a layer's hard link {path[:80]!r} leads to {(target or '')[:80]!r}"
+            raise BadInput(f"{link}, which is not before it in that layer; nodes cannot unpack it")
 
     def _target(self, block: bytes) -> str | None:
         """Where a link leads, a hard one from the root; None for what is no link."""

@@ -6,6 +6,9 @@ from posixpath import dirname, normpath
 MAX_LINKS = 1 << 17
 """A whole distribution has some ten thousand; links beyond are not followed."""
 
+MAX_LINK_TEXT = 4 << 20
+"""Signs of paths and targets of one layer's links; a distribution's have some hundred thousand."""
+
 MAX_FOLLOWED = 40
 """Links on one way, as in Linux (MAXSYMLINKS in linux/namei.h)."""
 
@@ -52,3 +55,38 @@ class Links:
             waiting += target.split("/")[::-1]
             reached = "" if target.startswith("/") else reached
         return reached
+
+
+class LayerPlaces:
+    """Where one layer's own entries come to lie, as nodes unpack each layer by itself. Pure.
+
+    Folders on the way to an entry, and to what a hard link names, lead where symbolic links of that very layer
+    lead (containerd's `hardlinkRootPath`); links of the layers below count for nothing.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Of *most* entries the places are remembered, by their hashes."""
+        self._most = most
+        self._places: set[int] = set()
+        self._links = Links()
+        self._text = 0
+
+    def add(self, path: str, target: str | None, *, hard: bool) -> bool:
+        """Take the next entry; False if it is a hard link to what surely is not before it.
+
+        A hard link's target is from the root. Behind more than is remembered a node may know better.
+        """
+        if len(self._places) >= self._most or self._text > MAX_LINK_TEXT:
+            return True
+        place = self._place(path)
+        if hard and target is not None and hash(self._place(target)) not in self._places:
+            return False
+        self._places.add(hash(place))
+        self._links.take(place, target)
+        self._text += 0 if target is None else len(place) + len(target)
+        return True
+
+    def _place(self, path: str) -> str:
+        """The last name is not followed."""
+        folder, _, name = path.rpartition("/")
+        return f"{self._links.resolve(folder)}/{name}".lstrip("/")

@@ -213,9 +213,30 @@ CASES: dict[str, Case] = {
             APP,
             tar(
                 entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("var/file", b"there"),
                 entry("hard", type=tarfile.LNKTYPE, linkname="data/file"),
             ),
         )
+    ),
+    "a file by way of a link": image_case(
+        layers=(
+            APP,
+            tar(
+                entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("data/file", b"there"),
+                entry("hard", type=tarfile.LNKTYPE, linkname="var/file"),
+            ),
+        )
+    ),
+    "a hard link to nothing by way of a link": image_case(
+        "not before it in that layer",
+        layers=(
+            APP,
+            tar(
+                entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("hard", type=tarfile.LNKTYPE, linkname="data/file"),
+            ),
+        ),
     ),
     "a hard link to another layer": image_case(
         "not before it in that layer",

@@ -6,10 +6,10 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trustedpods.protocol.images.links import MAX_LINKS, Links
+from trustedpods.protocol.images.links import MAX_LINK_TEXT, MAX_LINKS, LayerPlaces, Links
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3)
@@ -70,3 +70,74 @@ def test_links_beyond_the_bound_are_not_followed():
         links.take(f"l{number}", "there")
     assert links.resolve("l0") == "there"
     assert links.resolve(f"l{MAX_LINKS}") == f"l{MAX_LINKS}"
+
+
+@st.composite
+def an_entry(draw):
+    """A file, a folder, a symbolic link that stays within, or a hard link: path, kind, target."""
+    kind = draw(st.sampled_from(["file", "folder", "soft", "hard"]))
+    if kind == "soft":
+        path, target = draw(a_link())
+        return path, kind, target
+    return "/".join(draw(PATHS)), kind, "/".join(draw(PATHS)) if kind == "hard" else None
+
+
+def unpacked(root, path, kind, target):
+    """As containerd does it; None where that says nothing of a hard link's target."""
+    parent = Path(os.path.realpath(root / Path(path).parent))
+    if not parent.is_relative_to(root):
+        return None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        place = parent / Path(path).name
+        if os.path.lexists(place):
+            return None
+        if kind == "hard":
+            above = Path(os.path.realpath(root / Path(target).parent))
+            if not above.is_relative_to(root):
+                return None
+            os.link(above / Path(target).name, place, follow_symlinks=False)
+        elif kind == "soft":
+            place.symlink_to(target)
+        elif kind == "folder":
+            place.mkdir()
+        else:
+            place.touch()
+    except FileNotFoundError:
+        return False
+    except OSError:  # a circle, a file for a folder, a hard link to a folder
+        return None
+    return True
+
+
+THROUGH = [("a", "soft", "b"), ("a/x", "file", None)]
+
+
+@given(st.lists(an_entry(), max_size=9))
+@example([*THROUGH, ("c", "hard", "b/x")])
+@example([*THROUGH, ("c", "hard", "a/x"), ("a/y", "hard", "c"), ("z", "hard", "b/y")])
+@example([*THROUGH, ("b/up", "soft", "../b"), ("c", "hard", "a/up/x")])
+@example([*THROUGH[:1], ("c", "hard", "a/x")])
+@example([*THROUGH[:1], ("b/x", "file", None), ("c", "hard", "a/x"), ("d", "hard", "a/c")])
+def test_a_hard_link_is_refused_where_a_node_would_not_find_what_it_names(entries):
+    with tempfile.TemporaryDirectory() as folder:
+        root, places = Path(folder).resolve() / "1" / "2" / "3" / "4", LayerPlaces(100)
+        root.mkdir(parents=True)
+        for path, kind, target in entries:
+            before = unpacked(root, path, kind, target)
+            if before is None:
+                return
+            named = f"/{target}" if kind == "hard" else target
+            assert places.add(path, named, hard=kind == "hard") == before, (path, kind, target)
+            if not before:
+                return
+
+
+def test_behind_too_many_names_or_too_long_links_a_node_may_know_better():
+    few = LayerPlaces(1)
+    assert not few.add("hard", "/nothing", hard=True)
+    assert few.add("file", None, hard=False)
+    assert few.add("hard", "/nothing", hard=True)
+    long = LayerPlaces(100)
+    assert long.add("link", "t" * (MAX_LINK_TEXT + 1), hard=False)
+    assert long.add("hard", "/nothing", hard=True)

@@ -60,7 +60,7 @@ class Links:
 class LayerPlaces:
     """Where one layer's own entries come to lie, as nodes unpack each layer by itself. Pure.
 
-    Folders on the way to an entry, and to what a hard link names, lead where symbolic links of that very layer
+    Folders on the way to an entry, and to what a hard link names, lead where links of that very layer
     lead (containerd's `hardlinkRootPath`); links of the layers below count for nothing.
     """
 

@@ -158,7 +158,7 @@ def test_all_that_can_be_asked_for_was_tried():
 
 @pytest.mark.parametrize("which", ASKED)
 def test_who_asks_for_anything_stands_among_the_asking_and_nobody_else(which):
-    nothing = dict.fromkeys(SlotMap, {})
+    nothing = {key: {} for key in SlotMap}
     table, _ = assign(SlotTable(Pools(3)), "a", ("a.localhost",))
     table, _ = assign(table, "b", ("b.localhost",))
     plain, asking = ServiceSpec("a", ("a.localhost",)), ServiceSpec("b", ("b.localhost",), **ASKED[which])

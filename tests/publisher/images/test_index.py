@@ -70,7 +70,7 @@ NO_IMAGE = {
         "size": MAX_JSON + 1,
     },
     "an index of artifacts": lambda parts: in_an_index(parts, parts.image("part"), artifactType=BUNDLE),
-    "an index of nothing": lambda parts: in_an_index(parts),
+    "an index of nothing": in_an_index,
     "BuildKit's provenance": lambda parts: (
         about(parts, CONFIG, "application/vnd.in-toto+json")
         | {"platform": {"os": "unknown", "architecture": "unknown"}}

@@ -257,7 +257,8 @@ class _Walk:
     def _note(self, name: bytes, block: bytes) -> None:
         """Whether the file starts only with capabilities; a later entry of its name takes its place."""
         path, target = _path(name), self._target(block)
-        self._place(path, target)
+        folder = self._kind == _FOLDER or (self._kind in _FILES and name.endswith(b"/"))
+        self._places.take(path, target, hard=self._kind == b"1", folder=folder)
         if self._links is not None:
             self._links.take(path, target)
         capability, mode = self._pax.get(_CAPABILITY, b""), _number(block[100:108])
@@ -265,19 +266,12 @@ class _Walk:
         self._watched = self._watched or path in self._watch
         self._path = path
         if path in self._look_for:
-            file = self._kind in _FILES and not name.endswith(b"/")
-            folder = self._kind == _FOLDER or (self._kind in _FILES and not file)
+            file = self._kind in _FILES and not folder
             self._looked_at[path] = LayerEntry("file" if file else "folder" if folder else "other", mode)
         if has or path in self._capable:
             self._capable[path] = has
         if len(self._capable) > MAX_CAPABLE:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
-
-    def _place(self, path: str, target: str | None) -> None:
-        """A hard link leads to what lies before it in its own layer: nodes unpack each layer by itself."""
-        if not self._places.add(path, target, hard=self._kind == b"1"):
-            link = f"a layer's hard link {path[:80]!r} leads to {(target or '')[:80]!r}"
-            raise BadInput(f"{link}, which is not before it in that layer; nodes cannot unpack it")
 
     def _target(self, block: bytes) -> str | None:
         """Where a link leads, a hard one from the root; None for what is no link."""

@@ -3,6 +3,8 @@
 
 from posixpath import dirname, normpath
 
+from trustedpods.protocol.errors import BadInput
+
 MAX_LINKS = 1 << 17
 """A whole distribution has some ten thousand; links beyond are not followed."""
 
@@ -13,6 +15,7 @@ MAX_FOLLOWED = 40
 """Links on one way, as in Linux (MAXSYMLINKS in linux/namei.h)."""
 
 _WHITEOUT = ".wh."
+_NO = "nodes cannot unpack it"
 
 
 class Links:
@@ -68,25 +71,49 @@ class LayerPlaces:
         """Of *most* entries the places are remembered, by their hashes."""
         self._most = most
         self._places: set[int] = set()
+        self._folders: set[int] = set()
         self._links = Links()
         self._text = 0
 
-    def add(self, path: str, target: str | None, *, hard: bool) -> bool:
-        """Take the next entry; False if it is a hard link to what surely is not before it.
+    def take(self, path: str, target: str | None, *, hard: bool = False, folder: bool = False) -> None:
+        """Take the next entry; BadInput if nodes surely cannot unpack it there.
 
-        A hard link's target is from the root. Behind more than is remembered a node may know better.
+        A hard link's *target* is from the root. Behind more than is remembered a node may know better.
         """
         if len(self._places) >= self._most or self._text > MAX_LINK_TEXT:
-            return True
+            return
         place = self._place(path)
-        if hard and target is not None and hash(self._place(target)) not in self._places:
-            return False
+        self._check_way(path, place)
+        if hard and target is not None:
+            self._check_hard(path, place, target)
         self._places.add(hash(place))
+        if folder:
+            self._folders.add(hash(place))
+        else:
+            self._folders.discard(hash(place))
         self._links.take(place, target)
         self._text += 0 if target is None else len(place) + len(target)
-        return True
 
     def _place(self, path: str) -> str:
         """The last name is not followed."""
         folder, _, name = path.rpartition("/")
         return f"{self._links.resolve(folder)}/{name}".lstrip("/")
+
+    def _check_way(self, path: str, place: str) -> None:
+        at = place.find("/")
+        while at > 0:
+            way = hash(place[:at])
+            if way in self._places and way not in self._folders:
+                raise BadInput(
+                    f"a layer has {path[:80]!r} below {place[:at][:80]!r}, which is no folder; {_NO}"
+                )
+            at = place.find("/", at + 1)
+
+    def _check_hard(self, path: str, place: str, target: str) -> None:
+        """What stands in a link's place is taken away before the link is made."""
+        named = self._place(target)
+        link = f"a layer's hard link {path[:80]!r} leads to {target[:80]!r}"
+        if hash(named) not in self._places or f"{named}/".startswith(f"{place}/"):
+            raise BadInput(f"{link}, which is not before it in that layer; {_NO}")
+        if hash(named) in self._folders:
+            raise BadInput(f"{link}, which is a folder; {_NO}")

@@ -246,6 +246,21 @@ CASES: dict[str, Case] = {
         "not before it in that layer",
         layers=(APP, tar(entry("hard", type=tarfile.LNKTYPE, linkname="late"), entry("late"))),
     ),
+    "a hard link to itself": image_case(
+        "not before it in that layer",
+        layers=(APP, tar(entry("hard"), entry("hard", type=tarfile.LNKTYPE, linkname="hard"))),
+    ),
+    "a hard link to a folder": image_case(
+        "which is a folder",
+        layers=(
+            APP,
+            tar(entry("data", type=tarfile.DIRTYPE), entry("hard", type=tarfile.LNKTYPE, linkname="data")),
+        ),
+    ),
+    "a file below a file": image_case("which is no folder", layers=(APP, tar(entry("a"), entry("a/b/c")))),
+    "a folder in a file's place": image_case(
+        layers=(APP, tar(entry("a"), entry("a", type=tarfile.DIRTYPE), entry("a/b")))
+    ),
     "a layer twice": image_case(layers=(APP, APP)),
     "no layers": image_case("/app is not in the image", "", layers=()),
     "gzip that is plain": image_case("not what its type says", pack=bytes),

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A path leads where the kernel leads it."""
 
+import errno
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.links import MAX_LINK_TEXT, MAX_LINKS, LayerPlaces, Links
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -82,32 +86,42 @@ def an_entry(draw):
     return "/".join(draw(PATHS)), kind, "/".join(draw(PATHS)) if kind == "hard" else None
 
 
+def cleared(place, kind):
+    """What stands in the place of an entry goes; False where names of ours may be gone with it."""
+    whole = place.is_dir() and not place.is_symlink()
+    if whole and kind != "folder":
+        shutil.rmtree(place)
+        return kind == "hard"
+    if os.path.lexists(place) and not whole:
+        place.unlink()
+    return True
+
+
+def made(root, place, kind, target):
+    """The entry itself, as containerd makes it; None where a hard link leads out of the tree."""
+    above = Path(os.path.realpath(root / Path(target or "").parent))
+    if kind == "hard" and not above.is_relative_to(root):
+        return None
+    {
+        "hard": lambda: os.link(above / Path(target).name, place, follow_symlinks=False),
+        "soft": lambda: place.symlink_to(target),
+        "folder": lambda: place.mkdir(exist_ok=True),
+        "file": place.touch,
+    }[kind]()
+    return True
+
+
 def unpacked(root, path, kind, target):
-    """As containerd does it; None where that says nothing of a hard link's target."""
+    """Whether containerd's way works; None where what follows, or how links go round, is left open."""
     parent = Path(os.path.realpath(root / Path(path).parent))
     if not parent.is_relative_to(root):
         return None
     try:
         parent.mkdir(parents=True, exist_ok=True)
         place = parent / Path(path).name
-        if os.path.lexists(place):
-            return None
-        if kind == "hard":
-            above = Path(os.path.realpath(root / Path(target).parent))
-            if not above.is_relative_to(root):
-                return None
-            os.link(above / Path(target).name, place, follow_symlinks=False)
-        elif kind == "soft":
-            place.symlink_to(target)
-        elif kind == "folder":
-            place.mkdir()
-        else:
-            place.touch()
-    except FileNotFoundError:
-        return False
-    except OSError:  # a circle, a file for a folder, a hard link to a folder
-        return None
-    return True
+        return made(root, place, kind, target) if cleared(place, kind) else None
+    except OSError as failed:
+        return None if failed.errno == errno.ELOOP else False
 
 
 THROUGH = [("a", "soft", "b"), ("a/x", "file", None)]
@@ -118,26 +132,38 @@ THROUGH = [("a", "soft", "b"), ("a/x", "file", None)]
 @example([*THROUGH, ("c", "hard", "a/x"), ("a/y", "hard", "c"), ("z", "hard", "b/y")])
 @example([*THROUGH, ("b/up", "soft", "../b"), ("c", "hard", "a/up/x")])
 @example([*THROUGH[:1], ("c", "hard", "a/x")])
+@example([("a", "file", None), ("a", "hard", "a")])
+@example([("a", "folder", None), ("b", "hard", "a")])
+@example([("a", "folder", None), ("a/x", "file", None), ("a", "hard", "a/x")])
+@example([("a", "file", None), ("a/b/c", "file", None)])
+@example([("a", "file", None), ("b", "soft", "a"), ("b/c", "file", None)])
+@example([("a", "file", None), ("a", "folder", None), ("a/c", "file", None)])
 @example([*THROUGH[:1], ("b/x", "file", None), ("c", "hard", "a/x"), ("d", "hard", "a/c")])
-def test_a_hard_link_is_refused_where_a_node_would_not_find_what_it_names(entries):
+def test_an_entry_is_refused_where_a_node_cannot_make_it(entries):
     with tempfile.TemporaryDirectory() as folder:
         root, places = Path(folder).resolve() / "1" / "2" / "3" / "4", LayerPlaces(100)
         root.mkdir(parents=True)
         for path, kind, target in entries:
-            before = unpacked(root, path, kind, target)
-            if before is None:
+            works = unpacked(root, path, kind, target)
+            if works is None:
                 return
             named = f"/{target}" if kind == "hard" else target
-            assert places.add(path, named, hard=kind == "hard") == before, (path, kind, target)
-            if not before:
+            taken = True
+            try:
+                places.take(path, named, hard=kind == "hard", folder=kind == "folder")
+            except BadInput:
+                taken = False
+            assert taken == works, (path, kind, target)
+            if not works:
                 return
 
 
 def test_behind_too_many_names_or_too_long_links_a_node_may_know_better():
     few = LayerPlaces(1)
-    assert not few.add("hard", "/nothing", hard=True)
-    assert few.add("file", None, hard=False)
-    assert few.add("hard", "/nothing", hard=True)
+    with pytest.raises(BadInput, match="which is not before it in that layer"):
+        few.take("hard", "/nothing", hard=True)
+    few.take("file", None)
+    few.take("hard", "/nothing", hard=True)
     long = LayerPlaces(100)
-    assert long.add("link", "t" * (MAX_LINK_TEXT + 1), hard=False)
-    assert long.add("hard", "/nothing", hard=True)
+    long.take("link", "t" * (MAX_LINK_TEXT + 1))
+    long.take("hard", "/nothing", hard=True)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.images.links import MAX_LINK_TEXT, MAX_LINKS, LayerPlaces, Links
+from trustedpods.protocol.images.links import MAX_LINK_TEXT, MAX_LINKS, MAX_PATH, LayerPlaces, Links
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3)
@@ -164,6 +164,43 @@ def test_behind_too_many_names_or_too_long_links_a_node_may_know_better():
         few.take("hard", "/nothing", hard=True)
     few.take("file", None)
     few.take("hard", "/nothing", hard=True)
-    long = LayerPlaces(100)
-    long.take("link", "t" * (MAX_LINK_TEXT + 1))
+    long = LayerPlaces(1 << 20)
+    for number in range(MAX_LINK_TEXT // MAX_PATH + 1):
+        long.take(f"link{number}", "t" * MAX_PATH)
     long.take("hard", "/nothing", hard=True)
+
+
+def test_what_is_longer_than_any_path_is_refused_before_it_is_walked():
+    """Each sign of a path is looked at once for each of its folders, in the provider's daemon too."""
+    deep = "a/" * (1 << 19) + "b"
+    for path, target in [(deep, None), ("a", deep), ("a", "../" * MAX_PATH), ("a", f"/{deep}")]:
+        with pytest.raises(BadInput, match="a path of more than 4096 bytes; nodes cannot unpack it"):
+            LayerPlaces(100).take(path, target, hard=target is not None and target[0] == "/")
+    LayerPlaces(100).take("b" * MAX_PATH, "c" * MAX_PATH)
+
+
+def test_links_do_not_make_a_path_longer_than_any():
+    places = LayerPlaces(100)
+    places.take("l", "a/" * 1500)
+    places.take("l/m", "b/" * 1500)
+    with pytest.raises(BadInput, match="'l/m/n' has a path of more than 4096 bytes"):
+        places.take("l/m/n", None)
+
+
+def test_the_work_for_one_layer_has_an_end():
+    places = LayerPlaces(100, most_steps=3000)
+    places.take("a", "x/../" * 800 + "b")
+    places.take("a/1", None)
+    with pytest.raises(BadInput, match="which is not before it in that layer"):
+        places.take("hard", "/nothing", hard=True)
+    places.take("a/2", None)
+    places.take("hard", "/nothing", hard=True)
+
+
+def test_files_that_differ_in_what_is_no_text_are_not_taken_for_each_other():
+    places = LayerPlaces(100)
+    places.take("\ufffd", None, folder=True)
+    places.take("\ufffd", None)
+    places.take("\ufffd/file", None)
+    places.take("\ufffd", None, folder=True)
+    places.take("hard", "/\ufffd", hard=True)

@@ -159,6 +159,19 @@ def test_a_second_installation_keeps_the_host_map(tmp_path):
     assert list(tmp_path.rglob(".*")) == [], "no draft stays"
 
 
+def test_limits_of_an_earlier_version_hold_from_haproxys_start_on(tmp_path):
+    """It wrote no map of who asks for anything; the daemon brings it only when it is started."""
+    made = config(tmp_path)
+    SlotMap.RATES.beside(made.map_file).write_text("slot3 7\nslot4 7\n")
+    SlotMap.HTTPS.beside(made.map_file).write_text("slot4 1\nslot5 1\n")
+    install(made, tmp_path / "haproxy.cfg")
+    asking = SlotMap.ASKING.beside(made.map_file)
+    assert asking.read_text() == "slot3 1\nslot4 1\nslot5 1\n"
+    asking.write_text("")
+    install(made, tmp_path / "haproxy.cfg")
+    assert asking.read_text() == "", "what is there is the daemon's"
+
+
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NoContext):

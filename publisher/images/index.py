@@ -126,7 +126,7 @@ def _manifests(layout: Blobs, entries: list[dict[str, Any]], depth: int, seen: _
         raise BadInput(f"indexes nested deeper than {MAX_INDEX_DEPTH}")
     for entry in entries:
         platform = entry.get("platform")
-        if _is_artifact(entry) or entry.get("mediaType") not in INDEX_TYPES | MANIFEST_TYPES:
+        if _is_artifact(entry) or _type(entry) not in INDEX_TYPES | MANIFEST_TYPES:
             seen.others += 1
             continue
         if isinstance(platform, dict) and not _fits(platform):
@@ -180,11 +180,19 @@ def _platform(config: bytes) -> tuple[str, str]:
 
 
 def _is_artifact(entry: dict[str, Any]) -> bool:
-    """Whether a descriptor says by itself that no image is behind it."""
-    if entry.get("artifactType"):
+    """Whether a descriptor says by itself that no image is behind it.
+
+    A list of referrers calls an image by the type of its configuration (OCI distribution 1.1).
+    """
+    if entry.get("artifactType") and _type(entry, "artifactType") not in CONFIG_TYPES:
         return True
     annotations = entry.get("annotations")
     return isinstance(annotations, dict) and _ATTESTATION in annotations
+
+
+def _type(entry: dict[str, Any], field: str = "mediaType") -> str:
+    """The type that is written there; empty where it is no text."""
+    return kind if isinstance(kind := entry.get(field), str) else ""
 
 
 def _bare(entry: object) -> dict[str, Any]:
@@ -214,4 +222,4 @@ def _is_image(tree: dict[str, Any]) -> bool:
         return "artifactType" not in tree  # damaged: reading it on says how
     types = [layer.get("mediaType") for layer in layers if isinstance(layer, dict)]
     unpacked = all(isinstance(kind, str) and kind.startswith(_LAYER_PREFIXES) for kind in types)
-    return config.get("mediaType") in CONFIG_TYPES and unpacked
+    return _type(config) in CONFIG_TYPES and unpacked

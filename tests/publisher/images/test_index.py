@@ -38,6 +38,10 @@ NO_IMAGE = {
     "an unknown type": lambda parts: parts.add("a/b", b"x"),
     "no type": lambda parts: {"digest": "sha256:" + "0" * 64, "size": 3},
     "a type that is no text": lambda parts: {"mediaType": 7, "digest": "sha256:" + "0" * 64, "size": 3},
+    "a type that is a list": lambda parts: {"mediaType": [], "digest": "sha256:" + "0" * 64, "size": 3},
+    "a configuration whose type is a list": lambda parts: parts.document(
+        MANIFEST, {"schemaVersion": 2, "config": {"mediaType": []}, "layers": []}
+    ),
     "Docker's first schema": lambda parts: parts.add(
         "application/vnd.docker.distribution.manifest.v1+prettyjws", b"{}"
     ),
@@ -148,3 +152,10 @@ def test_an_image_that_cannot_be_used_is_one_all_the_same(tmp_path):
     assert read(tmp_path, archive, ":good").config.env == ("WHICH=good",)
     with pytest.raises(BadInput, match="'urls'"):
         read(tmp_path, archive, ":bad")
+
+
+def test_an_image_among_referrers_is_one(tmp_path):
+    """There its type is that of its configuration."""
+    parts = Parts()
+    found = read(tmp_path, parts.archive(parts.image("ours") | {"artifactType": CONFIG}))
+    assert found.config.env == ("WHICH=ours",)

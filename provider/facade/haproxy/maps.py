@@ -17,6 +17,10 @@ RESTING_KEY = "facade"
 """The key of the map `RESTING`, which is of no slot."""
 
 
+UNKNOWN = "Unknown map"
+"""How HAProxy refuses a change of a map that its configuration does not name."""
+
+
 class SlotMap(StrEnum):
     """Maps from a slot's backend to a number; the value is the file's name beside the host map.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.images.links import Links
+from trustedpods.protocol.images.links import LayerPlaces, Links
 from trustedpods.protocol.images.unpacking import unpacker
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 
@@ -123,7 +123,6 @@ class _Walk:
     ) -> None:
         self._most = most
         self._head_bytes = _blocks(head)
-        self._most_names = most_names
         self._links = links
         self._watch = {watch, *removers(watch)}
         self._watched = False
@@ -145,8 +144,7 @@ class _Walk:
         self._zeros = 0
         self._unpacked = 0
         self._capable: dict[str, bool] = {}
-        self._names: set[int] = set()
-        self._soft: set[int] = set()
+        self._places = LayerPlaces(most_names)
 
     def feed(self, piece: bytes) -> None:
         at = 0
@@ -259,7 +257,8 @@ class _Walk:
     def _note(self, name: bytes, block: bytes) -> None:
         """Whether the file starts only with capabilities; a later entry of its name takes its place."""
         path, target = _path(name), self._target(block)
-        self._place(path, target)
+        folder = self._kind == _FOLDER or (self._kind in _FILES and name.endswith(b"/"))
+        self._places.take(path, target, hard=self._kind == b"1", folder=folder)
         if self._links is not None:
             self._links.take(path, target)
         capability, mode = self._pax.get(_CAPABILITY, b""), _number(block[100:108])
@@ -267,28 +266,12 @@ class _Walk:
         self._watched = self._watched or path in self._watch
         self._path = path
         if path in self._look_for:
-            file = self._kind in _FILES and not name.endswith(b"/")
-            folder = self._kind == _FOLDER or (self._kind in _FILES and not file)
+            file = self._kind in _FILES and not folder
             self._looked_at[path] = LayerEntry("file" if file else "folder" if folder else "other", mode)
         if has or path in self._capable:
             self._capable[path] = has
         if len(self._capable) > MAX_CAPABLE:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
-
-    def _place(self, path: str, target: str | None) -> None:
-        """A hard link leads to what lies before it in its own layer: nodes unpack each layer by itself.
-
-        Behind more names than are remembered, or by way of a symbolic link, a node may know better.
-        """
-        if self._kind == b"1" and target is not None and len(self._names) < self._most_names:
-            ways = {hash(way) for way in _ways(target[1:])}
-            if hash(target[1:]) not in self._names and not ways & self._soft:
-                link = f"a layer's hard link {path[:80]!r} leads to {target[:80]!r}"
-                raise BadInput(f"{link}, which is not before it in that layer; nodes cannot unpack it")
-        if len(self._names) < self._most_names:
-            self._names.add(hash(path))
-            if self._kind == b"2":
-                self._soft.add(hash(path))
 
     def _target(self, block: bytes) -> str | None:
         """Where a link leads, a hard one from the root; None for what is no link."""

@@ -8,13 +8,13 @@ on a timer, and when HAProxy was restarted.
 
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused
+from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import filler, slots
@@ -23,7 +23,7 @@ from trustedpods.provider.facade.haproxy import maps, servers
 from trustedpods.provider.facade.haproxy.config import NO_CHALLENGES, backend_name, challenge_map
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
 from trustedpods.provider.facade.haproxy.maps import RESTING_KEY, SlotMap
-from trustedpods.provider.facade.haproxy.runtime import REMOVAL_PAUSE_S, REMOVAL_TRIES, Runtime
+from trustedpods.provider.facade.haproxy.runtime import REMOVAL_PAUSE_S, REMOVAL_TRIES, Runtime, tried
 from trustedpods.provider.facade.haproxy.servers import ServerSeen
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.haproxy.tls import Certificates
@@ -213,10 +213,10 @@ class Facade:
             for of_slots in (self._wants, self._adopted, self._untouched):
                 of_slots.clear()
             failed = [
-                await _tried(self._drop_routes()),
-                await _tried(self._drop_servers()),
-                await _tried(self._drop_certificates(self._slots.labels)),
-                await _tried(self._sync_setting(SlotMap.RESTING, self._setting_lines(SlotMap.RESTING))),
+                await tried(self._drop_routes()),
+                await tried(self._drop_servers()),
+                await tried(self._drop_certificates(self._slots.labels)),
+                await tried(self._sync_setting(SlotMap.RESTING, self._setting_lines(SlotMap.RESTING))),
             ]
             for leads_still in failed[:2]:
                 if leads_still is not None:
@@ -318,14 +318,18 @@ class Facade:
 
     async def _sync_setting(self, which: SlotMap, lines: dict[str, str]) -> None:
         self._settings[which] = lines
-        await self._sync_map(which.beside(self._map_file), lines)
+        try:
+            await self._sync_map(which.beside(self._map_file), lines)
+        except Refused as none:  # an older `haproxy.cfg` asks each map by itself, and has not this one
+            if which is not SlotMap.ASKING or maps.UNKNOWN not in none.what:
+                raise
 
     def _setting_lines(self, which: SlotMap) -> dict[str, str]:
         if which is SlotMap.RESTING:
             return {RESTING_KEY: "1"} if self._resting else {}
         if which is SlotMap.SHARED:
             return self._settings[which] | slots.shared_hosts(self._slots)
-        return slots.setting_lines(which, self._slots, self._wants, self._settings[which])
+        return slots.setting_lines(which, self._slots, self._wants, self._settings)
 
     async def _sync_map(self, file: Path, wanted: maps.Entries) -> None:
         """The file first: a restart of HAProxy between the two finds the newer state."""
@@ -390,11 +394,3 @@ class Facade:
         if clean:
             self._table = slots.release(self._slots, slot)
         return clean
-
-
-async def _tried(step: Awaitable[None]) -> Refused | NetworkFailure | None:
-    try:
-        await step
-    except (Refused, NetworkFailure) as error:
-        return error
-    return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
-from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.haproxy.maps import OF_A_SLOT, SlotMap
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 
 _HOST = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
@@ -197,13 +197,19 @@ def routeless(table: SlotTable) -> SlotTable:
 
 
 def setting_lines(
-    which: SlotMap, table: SlotTable, wants: Mapping[int, ServiceSpec], before: Mapping[str, str]
+    which: SlotMap,
+    table: SlotTable,
+    wants: Mapping[int, ServiceSpec],
+    before: Mapping[SlotMap, Mapping[str, str]],
 ) -> dict[str, str]:
     """A map's lines: what is wanted, and of those *before* what a slot has whose want nobody knows yet."""
+    if which is SlotMap.ASKING:
+        asking = {backend for one in OF_A_SLOT for backend in setting_lines(one, table, wants, before)}
+        return dict.fromkeys(asking, "1")
     taken = set(table.labels.values())
     lines = {
         backend: value
-        for backend, value in before.items()
+        for backend, value in before[which].items()
         if (slot := slot_of(backend)) in taken and slot not in wants
     }
     for slot, want in wants.items():

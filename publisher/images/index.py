@@ -17,7 +17,6 @@ from trustedpods.protocol.images.descriptors import (
     PLATFORM,
     parse_config,
     parse_descriptor,
-    parse_manifest,
 )
 from trustedpods.protocol.images.strict_json import MAX_JSON, parse_object
 from trustedpods.protocol.limits import MAX_BLOBS
@@ -127,7 +126,7 @@ def _manifests(layout: Blobs, entries: list[dict[str, Any]], depth: int, seen: _
         raise BadInput(f"indexes nested deeper than {MAX_INDEX_DEPTH}")
     for entry in entries:
         platform = entry.get("platform")
-        if _is_attestation(entry) or entry.get("mediaType") not in INDEX_TYPES | MANIFEST_TYPES:
+        if _is_artifact(entry) or _type(entry) not in INDEX_TYPES | MANIFEST_TYPES:
             seen.others += 1
             continue
         if isinstance(platform, dict) and not _fits(platform):
@@ -142,7 +141,10 @@ def _manifests(layout: Blobs, entries: list[dict[str, Any]], depth: int, seen: _
         elif named.media_type in INDEX_TYPES:
             nested = document(layout, named)
             tree = parse_object(nested.read(0, nested.size), "an index")
-            yield from _manifests(layout, _entries(tree), depth + 1, seen)
+            if tree.get("artifactType"):
+                seen.others += 1
+            else:
+                yield from _manifests(layout, _entries(tree), depth + 1, seen)
         else:
             yield from _manifest(layout, document(layout, named), seen)
 
@@ -153,34 +155,64 @@ def _manifest(layout: Blobs, manifest: Blob, seen: _Seen) -> Iterator[Blob]:
     if not _is_image(tree):
         seen.others += 1
         return
-    described = parse_manifest(manifest.read(0, manifest.size), manifest.media_type).config
+    described = parse_descriptor(_bare(tree.get("config")), CONFIG_TYPES, "the configuration")
     if not is_there(layout, described):
         seen.absent += 1
         return
     settings = document(layout, described)
-    config = parse_config(settings.read(0, settings.size))
-    if (config.os, config.architecture) == PLATFORM:
+    if (platform := _platform(settings.read(0, settings.size))) == PLATFORM:
         yield manifest
     else:
-        seen.platforms.append(f"{config.os or '?'}/{config.architecture or '?'}")
+        seen.platforms.append("/".join(platform)[:64])
 
 
-def _is_attestation(entry: dict[str, Any]) -> bool:
+def _platform(config: bytes) -> tuple[str, str]:
+    """System and processor of an image's configuration, which need not be one that could be used here.
+
+    Whatever else is wrong with an image for others is no fault of the archive's: ours is read whole later.
+    """
+    tree = parse_object(config, "the image's configuration")
+    match tree.get("os"), tree.get("architecture"):
+        case str(system), str(processor) if system and processor:
+            return system, processor
+    settings = parse_config(config)  # names a field that is spelt as programs in Go would take it too
+    return settings.os or "?", settings.architecture or "?"
+
+
+def _is_artifact(entry: dict[str, Any]) -> bool:
+    """Whether a descriptor says by itself that no image is behind it.
+
+    A list of referrers calls an image by the type of its configuration (OCI distribution 1.1).
+    """
+    if entry.get("artifactType") and _type(entry, "artifactType") not in CONFIG_TYPES:
+        return True
     annotations = entry.get("annotations")
     return isinstance(annotations, dict) and _ATTESTATION in annotations
 
 
-def _bare(entry: dict[str, Any]) -> dict[str, Any]:
-    """What of an index's descriptor names the blob: nothing else of it is used, or sent."""
+def _type(entry: dict[str, Any], field: str = "mediaType") -> str:
+    """The type that is written there; empty where it is no text."""
+    return kind if isinstance(kind := entry.get(field), str) else ""
+
+
+def _bare(entry: object) -> dict[str, Any]:
+    """What of a descriptor names the blob: nothing else of an index's is used, or sent."""
+    if not isinstance(entry, dict):
+        raise BadInput("damaged: the descriptor of the configuration is missing")
     return {field: entry.get(field) for field in ("mediaType", "digest", "size")}
 
 
 def _fits(platform: dict[str, Any]) -> bool:
+    """Whether it may run here: what needs a feature of its own is for nodes that have it (nydus, Windows)."""
+    if platform.get("os.features"):
+        return False
     return "architecture" not in platform or (platform.get("os"), platform["architecture"]) == PLATFORM
 
 
 def _shown(platform: dict[str, Any]) -> str:
-    return f"{platform.get('os')}/{platform.get('architecture')}"[:64]
+    features = platform.get("os.features")
+    needs = f" with {features[0]}" if isinstance(features, list) and features else ""
+    return f"{platform.get('os')}/{platform.get('architecture')}{needs}"[:64]
 
 
 def _is_image(tree: dict[str, Any]) -> bool:
@@ -190,4 +222,4 @@ def _is_image(tree: dict[str, Any]) -> bool:
         return "artifactType" not in tree  # damaged: reading it on says how
     types = [layer.get("mediaType") for layer in layers if isinstance(layer, dict)]
     unpacked = all(isinstance(kind, str) and kind.startswith(_LAYER_PREFIXES) for kind in types)
-    return config.get("mediaType") in CONFIG_TYPES and unpacked
+    return _type(config) in CONFIG_TYPES and unpacked

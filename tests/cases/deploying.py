@@ -19,8 +19,8 @@ from trustedpods.protocol.errors import ExitCode
 AT_ONCE = 3
 """Publishers that deploy at the same time: half of a deploy is waiting for blocks and the kubelet."""
 
-NO_ROOM = "nodes are available: 1 Insufficient"
-"""The scheduler's word, as a deploy tells it."""
+NO_ROOM = ("nodes are available: 1 Insufficient", '"rule": "capacity-cpu"')
+"""The scheduler's word, as a deploy tells it, and the daemon's."""
 
 DEPOSIT = "30m"
 BUSYBOX = Path("/bin/busybox")
@@ -58,7 +58,7 @@ class Deploys:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda one: check(one[0], *one[1]), enumerate(cases)))
         for place, (name, pod) in enumerate(cases, len(cases)):
-            if NO_ROOM in found.get(name, ""):
+            if any(word in found.get(name, "") for word in NO_ROOM):
                 del found[name]
                 check(place, name, pod)
         return found
@@ -72,6 +72,11 @@ class Deploys:
             said = person.run("deploy", *words, code=ExitCode.REFUSED)
             assert pod.fails in said.json["error"]["what"]
             assert said.json["money"]["state"] == "released"
+            return
+        if pod.lacks:
+            said = person.run("deploy", *words, code=ExitCode.REFUSED)
+            assert pod.lacks in said.json["error"]["what"]
+            assert "money" not in said.json
             return
         if pod.stops:
             stops(person, words, pod)

@@ -26,8 +26,9 @@ class Pod:
     """A manifest's text, the archives beside it, and what becomes of it.
 
     `refused` are words with which `validate` refuses it. Else it is deployed: `answers` has by service and
-    path a part of what is answered, `fails` words of a deploy that ends with a refusal, its money back, and
-    `stops` words of `status` when a pod runs no more that did at first (or of the deploy, if it was fast).
+    path a part of what is answered, `fails` words of a deploy that ends with a refusal, its money back,
+    `lacks` words of one that ends before any money, as the localnet's cluster has no such thing, and `stops`
+    words of `status` when a pod runs no more that did at first (or of the deploy, if it was fast).
     """
 
     text: bytes
@@ -35,6 +36,7 @@ class Pod:
     refused: str | None = None
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {"web": RUNS})
     fails: str = ""
+    lacks: str = ""
     stops: str = ""
 
     @property
@@ -67,10 +69,14 @@ _NEVER_READY = {
 """Sound, and asking for what the app does not have: the deploy says which probe was answered how."""
 
 
+_LACKING = {"shared by its word": "no storage class nfs"}
+"""Sound, and asking for what other clusters have: no provider here is chosen for it."""
+
+
 def _manifest(name: str, text: str, words: str | None) -> Pod:
     said = {"/tmp/self": _SAID[name]} if name in _SAID else {}
-    fails = _NEVER_READY.get(name, "")
-    return Pod(text.encode(), refused=words, answers={"web": RUNS | said}, fails=fails)
+    fails, lacks = _NEVER_READY.get(name, ""), _LACKING.get(name, "")
+    return Pod(text.encode(), refused=words, answers={"web": RUNS | said}, fails=fails, lacks=lacks)
 
 
 def container(name: str, port: int | None, archive: str = "app", **variables: str) -> Json:

@@ -28,8 +28,8 @@ TWELVE = (
 )
 """By trait: how an archive is packed and named, who runs, what the kubelet is told, sizes, volumes, ports."""
 
-SLICE = 20
-"""Of the soak: a test of some two minutes."""
+SLICE = 10
+"""Of the soak: a test of some minutes, also where the machine is busy."""
 
 SLICES = [list(DEPLOYED)[at : at + SLICE] for at in range(0, len(DEPLOYED), SLICE)]
 

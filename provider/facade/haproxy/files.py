@@ -9,7 +9,7 @@ from trustedpods.protocol.whole_file import private_folder, replace_whole
 from trustedpods.provider.facade.certificates import throwaway, utc
 from trustedpods.provider.facade.haproxy import affinity, bodies, requests, unread
 from trustedpods.provider.facade.haproxy.config import FacadeConfig, crt_list, page_files
-from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.haproxy.maps import OF_A_SLOT, SlotMap, map_text, parse_map_text
 from trustedpods.provider.facade.haproxy.text import haproxy_config
 
 
@@ -30,6 +30,9 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     replace_file(requests.lua_path(config), requests.lua(config).encode())
     replace_file(unread.lua_path(config), unread.lua().encode())
     challenges = (config.challenge_map,) if config.challenges else ()
+    asking = SlotMap.ASKING.beside(config.map_file)
+    if not asking.exists():
+        replace_file(asking, map_text(_asked_before(config)).encode())
     maps = (config.map_file, *(which.beside(config.map_file) for which in SlotMap), *challenges)
     for empty in maps:
         if not empty.exists():
@@ -37,6 +40,12 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     if config.tls_dir is not None:
         _first_certificate(config.tls_dir)
     replace_file(haproxy_cfg, haproxy_config(config).encode())
+
+
+def _asked_before(config: FacadeConfig) -> dict[str, str]:
+    """Who asks for anything in maps of a version that had none of these: its limits hold from the start."""
+    files = [which.beside(config.map_file) for which in OF_A_SLOT]
+    return {backend: "1" for file in files for backend in parse_map_text(read_file(file))}
 
 
 def _first_certificate(folder: Path) -> None:

@@ -17,6 +17,10 @@ RESTING_KEY = "facade"
 """The key of the map `RESTING`, which is of no slot."""
 
 
+UNKNOWN = "Unknown map"
+"""How HAProxy refuses a change of a map that its configuration does not name."""
+
+
 class SlotMap(StrEnum):
     """Maps from a slot's backend to a number; the value is the file's name beside the host map.
 
@@ -24,9 +28,11 @@ class SlotMap(StrEnum):
     bytes of a request's body as announced. `STREAMS`: of one without a length. `HTTPS`: there if http
     requests are sent to https. `AFFINITY`: what clients are known by, in words (`affinity`). `SHARED` is by
     host instead: there if services share the host by their paths. `RESTING` has one line while
-    another node's facade serves.
+    another node's facade serves. `ASKING` is there if the slot is in any of `OF_A_SLOT`, and is told first:
+    of a slot that is not there no other map is asked.
     """
 
+    ASKING = "asking.map"
     CONNECTIONS = "connections.map"
     RATES = "rates.map"
     BODIES = "bodies.map"
@@ -39,6 +45,17 @@ class SlotMap(StrEnum):
     def beside(self, host_map: Path) -> Path:
         """The file's path."""
         return host_map.with_name(self.value)
+
+
+OF_A_SLOT = (
+    SlotMap.CONNECTIONS,
+    SlotMap.RATES,
+    SlotMap.BODIES,
+    SlotMap.STREAMS,
+    SlotMap.HTTPS,
+    SlotMap.AFFINITY,
+)
+"""What a service may ask for, one map each; few ask for anything."""
 
 
 def map_text(entries: Entries) -> str:

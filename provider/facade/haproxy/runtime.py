@@ -6,7 +6,7 @@ Failures of the socket are NetworkFailure; a command that HAProxy refuses is Ref
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,6 +180,15 @@ class Runtime:
                 if len(reply) > self._most:
                     raise RemoteProtocolError("a reply is too long", where="haproxy")
         return reply.decode(errors="replace")
+
+
+async def tried(step: Awaitable[None]) -> Refused | NetworkFailure | None:
+    """Why *step* failed; None if it did not."""
+    try:
+        await step
+    except (Refused, NetworkFailure) as error:
+        return error
+    return None
 
 
 def parse_stats(boot: str, text: str) -> dict[int, SlotStats]:

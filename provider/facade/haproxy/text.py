@@ -160,7 +160,7 @@ def _web(config: FacadeConfig) -> str:
         *requests.known_of_connection("so_name"),
         *unread.first_look(config),
         *_rules(config, first_tcp=True),
-        *_ways(config),  # first, as nearly all have a slot; what is still TCP has none
+        *_ways(),  # first, as nearly all have a slot; what is still TCP has none
         *unread.way_around(),
         *unread.way_out(),
         "default_backend nowhere",
@@ -177,7 +177,7 @@ def _ended(config: FacadeConfig) -> list[str]:
     lines += [
         *requests.known_of_connection("dst_port,concat()"),
         *_rules(config, first_tcp=False),
-        *_ways(config),
+        *_ways(),
         "default_backend nowhere",
     ]
     return [
@@ -192,16 +192,23 @@ def _rules(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
         *requests.challenges(config),
         *requests.host_and_target(config),
         *requests.claims_deleted(),
+        *_asking_nothing(config),
         *_pod_limits(config),
         *affinity.rules(config),
         *bodies.rules(config),
+        f"http-request set-var(txn.https) var(txn.slot),map_str_int({SlotMap.HTTPS.beside(config.map_file)})",
     ]
 
 
-def _ways(config: FacadeConfig) -> list[str]:
-    https = SlotMap.HTTPS.beside(config.map_file)
+def _asking_nothing(config: FacadeConfig) -> list[str]:
+    """The last rule of this frontend for slots that ask for nothing: what follows asks a map of each line."""
+    asking = f"var(txn.slot),map_str_int({SlotMap.ASKING.beside(config.map_file)})"
+    return [f"http-request allow unless {{ {asking} -m found }}"]
+
+
+def _ways() -> list[str]:
     return [
-        f"use_backend https if !{{ ssl_fc }} {{ var(txn.slot),map_str_int({https}) -m found }}",
+        "use_backend https if { var(txn.https) -m found } !{ ssl_fc }",
         bodies.way_in(),
         "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
     ]

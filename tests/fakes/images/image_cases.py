@@ -213,9 +213,30 @@ CASES: dict[str, Case] = {
             APP,
             tar(
                 entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("var/file", b"there"),
                 entry("hard", type=tarfile.LNKTYPE, linkname="data/file"),
             ),
         )
+    ),
+    "a file by way of a link": image_case(
+        layers=(
+            APP,
+            tar(
+                entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("data/file", b"there"),
+                entry("hard", type=tarfile.LNKTYPE, linkname="var/file"),
+            ),
+        )
+    ),
+    "a hard link to nothing by way of a link": image_case(
+        "not before it in that layer",
+        layers=(
+            APP,
+            tar(
+                entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("hard", type=tarfile.LNKTYPE, linkname="data/file"),
+            ),
+        ),
     ),
     "a hard link to another layer": image_case(
         "not before it in that layer",
@@ -224,6 +245,21 @@ CASES: dict[str, Case] = {
     "a hard link to what follows": image_case(
         "not before it in that layer",
         layers=(APP, tar(entry("hard", type=tarfile.LNKTYPE, linkname="late"), entry("late"))),
+    ),
+    "a hard link to itself": image_case(
+        "not before it in that layer",
+        layers=(APP, tar(entry("hard"), entry("hard", type=tarfile.LNKTYPE, linkname="hard"))),
+    ),
+    "a hard link to a folder": image_case(
+        "which is a folder",
+        layers=(
+            APP,
+            tar(entry("data", type=tarfile.DIRTYPE), entry("hard", type=tarfile.LNKTYPE, linkname="data")),
+        ),
+    ),
+    "a file below a file": image_case("which is no folder", layers=(APP, tar(entry("a"), entry("a/b/c")))),
+    "a folder in a file's place": image_case(
+        layers=(APP, tar(entry("a"), entry("a", type=tarfile.DIRTYPE), entry("a/b")))
     ),
     "a layer twice": image_case(layers=(APP, APP)),
     "no layers": image_case("/app is not in the image", "", layers=()),

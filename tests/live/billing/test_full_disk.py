@@ -67,10 +67,20 @@ def _without_daemon(market: LiveLocalnet) -> Iterator[None]:
     os.kill(supervisor, signal.SIGSTOP)
     try:
         killed = daemons.kill(market)
+        until("the daemon holds no file any more", lambda: _has_ended(killed))
         yield
     finally:
         os.kill(supervisor, signal.SIGCONT)
     daemons.until_back(market, killed)
+
+
+def _has_ended(pid: int) -> bool:
+    """With all its threads: what is left is only what its parent has not asked for yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(list(Path(f"/proc/{pid}/task").iterdir())) <= 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _set_aside(folder: Path) -> Path:

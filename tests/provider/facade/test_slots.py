@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who has which slot, and the host map."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
-from trustedpods.provider.facade.haproxy.maps import map_commands, map_text, parse_map_reply, parse_map_text
+from trustedpods.provider.facade.haproxy.maps import (
+    OF_A_SLOT,
+    SlotMap,
+    map_commands,
+    map_text,
+    parse_map_reply,
+    parse_map_text,
+)
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import (
+    ServiceSpec,
+    SlotLimits,
     SlotTable,
     assign,
     leave,
     orphans,
     parse_table,
     release,
+    setting_lines,
     table_entries,
 )
 
@@ -127,3 +138,34 @@ def test_map_commands_make_the_map_equal(wanted, had):
 def test_what_is_more_than_a_word_never_reaches_haproxy(word):
     with pytest.raises(LocalProtocolError):
         map_commands(MAP, {"key": word}, {})
+
+
+ASKED = {
+    SlotMap.CONNECTIONS: {"limits": SlotLimits(connections=3)},
+    SlotMap.RATES: {"limits": SlotLimits(rate=3)},
+    SlotMap.BODIES: {"limits": SlotLimits(body_bytes=3)},
+    SlotMap.STREAMS: {"limits": SlotLimits(stream_bytes=3)},
+    SlotMap.HTTPS: {"https_only": True},
+    SlotMap.AFFINITY: {"affinity": "ip"},
+}
+"""What a service may ask for, by the map that says so."""
+
+
+def test_all_that_can_be_asked_for_was_tried():
+    assert set(ASKED) == set(OF_A_SLOT) == set(SlotMap) - {SlotMap.ASKING, SlotMap.SHARED, SlotMap.RESTING}
+    assert next(iter(SlotMap)) is SlotMap.ASKING, "what is told first is never told too late"
+
+
+@pytest.mark.parametrize("which", ASKED)
+def test_who_asks_for_anything_stands_among_the_asking_and_nobody_else(which):
+    nothing = {key: {} for key in SlotMap}
+    table, _ = assign(SlotTable(Pools(3)), "a", ("a.localhost",))
+    table, _ = assign(table, "b", ("b.localhost",))
+    plain, asking = ServiceSpec("a", ("a.localhost",)), ServiceSpec("b", ("b.localhost",), **ASKED[which])
+    lines = setting_lines(which, table, {0: plain, 1: asking}, nothing)
+    assert lines.keys() == {"slot1"}
+    assert setting_lines(SlotMap.ASKING, table, {0: plain, 1: asking}, nothing) == {"slot1": "1"}
+    # A new daemon does not know yet what the service wants, and an older one wrote no such map.
+    found = nothing | {which: lines}
+    assert setting_lines(SlotMap.ASKING, table, {0: plain}, found) == {"slot1": "1"}
+    assert setting_lines(SlotMap.ASKING, table, {0: plain, 1: replace(plain, label="b")}, found) == {}

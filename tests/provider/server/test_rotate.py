@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from tests.fakes.provider.caller import Caller
 from tests.fakes.provider.reboots import channel_of, rebooted, rotate, rotation, world
-from trustedpods.protocol.errors import Refused
+from trustedpods.contracts.usage import ItemFlags, SubmissionResult
+from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.messages.rotation import RotateBody
@@ -96,6 +97,48 @@ async def test_a_channel_of_other_terms_is_not_moved(world):
             await rotate(world, caller)
         assert caught.value.rule == "price"
         assert "rotate" not in [verb for verb, _ in world.chain.log]
+
+
+async def test_one_move_a_channel_is_paid_for_whatever_becomes_of_it(world, monkeypatch):
+    """A publisher can sign as many moves as it likes: each would cost the operator gas."""
+    sent = []
+
+    async def lost(_key, _owner, _old, _new, moves):
+        sent.extend(signature for _, _, signature in moves)
+        raise NetworkFailure("the node is gone", where="node")
+
+    async with rebooted(world) as (_, caller):
+        with monkeypatch.context() as patch:
+            patch.setattr(world.chain, "rotate", lost)
+            first = rotation(world, caller)
+            for _ in range(2):  # the same again meets the transaction that is out
+                with pytest.raises(TrustedPodsError):
+                    await caller.ask("rotate", first, Done)
+            for later in range(1, 5):
+                with pytest.raises(Refused) as caught:
+                    await rotate(world, caller, deadline=int(world.now) + 600 + later)
+                assert caught.value.rule == "moved-before"
+        assert sent == [first.signature] * 2
+        await caller.ask("rotate", first, Done)
+
+
+async def test_what_the_contract_skipped_is_not_handed_in_again(world, monkeypatch):
+    sent = []
+
+    async def skipping(_key, _owner, _old, _new, moves):
+        sent.extend(moves)
+        return world.chain._mined("rotate", world.owner), [SubmissionResult(0, ItemFlags.STALE, 0, 0)]
+
+    async with rebooted(world) as (_, caller):
+        monkeypatch.setattr(world.chain, "rotate", skipping)
+        move = rotation(world, caller)
+        told = []
+        for again in (move, move, rotation(world, caller, deadline=int(world.now) + 700)):
+            with pytest.raises(Refused) as caught:
+                await caller.ask("rotate", again, Done)
+            told.append(caught.value.rule)
+        assert told == ["not-moved", "moved-before", "moved-before"]
+        assert len(sent) == 1
 
 
 async def test_a_settlement_goes_with_it(world, virtual_time):

@@ -19,6 +19,7 @@ from trustedpods.provider.facade.haproxy.config import (
     slot_of,
 )
 from trustedpods.provider.facade.haproxy.files import install
+from trustedpods.provider.facade.haproxy.maps import OF_A_SLOT, SlotMap
 from trustedpods.provider.facade.haproxy.text import PIPE_BYTES, PIPES, haproxy_config
 from trustedpods.provider.facade.pools import Pools
 
@@ -74,6 +75,26 @@ def test_no_line_is_made_for_the_log_of_a_request_that_goes_well():
     for defaults in ("defaults http", "defaults tcp"):
         section = text.split(f"{defaults}\n")[1].split("\n\n")[0]
         assert "  option dontlog-normal\n  log-format -\n" in section
+
+
+@pytest.mark.parametrize("frontend", ["web", "ended-web"])
+def test_of_who_asks_for_nothing_no_map_is_asked_and_all_is_judged(frontend):
+    """One rule ends what is asked of a request; before it stands all that holds for everybody."""
+    made = config()
+    section = haproxy_config(made).split(f"frontend {frontend} from http\n")[1].split("\n\n")[0]
+    lines = section.splitlines()
+    asking = SlotMap.ASKING.beside(made.map_file)
+    (end,) = [at for at, line in enumerate(lines) if "http-request allow" in line]
+    assert lines[end] == f"  http-request allow unless {{ var(txn.slot),map_str_int({asking}) -m found }}"
+    own = [str(which.beside(made.map_file)) for which in OF_A_SLOT]
+    rules = [at for at, line in enumerate(lines) if line.startswith("  http-request")]
+    asked = [at for at in rules if any(name in lines[at] for name in own)]
+    of_what_was_found = ("txn.rate", "txn.most", "txn.body", "txn.stick", "txn.stream", "txn.https")
+    after = [at for at in rules if at > end]
+    assert asked
+    assert min(asked) > end
+    assert [lines[at] for at in after if not any(name in lines[at] for name in of_what_was_found)] == []
+    assert not any(name in line for name in own for line in lines if line.startswith("  use_backend"))
 
 
 def test_a_bind_may_be_in_another_network_namespace():
@@ -136,6 +157,19 @@ def test_a_second_installation_keeps_the_host_map(tmp_path):
     assert made.map_file.read_text() == "a.localhost slot0\n"
     assert (made.pages_dir / "404.http").read_bytes() == pages.NO_SUCH_HOST.raw()
     assert list(tmp_path.rglob(".*")) == [], "no draft stays"
+
+
+def test_limits_of_an_earlier_version_hold_from_haproxys_start_on(tmp_path):
+    """It wrote no map of who asks for anything; the daemon brings it only when it is started."""
+    made = config(tmp_path)
+    SlotMap.RATES.beside(made.map_file).write_text("slot3 7\nslot4 7\n")
+    SlotMap.HTTPS.beside(made.map_file).write_text("slot4 1\nslot5 1\n")
+    install(made, tmp_path / "haproxy.cfg")
+    asking = SlotMap.ASKING.beside(made.map_file)
+    assert asking.read_text() == "slot3 1\nslot4 1\nslot5 1\n"
+    asking.write_text("")
+    install(made, tmp_path / "haproxy.cfg")
+    assert asking.read_text() == "", "what is there is the daemon's"
 
 
 def test_what_cannot_be_written_is_said(tmp_path):

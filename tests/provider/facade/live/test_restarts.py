@@ -22,6 +22,8 @@ from tests.provider.facade.parts import (
 from trustedpods.provider.core.traffic import SlotStats, Traffic, combine, mark_of, traffic_since
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.facade.facade import Facade
+from trustedpods.provider.facade.haproxy.files import install
+from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import FacadeState, ServiceSpec, SlotLimits
 
@@ -335,3 +337,20 @@ async def test_a_changed_set_of_slots_counts_nothing_of_others(live: LiveFacade)
     assert passed == Traffic()
     later = {0: stats, 7: SlotStats("1.1", 0, 100, 100_000, 100_001)}
     assert traffic_since(mark, combine(later))[0] == Traffic(1, 1, 2)
+
+
+async def test_an_update_loses_no_limit_before_haproxy_is_told_nor_after(live: LiveFacade):
+    """A new daemon at a HAProxy whose file has no map of who asks for anything; then a new file, first."""
+    file, asking = live.home / "haproxy.cfg", SlotMap.ASKING.beside(live.config.map_file)
+    await live.haproxy.end()
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if SlotMap.ASKING not in line))
+    await live.start_haproxy()
+    await live.facade.publish("p.web", [HOST], https_only=True)
+    await live.facade.sync()
+    assert (await get(live.port, HOST)).status == 308
+    asking.unlink()
+    await live.haproxy.end()
+    install(live.config, file)
+    await live.start_haproxy()
+    assert (await get(live.port, HOST)).status == 308

@@ -24,7 +24,6 @@ from trustedpods.publisher.market.session import Session, open_session
 from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.state.pod_records import SentVersion
 from trustedpods.publisher.verbs.aftermath import Aftermath
 from trustedpods.publisher.visits import records, release
@@ -137,7 +136,7 @@ class Delivery:
 
     def _tell_stop(self) -> None:
         """Two versions may not write one volume: such an update has a gap."""
-        self._progress.update = update_way(self._parcel.stops)
+        self._progress.update = self._parcel.way
         if self._progress.update == "stops-first":
             self._journal.event(
                 "stops-first", "the version before is stopped first: the two must not run at once"

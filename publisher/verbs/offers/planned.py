@@ -11,15 +11,18 @@ from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.images.stored_size import SizedImage, stored_bytes
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.pod import PodStatus, Statement, StatusBody
-from trustedpods.publisher.core.cost import Cost, Shape, cost_of, shape_of
+from trustedpods.publisher.core.cost import Cost, Shape, cost_of, shape_of, terms_of
+from trustedpods.publisher.core.select import requirements_of
 from trustedpods.publisher.core.updates.difference import (
     FieldChange,
     UpdateEffect,
     differences,
     effect_of,
     image_changes,
+    keeps_running,
     lost_volumes,
 )
+from trustedpods.publisher.core.updates.terms import told_of_terms
 from trustedpods.publisher.delivery.bundle import make_bundle
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import Reached
@@ -72,7 +75,7 @@ def plan_over(
     changes, effect, stops = _changed(before, wanted, status)
     if location.channel is not None and location.channel.unlock_at:
         changes = (*changes, FieldChange("the notice on its deposit is taken back", "", ""))
-        effect = "in place" if effect == "unchanged" else effect
+        effect = "in place" if effect in ("unchanged", "keep") else effect
     manifest = None if before is None else manifest_in(before)
     if manifest is not None and (lost := lost_volumes(manifest, wanted.manifest)):
         raise Refused(  # as its provider would, after all has been sent
@@ -93,7 +96,25 @@ def plan_over(
         cost_before=None if before is None or manifest is None else _cost(before, manifest, session),
         deposit=None,
         parked=status is not None and status.parked_at is not None,
+        terms=() if location.channel is None else _terms(account, wanted, session, location, manifest),
     )
+
+
+def _terms(
+    account: MarketAccount,
+    wanted: WantedVersion,
+    session: Session,
+    location: PodLocation,
+    before: PodManifest | None,
+) -> tuple[str, ...]:
+    """What the open channel takes of the manifest's `payment`, and what is fixed on chain."""
+    market, manifest, live = account.market, wanted.manifest, location.live
+    wishes = requirements_of(manifest, 0, market.file.token, market.token)
+    shape, least = shape_in(wanted.bundle, manifest), session.profile.least
+    cap = terms_of(shape, live.terms.prices, least, wishes.max_cost_per_day).cap_per_day
+    paid = None if before is None else before.spec.payment
+    caps = (live.terms.cap_per_day, cap)
+    return told_of_terms(manifest.metadata.name, paid, manifest.spec.payment, caps, account.token)
 
 
 def _changed(
@@ -111,8 +132,11 @@ def _changed(
         changes = differences(before, wanted.bundle)
         if not changes:
             return (), "unchanged", ""
-    effect, why = effect_of(None if before is None else manifest_in(before), wanted.manifest)
-    version = f"version {status.version}"
+    version, manifest = f"version {status.version}", None if before is None else manifest_in(before)
+    if before is not None and manifest is not None:
+        if keeps_running((before, wanted.bundle), (manifest, wanted.manifest)):
+            return changes, "keep", f"{version} is not touched: nothing that runs changes"
+    effect, why = effect_of(manifest, wanted.manifest)
     if effect == "restart":
         told = f"{version} is stopped first: {why}; if the new one fails, it is started again"
         return changes, effect, told

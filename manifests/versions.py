@@ -22,7 +22,7 @@ what is paid, who is told, and which machines the publisher accepts."""
 
 
 def runs_alike(before: Bundle, after: Bundle, manifests: tuple[PodManifest, PodManifest]) -> bool:
-    """Whether *after* changes nothing that runs: the version before goes on, in its namespace, with its replicas.
+    """Whether *after* changes nothing that runs: the version before goes on, with its replicas.
 
     *manifests* are those of the two bundles. All else of them must be the same, secrets and seeds too.
     """

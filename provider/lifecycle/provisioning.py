@@ -235,7 +235,7 @@ class ProvisioningSteps:
         return LifecycleEvent.STARTED
 
     async def _keeps(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether what serves goes on as it is; a switch that was killed may not have moved all services yet."""
+        """Whether what serves goes on as it is; a switch that was killed may have left services behind."""
         known = self._autoscaler.pod_scaler(record.channel)
         if known is None or known.published.namespace != record.namespace:
             return False

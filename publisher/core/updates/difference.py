@@ -15,8 +15,8 @@ from trustedpods.protocol.messages.bundle import Bundle
 
 UpdateEffect = Literal["create", "in place", "restart", "keep", "unchanged"]
 """`create`: nothing of the pod runs now. `in place`: the newer version proves itself beside the one before.
-`restart`: that one is stopped first, as the two must not run at once. `keep`: what runs goes on untouched, and
-only what is paid, who is told and which machines are accepted changes."""
+`restart`: that one is stopped first, as the two must not run at once. `keep`: what runs goes on; only what
+is paid, who is told and which machines are accepted changes."""
 
 MAX_VALUE = 60
 """Characters of a value that are shown; a line is for a terminal."""

@@ -133,9 +133,11 @@ def _changed(
         if not changes:
             return (), "unchanged", ""
     version, manifest = f"version {status.version}", None if before is None else manifest_in(before)
-    if before is not None and manifest is not None:
-        if keeps_running((before, wanted.bundle), (manifest, wanted.manifest)):
-            return changes, "keep", f"{version} is not touched: nothing that runs changes"
+    both = (
+        None if before is None or manifest is None else ((before, wanted.bundle), (manifest, wanted.manifest))
+    )
+    if both is not None and keeps_running(*both):
+        return changes, "keep", f"{version} is not touched: nothing that runs changes"
     effect, why = effect_of(manifest, wanted.manifest)
     if effect == "restart":
         told = f"{version} is stopped first: {why}; if the new one fails, it is started again"

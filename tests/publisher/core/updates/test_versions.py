@@ -4,7 +4,9 @@
 import pytest
 
 from tests.fakes.provider.pods import a_manifest
-from trustedpods.manifests.versions import why_stopped, why_stopped_before
+from trustedpods.manifests.spec.pod import PodSpec
+from trustedpods.manifests.versions import runs_alike, why_stopped, why_stopped_before
+from trustedpods.protocol.messages.bundle import Bundle, SecretValue
 
 
 def service(name, expose, **more):
@@ -78,3 +80,51 @@ def test_what_may_never_run_twice(spec, why):
     assert why in why_stopped(stops)
     assert why in why_stopped_before(pod(WEB), stops)
     assert why in why_stopped_before(stops, pod(WEB))
+
+
+def sent(manifest, **parts):
+    """A bundle of that manifest, as it is sent."""
+    text = manifest.model_dump_json(by_alias=True).encode()
+    held = {"name": "web", "images": [], "secrets": [], "seeds": [], "commanders": [b"c" * 20], **parts}
+    return Bundle(manifest=text, **held)
+
+
+def alike(before, after, **parts):
+    return runs_alike(sent(before), sent(after, **parts), (before, after))
+
+
+TERMS = {
+    "payment": {"deposit": "2", "maxCostPerDay": "5"},
+    "notify": {"webhook": "https://hooks.example.org/x"},
+    "trust": "sealed",
+    "policy": "ours",
+}
+"""What no container, no object of the cluster and no way in depends on; `pod` says open."""
+
+
+@pytest.mark.parametrize("field", TERMS)
+def test_terms_and_notices_change_nothing_that_runs(field):
+    assert alike(pod(WEB), pod(WEB, **{field: TERMS[field]}))
+    assert alike(pod(WEB, **{field: TERMS[field]}), pod(WEB))
+    assert alike(pod(WEB), pod(WEB, **TERMS))
+
+
+@pytest.mark.parametrize("field", sorted({*PodSpec.model_fields} - {*TERMS}))
+def test_a_change_of_any_other_field_is_one_of_what_runs(field):
+    """Whatever the value is: `model_copy` takes one that no manifest has, beside changed terms."""
+    changed = pod(WEB, **TERMS)
+    spec = changed.spec.model_copy(update={field: "another value"})
+    other = changed.model_copy(update={"spec": spec})
+    assert not runs_alike(sent(pod(WEB)), sent(changed), (pod(WEB), other))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"secrets": [SecretValue(name="keys", files={"token": b"other"})]},
+        {"commanders": [b"d" * 20]},
+        {"name": "other"},
+    ],
+)
+def test_nor_is_another_secret_or_commander_a_matter_of_terms(parts):
+    assert not alike(pod(WEB), pod(WEB, **TERMS), **parts)

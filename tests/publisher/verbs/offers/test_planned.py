@@ -53,6 +53,27 @@ async def test_nothing_changes(bench, cli):
     assert len(peer.bundles) == 1
 
 
+PAYMENT = ("\n  services:", "\n  payment: {deposit: '7', maxCostPerDay: '100000'}\n  services:")
+
+
+async def test_terms_alone_keep_what_runs_running(bench, cli):
+    add_disk(bench)  # a version of it that ran elsewise would be stopped first
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        change_manifest(bench, *PAYMENT)
+        done = await cli("deploy", bench.folder / "pod.yaml", "--dry-run")
+        assert done.exit_code == ExitCode.PLAN_HAS_CHANGES
+        assert "keeps running, no restart" in done.stdout
+        assert "payment.deposit counts when a channel is opened" in done.stdout
+        found = await planned(bench)
+        assert (found.effect, found.known) == ("keep", True)
+        assert {change.what for change in found.changes} == {"payment.deposit", "payment.maxCostPerDay"}
+        asked = []
+        assert len(peer.bundles) == 1
+        result = await bench.deploy(agree=lambda made: asked.append(made.effect) or True)
+        assert (asked, result.update, len(peer.bundles)) == (["keep"], "kept", 2)
+
+
 async def test_what_would_change(bench):
     async with bench.peer().serve():
         await bench.deploy()

@@ -31,7 +31,8 @@ class NodeOutlook:
     """One node: what an apply does to it, where it then is (or was), and why.
 
     `an_hour` is its cost at full size by the registry's prices, in base units of the token; None where it
-    is gone afterwards or its cluster's provider is in no row.
+    is gone afterwards or its cluster's provider is in no row. `stopped`: its publisher has it stopped, and an
+    apply leaves it so.
     """
 
     node: str
@@ -40,6 +41,7 @@ class NodeOutlook:
     why: str
     an_hour: TokenUnits | None
     identity: IdentityState = "none"
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ def outlook(
     ]
     staying = (_known_by(one, identities) for one in _staying(nodes, gone, doing, costs))
     return (*going, *(replace(one, why=HELD) if one.node in held else one for one in staying))
+
+
+def with_stopped(nodes: Sequence[NodeOutlook], stopped: Collection[str]) -> tuple[NodeOutlook, ...]:
+    """The same with those marked that are *stopped* and stay so: one that is recreated starts."""
+    leaves = ("create", "recreate", "delete")
+    return tuple(replace(one, stopped=one.node in stopped and one.effect not in leaves) for one in nodes)
 
 
 def _known_by(one: NodeOutlook, identities: Mapping[str, IdentityState]) -> NodeOutlook:

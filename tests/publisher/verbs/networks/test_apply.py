@@ -12,13 +12,14 @@ import pytest
 import trio
 from click.testing import CliRunner
 
+from tests.fakes.page.reader import status as a_status
 from tests.publisher.conftest import ListShow
 from tests.publisher.verbs.networks.test_applying import FakePods
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.sealing.requests import publisher_secret
 from trustedpods.publisher.cli import main
-from trustedpods.publisher.commands.network_lines import node_lines, plan_lines
+from trustedpods.publisher.commands.network_lines import node_lines, outlook_lines, plan_lines
 from trustedpods.publisher.core.networks.mapping import parse_clusters
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.journal import Journal
@@ -84,6 +85,25 @@ class Team:
 
     def networks(self):
         return [sorted(world.cluster.networks) for world in self.worlds]
+
+
+async def test_a_plan_names_the_nodes_that_are_stopped(team):
+    """Of those that an apply leaves where they are; a provider that cannot say hinders no plan."""
+    await team.connect()
+    await team.apply()
+    stopped = pod_name(begun_name(team), "a")
+
+    async def ask(pod):
+        if pod != stopped:
+            raise Refused("its provider does not answer")
+        return a_status("a", parked_at=1_800_000_000)
+
+    planned = await plan(team.alice, team.file(), team.known, team.journal, ask)
+    assert [(one.node, one.stopped) for one in planned.nodes] == [("a", True), ("b", False)]
+    assert [one.get("stopped") for one in json_of(planned)["outlook"]] == [True, None]
+    line = f"node a is stopped, and stays so: `trustedpods start {stopped}` lets it run"
+    assert line in outlook_lines(planned)
+    assert not any("is stopped" in text for text in outlook_lines(await team.plan()))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class _Command(click.Command):
         try:
             return super().make_context(*arguments, **more)
         except click.UsageError as error:
-            raise _WrongWords(error.message, error.ctx) from None
+            raise _WrongWords(error.format_message(), error.ctx) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import trio
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import (
     EvidenceRefused,
+    ExitCode,
     InsufficientFunds,
     NetworkFailure,
     Refused,
@@ -370,8 +371,19 @@ async def test_without_money_nothing_is_sent(bench):
         with pytest.raises(InsufficientFunds) as caught:
             await bench.deploy()
     assert caught.value.rule == "token"
+    assert "no coin of the chain" not in caught.value.what
     assert "provision" not in peer.log
     assert bench.chain.log == []
+
+
+async def test_who_has_neither_tokens_nor_gas_is_told_of_both_at_once(bench):
+    bench.chain.tokens[bench.address] = 3
+    bench.chain.gas[bench.address] = 0
+    async with bench.peer().serve():
+        with pytest.raises(InsufficientFunds, match="no coin of the chain to pay for gas") as caught:
+            await bench.deploy()
+    assert "docs/money.md" in caught.value.hint
+    assert caught.value.exit_code == ExitCode.FUNDS
 
 
 async def test_nobody_in_the_market(bench):

@@ -34,6 +34,10 @@ def provider_line(session: Session, offer: Offer, token: Token) -> str:
     """One line on who takes the pod, and at what price."""
     trust = trust_text(session.verdict.trust, simulated=session.verdict.simulated)
     price = price_text(offer.cost, token)
+    if offer.cost.peak_hour > offer.cost.awake_hour:
+        price += (
+            f", at most {token.rough(offer.cost.peak_hour)} an hour with all replicas, as a deposit of 1h is"
+        )
     return f"{provider_name(session.row)} [{trust}] {session.verdict.platform}: {price}"
 
 

@@ -49,6 +49,13 @@ async def test_a_pod_is_deployed(bench):
     assert bench.last.show.bars[-1][1] == bench.last.show.bars[-1][2]
 
 
+async def test_what_a_provider_says_again_and_again_is_told_once(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+    told = [event["event"] for event in bench.last.events]
+    assert told.count("provider:importing") == 1
+
+
 async def test_again_is_the_same_channel_and_sends_nothing(bench):
     async with bench.peer().serve() as peer:
         await bench.deploy()

@@ -32,12 +32,10 @@ class WrongWords(click.UsageError):
 
 
 def _as_ours(error: click.UsageError) -> click.UsageError:
-    """The same error in our words; help that is printed as one, and an exit code of a verb's own, stay."""
-    if isinstance(error, (WrongWords, NoArgsIsHelpError)):
+    """The same error in our words; help that is printed as one stays."""
+    if isinstance(error, WrongWords | NoArgsIsHelpError):
         return error
-    made = WrongWords(error.format_message(), error.ctx)
-    made.exit_code = error.exit_code
-    return made
+    return WrongWords(error.format_message(), error.ctx)
 
 
 def _before_verb(words: list[str]) -> int:

@@ -10,7 +10,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas
 from trustedpods.protocol.errors import ExitCode
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.soak]
 
 
 def other_terms(spec: Json) -> None:

@@ -41,8 +41,8 @@ async def begun(caller):
     """A deploy that its publisher leaves, whichever of the two ends of its line hears of that first."""
     try:
         await caller.provision()
-    except* NetworkFailure as lost:  # its tasks end in any order when it is cancelled
-        assert lost.exceptions
+    except* NetworkFailure:  # its tasks end in any order when it is cancelled
+        pass
 
 
 async def change_terms(caller, **spec):

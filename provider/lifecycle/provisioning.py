@@ -35,7 +35,7 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.pods.turns import PodTurns
-from trustedpods.provider.pods.updates import data_before, keeps_running, proven_beside
+from trustedpods.provider.pods.updates import KEPT, data_before, keeps_running, proven_beside, serves_all
 from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.slots import exposures_of
@@ -186,9 +186,8 @@ class ProvisioningSteps:
         if record.live and record.previous is None and record.other is not None:
             return await self._finish_switch(record, opened)  # proven, and killed before its end
         if await self._keeps(record, opened):
-            text = "nothing that runs changes: it keeps running, and only what was agreed is other"
-            self._progress.tell(record.channel, "kept", text)
-            return await self._started(record, opened)
+            self._progress.tell(record.channel, "kept", KEPT)
+            return await self._started(await self._noted(record, opened), opened)
         published = self._autoscaler.pod_scaler(record.channel) is not None
         if published and proven_beside(self._bundles, record, opened):
             return await self._start_beside(record, opened)
@@ -237,13 +236,11 @@ class ProvisioningSteps:
     async def _keeps(self, record: PodRecord, opened: OpenBundle) -> bool:
         """Whether what serves goes on as it is; a switch that was killed may have left services behind."""
         known = self._autoscaler.pod_scaler(record.channel)
-        if known is None or known.published.namespace != record.namespace:
+        published = known is not None and known.published.namespace == record.namespace
+        if not (published and keeps_running(self._bundles, record, opened)):
             return False
-        if not keeps_running(self._bundles, record, opened):
-            return False
-        made = {view.name for view in await self._doors.cluster.services(record.namespace)}
         wanted = services(self.life(record, opened, record.namespace))
-        return made.issuperset(one["metadata"]["name"] for one in wanted)
+        return await serves_all(self._doors.cluster, record.namespace, wanted)
 
     async def _start_beside(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Prove the newer version in a namespace of its own, and only then send requests there.
@@ -292,6 +289,10 @@ class ProvisioningSteps:
         async with self.turns.of(record.channel):
             made = services(self.life(record, opened, record.namespace))
             await self._doors.cluster.move_services(source, made)
+        return await self._noted(record, opened)
+
+    async def _noted(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
+        """As `_note_services` of what serves already: it goes on where others give a service no address."""
         try:
             return await self._note_services(record, opened)
         except Refused as error:

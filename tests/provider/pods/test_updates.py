@@ -17,6 +17,19 @@ from trustedpods.provider.lifecycle.workers import decode_statement
 KEYS = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
 DISK = {"name": "data", "persistent": {"size": "16Mi"}}
 TERMS = {"payment": {"deposit": "7", "maxCostPerDay": "3"}}
+SHOP = {
+    "services": [
+        {
+            "name": "web",
+            "expose": "ingress",
+            "ports": [{"port": 80, "targetPort": 8080}],
+            "hosts": ["shop.localhost"],
+            "ingress": {"className": "traefik"},
+        }
+    ],
+    "scale": {"min": 1, "max": 1},
+}
+CLASSES = {"traefik": {"namespace": "ingress", "pod_labels": {"app": "traefik"}}}
 TOUCHES = ("apply", "scale", "delete", "prune", "move")
 """How calls of the cluster begin that change something there."""
 
@@ -24,6 +37,11 @@ TOUCHES = ("apply", "scale", "delete", "prune", "move")
 @pytest.fixture
 def world(tmp_path):
     return World(tmp_path)
+
+
+@pytest.fixture
+def with_ingress(tmp_path):
+    return World(tmp_path, ingress={"classes": CLASSES, "services": 3})
 
 
 def writes(world):
@@ -201,6 +219,33 @@ async def test_a_service_that_is_missing_is_made_by_a_start_beside(world):
         after = parts.pods.get(caller.ref.channel)
         assert after.namespace != before.namespace
         assert any(key[0] == "Service" for key in world.cluster.lives[after.namespace].objects)
+
+
+async def exposed_by_a_controller(world, address):
+    caller = Caller(world, address)
+    caller.manifest = manifest_of(**SHOP)
+    await caller.provision()
+    return caller
+
+
+async def test_an_ingress_that_is_missing_is_made_by_a_start_beside(with_ingress):
+    """As after a newer bundle that came while the objects of the one before were moved, one after another."""
+    async with with_ingress.run() as (parts, address):
+        caller = await exposed_by_a_controller(with_ingress, address)
+        (life,) = with_ingress.cluster.lives.values()
+        del life.objects["Ingress", "web"]
+        assert "start" in await change_terms(caller, **SHOP)
+        namespace = parts.pods.get(caller.ref.channel).namespace
+        assert [one.namespace for one in await with_ingress.cluster.ingresses()] == [namespace]
+
+
+async def test_an_address_that_came_after_a_switch_was_cut_short_is_told(with_ingress):
+    async with with_ingress.run() as (parts, address):
+        caller = await exposed_by_a_controller(with_ingress, address)
+        (life,) = with_ingress.cluster.lives.values()
+        life.objects["Ingress", "web"]["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}
+        assert "kept" in await change_terms(caller, **SHOP)
+        assert parts.pods.get(caller.ref.channel).exposures["web"].addresses == ("203.0.113.9",)
 
 
 async def test_a_higher_cap_counts_at_once_for_the_replicas_that_run(world):

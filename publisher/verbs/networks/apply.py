@@ -17,6 +17,7 @@ from trustedpods.publisher.core.networks.planning.outlook import (
     identity_states,
     outlook,
     tunnels,
+    with_kept,
     with_stopped,
 )
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
@@ -36,6 +37,7 @@ from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 from trustedpods.publisher.verbs.networks.owners.linked import with_links
 from trustedpods.publisher.verbs.networks.status import AskPod, asking, live_nodes
+from trustedpods.publisher.verbs.offers.planned import deploy_keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ async def plan(
 ) -> PlanResult:
     """What an apply of *file* would do now. No lease is needed, and a viewer may ask.
 
-    Of the asker's own nodes it says which are stopped, as their providers tell, or *ask*.
+    Of the asker's own nodes it says which are stopped and which run on, as their providers tell, or *ask*.
     Raises what `plan_of` raises for the asker, but not for a viewer's role.
     """
     network = NetworkId(file.network.founder, file.network.name)
@@ -83,8 +85,10 @@ async def plan(
     whole = outlook(made, nodes, costs, known_by, {step.node for step in held})
     there = [one for one in view.content.components if one.name in shapes]
     live = await live_nodes(account, file.network, there, ask or asking(account, journal))
-    stopped = {name for name, one in live.items() if isinstance(one, StatusResult) and one.parked_at}
-    whole = with_stopped(whole, stopped)
+    told = {name: one for name, one in live.items() if isinstance(one, StatusResult)}
+    whole = with_stopped(whole, {name for name, one in told.items() if one.parked_at})
+    kept = {name for name, one in told.items() if deploy_keeps(account, file.pods[name], one, journal)}
+    whole = with_kept(whole, made, kept)
     ends = tunnels(file.manifests)
     return PlanResult(network, made, view.document.generation, whole, account.token, ends)
 

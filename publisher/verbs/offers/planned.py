@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan of a deploy: what runs under the pod's name now, beside what would be sent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trustedpods.manifests.parse import parse_received
@@ -32,6 +33,7 @@ from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployPlanResult
+from trustedpods.publisher.results.pods import StatusResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.visits import records
 
@@ -75,7 +77,7 @@ def plan_over(
     changes, effect, stops = _changed(before, wanted, status)
     if location.channel is not None and location.channel.unlock_at:
         changes = (*changes, FieldChange("the notice on its deposit is taken back", "", ""))
-        effect = "in place" if effect in ("unchanged", "keep") else effect
+        effect = "keep" if effect == "unchanged" else effect
     manifest = None if before is None else manifest_in(before)
     if manifest is not None and (lost := lost_volumes(manifest, wanted.manifest)):
         raise Refused(  # as its provider would, after all has been sent
@@ -154,19 +156,43 @@ async def _status(session: Session, location: PodLocation) -> PodStatus | None:
         return None
 
 
+def deploy_keeps(account: MarketAccount, pod: Pod, status: StatusResult, journal: Journal) -> bool:
+    """Whether a deploy of *pod* changes nothing that runs by that *status*; False where that is not known.
+
+    A node that calls others gets their newest addresses with each deploy, and is proven with them.
+    """
+    confirmed = status.confirmed
+    if confirmed is None or status.phase not in RUNNING or pod.manifest.spec.network.calls:
+        return False
+    channel = channel_hex(status.pod.channel.id)
+    before = _sent_bundle(account, channel, confirmed.images, confirmed.generation, journal)
+    manifest = None if before is None else manifest_in(before)
+    if before is None or manifest is None:
+        return False
+    return keeps_running((before, make_bundle(pod, account.publisher)), (manifest, pod.manifest))
+
+
 def kept_bundle(account: MarketAccount, channel: str, status: PodStatus, journal: Journal) -> Bundle | None:
     """The bundle that serves, where this client sent it and nobody came after."""
+    if status.statement is None:
+        return None
+    images = decode(status.statement.statement, Statement).images
+    return _sent_bundle(account, channel, images, status.generation, journal)
+
+
+def _sent_bundle(
+    account: MarketAccount, channel: str, images: Mapping[str, str], generation: int, journal: Journal
+) -> Bundle | None:
     record = records.load(channel, journal)
     try:
         kept = records.pod_records().bundle(channel, account.publisher.secret)
     except BadInput as error:
         journal.show.warning(f"{error}")
         return None
-    if record is None or kept is None or status.statement is None:
+    if record is None or kept is None:
         return None
-    served = decode(status.statement.statement, Statement)
-    same = served.images == {image.name: image.blobs[0].digest for image in kept.images}
-    newer = record.generation is not None and status.generation > record.generation
+    same = images == {image.name: image.blobs[0].digest for image in kept.images}
+    newer = record.generation is not None and generation > record.generation
     return kept if same and not newer else None
 
 

@@ -2,6 +2,7 @@
 """Which versions of a pod may be proven beside the one before."""
 
 import pytest
+from pydantic import BaseModel
 
 from tests.fakes.provider.pods import a_manifest
 from trustedpods.manifests.spec.pod import PodSpec
@@ -26,6 +27,7 @@ def pod(*services, **spec):
 
 
 WEB = service("web", "http")
+DISK = {"name": "data", "persistent": {"size": "1Mi"}}
 OTHER_TARGET = [{"port": 80, "targetPort": 9090}]
 
 
@@ -116,6 +118,30 @@ def test_a_change_of_any_other_field_is_one_of_what_runs(field):
     spec = changed.spec.model_copy(update={field: "another value"})
     other = changed.model_copy(update={"spec": spec})
     assert not runs_alike(sent(pod(WEB)), sent(changed), (pod(WEB), other))
+
+
+def each_changed(value):
+    """The *value* as often as it has leaves, each time with another one of them changed."""
+    if isinstance(value, BaseModel):
+        held = {name: getattr(value, name) for name in type(value).model_fields}
+        return [value.model_copy(update=other) for other in each_changed(held)]
+    if isinstance(value, list):
+        return [[*other.values()] for other in each_changed(dict(enumerate(value)))]
+    if isinstance(value, dict):
+        return [value | {key: other} for key, one in value.items() for other in each_changed(one)]
+    return ["another value"]
+
+
+def test_nor_is_any_leaf_below_them_a_matter_of_terms():
+    before = pod(WEB, ingress(annotations={"a.example/b": "1"}), volumes=[DISK])
+    parts = {name: getattr(before.spec, name) for name in {*PodSpec.model_fields} - {*TERMS}}
+    found = [
+        before.model_copy(update={"spec": before.spec.model_copy(update={name: other})})
+        for name, part in parts.items()
+        for other in each_changed(part)
+    ]
+    assert len(found) > len(PodSpec.model_fields) * 3
+    assert not [one for one in found if runs_alike(sent(before), sent(before), (before, one))]
 
 
 @pytest.mark.parametrize(

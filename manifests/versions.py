@@ -5,8 +5,34 @@ What others may refuse a newer version (a controller an Ingress, a cluster ports
 must be refused while the version before can still come back.
 """
 
-from trustedpods.manifests.spec.pod import PodManifest
+from typing import Any
+
+from trustedpods.manifests.spec.pod import Notify, Payment, PodManifest
 from trustedpods.manifests.spec.service import PAST_FACADE, Service
+from trustedpods.protocol.messages.bundle import Bundle
+
+_SEEN_BY_NOBODY: dict[str, Any] = {
+    "payment": Payment(),
+    "notify": Notify(),
+    "trust": "sealed",
+    "policy": None,
+}
+"""Fields of which no container, no object in the cluster and no way in depends, with their usual values:
+what is paid, who is told, and which machines the publisher accepts."""
+
+
+def runs_alike(before: Bundle, after: Bundle, manifests: tuple[PodManifest, PodManifest]) -> bool:
+    """Whether *after* changes nothing that runs: the version before goes on, with its replicas.
+
+    *manifests* are those of the two bundles. All else of them must be the same, secrets and seeds too.
+    """
+    old, new = (one.model_copy(update={"manifest": b""}) for one in (before, after))
+    was, will = (one.model_copy(update={"spec": _what_runs(one)}) for one in manifests)
+    return old == new and was == will
+
+
+def _what_runs(manifest: PodManifest) -> object:
+    return manifest.spec.model_copy(update=_SEEN_BY_NOBODY)
 
 
 def why_stopped(manifest: PodManifest) -> str:

@@ -77,6 +77,7 @@ class ChainBase:
             raise NoContext(
                 f"the node serves chain {chain_id}, the market is on chain {market.chain_id}",
                 where=self._node.url,
+                hint="`rpc` and `chain_id` of the market file must be of one chain: mend the file",
             )
         for name in ("payments", "registry", "token"):
             address = getattr(market, name)

@@ -63,6 +63,9 @@ _AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
 _PASSING = "status unknown for quota"
 """A replica set's first try can come before the quota has counted; it tries again."""
 
+_NO_MEMORY = "OOMKilled"
+"""The kubelet's word for an end by the kernel, as the container's memory was all taken."""
+
 _QUOTA = "exceeded quota"
 _PLACE = re.compile(r"\b(?:Insufficient |Too many pods)")
 """Words of the quota and of the scheduler (its plugin NodeResourcesFit) about room that is taken."""
@@ -75,6 +78,13 @@ _LOG_GONE = (
 """How the kubelet (pkg/kubelet/kuberuntime/logs) begins what it writes in place of a log."""
 
 _CLAIM = "PersistentVolumeClaim"
+
+_MAY_NOT_WRITE = {
+    "Read-only file system": "its root is read-only: mount an emptyDir where it writes",
+    "Permission denied": "its user may not do that there: mount an emptyDir where it writes, "
+    "or let the image give it the folder",
+}
+"""What a program says of a place that is not its own, and what its publisher can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +213,7 @@ def crash_in(pod: KubeObject) -> Crash | None:
         state, before = container.get("state", {}), container.get("lastState", {})
         ended = state.get("terminated") or ("waiting" in state and before.get("terminated"))
         if ended:
-            how = f"container {container['name']} ended: {_end(ended)}"
+            how = f"container {container['name']} ended: {_end(ended)}{_killed_at(pod, container, ended)}"
             if count := container.get("restartCount"):
                 how += f", restarted {count} times" if count > 1 else ", restarted once"
             metadata = pod["metadata"]
@@ -219,6 +229,18 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 end=_container_end(container["name"], ended),
             )
     return None
+
+
+def _killed_at(pod: KubeObject, container: KubeObject, ended: KubeObject) -> str:
+    """Of a container that took more memory than it has: how much that was, and where it is written."""
+    if ended.get("reason") != _NO_MEMORY:
+        return ""
+    spec = pod.get("spec", {})
+    for one in (*spec.get("initContainers", []), *spec.get("containers", [])):
+        limit = one.get("resources", {}).get("limits", {}).get("memory")
+        if one.get("name") == container["name"] and limit:
+            return f" (it may have {limit}: raise resources.limits.memory)"
+    return ""
 
 
 def _container_end(name: str, ended: KubeObject) -> ContainerEnd:
@@ -247,7 +269,8 @@ def _end(ended: KubeObject) -> str:
 def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
     """How a container ended, and what it wrote last."""
     lines = readable(last_lines[-MAX_TEXT:].decode(errors="replace").strip())
-    text = readable(crash.how + (f"\n{lines}" if lines else ""))
+    advice = next((f"; {what}" for said, what in _MAY_NOT_WRITE.items() if said in lines), "")
+    text = readable(crash.how + advice + (f"\n{lines}" if lines else ""))
     again = crash.restarts == 0 or crash.unmade
     return Diagnosis(text, hopeless=not crash.lost, end=crash.end, lines=lines, tried_again=again)
 

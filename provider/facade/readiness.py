@@ -136,7 +136,7 @@ async def _run(ip: str, probe: Probe) -> str:
     except trio.TooSlowError:
         return f"{_name(probe)}: no answer within {probe.timeout_seconds} s"
     except (OSError, trio.BrokenResourceError):
-        return f"{_name(probe)}: connection refused or broken"
+        return f"{_name(probe)}: connection refused or broken (does it listen there, on 0.0.0.0?)"
 
 
 async def _http(ip: str, asked: HttpGet) -> str:

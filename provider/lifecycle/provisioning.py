@@ -8,7 +8,6 @@ import trio
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
-from trustedpods.manifests.versions import why_stopped_before
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import namespace_name
@@ -36,6 +35,7 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.pods.turns import PodTurns
+from trustedpods.provider.pods.updates import KEPT, data_before, keeps_running, proven_beside, serves_all
 from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.slots import exposures_of
@@ -185,7 +185,11 @@ class ProvisioningSteps:
         opened = self._bundles.open(record)
         if record.live and record.previous is None and record.other is not None:
             return await self._finish_switch(record, opened)  # proven, and killed before its end
-        if self._runs_beside(record, opened):
+        if await self._keeps(record, opened):
+            self._progress.tell(record.channel, "kept", KEPT)
+            return await self._started(await self._noted(record, opened), opened)
+        published = self._autoscaler.pod_scaler(record.channel) is not None
+        if published and proven_beside(self._bundles, record, opened):
             return await self._start_beside(record, opened)
         record = await self.discard_other(record)
         if record.previous is not None or self._autoscaler.pod_scaler(record.channel) is not None:
@@ -229,13 +233,14 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
 
-    def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether a newer version can be proven beside the one that serves."""
-        published = self._autoscaler.pod_scaler(record.channel) is not None
-        if record.previous is None or record.applied or not record.live or not published:
+    async def _keeps(self, record: PodRecord, opened: OpenBundle) -> bool:
+        """Whether what serves goes on as it is; a switch that was killed may have left services behind."""
+        known = self._autoscaler.pod_scaler(record.channel)
+        published = known is not None and known.published.namespace == record.namespace
+        if not (published and keeps_running(self._bundles, record, opened)):
             return False
-        before = self._bundles.open_stored(record.previous)
-        return not why_stopped_before(before.manifest, opened.manifest)
+        wanted = services(self.life(record, opened, record.namespace))
+        return await serves_all(self._doors.cluster, record.namespace, wanted)
 
     async def _start_beside(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Prove the newer version in a namespace of its own, and only then send requests there.
@@ -284,6 +289,10 @@ class ProvisioningSteps:
         async with self.turns.of(record.channel):
             made = services(self.life(record, opened, record.namespace))
             await self._doors.cluster.move_services(source, made)
+        return await self._noted(record, opened)
+
+    async def _noted(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
+        """As `_note_services` of what serves already: it goes on where others give a service no address."""
         try:
             return await self._note_services(record, opened)
         except Refused as error:
@@ -329,7 +338,9 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
         async with self.turns.of(record.channel):
             made = objects(await self.complete(record, opened, namespace), beside=beside)
-            kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
+            kept = {(part["kind"], part["metadata"]["name"]) for part in made} | data_before(
+                self._bundles, record
+            )
             if namespace == record.namespace:
                 earlier = await additions.keep_earlier_values(self._doors, record)
                 kept |= {("Secret", name) for name in earlier}
@@ -374,14 +385,6 @@ class ProvisioningSteps:
             classes=self._doors.config.ingress.classes,
             withheld=self._lost(record),
         )
-
-    def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:
-        """Data of the version to which an update that fails goes back, and what may lock it."""
-        if record.previous is None:
-            return set()
-        before = self._bundles.open_stored(record.previous)
-        claims = {("PersistentVolumeClaim", name) for name in before.volumes}
-        return claims | {("Secret", name) for name in before.manifest.made_secrets}
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""

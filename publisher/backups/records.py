@@ -78,6 +78,7 @@ class BackupRecord(BaseModel):
     """One pod of one publisher in one market.
 
     `begun` is when a backup of the schedule was begun that has not ended: it is being made, or was cut off.
+    `stopped_at` is when one was due last and the pod was stopped by its publisher, which is no failure.
     """
 
     model_config = _STRICT
@@ -87,6 +88,7 @@ class BackupRecord(BaseModel):
     last: LastBackup | None = None
     failed: FailedBackup | None = None
     begun: _Time | None = None
+    stopped_at: _Time | None = None
 
     @property
     def tried(self) -> Tried:
@@ -96,6 +98,8 @@ class BackupRecord(BaseModel):
             done = None
         else:
             done = last.began
+        if self.stopped_at is not None and self.begun is None:
+            return Tried(done, 1, self.stopped_at)  # looked at again after the shortest pause
         failed = self.cut_off() if self.begun is not None else self.failed
         return Tried(done, *((0, 0) if failed is None else (failed.count, failed.at)))
 
@@ -139,7 +143,7 @@ class BackupRecords:
     def save(self, record: BackupRecord) -> None:
         """In place of what was kept of that pod."""
         path = self._path("pod", record.scope, record.pod)
-        self._write(path, record.model_dump_json(indent=1).encode())
+        self._write(path, record.model_dump_json(indent=1, exclude_none=True).encode())
 
     def scheduled(self, scope: str, damaged: Callable[[BadInput], None]) -> list[BackupRecord]:
         """All records of *scope* with a schedule, by their pods' names; *damaged* is told of what is none."""

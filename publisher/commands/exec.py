@@ -13,6 +13,7 @@ import click
 
 from trustedpods.publisher.commands.options import Common, Run, located, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod
+from trustedpods.publisher.commands.shell.verbs import WrongWords
 
 if TYPE_CHECKING:
     from trustedpods.protocol.ids import Address
@@ -29,7 +30,7 @@ BROKEN_PIPE = 141
 """Exit code when whoever read our output went away: as of a program that SIGPIPE ended (128 + 13)."""
 
 
-class _WrongWords(click.UsageError):
+class _WrongWords(WrongWords):
     """A wrong command line, with an exit code of ours."""
 
     exit_code = OURS + 2
@@ -43,7 +44,7 @@ class _Command(click.Command):
         try:
             return super().make_context(*arguments, **more)
         except click.UsageError as error:
-            raise _WrongWords(error.message, error.ctx) from None
+            raise _WrongWords(error.format_message(), error.ctx) from None
 
 
 @dataclass(frozen=True, slots=True)

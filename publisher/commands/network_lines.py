@@ -7,7 +7,8 @@ from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
-from trustedpods.publisher.core.networks.plan import Plan
+from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.networks.plan import Plan, pod_name
 from trustedpods.publisher.core.networks.telling import digest, moment, pending_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.errors import ErrorReport
@@ -155,6 +156,13 @@ def outlook_lines(result: PlanResult) -> list[str]:
     if rows:
         lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "IDENTITY", "WHY"], rows)
         lines.append(f"{result.token.rough(result.an_hour)} an hour at full size, by the registry's prices")
+    name = NetworkName(result.network.founder, result.network.name)
+    lines += [
+        f"node {one.node} is stopped, and stays so: "
+        f"`trustedpods start {pod_name(name, one.node)}` lets it run"
+        for one in result.nodes
+        if one.stopped
+    ]
     lines += [
         f"tunnel of {one.node} to {one.other}{f': nothing comes by it, {one.lacks}' if one.lacks else ''}"
         for one in result.tunnels

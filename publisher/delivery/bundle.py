@@ -10,6 +10,7 @@ from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.pod import Pod
+from trustedpods.publisher.results.validated import UpdateWay
 from trustedpods.publisher.state.pod_records import Provenance
 
 
@@ -17,25 +18,25 @@ from trustedpods.publisher.state.pod_records import Provenance
 class Parcel:
     """What is sent of a pod: its bundle, and where the blobs are found that its provider lacks.
 
-    `stops`: the version before is stopped first, as both must not run at once. `provenance` is kept with it.
+    `way` is what becomes of the version before, if there is one. `provenance` is kept with it.
     """
 
     name: str
-    stops: bool
+    way: UpdateWay
     bundle: Bundle
     pieces: Callable[[], Awaitable[Mapping[bytes, Piece]]]
     provenance: Provenance
 
 
 def parcel_of(
-    pod: Pod, verified: dict[str, VerifiedBlob], publisher: Publisher, provenance: Provenance
+    pod: Pod, verified: dict[str, VerifiedBlob], publisher: Publisher, provenance: Provenance, way: UpdateWay
 ) -> Parcel:
     """A *pod* whose images were *verified*."""
 
     async def pieces() -> Mapping[bytes, Piece]:
         return make_pieces(verified, publisher)
 
-    return Parcel(pod.name, pod.manifest.stops_for_update, make_bundle(pod, publisher), pieces, provenance)
+    return Parcel(pod.name, way, make_bundle(pod, publisher), pieces, provenance)
 
 
 def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:

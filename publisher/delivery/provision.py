@@ -57,6 +57,7 @@ class ProvisionConversation:
         self.generation = next_generation()
         self.traffic = Traffic()
         self._needs: Needs | None = None
+        self._told: Progress | None = None
         self._needed, self._paid, self._sent = trio.Event(), trio.Event(), trio.Event()
 
     async def run(self, pay: Callable[[Step], Awaitable[None]]) -> Confirmed:
@@ -93,7 +94,8 @@ class ProvisionConversation:
             if isinstance(reply, Needs):
                 self._needs = reply
                 self._needed.set()
-            elif isinstance(reply, Progress):
+            elif isinstance(reply, Progress) and reply != self._told:
+                self._told = reply  # a provider that waits says so at each look
                 self._journal.event(f"provider:{reply.step}", reply.text)
 
     async def _send(self) -> None:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of a deploy to a person."""
 
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.core.cost import Cost
@@ -31,7 +34,24 @@ def provider_line(session: Session, offer: Offer, token: Token) -> str:
     """One line on who takes the pod, and at what price."""
     trust = trust_text(session.verdict.trust, simulated=session.verdict.simulated)
     price = price_text(offer.cost, token)
+    if offer.cost.peak_hour > offer.cost.awake_hour:
+        price += (
+            f", at most {token.rough(offer.cost.peak_hour)} an hour with all replicas, as a deposit of 1h is"
+        )
     return f"{provider_name(session.row)} [{trust}] {session.verdict.platform}: {price}"
+
+
+def local_note(urls: Iterable[str]) -> str | None:
+    """What whoever calls a pod of a localnet may stumble over; None for addresses that everybody resolves."""
+    parts = [one for one in map(urlsplit, urls) if (one.hostname or "").endswith(".localhost")]
+    if not parts:
+        return None
+    secure = any(one.scheme == "https" for one in parts)
+    return (
+        "*.localhost is this machine, which curl and browsers know: another program asks "
+        f"127.0.0.1 with `Host: {parts[0].netloc}`"
+        + ("; the localnet signs its certificates itself: `curl -k`" if secure else "")
+    )
 
 
 def price_text(cost: Cost, token: Token) -> str:

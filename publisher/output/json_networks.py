@@ -8,7 +8,7 @@ from trustedpods.protocol.networks.leases import Attempt, Command, LeaseStatus
 from trustedpods.protocol.networks.members import Role
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.telling import digest
-from trustedpods.publisher.output.json_error import error_json
+from trustedpods.publisher.output.json_error import error_json, known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import identity_json
 from trustedpods.publisher.results.errors import ErrorReport
@@ -200,6 +200,7 @@ def _planned(result: PlanResult) -> JsonObject:
             "why": one.why,
             "peak_hour": None if one.an_hour is None else number(one.an_hour),
             "identity": one.identity,
+            **known(stopped=one.stopped or None),
         }
         for one in result.nodes
     ]

@@ -51,8 +51,8 @@ def schedule_json(state: ScheduledState | None) -> JsonObject | None:
     """A schedule of backups and how it goes; None for none."""
     if state is None:
         return None
-    tree = {name: value for name, value in asdict(state).items() if name != "exit_code"}
-    return tree | {"exit": state.exit_code}
+    tree = {name: value for name, value in asdict(state).items() if name not in ("exit_code", "stopped")}
+    return tree | {"exit": state.exit_code, **known(stopped=state.stopped or None)}
 
 
 def sent_json(sent: "SentImages") -> JsonObject:

@@ -101,6 +101,7 @@ def _would(plan: DeployPlanResult) -> JsonObject:
         "effect": plan.effect,
         "changes": changes,
         "stops": plan.stops,
+        "terms": list(plan.terms),
         "known": plan.known,
         **known(parked=plan.parked or None),
         "price": _price(plan.cost, plan.token),

@@ -45,14 +45,21 @@ async def check_funds(account: MarketAccount, amount: TokenUnits) -> None:
     """Raise `InsufficientFunds` unless the publisher has *amount*, and coin for gas."""
     token, address = account.token, account.publisher.address
     balance = await account.chain.token_balance(address)
+    gasless = await account.chain.gas_balance(address) == 0
     if balance < amount:
+        has = f"{token.text(balance)}{', and no coin of the chain to pay for gas' if gasless else ''}"
         raise InsufficientFunds(
-            f"the deposit is {token.text(amount)}, and {address} has {token.text(balance)}",
+            f"the deposit is {token.text(amount)}, and {address} has {has}",
             rule="token",
-            hint="pay in less with --deposit, or send tokens there",
+            hint=f"pay in less with --deposit, or send tokens there{' and some coin' if gasless else ''}; "
+            "docs/money.md says where both come from",
         )
-    if await account.chain.gas_balance(address) == 0:
-        raise InsufficientFunds(f"{address} has no coin to pay for gas", rule="gas")
+    if gasless:
+        raise InsufficientFunds(
+            f"{address} has no coin to pay for gas",
+            rule="gas",
+            hint="send it some of the chain's own coin; docs/money.md says where it comes from",
+        )
 
 
 async def look(account: MarketAccount, ref: PodRef) -> Channel | None:

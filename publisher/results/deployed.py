@@ -11,9 +11,10 @@ from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.pods import VisitedPod
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
-from trustedpods.publisher.results.validated import UpdateWay
+from trustedpods.publisher.results.validated import UpdateWay, update_way
 
 if TYPE_CHECKING:
+    from trustedpods.manifests.spec.pod import PodManifest
     from trustedpods.protocol.units import TokenUnits
     from trustedpods.publisher.core.cost import Cost
     from trustedpods.publisher.core.updates.difference import FieldChange, UpdateEffect
@@ -108,7 +109,7 @@ class DeployPlanResult:
     `stops` says what stops or goes on meanwhile. Not `known`: this client does not have what runs there, so
     that images alone were compared. `parked`: it is stopped, and stays so. `cost_before` is that of what
     runs, at the provider's prices of now; `deposit` what a channel would be opened with, None where one is
-    open.
+    open; `terms` say what of `payment` an open channel takes on chain, and what it cannot.
     """
 
     pod: str
@@ -123,16 +124,25 @@ class DeployPlanResult:
     cost_before: "Cost | None"
     deposit: "TokenUnits | None"
     parked: bool = False
+    terms: tuple[str, ...] = ()
 
     @property
     def replaces(self) -> bool:
-        """Whether something that runs would become something else."""
-        return self.effect in ("in place", "restart")
+        """Whether what was agreed of something that runs would become something else."""
+        return self.effect in ("in place", "restart", "keep")
+
+    def way(self, manifest: "PodManifest") -> UpdateWay:
+        """What sending the *manifest* of this plan does with the version before."""
+        return "kept" if self.effect == "keep" else update_way(manifest.stops_for_update)
 
     @property
     def lines(self) -> list[str]:
         """For a person."""
-        words = {"create": "would be new there", "unchanged": "nothing changes"}
+        words = {
+            "create": "would be new there",
+            "unchanged": "nothing changes",
+            "keep": "keeps running, no restart",
+        }
         lines = [f"{self.pod} at {self.provider.name}: {words.get(self.effect, self.effect)}"]
         lines += [f"  {change.text}" for change in self.changes]
         if not self.known and self.replaces:
@@ -141,8 +151,13 @@ class DeployPlanResult:
             )
         if self.stops:
             lines.append(f"  {self.stops}")
+        lines += [f"  {text}" for text in self.terms]
         if self.parked:
-            proof = "" if self.effect == "unchanged" else "one replica runs to prove the new version, then "
+            proof = (
+                ""
+                if self.effect in ("unchanged", "keep")
+                else "one replica runs to prove the new version, then "
+            )
             lines.append(
                 f"  {proof}it stays stopped: --start, or `trustedpods start {self.pod}`, lets it run"
             )

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     # messages cost validate a third of its time
     from trustedpods.protocol.messages.provider import TrustClass
 
-UpdateWay = Literal["beside", "stops-first"]
+UpdateWay = Literal["beside", "stops-first", "kept"]
 """A newer version proves itself beside the one before; of a pod with a volume that one is stopped first:
-two may not write one volume."""
+two may not write one volume. `kept`: nothing that runs changes, and so it runs on."""
 
 
 def update_way(stops: bool) -> UpdateWay:

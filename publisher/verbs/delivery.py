@@ -15,6 +15,7 @@ from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.publisher.delivery.broken_update import look_after, not_known, version_of
 from trustedpods.publisher.delivery.bundle import Parcel
 from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
+from trustedpods.publisher.delivery.report import local_note
 from trustedpods.publisher.delivery.upload import Traffic
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import provider_name
@@ -24,7 +25,6 @@ from trustedpods.publisher.market.session import Session, open_session
 from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.state.pod_records import SentVersion
 from trustedpods.publisher.verbs.aftermath import Aftermath
 from trustedpods.publisher.visits import records, release
@@ -115,6 +115,9 @@ class Delivery:
             self._journal.event("serving", f"{name} runs; no service of it is exposed")
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
+        note = local_note(endpoint.url for endpoint in confirmed.statement.endpoints)
+        if note is not None:
+            self._journal.event("localhost", note)
 
     def _aftermath(self, host: "Host", session: Session) -> Aftermath:
         """Asks what is there now; the provider is dialled once more where *session* is gone."""
@@ -137,7 +140,7 @@ class Delivery:
 
     def _tell_stop(self) -> None:
         """Two versions may not write one volume: such an update has a gap."""
-        self._progress.update = update_way(self._parcel.stops)
+        self._progress.update = self._parcel.way
         if self._progress.update == "stops-first":
             self._journal.event(
                 "stops-first", "the version before is stopped first: the two must not run at once"

@@ -50,6 +50,7 @@ from trustedpods.publisher.results.deployed import (
     DeployResult,
 )
 from trustedpods.publisher.results.providers import ProviderId
+from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.state.pod_records import Provenance
 from trustedpods.publisher.verbs.aftermath import alone
@@ -153,6 +154,7 @@ class Deploy:
         self._verified = verified
         self._journal = journal
         self._lives_there = False
+        self._way = update_way(pod.manifest.stops_for_update)
         spec = pod.manifest.spec
         self._policy_name = policy_name(options.policy, spec.policy or options.otherwise)
         self._policy = policy_for(account.market, spec.trust, self._policy_name)
@@ -177,7 +179,7 @@ class Deploy:
             return
         payment = self._payment(reached)
         made = await make_plan(self._account, self._pod, reached, payment, self._journal)
-        self._progress.parked = made.parked
+        self._progress.parked, self._way = made.parked, made.way(self._pod.manifest)
         await agreed(made, self._options.agree, self._journal)
 
     async def _start(self, reached: Reached) -> None:
@@ -303,7 +305,7 @@ class Deploy:
         self._remember(session, location)
         handing = Delivery(
             self._account,
-            parcel_of(self._pod, self._verified, self._account.publisher, self._provenance),
+            parcel_of(self._pod, self._verified, self._account.publisher, self._provenance, self._way),
             payment,
             location,
             self._policy,

@@ -9,6 +9,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
+from trustedpods.protocol.errors import ExitCode
 from trustedpods.publisher.cli import OTHER_WORDS, VERBS, main
 
 PODS = [
@@ -230,6 +231,46 @@ def test_a_verb_that_is_called_otherwise_elsewhere_is_named(said, meant):
     result = CliRunner().invoke(main, [said], prog_name="trustedpods")
     assert result.exit_code == 2
     assert f"no verb {said!r}; did you mean `trustedpods {meant}`?" in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--market", "absent.toml", "balance"],
+        ["--market=absent.toml", "-o", "json", "provider", "list"],
+        ["-o", "json", "--market", "absent.toml", "exec", "web", "--", "sh", "--market", "other.toml"],
+    ],
+)
+def test_options_of_a_verb_may_stand_before_it(words):
+    if "exec" in words:
+        words = words[2:]  # its output is the command's own
+    result = CliRunner().invoke(main, words, prog_name="trustedpods")
+    assert "absent.toml" in result.output
+    assert "other.toml" not in result.output
+    assert result.exit_code % 240 == ExitCode.NO_CONTEXT
+
+
+def test_one_that_the_verb_lacks_is_refused_by_the_verb():
+    result = CliRunner().invoke(main, ["-o", "json", "completion", "bash"], prog_name="trustedpods")
+    assert result.exit_code == 2
+    assert "hint: `trustedpods completion --help`" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["frobnicate"], "error: No such command 'frobnicate'\nhint: `trustedpods --help` "),
+        (["fund", "web"], "error: Missing argument 'AMOUNT'\nhint: `trustedpods fund --help` "),
+        (["exec"], "error: Missing argument 'NAME'\nhint: `trustedpods exec --help` "),
+        (["network", "status"], "error: Missing argument "),
+        (["--bogus", "list"], "error: No such option '--bogus'\nhint: `trustedpods --help` "),
+    ],
+)
+def test_wrong_words_are_told_like_every_error(words, told):
+    result = CliRunner().invoke(main, words, prog_name="trustedpods")
+    assert result.stderr.startswith(told)
+    assert result.exit_code % 240 == 2
+    assert "Usage:" not in result.output
 
 
 def test_a_word_that_is_like_no_verb_is_no_verb():

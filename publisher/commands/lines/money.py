@@ -61,7 +61,7 @@ def balance_lines(result: BalanceResult, *, wide: bool = False) -> list[str]:
     if result.owed:
         lines.append(f"{holds(result.owed)} lie in the payment contract: `trustedpods withdraw` gets them")
     rows = [_channel_row(channel, result.token, wide=wide) for channel in result.channels]
-    header = ("POD", "CHANNEL", "STATE", "DEPOSIT", "LEFT", "REFUND", "UNLOCKS")
+    header = ("POD", "CHANNEL", "STATE", "OPENED WITH", "LEFT", "REFUND", "UNLOCKS")
     return [*lines, "", *table(header, rows)] if rows else lines
 
 

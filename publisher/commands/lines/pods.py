@@ -26,7 +26,7 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
     pod, confirmed = result.pod, result.confirmed
     reason = f": {result.reason}" if result.reason else ""
     lines = [
-        f"{pod.name}  {result.phase}{reason}",
+        f"{pod.name}  {_shown(result.phase, result.replicas)}{reason}",
         f"provider  {pod.channel.provider.name} [{_trust(pod.machine)}]",
         *_attested(pod),
         f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
@@ -44,6 +44,11 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
         lines.append(result.backups.line.replace("backups  ", "backups   ", 1))
     lines += event_lines(result.events)
     return lines + _others(pod)
+
+
+def _shown(phase: str, replicas: int | None) -> str:
+    """The provider's word for the phase; a pod that serves with no replica sleeps until it is asked for."""
+    return "asleep" if phase == "serving" and replicas == 0 else phase
 
 
 def _wide_status(result: StatusResult) -> list[str]:
@@ -168,7 +173,7 @@ def _pod_row(pod: ListedPod, token: Token) -> tuple[str, ...]:
     lasts = "" if ended or pod.error else "no end" if pod.runway_s is None else duration_text(pod.runway_s)
     return (
         _called(pod),
-        "unlocking" if pod.unlock_at else pod.phase or "?",
+        "unlocking" if pod.unlock_at else _shown(pod.phase or "?", pod.replicas),
         "" if pod.replicas is None else f"{pod.ready}/{pod.replicas}",
         lasts,
         "" if pod.day is None else token.short(pod.day),

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.versions import why_stopped, why_stopped_before
+from trustedpods.manifests.versions import runs_alike, why_stopped, why_stopped_before
 from trustedpods.protocol.messages.bundle import Bundle
 
-UpdateEffect = Literal["create", "in place", "restart", "unchanged"]
+UpdateEffect = Literal["create", "in place", "restart", "keep", "unchanged"]
 """`create`: nothing of the pod runs now. `in place`: the newer version proves itself beside the one before.
-`restart`: that one is stopped first, as the two must not run at once."""
+`restart`: that one is stopped first, as the two must not run at once. `keep`: what runs goes on; only what
+is paid, who is told and which machines are accepted changes."""
 
 MAX_VALUE = 60
 """Characters of a value that are shown; a line is for a terminal."""
@@ -93,6 +94,11 @@ def effect_of(before: PodManifest | None, after: PodManifest) -> tuple[UpdateEff
     if why:
         return "restart", why
     return "in place", "the newer version proves itself beside the one before"
+
+
+def keeps_running(bundles: tuple[Bundle, Bundle], manifests: tuple[PodManifest, PodManifest]) -> bool:
+    """Whether the second of two versions changes nothing that runs, as providers judge it."""
+    return runs_alike(*bundles, manifests)
 
 
 def _named(

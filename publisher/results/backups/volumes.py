@@ -64,7 +64,7 @@ class ScheduledState:
 
     `next_at`, `last_at` and `failed_at` are Unix seconds. `last` is the newest backup made from here, of
     `size` bytes. `failures` counts those in a row since then; `begun` is when one was begun that
-    has not ended; `why` and `exit_code` are of the last one.
+    has not ended; `why` and `exit_code` are of the last one. `stopped`: the pod's publisher has it stopped.
     """
 
     pod: str
@@ -80,12 +80,15 @@ class ScheduledState:
     exit_code: int = 0
     why: str = ""
     begun: int | None = None
+    stopped: bool = False
 
     @property
     def line(self) -> str:
         """For people: what is wrong cannot be overlooked."""
         last = "none yet" if self.last is None else f"last {self.last} ({self.size} bytes)"
         text = f"backups  every {duration_text(self.every_s)} into {self.store}  {last}"
+        if self.stopped:
+            text = f"{text}  the pod is stopped: nothing to back up"
         if self.begun is not None:
             text = f"{text}  begun {_when(self.begun)}"
         if not self.failures:

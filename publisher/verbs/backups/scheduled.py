@@ -40,6 +40,9 @@ DEFAULT_KEEP = 7
 """Of a schedule for which nothing was said: a place does not grow without end."""
 
 
+_NOTHING_TRIED = {"failed": None, "begun": None, "stopped_at": None}
+
+
 def schedule(
     account: MarketAccount, pod: str, every_s: int, options: BackupOptions, journal: Journal
 ) -> BackupScheduleResult:
@@ -65,7 +68,7 @@ def schedule(
         quiesce=tuple(options.quiesce),
         resume=tuple(options.resume),
     )
-    record = kept.load(scope, pod).model_copy(update={"scheduled": wanted, "failed": None, "begun": None})
+    record = kept.load(scope, pod).model_copy(update={"scheduled": wanted, **_NOTHING_TRIED})
     kept.save(record)
     return BackupScheduleResult(pod, state_told(record, int(time.time())))
 
@@ -75,7 +78,7 @@ def unschedule(account: MarketAccount, pod: str) -> BackupScheduleResult:
     kept = backup_records()
     record = kept.load(scope_of(account), pod)
     if record.scheduled is not None or record.failed is not None:
-        kept.save(record.model_copy(update={"scheduled": None, "failed": None, "begun": None}))
+        kept.save(record.model_copy(update={"scheduled": None, **_NOTHING_TRIED}))
     return BackupScheduleResult(pod, None)
 
 
@@ -149,12 +152,33 @@ async def _make(account: MarketAccount, pod: str, wanted: ScheduledBackup, journ
         late = Locked(f"it was not ready after {LONGEST_S / 3600:g} h", rule="no-backup")
         _failed(account, pod, late, journal)
     except TrustedPodsError as error:
-        _failed(account, pod, error, journal)
+        if error.rule == "parked":
+            _stopped(account, pod, journal)
+        else:
+            _failed(account, pod, error, journal)
     except Exception as error:  # noqa: BLE001 - a fault of ours is said in every round; it must not end them
         fault = TrustedPodsError(f"a fault of this program: {type(error).__name__}: {str(error)[:MAX_SHOWN]}")
         _failed(account, pod, fault, journal)
     else:
+        _runs(account, pod)
         journal.show.line(f"{pod}  backup {made.name}  {made.size} bytes  {wanted.store}")
+
+
+def _stopped(account: MarketAccount, pod: str, journal: Journal) -> None:
+    """Its publisher keeps it without replicas: no failure. It is said once, and looked at again soon."""
+    kept, scope = backup_records(), scope_of(account)
+    record = kept.load(scope, pod)
+    kept.save(record.model_copy(update={"stopped_at": int(time.time()), "begun": None}))
+    if record.stopped_at is None:
+        journal.show.line(f"{pod}: stopped, nothing to back up until it is started")
+
+
+def _runs(account: MarketAccount, pod: str) -> None:
+    """The pod was seen running: if it is stopped another time, that is said."""
+    kept, scope = backup_records(), scope_of(account)
+    record = kept.load(scope, pod)
+    if record.stopped_at is not None:
+        kept.save(record.model_copy(update={"stopped_at": None}))
 
 
 def _failed(account: MarketAccount, pod: str, error: TrustedPodsError, journal: Journal) -> None:
@@ -168,5 +192,5 @@ def _failed(account: MarketAccount, pod: str, error: TrustedPodsError, journal: 
         exit=int(error.exit_code),
         text=str(error)[: 4 * MAX_SHOWN],
     )
-    kept.save(record.model_copy(update={"failed": failed, "begun": None}))
+    kept.save(record.model_copy(update={"failed": failed, "begun": None, "stopped_at": None}))
     journal.show.warning(f"{pod}: no backup was made: {error}")

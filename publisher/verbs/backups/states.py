@@ -57,5 +57,6 @@ def state_told(record: BackupRecord, now: int) -> ScheduledState:
         failed_at=None if failed is None else failed.at,
         exit_code=0 if failed is None else failed.exit,
         begun=record.begun,
+        stopped=record.stopped_at is not None,
         why="" if failed is None else failed.text,
     )

@@ -13,7 +13,13 @@ from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.owners.missing import held_back
 from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
-from trustedpods.publisher.core.networks.planning.outlook import identity_states, outlook, tunnels
+from trustedpods.publisher.core.networks.planning.outlook import (
+    identity_states,
+    outlook,
+    tunnels,
+    with_kept,
+    with_stopped,
+)
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -22,6 +28,7 @@ from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.results.networks import ApplyResult, NetworkId, PlanResult
+from trustedpods.publisher.results.pods import StatusResult
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
 from trustedpods.publisher.verbs.networks.documents.changing import clusters_told
@@ -29,6 +36,8 @@ from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 from trustedpods.publisher.verbs.networks.owners.linked import with_links
+from trustedpods.publisher.verbs.networks.status import AskPod, asking, live_nodes
+from trustedpods.publisher.verbs.offers.planned import deploy_keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +59,15 @@ class ApplyOptions:
 
 
 async def plan(
-    account: MarketAccount, file: NetworkFile, known: Mapping[str, Choice], journal: Journal
+    account: MarketAccount,
+    file: NetworkFile,
+    known: Mapping[str, Choice],
+    journal: Journal,
+    ask: AskPod | None = None,
 ) -> PlanResult:
     """What an apply of *file* would do now. No lease is needed, and a viewer may ask.
 
+    Of the asker's own nodes it says which are stopped and which run on, as their providers tell, or *ask*.
     Raises what `plan_of` raises for the asker, but not for a viewer's role.
     """
     network = NetworkId(file.network.founder, file.network.name)
@@ -69,6 +83,12 @@ async def plan(
     made, held = held_back(made, nodes, file.callers_of_missing)
     _tell_missing(file, journal)
     whole = outlook(made, nodes, costs, known_by, {step.node for step in held})
+    there = [one for one in view.content.components if one.name in shapes]
+    live = await live_nodes(account, file.network, there, ask or asking(account, journal))
+    told = {name: one for name, one in live.items() if isinstance(one, StatusResult)}
+    whole = with_stopped(whole, {name for name, one in told.items() if one.parked_at})
+    kept = {name for name, one in told.items() if deploy_keeps(account, file.pods[name], one, journal)}
+    whole = with_kept(whole, made, kept)
     ends = tunnels(file.manifests)
     return PlanResult(network, made, view.document.generation, whole, account.token, ends)
 

@@ -2,7 +2,7 @@
 """`network status`: every node as the document has it, beside what its provider says; and `network list`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 
@@ -29,6 +29,9 @@ from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 from trustedpods.publisher.verbs.networks.owners.statuses import owner_status
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, daemons_of, reported
+
+AskPod = Callable[[str], Awaitable[StatusResult]]
+"""Tells the status of the pod of a name; raises TrustedPodsError where nobody can say."""
 
 QUESTIONS = 8
 """Nodes asked about at once: each is a dial and an attestation."""
@@ -59,6 +62,36 @@ async def kept(account: MarketAccount, known: Mapping[str, Choice]) -> KeptNetwo
     return KeptNetworksResult(reported(place, found))
 
 
+def asking(account: MarketAccount, journal: Journal) -> AskPod:
+    """Asks the provider of a pod for its status."""
+
+    async def ask(pod: str) -> StatusResult:
+        return await pods.status(account, pod, VisitProgress(), journal)
+
+    return ask
+
+
+async def live_nodes(
+    account: MarketAccount, network: NetworkName, components: Sequence[Component], ask: AskPod
+) -> dict[str, StatusResult | ErrorReport]:
+    """What *ask* says of the pod of each node that the account's key deployed, a few at once."""
+    live: dict[str, StatusResult | ErrorReport] = {}
+    limit = trio.CapacityLimiter(QUESTIONS)
+
+    async def look(component: Component) -> None:
+        async with limit:
+            try:
+                live[component.name] = await ask(pod_name(network, component.name))
+            except TrustedPodsError as error:
+                live[component.name] = ErrorReport.of(error)
+
+    async with open_nursery() as nursery:
+        for component in components:
+            if address_from_bytes(component.publisher) == account.publisher.address:
+                nursery.start_soon(look, component)
+    return live
+
+
 async def status(
     account: MarketAccount, network: NetworkName, known: Mapping[str, Choice], journal: Journal
 ) -> NetworkStatusResult:
@@ -68,21 +101,7 @@ async def status(
     """
     async with opened_whole(account, network, known, journal) as clusters:
         view = counting(account, network, await clusters.read())
-    live: dict[str, StatusResult | ErrorReport] = {}
-    limit = trio.CapacityLimiter(QUESTIONS)
-
-    async def ask(component: Component) -> None:
-        async with limit:
-            try:
-                name = pod_name(network, component.name)
-                live[component.name] = await pods.status(account, name, VisitProgress(), journal)
-            except TrustedPodsError as error:
-                live[component.name] = ErrorReport.of(error)
-
-    async with open_nursery() as nursery:
-        for component in view.content.components:
-            if address_from_bytes(component.publisher) == account.publisher.address:
-                nursery.start_soon(ask, component)
+    live = await live_nodes(account, network, view.content.components, asking(account, journal))
     urls = {entry.component: entry.url for entry in reversed(view.content.addresses)}
     return NetworkStatusResult(
         network=NetworkId(network.founder, network.name),

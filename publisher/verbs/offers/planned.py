@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan of a deploy: what runs under the pod's name now, beside what would be sent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trustedpods.manifests.parse import parse_received
@@ -11,15 +12,18 @@ from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.images.stored_size import SizedImage, stored_bytes
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.pod import PodStatus, Statement, StatusBody
-from trustedpods.publisher.core.cost import Cost, Shape, cost_of, shape_of
+from trustedpods.publisher.core.cost import Cost, Shape, cost_of, shape_of, terms_of
+from trustedpods.publisher.core.select import requirements_of
 from trustedpods.publisher.core.updates.difference import (
     FieldChange,
     UpdateEffect,
     differences,
     effect_of,
     image_changes,
+    keeps_running,
     lost_volumes,
 )
+from trustedpods.publisher.core.updates.terms import told_of_terms
 from trustedpods.publisher.delivery.bundle import make_bundle
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import Reached
@@ -29,6 +33,7 @@ from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployPlanResult
+from trustedpods.publisher.results.pods import StatusResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.visits import records
 
@@ -72,7 +77,7 @@ def plan_over(
     changes, effect, stops = _changed(before, wanted, status)
     if location.channel is not None and location.channel.unlock_at:
         changes = (*changes, FieldChange("the notice on its deposit is taken back", "", ""))
-        effect = "in place" if effect == "unchanged" else effect
+        effect = "keep" if effect == "unchanged" else effect
     manifest = None if before is None else manifest_in(before)
     if manifest is not None and (lost := lost_volumes(manifest, wanted.manifest)):
         raise Refused(  # as its provider would, after all has been sent
@@ -93,7 +98,25 @@ def plan_over(
         cost_before=None if before is None or manifest is None else _cost(before, manifest, session),
         deposit=None,
         parked=status is not None and status.parked_at is not None,
+        terms=() if location.channel is None else _terms(account, wanted, session, location, manifest),
     )
+
+
+def _terms(
+    account: MarketAccount,
+    wanted: WantedVersion,
+    session: Session,
+    location: PodLocation,
+    before: PodManifest | None,
+) -> tuple[str, ...]:
+    """What the open channel takes of the manifest's `payment`, and what is fixed on chain."""
+    market, manifest, live = account.market, wanted.manifest, location.live
+    wishes = requirements_of(manifest, 0, market.file.token, market.token)
+    shape, least = shape_in(wanted.bundle, manifest), session.profile.least
+    cap = terms_of(shape, live.terms.prices, least, wishes.max_cost_per_day).cap_per_day
+    paid = None if before is None else before.spec.payment
+    caps = (live.terms.cap_per_day, cap)
+    return told_of_terms(manifest.metadata.name, paid, manifest.spec.payment, caps, account.token)
 
 
 def _changed(
@@ -111,8 +134,13 @@ def _changed(
         changes = differences(before, wanted.bundle)
         if not changes:
             return (), "unchanged", ""
-    effect, why = effect_of(None if before is None else manifest_in(before), wanted.manifest)
-    version = f"version {status.version}"
+    version, manifest = f"version {status.version}", None if before is None else manifest_in(before)
+    both = (
+        None if before is None or manifest is None else ((before, wanted.bundle), (manifest, wanted.manifest))
+    )
+    if both is not None and keeps_running(*both):
+        return changes, "keep", f"{version} is not touched: nothing that runs changes"
+    effect, why = effect_of(manifest, wanted.manifest)
     if effect == "restart":
         told = f"{version} is stopped first: {why}; if the new one fails, it is started again"
         return changes, effect, told
@@ -128,19 +156,43 @@ async def _status(session: Session, location: PodLocation) -> PodStatus | None:
         return None
 
 
+def deploy_keeps(account: MarketAccount, pod: Pod, status: StatusResult, journal: Journal) -> bool:
+    """Whether a deploy of *pod* changes nothing that runs by that *status*; False where that is not known.
+
+    A node that calls others gets their newest addresses with each deploy, and is proven with them.
+    """
+    confirmed = status.confirmed
+    if confirmed is None or status.phase not in RUNNING or pod.manifest.spec.network.calls:
+        return False
+    channel = channel_hex(status.pod.channel.id)
+    before = _sent_bundle(account, channel, confirmed.images, confirmed.generation, journal)
+    manifest = None if before is None else manifest_in(before)
+    if before is None or manifest is None:
+        return False
+    return keeps_running((before, make_bundle(pod, account.publisher)), (manifest, pod.manifest))
+
+
 def kept_bundle(account: MarketAccount, channel: str, status: PodStatus, journal: Journal) -> Bundle | None:
     """The bundle that serves, where this client sent it and nobody came after."""
+    if status.statement is None:
+        return None
+    images = decode(status.statement.statement, Statement).images
+    return _sent_bundle(account, channel, images, status.generation, journal)
+
+
+def _sent_bundle(
+    account: MarketAccount, channel: str, images: Mapping[str, str], generation: int, journal: Journal
+) -> Bundle | None:
     record = records.load(channel, journal)
     try:
         kept = records.pod_records().bundle(channel, account.publisher.secret)
     except BadInput as error:
         journal.show.warning(f"{error}")
         return None
-    if record is None or kept is None or status.statement is None:
+    if record is None or kept is None:
         return None
-    served = decode(status.statement.statement, Statement)
-    same = served.images == {image.name: image.blobs[0].digest for image in kept.images}
-    newer = record.generation is not None and status.generation > record.generation
+    same = images == {image.name: image.blobs[0].digest for image in kept.images}
+    newer = record.generation is not None and generation > record.generation
     return kept if same and not newer else None
 
 

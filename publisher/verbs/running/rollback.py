@@ -34,6 +34,7 @@ from trustedpods.publisher.results.deployed import (
 )
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.results.providers import ProviderId
+from trustedpods.publisher.results.validated import UpdateWay
 from trustedpods.publisher.state.pod_records import Provenance, SentVersion
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
@@ -82,7 +83,7 @@ async def rollback(
                 again = replace(visited, session=session)
                 plan = plan_over(account, wanted, session, again.location, await again.status(), journal)
                 await agreed(plan, options.agree, journal)
-                parcel = _parcel(account, wanted, sent.provenance)
+                parcel = _parcel(account, wanted, sent.provenance, plan.way(wanted.manifest))
                 handing = Delivery(
                     account,
                     parcel,
@@ -182,14 +183,13 @@ def _tell(visited: Visit, wanted: WantedVersion, progress: DeployProgress) -> No
     progress.chosen = ChosenProvider(ProviderId.of(session.row), session.machine, channel, cost)
 
 
-def _parcel(account: MarketAccount, wanted: WantedVersion, provenance: Provenance) -> Parcel:
+def _parcel(account: MarketAccount, wanted: WantedVersion, provenance: Provenance, way: UpdateWay) -> Parcel:
     """That version, with its images from where they were found then."""
 
     async def pieces() -> Mapping[bytes, Piece]:
         return await trio.to_thread.run_sync(release.pieces_of, account, wanted.bundle, provenance.images)
 
-    stops = wanted.manifest.stops_for_update
-    return Parcel(wanted.bundle.name, stops, wanted.bundle, pieces, provenance)
+    return Parcel(wanted.bundle.name, way, wanted.bundle, pieces, provenance)
 
 
 def _payment(account: MarketAccount, visited: Visit, wanted: WantedVersion) -> ChannelPayment:

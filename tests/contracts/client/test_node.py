@@ -22,7 +22,7 @@ from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.deploy import deploy, unlike_source
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Market
-from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, NoContext, Refused
+from trustedpods.protocol.errors import ExitCode, InsufficientFunds, NetworkFailure, NoContext, Refused
 from trustedpods.protocol.ids import PodRef, keccak256
 
 SOMEBODY = address_of(b"\7" * 32)
@@ -171,8 +171,10 @@ async def test_another_chain_or_other_contracts_are_noticed(anvil, onchain):
     ]
     for one in wrong:
         async with Chain(anvil.url, one) as chain:
-            with pytest.raises(NoContext):
+            with pytest.raises(NoContext) as caught:
                 await chain.check_market()
+            assert caught.value.exit_code == ExitCode.NO_CONTEXT
+            assert caught.value.hint or "is for token" in caught.value.what
     await onchain.check_market()
 
 

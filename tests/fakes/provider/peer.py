@@ -257,7 +257,8 @@ class ProviderPeer(peer_exec.PeerStreams):
         while self._missing():
             await trio.sleep(POLL_S)
         await trio.sleep(self.start_s)
-        await answers.send(Progress(step="importing", text="images are here"))
+        for _ in range(3):
+            await answers.send(Progress(step="importing", text="images are here"))
         await self.outcome(request, answers, bundle, channel)
 
     async def outcome(self, request, answers, bundle, channel):

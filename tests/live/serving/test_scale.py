@@ -125,7 +125,9 @@ def test_the_limit_of_a_day_holds_the_replicas_until_it_is_raised(
         assert [row["why"] for row in rows if row["label"] == label_of(pod.url)] == [HELD_WORDS]
         assert held()
         assert watch.most == HELD
-    publisher.deploy(publisher.manifest("echo", name, with_limit(None)))  # replaces what runs
+    publisher.deploy(
+        publisher.manifest("echo", name, with_limit(None))
+    )  # what runs goes on, under a higher cap
     with crowd(pod.url):
         until("all replicas serve", lambda: status()["ready"] == MOST)
         assert "maxCostPerDay" not in status()["reason"]

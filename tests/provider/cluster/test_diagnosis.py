@@ -26,7 +26,27 @@ def test_a_crash_with_its_last_lines():
 
 def test_out_of_memory_is_named():
     status = {"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
-    assert diagnosis.crash_in(pod(status)).how == "container app ended: OOMKilled, exit code 137"
+    made = pod(status)
+    assert diagnosis.crash_in(made).how == "container app ended: OOMKilled, exit code 137"
+    made["spec"] = {"containers": [{"name": "app", "resources": {"limits": {"memory": "64Mi"}}}]}
+    how = "container app ended: OOMKilled, exit code 137 (it may have 64Mi: raise resources.limits.memory)"
+    assert diagnosis.crash_in(made).how == how
+
+
+@pytest.mark.parametrize(
+    ("wrote", "told"),
+    [
+        (b"PermissionError: [Errno 13] Permission denied: '/x'", "mount an emptyDir where it writes"),
+        (b"open /var/x: Read-only file system", "its root is read-only: mount an emptyDir"),
+    ],
+)
+def test_a_program_that_may_not_write_somewhere_is_told_what_helps(wrote, told):
+    """In the first line, which is ours; what the container wrote stands behind it, as it is."""
+    status = {"name": "app", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+    first, *rest = diagnosis.crashed(diagnosis.crash_in(pod(status)), wrote).text.splitlines()
+    assert first.startswith("container app ended: exit code 1; ")
+    assert told in first
+    assert rest == [wrote.decode()]
 
 
 def test_what_cannot_be_executed_is_named():

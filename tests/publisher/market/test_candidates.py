@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.publisher.core.dialling import HEAD_START_S
 from trustedpods.publisher.market import attempts, candidates
@@ -125,3 +125,11 @@ async def test_a_provider_that_refuses_is_not_remembered_as_silent(bench):
             assert result.chosen.provider.owner == other.owner
             assert "capacity-cpu" in bench.last.show.warnings[0]
     assert full.log == ["attest", "admit"] * 2
+
+
+async def test_where_several_refuse_the_last_word_counts_them(bench):
+    async with bench.peer("full").serve(), bench.peer("full", cpu_price=9000).serve():
+        with pytest.raises(Refused) as caught:
+            await bench.deploy()
+    assert caught.value.rule == "capacity-cpu"
+    assert "none of the 2 providers that were asked takes the pod" in caught.value.what

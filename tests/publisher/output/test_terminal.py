@@ -178,6 +178,7 @@ def test_nothing_else_of_the_client_prints():
         "publisher/commands/options.py",  # "interrupted", and what goes on without us
         "publisher/commands/streams/raw_terminal.py",  # a line beside a command's screen, made by `one_line`
         "publisher/commands/watch.py",  # one JSON object a round
+        "publisher/commands/shell/verbs.py",  # a wrong command line: click's words, and what was typed
         "publisher/commands/shell/completion.py",  # the script that a shell reads
         "publisher/commands/network/contexts.py",  # the list of contexts to choose from, one line each
     }

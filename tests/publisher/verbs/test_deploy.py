@@ -9,6 +9,7 @@ import trio
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import (
     EvidenceRefused,
+    ExitCode,
     InsufficientFunds,
     NetworkFailure,
     Refused,
@@ -46,6 +47,13 @@ async def test_a_pod_is_deployed(bench):
     assert channel.channel.left > 0
     assert result.sent.chunks == 3
     assert bench.last.show.bars[-1][1] == bench.last.show.bars[-1][2]
+
+
+async def test_what_a_provider_says_again_and_again_is_told_once(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+    told = [event["event"] for event in bench.last.events]
+    assert told.count("provider:importing") == 1
 
 
 async def test_again_is_the_same_channel_and_sends_nothing(bench):
@@ -370,8 +378,19 @@ async def test_without_money_nothing_is_sent(bench):
         with pytest.raises(InsufficientFunds) as caught:
             await bench.deploy()
     assert caught.value.rule == "token"
+    assert "no coin of the chain" not in caught.value.what
     assert "provision" not in peer.log
     assert bench.chain.log == []
+
+
+async def test_who_has_neither_tokens_nor_gas_is_told_of_both_at_once(bench):
+    bench.chain.tokens[bench.address] = 3
+    bench.chain.gas[bench.address] = 0
+    async with bench.peer().serve():
+        with pytest.raises(InsufficientFunds, match="no coin of the chain to pay for gas") as caught:
+            await bench.deploy()
+    assert "docs/money.md" in caught.value.hint
+    assert caught.value.exit_code == ExitCode.FUNDS
 
 
 async def test_nobody_in_the_market(bench):

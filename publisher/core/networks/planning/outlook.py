@@ -11,10 +11,11 @@ from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.networks.plan import NodeStep, Plan, WantedNode
 
-Effect = Literal["create", "in place", "restart", "reload", "recreate", "delete", "unchanged"]
+Effect = Literal["create", "in place", "restart", "keep", "reload", "recreate", "delete", "unchanged"]
 """`in place`: the newer version proves itself beside the one before. `restart`: that one is stopped first, as
-two may not write one volume. `recreate`: removed where it is, and deployed in another cluster. A node that is
-as the file says may `reload` or `restart` all the same, as addresses change that its files have."""
+two may not write one volume. `keep`: nothing that runs changes. `recreate`: removed where it is, and deployed
+in another cluster. A node that is as the file says may `reload` or `restart` all the same, as addresses
+change that its files have."""
 
 
 IdentityState = Literal["none", "to be made", "made"]
@@ -31,7 +32,8 @@ class NodeOutlook:
     """One node: what an apply does to it, where it then is (or was), and why.
 
     `an_hour` is its cost at full size by the registry's prices, in base units of the token; None where it
-    is gone afterwards or its cluster's provider is in no row.
+    is gone afterwards or its cluster's provider is in no row. `stopped`: its publisher has it stopped, and an
+    apply leaves it so.
     """
 
     node: str
@@ -40,6 +42,7 @@ class NodeOutlook:
     why: str
     an_hour: TokenUnits | None
     identity: IdentityState = "none"
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,19 @@ def outlook(
     ]
     staying = (_known_by(one, identities) for one in _staying(nodes, gone, doing, costs))
     return (*going, *(replace(one, why=HELD) if one.node in held else one for one in staying))
+
+
+def with_stopped(nodes: Sequence[NodeOutlook], stopped: Collection[str]) -> tuple[NodeOutlook, ...]:
+    """The same with those marked that are *stopped* and stay so: one that is recreated starts."""
+    leaves = ("create", "recreate", "delete")
+    return tuple(replace(one, stopped=one.node in stopped and one.effect not in leaves) for one in nodes)
+
+
+def with_kept(nodes: Sequence[NodeOutlook], plan: Plan, kept: Collection[str]) -> tuple[NodeOutlook, ...]:
+    """The same, where of those that *plan* updates the replicas of *kept* ones go on as they are."""
+    updated = {step.node for step in plan.nodes if step.doing == "update"}.intersection(kept)
+    told = "its terms changed, and nothing that runs"
+    return tuple(replace(one, effect="keep", why=told) if one.node in updated else one for one in nodes)
 
 
 def _known_by(one: NodeOutlook, identities: Mapping[str, IdentityState]) -> NodeOutlook:

@@ -19,7 +19,7 @@ def test_a_balance_has_a_row_for_each_channel():
     who, holds, blank, header, first, second = balance_lines(balance(OPEN, CLOSED))
     assert (who, blank) == ("0x" + "22" * 20, "")
     assert holds == "3 TPT, 0.0100 for gas"
-    assert header.split() == ["POD", "CHANNEL", "STATE", "DEPOSIT", "LEFT", "REFUND", "UNLOCKS"]
+    assert header.split() == ["POD", "CHANNEL", "STATE", "OPENED", "WITH", "LEFT", "REFUND", "UNLOCKS"]
     assert first.split() == [
         "web",
         channel_hex(OPEN.channel)[:12],

@@ -7,9 +7,11 @@ import pytest
 
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages.pod import PodEvent, PodFailure
-from trustedpods.publisher.commands.lines.pods import status_lines
+from trustedpods.publisher.commands.lines.pods import list_lines, status_lines
+from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
+from trustedpods.publisher.verbs.running.listed import list_pods
 
 CRASH = PodFailure(
     reason="container web ended: exit code 4",
@@ -56,6 +58,20 @@ async def test_a_status_tells_why_a_pod_does_not_start(bench, failure, told):
     begin = lines.index(f"replicas  {result.ready} ready of {result.replicas}, version 2") + 1
     assert lines[begin : begin + len(told)] == told
     assert lines[begin + len(told)].startswith("service")
+
+
+async def test_a_pod_that_serves_without_a_replica_is_asleep(bench):
+    """In text; a program reads the provider's own word, and counts the replicas."""
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+        listed = await list_pods(bench.account, bench.journal())
+    sleeping = replace(result, replicas=0, ready=0)
+    assert status_lines(sleeping)[0] == "hello  asleep"
+    assert json_of(sleeping)["phase"] == "serving"
+    assert status_lines(replace(sleeping, phase="starting"))[0] == "hello  starting"
+    rows = [replace(one, replicas=0, ready=0) for one in listed.pods]
+    assert list_lines(replace(listed, pods=tuple(rows)))[1].split()[:2] == ["hello", "asleep"]
 
 
 async def test_a_wide_status_has_what_scripts_ask_for(bench):

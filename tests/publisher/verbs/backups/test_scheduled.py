@@ -42,6 +42,8 @@ def earlier(bench, seconds):
     moved = {"scheduled": record.scheduled.model_copy(update={"since": record.scheduled.since - seconds})}
     if record.last:
         moved["last"] = record.last.model_copy(update={"began": record.last.began - seconds})
+    if record.stopped_at:
+        moved["stopped_at"] = record.stopped_at - seconds
     if record.failed:
         moved["failed"] = record.failed.model_copy(update={"at": record.failed.at - seconds})
     kept.save(record.model_copy(update=moved))
@@ -84,6 +86,31 @@ async def test_a_failure_is_kept_with_why_and_tried_again_after_a_pause(bench, s
     assert await make_due(bench.account, (), bench.journal()) == 1
     state = state_of(bench.account, "hello", bench.journal())
     assert (state.failures, state.why, state.last) == (0, "", names(bench, place)[0])
+
+
+async def test_a_stopped_pod_has_nothing_to_back_up_which_is_no_failure_and_said_once(bench, served, place):
+    begun(bench, place)
+
+    async def is_stopped():
+        raise Refused("no replica of the pod runs: its publisher has stopped it", rule="parked")
+
+    sound = served.programs
+    served.programs = sound | {"before the start": is_stopped}
+    said = []
+    for _ in range(2):
+        assert await make_due(bench.account, (), bench.journal()) == 1
+        said += [line for line in bench.last.show.lines if "stopped, nothing to back up" in line]
+        assert not any("no backup was made" in text for text in bench.last.show.warnings)
+        assert await make_due(bench.account, (), bench.journal()) == 0
+        state = state_of(bench.account, "hello", bench.journal())
+        assert (state.failures, state.exit_code, state.stopped) == (0, 0, True)
+        assert "the pod is stopped: nothing to back up" in state.line
+        earlier(bench, 3600)
+    assert len(said) == 1
+    served.programs = sound
+    assert await make_due(bench.account, (), bench.journal()) == 1
+    state = state_of(bench.account, "hello", bench.journal())
+    assert (state.stopped, state.last) == (False, names(bench, place)[0])
 
 
 async def test_a_place_that_cannot_be_written_stops_nothing_else(bench, served, place):

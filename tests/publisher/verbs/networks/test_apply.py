@@ -12,25 +12,31 @@ import pytest
 import trio
 from click.testing import CliRunner
 
+from tests.fakes.page.reader import status as a_status
 from tests.publisher.conftest import ListShow
 from tests.publisher.verbs.networks.test_applying import FakePods
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
+from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.sealing.requests import publisher_secret
 from trustedpods.publisher.cli import main
-from trustedpods.publisher.commands.network_lines import node_lines, plan_lines
+from trustedpods.publisher.commands.network_lines import node_lines, outlook_lines, plan_lines
 from trustedpods.publisher.core.networks.mapping import parse_clusters
 from trustedpods.publisher.core.networks.plan import pod_name
+from trustedpods.publisher.delivery.bundle import make_bundle
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.results.confirmed import ConfirmedPod
+from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs.networks import places
 from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply, plan
 from trustedpods.publisher.verbs.networks.connect import card, connect
 from trustedpods.publisher.verbs.networks.delete import delete
 from trustedpods.publisher.verbs.networks.files import read_card, read_network
 from trustedpods.publisher.verbs.networks.status import status
+from trustedpods.publisher.visits.records import pod_records
 
 HEAD = "apiVersion: trustedpods/v1\nkind: Network\n"
 NODES = "  nodes:\n    - {name: a, pod: pod.yaml, cluster: k1}\n    - {name: b, pod: pod.yaml, cluster: k2}\n"
@@ -84,6 +90,67 @@ class Team:
 
     def networks(self):
         return [sorted(world.cluster.networks) for world in self.worlds]
+
+
+async def test_a_plan_names_the_nodes_that_are_stopped(team):
+    """Of those that an apply leaves where they are; a provider that cannot say hinders no plan."""
+    await team.connect()
+    await team.apply()
+    stopped = pod_name(begun_name(team), "a")
+
+    async def ask(pod):
+        if pod != stopped:
+            raise Refused("its provider does not answer")
+        return a_status("a", parked_at=1_800_000_000)
+
+    planned = await plan(team.alice, team.file(), team.known, team.journal, ask)
+    assert [(one.node, one.stopped) for one in planned.nodes] == [("a", True), ("b", False)]
+    assert [one.get("stopped") for one in json_of(planned)["outlook"]] == [True, None]
+    line = f"node a is stopped, and stays so: `trustedpods start {stopped}` lets it run"
+    assert line in outlook_lines(planned)
+    assert not any("is stopped" in text for text in outlook_lines(await team.plan()))
+
+
+async def test_a_plan_keeps_a_node_of_which_terms_alone_change(team):
+    """Where this client sent what runs there; of the other node nobody can say."""
+    await team.connect()
+    await team.apply()
+    pod, channel = team.file().pods["a"], a_status("a").pod.channel.id
+    keep_sent(team.alice, pod, channel_hex(channel))
+    images = {name: image.digest for name, image in pod.images.items()}
+    confirmed = ConfirmedPod((), images, "pod-1", 1, None, 0)
+
+    async def ask(name):
+        if name != pod.name:
+            raise Refused("its provider does not answer")
+        return a_status("a", confirmed=confirmed)
+
+    manifest = team.bench.folder / "pod.yaml"
+    manifest.write_text(
+        manifest.read_text().replace("\n  services:", "\n  payment: {deposit: '7'}\n  services:")
+    )
+    planned = await plan(team.alice, team.file(), team.known, team.journal, ask)
+    assert [(one.node, one.effect) for one in planned.nodes] == [("a", "keep"), ("b", "in place")]
+
+
+def keep_sent(account, pod, channel):
+    """What a client keeps of a pod that it deployed."""
+    market, publisher = account.market.file, account.publisher
+    kept = PodRecord(
+        name=pod.name,
+        channel=channel,
+        chain_id=market.chain_id,
+        payments=market.payments,
+        publisher=publisher.address,
+        owner=publisher.address,
+        daemon=1,
+        trust="open",
+        policy=None,
+        shape=None,
+        generation=1,
+    )
+    pod_records().save(kept)
+    pod_records().keep_bundle(channel, publisher.secret, make_bundle(pod, publisher))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,10 @@ from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import ExitCode, Refused
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.deployed import DeployProgress
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, plan
+from trustedpods.publisher.verbs.offers.planned import deploy_keeps
 
 __all__ = ["cli"]
 
@@ -51,6 +55,59 @@ async def test_nothing_changes(bench, cli):
     assert "hello at " in done.stdout
     assert "nothing changes" in done.stdout
     assert len(peer.bundles) == 1
+
+
+PAYMENT = ("\n  services:", "\n  payment: {deposit: '7', maxCostPerDay: '100000'}\n  services:")
+
+
+async def test_terms_alone_keep_what_runs_running(bench, cli):
+    add_disk(bench)  # a version of it that ran elsewise would be stopped first
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        change_manifest(bench, *PAYMENT)
+        done = await cli("deploy", bench.folder / "pod.yaml", "--dry-run")
+        assert done.exit_code == ExitCode.PLAN_HAS_CHANGES
+        assert "keeps running, no restart" in done.stdout
+        assert "payment.deposit counts when a channel is opened" in done.stdout
+        found = await planned(bench)
+        assert (found.effect, found.known) == ("keep", True)
+        assert {change.what for change in found.changes} == {"payment.deposit", "payment.maxCostPerDay"}
+        assert len(peer.bundles) == 1
+        result = await bench.deploy(agree=lambda made: made.effect == "keep")
+        assert (result.update, len(peer.bundles)) == ("kept", 2)
+
+
+async def told(bench):
+    """What the pod's provider says of it, and the pod as the file has it."""
+    status = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    return read_pod(bench.folder / "pod.yaml", bench.folder / "cache"), status
+
+
+async def test_of_a_network_too_terms_alone_keep_a_node_running(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        change_manifest(bench, *PAYMENT)
+        pod, status = await told(bench)
+        assert deploy_keeps(bench.account, pod, status, bench.journal())
+        assert not deploy_keeps(bench.account, pod, replace(status, phase="importing"), bench.journal())
+        change_manifest(bench, *WITH_MODE)
+        other, _ = await told(bench)
+        assert not deploy_keeps(bench.account, other, status, bench.journal())
+        later = replace(status, confirmed=replace(status.confirmed, generation=2**62))
+        assert not deploy_keeps(bench.account, pod, later, bench.journal())
+
+
+async def test_a_notice_that_is_taken_back_stops_nothing(bench):
+    add_disk(bench)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        ref = bench.account.publisher.ref(peer.owner, peer.daemon, "hello")
+        await bench.chain.unlock(bench.key, ref.owner, ref.salt)
+        same = await planned(bench)
+        change_manifest(bench, *PAYMENT)
+        other = await planned(bench)
+    assert [one.effect for one in (same, other)] == ["keep", "keep"]
+    assert [change.what for change in same.changes] == ["the notice on its deposit is taken back"]
 
 
 async def test_what_would_change(bench):

@@ -13,6 +13,8 @@ from trustedpods.publisher.core.networks.planning.outlook import (
     identity_states,
     outlook,
     tunnels,
+    with_kept,
+    with_stopped,
 )
 
 
@@ -34,6 +36,25 @@ def test_every_node_has_one_line():
         ("d", "recreate", "k2", 7),
         ("f", "create", "k1", 7),
     ]
+
+
+def test_a_node_of_which_terms_alone_change_is_kept():
+    """Of those that are updated: one that is as the file says, new or recreated is told as ever."""
+    state = content(node("a"), node("b"), node("c"), node("d"))
+    wanted = [node("a"), replace(node("b", digest=b"2" * 32), stops=True), node("c", digest=b"2" * 32)]
+    nodes = [*wanted, node("d", "k2"), node("f")]
+    plan = plan_of(state, founded(), nodes, None, ALICE.address)
+    found = with_kept(outlook(plan, nodes, {}), plan, {"a", "b", "d", "f"})
+    effects = {one.node: one.effect for one in found}
+    assert effects == {"a": "unchanged", "b": "keep", "c": "in place", "d": "recreate", "f": "create"}
+
+
+def test_a_stopped_node_is_marked_where_an_apply_leaves_it():
+    state = content(node("a"), node("b"), node("c"), node("d"), node("e"))
+    nodes = [node("a"), node("b", digest=b"2" * 32), node("d", "k2"), node("f")]
+    plan = plan_of(state, founded(), nodes, None, ALICE.address)
+    found = with_stopped(outlook(plan, nodes, {}), {*"abcdef"})
+    assert {one.node for one in found if one.stopped} == {"a", "b"}
 
 
 def test_what_did_not_come_to_its_end_is_created():

@@ -23,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import cometbft_node  # noqa: E402
-import computing_parties  # noqa: E402
 import databases  # noqa: E402
 import from_modules  # noqa: E402
+import mpc_node  # noqa: E402
 import oci  # noqa: E402
 import recipes  # noqa: E402
 import redis_server  # noqa: E402
@@ -36,7 +36,7 @@ RECIPES = (
     | redis_server.RECIPES
     | from_modules.RECIPES
     | cometbft_node.RECIPES
-    | computing_parties.RECIPES
+    | mpc_node.RECIPES
 )
 
 

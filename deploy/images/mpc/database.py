@@ -10,8 +10,8 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS sessions (id text PRIMARY KEY, instance text NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (name text PRIMARY KEY, share text NOT NULL, public text NOT NULL);
 """
-MADE_AT_ONCE = "SELECT pg_advisory_xact_lock(3)"
-"""Two instances that begin together would both make the tables."""
+MADE_IN_TURN = "SELECT pg_advisory_xact_lock(3)"
+"""One instance after the other: two that begin together would both make the tables."""
 
 
 class Database:
@@ -64,7 +64,7 @@ class Database:
         if self._connection is None:
             made = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
             async with made.transaction():
-                await made.execute(MADE_AT_ONCE)
+                await made.execute(MADE_IN_TURN)
                 await made.execute(TABLES)
             self._connection = made
         cursor = await self._connection.execute(question, values)

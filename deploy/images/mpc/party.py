@@ -35,7 +35,7 @@ def encoded(point: Point) -> bytes:
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
-def affine(point: Point) -> bytes:
+def coordinates(point: Point) -> bytes:
     """Both coordinates, for another party."""
     return b"".join(int(one).to_bytes(32, "little") for one in point.normalize()[:2])
 
@@ -51,7 +51,7 @@ def decoded(data: bytes) -> Point:
     return CURVE((x, y))
 
 
-async def told_to_all(mine: bytes) -> list[bytes]:
+async def exchanged(mine: bytes) -> list[bytes]:
     """What each party says, in their order. As bytes: MPyC's own `transfer` unpickles what others send."""
     turn = -next(_turns)
     for peer in mpc.parties:
@@ -64,7 +64,7 @@ async def told_to_all(mine: bytes) -> list[bytes]:
     return said
 
 
-def weight(party: int) -> int:
+def lagrange_weight(party: int) -> int:
     """Lagrange's at zero, of the party's share."""
     above = below = 1
     for other in range(1, len(mpc.parties) + 1):
@@ -73,11 +73,11 @@ def weight(party: int) -> int:
     return above * pow(below, -1, ORDER) % ORDER
 
 
-async def raised(share: int) -> Point:
+async def point_of(share: int) -> Point:
     """The base point times the shared number, which stays shared."""
-    mine = CURVE.repeat(CURVE.generator, share * weight(mpc.pid) % ORDER)
+    mine = CURVE.repeat(CURVE.generator, share * lagrange_weight(mpc.pid) % ORDER)
     total = CURVE.identity
-    for part in await told_to_all(affine(mine)):
+    for part in await exchanged(coordinates(mine)):
         total = total @ decoded(part)
     return total
 
@@ -85,13 +85,13 @@ async def raised(share: int) -> Point:
 async def new_key() -> dict[str, str]:
     """A number that all parties drew together: this one's share, and the public key."""
     share = int(await mpc.gather(mpc._random(SCALARS)))  # noqa: SLF001 - MPyC's own examples draw so
-    return {"share": f"{share:064x}", "public": encoded(await raised(share)).hex()}
+    return {"share": f"{share:064x}", "public": encoded(await point_of(share)).hex()}
 
 
 async def sign(share: int, public: bytes, message: bytes) -> dict[str, str]:
     """An Ed25519 signature as anybody checks it; its nonce was drawn together and nobody has it."""
     nonce = mpc._random(SCALARS)  # noqa: SLF001
-    point = encoded(await raised(int(await mpc.gather(nonce))))
+    point = encoded(await point_of(int(await mpc.gather(nonce))))
     digest = hashlib.sha512(point + public + message).digest()
     challenge = int.from_bytes(digest, "little") % ORDER
     key = SCALARS(SCALARS.field(share))
@@ -99,8 +99,19 @@ async def sign(share: int, public: bytes, message: bytes) -> dict[str, str]:
     return {"signature": (point + scalar.to_bytes(32, "little")).hex()}
 
 
+def digest_of(asked: dict[str, str]) -> bytes:
+    """Of all but the share, which is another at each party."""
+    public = {name: value for name, value in asked.items() if name != "share"}
+    return hashlib.sha512(json.dumps(public, sort_keys=True).encode()).digest()
+
+
 async def answer(asked: dict[str, str]) -> dict[str, str]:
-    """What is asked for, done by all parties at once."""
+    """What is asked for, done by all parties at once, if the same was asked of all.
+
+    Answers to two messages under one nonce would give the key away to whoever asked.
+    """
+    if len(set(await exchanged(digest_of(asked)))) != 1:
+        return {"refused": "the three nodes were not asked for the same thing"}
     if asked["do"] == "key":
         return await new_key()
     share, public, message = asked["share"], asked["public"], asked["message"]

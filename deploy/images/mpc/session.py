@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from links import Trust, call, joined, type_of_ends
+from connections import PeerTls, Streams, call, relay
 
 PARTY = Path(__file__).resolve().parent / "party.py"
 LOOPBACK = "127.0.0.1"
@@ -24,11 +24,15 @@ class SessionLost(Exception):
     """A party of it is gone: what was in memory is gone with it."""
 
 
+class Refused(Exception):
+    """What the parties do not do together; the session goes on."""
+
+
 class Session:
     """It lives as long as all its connections do."""
 
-    def __init__(self, name: str, own: int, peers: dict[int, tuple[str, int]], trust: Trust) -> None:
-        self.name, self._own, self._peers, self._trust = name, own, peers, trust
+    def __init__(self, name: str, own: int, peers: dict[int, tuple[str, int]], tls: PeerTls) -> None:
+        self.name, self._own, self._peers, self._tls = name, own, peers, tls
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._carried: set[asyncio.Task[None]] = set()
@@ -51,19 +55,22 @@ class Session:
             raise
 
     async def do(self, **asked: str) -> dict[str, str]:
-        """What the three parties make of it; SessionLost where one of them is gone."""
+        """What the three parties make of it; Refused, or SessionLost where one of them is gone."""
         async with self._turn:
             if self.lost or self._process is None or self._process.stdin is None:
                 raise SessionLost("a node that took part is gone")
             try:
                 self._process.stdin.write(json.dumps(asked).encode() + b"\n")
                 async with asyncio.timeout(ANSWER_S):
-                    return await self._said()
+                    made = await self._said()
             except (OSError, TimeoutError) as gone:
                 self.end()
                 raise SessionLost("the other nodes did not answer") from gone
+        if "refused" in made:
+            raise Refused(made["refused"])
+        return made
 
-    async def take_call(self, ends: type_of_ends) -> bool:
+    async def take_call(self, ends: Streams) -> bool:
         """Lead a lower node's connection to the party; False while that is not there."""
         if self.lost or self._process is None:
             return False
@@ -87,7 +94,7 @@ class Session:
 
     async def _way_to(self, node: int) -> int:
         """A port here that leads to the node's party, which is there before the port is."""
-        ends = await call(self._trust, *self._peers[node], self.name, self._own)
+        ends = await call(self._tls, *self._peers[node], self.name, self._own)
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self._carry(ends, (reader, writer))
@@ -112,8 +119,8 @@ class Session:
             raise SessionLost("a node that took part is gone")
         return dict(json.loads(line))
 
-    def _carry(self, one: type_of_ends, other: type_of_ends) -> None:
-        task = asyncio.create_task(joined(one, other))
+    def _carry(self, one: Streams, other: Streams) -> None:
+        task = asyncio.create_task(relay(one, other))
         self._carried.add(task)
         task.add_done_callback(lambda _: self.end())
 

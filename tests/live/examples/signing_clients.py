@@ -33,21 +33,25 @@ class Said:
 
 @dataclass(frozen=True)
 class Client:
-    """One client's session; `urls` are the nodes' in their order."""
+    """One client's session; of each node, in their order, its URL and the key that its owner gave."""
 
-    urls: tuple[str, ...]
-    key: str
+    nodes: tuple[tuple[str, str], ...]
     session: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def ask(self, what: str, **words: str) -> Said:
         """The same of all three nodes at once."""
-        with ThreadPoolExecutor(len(self.urls)) as pool:
-            found = list(pool.map(lambda url: self._one(url, what, words), self.urls))
+        return self.ask_each(what, [words] * len(self.nodes))
+
+    def ask_each(self, what: str, words: list[dict[str, str]]) -> Said:
+        """Something of each node, at once."""
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            found = list(pool.map(lambda node, said: self._one(node, what, said), self.nodes, words))
         return Said(tuple(status for status, _ in found), tuple(told for _, told in found))
 
-    def _one(self, url: str, what: str, words: dict[str, str]) -> tuple[int, Json]:
+    def _one(self, node: tuple[str, str], what: str, words: dict[str, str]) -> tuple[int, Json]:
+        url, key = node
         parts = urlsplit(url)
-        headers = {"Host": parts.netloc, "Session": self.session, "Authorization": f"Bearer {self.key}"}
+        headers = {"Host": parts.netloc, "Session": self.session, "Authorization": f"Bearer {key}"}
         target = f"http://127.0.0.1:{parts.port}/{what}"
         try:
             answer = httpx.post(target, json=words, headers=headers, timeout=ANSWER_S, trust_env=False)

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,9 @@ from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.clients.web import get
 from tests.live.examples.shipped import script, ship
 from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.networks.people import People, said, tell
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
-from trustedpods.localnet.market import accounts
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
 """A market of two clusters, which goes with this file."""
@@ -26,9 +27,16 @@ NETWORK, FILE = "shop", "shop.yaml"
 class Team:
     """Alice and Bob, each with a key, an empty home and the example's folder."""
 
-    alice: Publisher
+    people: People
     bob: Publisher
-    clusters: list[str]
+
+    @property
+    def alice(self) -> Publisher:
+        return self.people.person
+
+    @property
+    def clusters(self) -> list[str]:
+        return [f"--cluster={one}" for one in self.people.named]
 
     @property
     def network(self) -> str:
@@ -38,57 +46,66 @@ class Team:
     def run(self, who: Publisher, *words: str, code: int = 0) -> Json:
         return who.run(*words, *self.clusters, code=code).json
 
+    def edit(self, greeting: str) -> None:
+        """The same change of the file that both keep."""
+        text = (self.alice.folder / FILE).read_text().replace("hello from", greeting)
+        for who in (self.alice, self.bob):
+            (who.folder / FILE).write_text(text)
+
     def holders(self) -> set[str]:
         """Who holds leases now, as Bob is told."""
         told = self.run(self.bob, "lock", "status", self.network)["clusters"].values()
         return {str(one["holder"]["who"]) for one in told if one["holder"]}
 
 
+def own_folder(folder: Path, name: str) -> Path:
+    (made := folder / name).mkdir()
+    return made
+
+
 @pytest.fixture(scope="module")
 def team(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    folder, bank = tmp_path_factory.mktemp("people"), Bank(pair)
-    people = []
-    for name in ("alice", "bob"):
-        (own := folder / name).mkdir()
-        people.append(Publisher(pair, bank.new_account(own), own))
-        ship(people[-1], "two-users-lock", ("hello",))
-    alice, bob = people
+    folder = tmp_path_factory.mktemp("people")
+    people, bobs = People(pair, own_folder(folder, "alice")), own_folder(folder, "bob")
+    made = Team(people, Publisher(pair, Bank(pair).new_account(bobs), bobs))
+    alice, bob = made.alice, made.bob
+    for who in (alice, bob):
+        ship(who, "two-users-lock", ("hello",))
     (alice.folder / "bob.card").write_text(bob.run("network", "card").json["card"])
     script(alice, "team.py", alice.address, bob.address, "bob.card")
     for name in (FILE, "bob.card"):
         shutil.copy(alice.folder / name, bob.folder)
-    owners = [accounts.address(accounts.owner_key(one)) for one in pair.settings.all_clusters()]
-    made = Team(alice, bob, [f"--cluster=k{number}={who}/1" for number, who in enumerate(owners, 1)])
     made.run(alice, "network", "connect", NETWORK)
     made.run(alice, "network", "member", "add", NETWORK, bob.address, "bob.card", "--role", "operator")
     yield made
     made.run(alice, "network", "delete", NETWORK)
+    people.close()
 
 
 def test_who_comes_second_is_told_who_holds_it_or_waits(team: Team) -> None:
-    applying = team.alice.start("network", "apply", FILE, *team.clusters, "-o", "json")
-
-    def held() -> bool:
-        """Whether Alice has them; a command of hers that ended before that says why."""
-        if applying.poll() is not None:
-            raise AssertionError(f"Alice's apply ended unseen: {finish(applying, 0)}")
-        return team.holders() == {team.alice.address}
-
-    until("Alice holds the leases of both clusters", held)
-    refused = team.run(team.bob, "network", "apply", FILE, code=5)
-    assert team.alice.address in str(refused["error"])
-    waited = team.run(team.bob, "network", "apply", FILE, "--wait", "10m")
-    assert waited["changes"] == 0, "Alice had done all of it by then"
-    applied = finish(applying, 0).json
+    applied = team.run(team.alice, "network", "apply", FILE)
     assert [one["node"] for one in applied["nodes"]] == ["front", "back"]
-    assert get(applied["urls"]["front"]).status == 200
+    team.edit("good day from")
+    holder = team.people.held(NETWORK)
+    assert team.holders() == {team.alice.address}
+    refused = team.run(team.bob, "network", "apply", FILE, code=5)
+    assert f"{team.alice.address} at " in str(refused["error"])
+    waiting = team.bob.start("network", "apply", FILE, "--wait", "10m", *team.clusters, "-o", "json")
+    until("Bob is in the line", lambda: team.people.in_line(NETWORK))
+    assert waiting.poll() is None
+    tell(holder)
+    assert said(holder) == "refused members", "Alice's command ends, and lets the leases go"
+    assert finish(waiting, 0).json["changes"] == 2, "Bob's turn, by the file that both keep"
+    for node, url in applied["urls"].items():
+        assert get(url).head.startswith(f"good day from {node}\n".encode())
+    assert team.run(team.alice, "network", "apply", FILE)["changes"] == 0
     assert team.holders() == set()
     verbs = [
         (one["by"], one["result"])
         for one in team.run(team.bob, "history", team.network)["commands"]
         if one["verb"] == "network apply"
     ]
-    assert verbs == [(team.alice.address, "done")]
+    assert verbs == [(team.alice.address, "done"), (team.bob.address, "done")]
     copies = team.run(team.bob, "state", "compare", team.network)
     assert copies["difference"] == ""
     assert len({json.dumps(one["generation"]) for one in copies["clusters"].values()}) == 1

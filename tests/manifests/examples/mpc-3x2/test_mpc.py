@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three signing nodes of two instances: sound as they are, each with a database that knows nobody else."""
+"""Three owners' nodes of two instances: sound as they are, each with a database that knows nobody else."""
 
 import subprocess
 import sys
@@ -20,68 +20,64 @@ from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.verbs.networks.files import NetworkFile, read_network
 
 SOMEBODY = parse_address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
-NODES = (1, 2, 3)
+OTHERS = {
+    "acme": "2=bolt-node.mpc.internal:9000,3=cato-node.mpc.internal:9000",
+    "bolt": "1=acme-node.mpc.internal:9000,3=cato-node.mpc.internal:9000",
+    "cato": "1=acme-node.mpc.internal:9000,2=bolt-node.mpc.internal:9000",
+}
 
 
-def made(folder: Path) -> "subprocess.CompletedProcess[str]":
-    words = [sys.executable, str(EXAMPLES / "mpc-3x2" / "mpc.py"), "files", SOMEBODY, str(folder)]
-    return subprocess.run(words, check=False, capture_output=True, text=True)
+def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, str(EXAMPLES / "mpc-3x2" / "mpc.py"), *map(str, words)]
+    return subprocess.run(argv, check=False, capture_output=True, text=True)
 
 
-@pytest.fixture
-def network(tmp_path: Path) -> NetworkFile:
-    """The network's file, as a command reads it in a person's folder."""
+def made(who: str, folder: Path) -> NetworkFile:
+    """An owner's file, as a command reads it in his folder."""
     for image in ("mpc", "postgres"):
-        ImageFiles().write_archive(tmp_path / f"{image}.tar")
-    (tmp_path / "peers.pem").write_text((EXAMPLES / "mpc-3x2" / "peers.pem").read_text())
-    assert made(tmp_path).returncode == 0
-    return read_network(tmp_path / "mpc.yaml", tmp_path / "cache", SOMEBODY)
+        ImageFiles().write_archive(folder / f"{image}.tar")
+    done = run("files", who, SOMEBODY, folder)
+    assert done.returncode == 0, done.stderr
+    return read_network(folder / "mpc.yaml", folder / "cache", SOMEBODY)
 
 
-def test_each_node_calls_the_others_and_its_own_database(network: NetworkFile) -> None:
-    names = {f"{kind}-{number}" for kind in ("db", "node") for number in NODES}
-    assert set(network.pods) == names
-    passwords = set()
-    for number in NODES:
-        node, database = network.pods[f"node-{number}"], network.pods[f"db-{number}"]
-        spec = node.manifest.spec
-        others = {f"node-{other}" for other in NODES if other != number}
-        assert set(spec.network.nodes) - {f"node-{number}"} == others
-        assert (spec.workload, spec.replicas) == ("replicated", 2)
-        called = pod_name(NetworkName(SOMEBODY, "mpc"), f"db-{number}")
-        ((to,),) = [rule.to for rule in spec.network.egress]
-        assert to.pod == called, "its own database's pod, as the network calls it"
-        told = {one.name: str(one.value) for one in spec.containers[0].env}
-        assert told["NODE"] == f"node-{number}"
-        assert told["DATABASE"].split()[0] == f"host=sql.{called}.internal"
-        password = database.loaded.secrets["keys"]["password"]
-        assert node.loaded.secrets["keys"]["password"] == password
-        passwords.add(password)
-    assert len(passwords) == len(NODES)
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> NetworkFile:
+    return made("acme", tmp_path_factory.mktemp("acme"))
 
 
-def test_a_database_stands_beside_its_node_and_is_exposed_to_nobody(network: NetworkFile) -> None:
-    clusters = {one.name: str(one.where) for one in network.nodes}
-    assert len(set(clusters.values())) == 2
-    for number in NODES:
-        spec = network.pods[f"db-{number}"].manifest.spec
-        assert [(one.name, one.expose) for one in spec.services] == [("sql", "none")]
-        assert (spec.network.nodes, spec.network.egress) == ([], [])
-        assert clusters[f"node-{number}"] == clusters[f"db-{number}"]
+@pytest.mark.parametrize("who", OTHERS)
+def test_each_owners_node_is_called_by_his_name_and_calls_the_others(who: str, tmp_path: Path) -> None:
+    node = made(who, tmp_path).pods["node"].manifest
+    told = {one.name: str(one.value) for one in node.spec.containers[0].env}
+    assert (told["NODE"], told["PEERS"]) == (str(1 + list(OTHERS).index(who)), OTHERS[who])
+    assert node.identity == ("tls", "tls.key")
+    assert node.identity_key is not None
+    assert node.identity_key.certificates == {"tls.pem": f"{who}-node.mpc.internal"}
 
 
-def test_clients_keep_their_instance_and_nodes_have_keys_of_their_own(network: NetworkFile) -> None:
-    for name, pod in network.pods.items():
-        if name.startswith("db-"):
-            continue
-        assert pod.manifest.identity == ("tls", "tls.key")
-        assert pod.manifest.identity_key is not None
-        assert pod.manifest.identity_key.certificates == {"tls.pem": f"{name}.mpc.internal"}
-        assert "tls.key" not in pod.loaded.secrets["tls"]
-    sdk, mpc = network.pods["node-1"].manifest.spec.services
+def test_a_node_has_two_instances_and_lets_two_owners_in(acme: NetworkFile) -> None:
+    spec = acme.pods["node"].manifest.spec
+    assert (spec.workload, spec.replicas, spec.network.linked_nodes) == ("replicated", 2, 2)
+    sdk, mpc = spec.services
     assert sdk.session_affinity is not None
     assert (sdk.name, sdk.expose, sdk.session_affinity.header) == ("sdk", "http", "Session")
     assert (mpc.name, mpc.expose, mpc.session_affinity) == ("mpc", "nodePort", None)
+    assert "tls.key" not in acme.pods["node"].loaded.secrets["tls"]
+
+
+def test_its_database_is_beside_it_and_exposed_to_nobody(acme: NetworkFile) -> None:
+    node, database = acme.pods["node"], acme.pods["db"]
+    spec = database.manifest.spec
+    assert [(one.name, one.expose) for one in spec.services] == [("sql", "none")]
+    assert (spec.network.nodes, spec.network.linked_nodes, spec.network.egress) == ([], 0, [])
+    called = pod_name(NetworkName(SOMEBODY, "mpc"), "db")
+    ((to,),) = [rule.to for rule in node.manifest.spec.network.egress]
+    assert to.pod == called, "its own database's pod, as the network calls it"
+    told = {one.name: str(one.value) for one in node.manifest.spec.containers[0].env}
+    assert told["DATABASE"].split()[0] == f"host=sql.{called}.internal"
+    assert node.loaded.secrets["keys"]["password"] == database.loaded.secrets["keys"]["password"]
+    assert len({str(one.where) for one in acme.nodes}) == 1, "in one cluster"
 
 
 def a_digit(digit: int) -> Callable[[int], bytes]:
@@ -89,27 +85,33 @@ def a_digit(digit: int) -> Callable[[int], bytes]:
     return lambda size: bytes([digit]) * size
 
 
-def test_a_node_trusts_exactly_those_whom_it_calls(network: NetworkFile) -> None:
-    names = ("node-2", "node-3")
+def test_a_node_trusts_exactly_those_whom_it_is_linked_to(acme: NetworkFile) -> None:
+    names = ("bolt-node", "cato-node")
     keys = {name: public_key(made_key("p256", a_digit(digit))) for digit, name in enumerate(names, 7)}
     entries = [
         BookEntry(node=name, service="mpc", port=9000, transport="TCP", identity=key)
         for name, key in sorted(keys.items())
     ]
-    book = NetworkBook(network="mpc", node="node-1", generation=1, entries=entries)
-    text = network.pods["node-1"].loaded.secrets["peers"]["peers.pem"].decode()
-    bundle = rendered(text, book)
+    book = NetworkBook(network="mpc", node="node", generation=1, entries=entries)
+    bundle = rendered(acme.pods["node"].loaded.secrets["peers"]["peers.pem"].decode(), book)
     for name, key in keys.items():
         assert trust_anchor(key, (f"{name}.mpc.internal",)) in bundle
     assert bundle.count("BEGIN CERTIFICATE") == len(keys)
 
 
 def test_passwords_are_made_once(tmp_path: Path) -> None:
-    assert made(tmp_path).returncode == 0
+    assert run("files", "acme", SOMEBODY, tmp_path).returncode == 0
     before = {file: file.read_text() for file in (tmp_path / "keys").iterdir()}
-    assert len(set(before.values())) == len(before) == len(NODES) + 1
+    assert {file.name for file in before} == {"password", "api-key"}
+    assert len(set(before.values())) == 2
     assert all(file.stat().st_mode & 0o77 == 0 for file in before)
-    again = made(tmp_path)
+    again = run("files", "acme", SOMEBODY, tmp_path)
     assert again.returncode == 1
-    assert again.stderr == f"{tmp_path / 'keys'} is there: nodes keep their passwords\n"
+    assert again.stderr == f"{tmp_path / 'keys'} is there: a node keeps its passwords\n"
     assert {file: file.read_text() for file in (tmp_path / "keys").iterdir()} == before
+
+
+def test_who_is_none_of_the_three_or_has_no_address_has_no_files(tmp_path: Path) -> None:
+    for words in (("dora", SOMEBODY), ("acme", "somebody")):
+        assert run("files", *words, tmp_path).returncode == 2
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections between instances of different nodes: TLS both ways, by keys that the network's book names.
+"""Connections between instances of different nodes: TLS both ways, by keys of the address book.
 
 Who calls says in a line which session he wants. Behind a node's one address are several instances, and the
 connection comes to any of them: one that does not have the session says so, and the caller tries again.
@@ -9,6 +9,7 @@ import asyncio
 import json
 import ssl
 from pathlib import Path
+from typing import TypeAlias
 
 LINE_S = 10.0
 """A line of a few bytes takes no longer on the slowest link."""
@@ -18,10 +19,10 @@ PAUSE_S = 0.2
 
 PIECE = 65536
 
-type_of_ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Trust:
+class PeerTls:
     """The node's own certificate, and those of the nodes that it calls; read anew each time: files change."""
 
     def __init__(self, own: Path, peers: Path) -> None:
@@ -36,13 +37,13 @@ class Trust:
         return made
 
 
-def caller(writer: asyncio.StreamWriter) -> list[str]:
+def caller_names(writer: asyncio.StreamWriter) -> list[str]:
     """The names in the certificate of whoever called."""
     certificate = writer.get_extra_info("peercert") or {}
     return [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
 
 
-async def asked_session(reader: asyncio.StreamReader) -> tuple[str, int]:
+async def requested_session(reader: asyncio.StreamReader) -> tuple[str, int]:
     """What the caller wants: a session, as which node. ValueError where he says something else."""
     told = json.loads(await asyncio.wait_for(reader.readline(), LINE_S))
     if (
@@ -54,12 +55,12 @@ async def asked_session(reader: asyncio.StreamReader) -> tuple[str, int]:
     return told["session"], told["node"]
 
 
-async def call(trust: Trust, host: str, port: int, session: str, own: int) -> type_of_ends:
+async def call(tls: PeerTls, host: str, port: int, session: str, own: int) -> Streams:
     """A connection to whichever instance of the other node has *session*; it is cancelled from outside."""
     question = json.dumps({"session": session, "node": own}).encode() + b"\n"
     while True:
         try:
-            context = trust.context(serving=False)
+            context = tls.context(serving=False)
             reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
         except OSError:
             await asyncio.sleep(PAUSE_S)
@@ -75,7 +76,7 @@ async def call(trust: Trust, host: str, port: int, session: str, own: int) -> ty
         await asyncio.sleep(PAUSE_S)
 
 
-async def joined(one: type_of_ends, other: type_of_ends) -> None:
+async def relay(one: Streams, other: Streams) -> None:
     """Carry bytes both ways until one side ends; then both are closed."""
     copies = [
         asyncio.create_task(_copy(one[0], other[1])),

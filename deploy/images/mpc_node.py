@@ -23,7 +23,7 @@ _KEEP = (
     *(f"*lib/x86_64-linux-gnu/{library}.so.*" for library in _LIBRARIES),
     "usr/share/doc/python3.11-minimal/copyright",
 )
-_PROGRAMS = ("database.py", "http_door.py", "links.py", "node.py", "party.py", "session.py")
+_PROGRAMS = ("connections.py", "database.py", "http_server.py", "node.py", "party.py", "session.py")
 
 
 def _packages(folder: Path) -> dict[str, Entry]:
@@ -68,6 +68,10 @@ def _versions() -> str:
     return run("apt-cache", "madison", "python3.11-minimal", "libpython3.11-stdlib", "libc6", "libssl3")
 
 
-RECIPES = {
-    "mpc": Recipe(_mpc, lambda: hash_of(Path(__file__), HERE / "mpc", _versions())),
-}
+def _inputs() -> str:
+    """Of the files that go in, and no others: what Python compiled may lie beside them."""
+    files = [HERE / "mpc" / name for name in (*_PROGRAMS, "requirements.txt")]
+    return hash_of(Path(__file__), *files, _versions())
+
+
+RECIPES = {"mpc": Recipe(_mpc, _inputs)}

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three owners' nodes of two instances: sound as they are, each with a database that knows nobody else."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -115,3 +120,53 @@ def test_who_is_none_of_the_three_or_has_no_address_has_no_files(tmp_path: Path)
     for words in (("dora", SOMEBODY), ("acme", "somebody")):
         assert run("files", *words, tmp_path).returncode == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def three_nodes(*signatures: str) -> Iterator[tuple[list[str], list[tuple[str, str, str]]]]:
+    """Where nodes answer with these, and what they were asked: path, session and key."""
+    asked: list[tuple[str, str, str]] = []
+
+    def handler(signature: str) -> type[BaseHTTPRequestHandler]:
+        class Node(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                asked.append((self.path, self.headers["Session"], self.headers["Authorization"]))
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"signature": signature}).encode())
+
+            def log_message(self, *words: object) -> None: ...
+
+        return Node
+
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler(one)) for one in signatures]
+    threads = [Thread(target=one.serve_forever) for one in servers]
+    for thread in threads:
+        thread.start()
+    yield [f"http://127.0.0.1:{one.server_port}/" for one in servers], asked
+    for server, thread in zip(servers, threads, strict=True):
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_client_asks_all_three_in_one_session_with_each_ones_key(tmp_path: Path) -> None:
+    with three_nodes("ab", "ab", "ab") as (urls, asked):
+        nodes = []
+        for number, url in enumerate(urls):
+            (tmp_path / f"key{number}").write_text(f"k{number}")
+            nodes.append(f"{url}={tmp_path / f'key{number}'}")
+        done = run("sign", "wallet", "pay nobody", *nodes)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ab\n", "")
+    assert Counter(path for path, _, _ in asked) == {"/open": 3, "/sign": 3, "/close": 3}
+    assert len({session for _, session, _ in asked}) == 1
+    assert Counter(key for _, _, key in asked) == {f"Bearer k{number}": 3 for number in range(3)}
+
+
+def test_signatures_that_differ_are_none(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k")
+    with three_nodes("ab", "ab", "cd") as (urls, _):
+        done = run("sign", "wallet", "pay nobody", *(f"{url}={tmp_path / 'key'}" for url in urls))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the nodes do not say the same signature" in done.stderr

@@ -92,7 +92,7 @@ def test_who_comes_second_is_told_who_holds_it_or_waits(team: Team) -> None:
     assert said(holder) == "refused members", "Alice's command ends, and lets the leases go"
     assert finish(waiting, 0).json["changes"] == 0, "Bob's turn, by the file that both keep"
     for node, url in applied["urls"].items():
-        assert get(url).head.startswith(f"hello from {node}\n".encode())
+        assert get(url).text.startswith(f"hello from {node}\n")
     assert team.holders() == set()
     verbs = [
         (one["by"], one["result"])

@@ -85,13 +85,13 @@ def files(who: str, founder: str, folder: Path) -> None:
     (folder / f"{NETWORK}.yaml").write_text(text)
 
 
-class Session:
+class SigningSession:
     """One session at all three nodes; it ends with its `with`."""
 
     def __init__(self, nodes: list[tuple[str, str]]) -> None:
         self._nodes, self.name = nodes, secrets.token_hex(16)
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> "SigningSession":
         """Open it at all three."""
         self.ask("open")
         return self
@@ -141,7 +141,7 @@ def main() -> int:
         if given.verb == "files":
             files(given.who, given.founder, given.folder)
             return 0
-        with Session(given.nodes) as session:
+        with SigningSession(given.nodes) as session:
             if given.verb == "key":
                 told = session.ask("key", key=given.name)["public"]
             else:

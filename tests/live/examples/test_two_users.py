@@ -46,6 +46,10 @@ class Team:
     def run(self, who: Publisher, *words: str, code: int = 0) -> Json:
         return who.run(*words, *self.clusters, code=code).json
 
+    def in_line(self) -> int:
+        """How many wait for the first cluster's lease."""
+        return len(self.run(self.bob, "lock", "status", self.network)["clusters"]["k1"]["waiting"])
+
     def holders(self) -> set[str]:
         """Who holds leases now, as Bob is told."""
         told = self.run(self.bob, "lock", "status", self.network)["clusters"].values()
@@ -79,18 +83,19 @@ def team(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_who_comes_second_is_told_who_holds_it_or_waits(team: Team) -> None:
-    applied = team.run(team.alice, "network", "apply", FILE)
-    assert [one["node"] for one in applied["nodes"]] == ["front", "back"]
     holder = team.people.held(NETWORK)
     assert team.holders() == {team.alice.address}
     refused = team.run(team.bob, "network", "apply", FILE, code=5)
     assert f"{team.alice.address} at " in str(refused["error"])
-    waiting = team.bob.start("network", "apply", FILE, "--wait", "10m", *team.clusters, "-o", "json")
-    until("Bob is in the line", lambda: team.people.in_line(NETWORK))
-    assert waiting.poll() is None
+    waiting = []
+    for count, who in enumerate((team.alice, team.bob), 1):
+        waiting.append(who.start("network", "apply", FILE, "--wait", "10m", *team.clusters, "-o", "json"))
+        until("one more is in the line", lambda count=count: team.in_line() == count)
     tell(holder)
     assert said(holder) == "refused members", "Alice's command ends, and lets the leases go"
-    assert finish(waiting, 0).json["changes"] == 0, "Bob's turn, by the file that both keep"
+    applied, found = (finish(one, 0).json for one in waiting)
+    assert [one["node"] for one in applied["nodes"]] == ["front", "back"]
+    assert found["changes"] == 0, "Bob's turn came when Alice had done all of it"
     for node, url in applied["urls"].items():
         assert get(url).text.startswith(f"hello from {node}\n")
     assert team.holders() == set()

@@ -97,10 +97,11 @@ class LinkedOwner:
         return list(json.loads(listed)["items"])
 
     def endpoint(self, service: str) -> str:
-        """Where its provider publishes a service of its node."""
+        """Where its provider publishes a service of its node; of one over HTTP, without TLS."""
         ends = self.run("endpoints", self.network)["endpoints"]
-        (url,) = [one["url"] for one in ends if (one["node"], one["service"]) == (self.node, service)]
-        return str(url)
+        urls = [str(one["url"]) for one in ends if (one["node"], one["service"]) == (self.node, service)]
+        (url,) = [one for one in urls if not one.startswith("https:")]
+        return url
 
     @property
     def _status(self) -> Json:

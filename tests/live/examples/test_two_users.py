@@ -97,7 +97,7 @@ def test_who_comes_second_is_told_who_holds_it_or_waits(team: Team) -> None:
     assert [one["node"] for one in applied["nodes"]] == ["front", "back"]
     assert found["changes"] == 0, "Bob's turn came when Alice had done all of it"
     for node, url in applied["urls"].items():
-        assert get(url).text.startswith(f"hello from {node}\n")
+        assert get(url, "/cgi-bin/whoami").text.startswith(f"hello from {node}\n")
     assert team.holders() == set()
     verbs = [
         (one["by"], one["result"])

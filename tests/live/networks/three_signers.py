@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from tests.live.clients.publisher import LIMIT_S, Json, Publisher, finish
+from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.examples.chain_node import ask_http
 from tests.live.examples.shipped import script, ship
 from tests.live.localnet_fixture import LiveLocalnet
@@ -76,15 +76,9 @@ class LinkedOwner:
                 self.run("import", self.network, f"{who}.export", "--as", who)
         self.apply()
 
-    def apply(self, tries: int = 3) -> None:
-        """Its file; once more where a command lost its lease on a machine that stood still, as it says."""
-        words = ("network", "apply", self.file, self._cluster, "-o", "json")
-        with self.person.start(*words) as process:
-            out, err = process.communicate(timeout=LIMIT_S)
-        if process.returncode != 0:
-            assert tries > 1, out + err
-            assert json.loads(out)["error"]["rule"] == "lease-lost", out + err
-            self.apply(tries - 1)
+    def apply(self) -> None:
+        """Its file."""
+        self.run("apply", self.file)
 
     @property
     def namespace(self) -> str:

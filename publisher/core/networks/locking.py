@@ -56,8 +56,8 @@ TRIES = 3
 """How often one question is asked that gets no answer. Each has its own limit below half a lease."""
 
 RENEWED_AT = 3
-"""A lease is renewed when a third of it is over. A question that runs then may take 8 s to its limit, and the
-renewal waits for it; of 20 s more than 5 s are left, for a new connection too. After half there would be 2 s."""
+"""A lease is renewed when a third of it is over. A question that runs then may take 8 s to its limit, and
+the renewal waits for it: of 20 s more than 5 s are left, for a new connection too. After half it were 2 s."""
 
 
 class Phase(Enum):
@@ -289,7 +289,9 @@ def _heard(
 
 
 def _granted(locking: Locking, asking: Asking, granted: Granted, sent: Milliseconds) -> Locking:
-    held = Held(granted.fence, Milliseconds(sent + granted.lasts // RENEWED_AT), Milliseconds(sent + granted.lasts))
+    held = Held(
+        granted.fence, Milliseconds(sent + granted.lasts // RENEWED_AT), Milliseconds(sent + granted.lasts)
+    )
     taken = replace(locking, attempt=granted.attempt, held={**locking.held, asking.cluster: held})
     if locking.phase is not Phase.ACQUIRING or isinstance(asking.question, Renew):
         return taken

@@ -30,6 +30,7 @@ from trustedpods.protocol.networks.documents import (
     Written,
 )
 from trustedpods.protocol.networks.leases import (
+    RENEWED_AT,
     Acquire,
     Attempt,
     AwaitEnd,
@@ -47,17 +48,12 @@ from trustedpods.protocol.networks.leases import (
 )
 from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, Unequal, compare, left_by_removal
 
+AT_ONCE = Milliseconds(0)
 ASK_AGAIN_MS = Milliseconds(500)
 """Between two questions of one that waits: twenty of them are 40 questions a second for a daemon."""
 
-AT_ONCE = Milliseconds(0)
-
 TRIES = 3
 """How often one question is asked that gets no answer. Each has its own limit below half a lease."""
-
-RENEWED_AT = 3
-"""A lease is renewed when a third of it is over. A question that runs then may take 8 s to its limit, and
-the renewal waits for it: of 20 s more than 5 s are left, for a new connection too. After half it were 2 s."""
 
 
 class Phase(Enum):

@@ -10,6 +10,7 @@ from trustedpods.protocol.networks.documents import Question
 from trustedpods.protocol.networks.leases import (
     LEASE_MS,
     NO_TICKET,
+    RENEWED_AT,
     Acquire,
     Attempt,
     Command,
@@ -21,7 +22,6 @@ from trustedpods.protocol.networks.leases import (
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.networks.documents import NetworkState, answer
 from trustedpods.publisher.core.networks.locking import (
-    RENEWED_AT,
     TRIES,
     Asking,
     Ending,

@@ -46,6 +46,8 @@ SHARED = {
     "tests/live/billing/test_funds.py": "quiet markets",
     "tests/live/commands/test_tutorial.py": "own localnets",
     "tests/live/examples/test_cometbft.py": "own localnets",
+    "tests/live/examples/test_mpc.py": "own localnets",
+    "tests/live/examples/test_two_users.py": "own localnets",
     "tests/live/networks/test_identities.py": "own localnets",
     "tests/live/networks/test_leases.py": "own localnets",
     "tests/live/networks/test_three_signers.py": "own localnets",

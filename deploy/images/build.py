@@ -6,8 +6,9 @@
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
 with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand, cometbft),
-busybox-static (busybox, hello, geth, drand, cometbft, postgres, redis) and mmdebstrap (web, drand-tls,
-postgres, redis); the standard library is enough to run it. The first geth, drand and cometbft take minutes.
+busybox-static (busybox, hello, geth, drand, cometbft, postgres, redis, mpc), mmdebstrap (web, drand-tls,
+postgres, redis, mpc) and pip (mpc); the standard library is enough to run it. The first geth, drand and
+cometbft take minutes.
 """
 
 import argparse
@@ -24,12 +25,18 @@ sys.path.insert(0, str(HERE))
 import cometbft_node  # noqa: E402
 import databases  # noqa: E402
 import from_modules  # noqa: E402
+import mpc_node  # noqa: E402
 import oci  # noqa: E402
 import recipes  # noqa: E402
 import redis_server  # noqa: E402
 
 RECIPES = (
-    recipes.RECIPES | databases.RECIPES | redis_server.RECIPES | from_modules.RECIPES | cometbft_node.RECIPES
+    recipes.RECIPES
+    | databases.RECIPES
+    | redis_server.RECIPES
+    | from_modules.RECIPES
+    | cometbft_node.RECIPES
+    | mpc_node.RECIPES
 )
 
 

@@ -34,6 +34,7 @@ class Connection:
         self._muxer = muxer
         self._nursery = nursery
         self._serving = 0
+        self._served_until = trio.current_time()
 
     # ---- seen by the host --------------------------------------------------------------------
 
@@ -160,6 +161,7 @@ class Connection:
             _log.exception("the handler of a stream failed")
         finally:
             self._serving -= 1
+            self._served_until = trio.current_time()
             await stream.reset()
 
     async def _negotiate(self, stream: ByteStream, handlers: StreamHandlers) -> ProtocolId | None:
@@ -172,9 +174,10 @@ class Connection:
             return None
 
     async def _end_when_idle(self) -> None:
+        """Streams that came and went between two looks count too."""
         limit = self._muxer.bounds.idle_s
         busy = trio.current_time()
-        while trio.current_time() - busy < limit:
+        while trio.current_time() - max(busy, self._served_until) < limit:
             await trio.sleep(limit / 4)
             if self.streams or self._serving:
                 busy = trio.current_time()

@@ -30,7 +30,7 @@ def is_node_key(identity: bytes) -> bool:
 
     key = _public_key(identity)
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return isinstance(key.curve, ec.SECP256K1) and _der(key) == identity
+        return isinstance(key.curve, (ec.SECP256K1, ec.SECP256R1)) and _der(key) == identity
     return isinstance(key, (Ed25519PublicKey, X25519PublicKey)) and _der(key) == identity
 
 

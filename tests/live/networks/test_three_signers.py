@@ -2,14 +2,13 @@
 """Three owners sign with one key on real drand: TLS by keys that are pinned, and one of them may go."""
 
 import ssl
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.networks.three_signers import FILE, NETWORK, Round, Signer
+from tests.live.networks.three_signers import FILE, NETWORK, Round, Signer, at_once, link
 from tests.live.observers.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1200)]
@@ -19,12 +18,6 @@ PLACES = {"acme": 1, "bolt": 2, "cato": 2}
 """Clusters: the kernel has inotify instances for two beside what else runs. So two owners share one."""
 
 MORE_ROUNDS = 3
-
-
-def at_once(owners: list[Signer], work: Callable[[Signer], object]) -> list[object]:
-    """The same by each owner, side by side."""
-    with ThreadPoolExecutor(len(owners)) as pool:
-        return list(pool.map(work, owners))
 
 
 @dataclass(frozen=True)
@@ -52,8 +45,7 @@ def three(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Itera
     every = list(owners.values())
     at_once(every, Signer.begin)
     spaces = {who: one.namespace for who, one in owners.items()}
-    exports = {who: one.text("export", FILE) for who, one in owners.items()}
-    at_once(every, lambda one: one.link(exports))
+    link(every)
     for who, one in owners.items():
         until(f"{who} trusts both others", lambda one=one, who=who: len(one.bundle(spaces[who])) == 2)
     acme, *others = every
@@ -72,7 +64,7 @@ def test_all_sign_the_same_with_a_key_that_nobody_has(three: ThreeSigners) -> No
 
 
 def test_a_node_is_nobody_but_itself(three: ThreeSigners) -> None:
-    bolt, place = three.owners["bolt"], three.owners["acme"].endpoint()
+    bolt, place = three.owners["bolt"], three.owners["acme"].front()
     bundle = bolt.bundle(three.spaces["bolt"])
     bolt.greet(place, bundle, "acme-signer.signers.internal")
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):

@@ -5,8 +5,11 @@ import http.client
 import json
 import socket
 import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from tests.live.clients.publisher import Json, Publisher, finish
@@ -19,8 +22,6 @@ from trustedpods.localnet.network import NAMESPACES, entered
 
 NETWORK = "signers"
 FILE = f"{NETWORK}.yaml"
-EXAMPLE = "signers-three-orgs"
-IMAGES = ("drand-tls", "postgres")
 SDK = 8080
 ANSWER_S = 10.0
 _BEGIN = "-----BEGIN CERTIFICATE-----"
@@ -34,22 +35,30 @@ class Round:
     signature: str
 
 
-class Signer:
+class LinkedOwner:
     """One owner, called *who* by the others: it commands its node in the cluster *index*, and no other."""
+
+    network, node = NETWORK, "signer"
+    example, images, script = "signers-three-orgs", ("drand-tls", "postgres"), "signers.py"
 
     def __init__(self, pair: LiveLocalnet, folder: Path, who: str, index: int) -> None:
         folder.mkdir()
         self.pair, self.who, self.index, self.folder = pair, who, index, folder
         self.person = Publisher(pair, Bank(pair).new_account(folder), folder)
         provider = accounts.address(accounts.owner_key(pair.cluster(index)))
-        self._cluster = f"--cluster=k{index}={provider}/1"
-        ship(self.person, EXAMPLE, IMAGES)
+        self._cluster = f"--cluster=k1={provider}/1"
+        ship(self.person, self.example, self.images)
 
-    def begin(self) -> None:
+    @property
+    def file(self) -> str:
+        """Of its network, in its folder."""
+        return f"{self.network}.yaml"
+
+    def begin(self, *words: str) -> None:
         """Its files, and its node, which is linked to nobody."""
-        script(self.person, "signers.py", "files", self.who)
-        self.run("connect", NETWORK)
-        self.run("apply", FILE)
+        script(self.person, self.script, "files", self.who, *words)
+        self.run("connect", self.network)
+        self.apply()
 
     def run(self, verb: str, *words: str) -> Json:
         """`trustedpods network` with this owner's cluster."""
@@ -64,26 +73,60 @@ class Signer:
         for who, text in exports.items():
             if who != self.who:
                 (self.folder / f"{who}.export").write_text(text)
-                self.run("import", NETWORK, f"{who}.export", "--as", who)
-        self.run("apply", FILE)
+                self.run("import", self.network, f"{who}.export", "--as", who)
+        self.apply()
 
-    def step(self, verb: str, *words: str) -> None:
-        """A step in the making of the key, at the own node."""
-        script(self.person, "signers.py", verb, str(self._node["pod"]), *words)
-
-    @property
-    def _node(self) -> Json:
-        return dict(self.run("status", NETWORK)["nodes"]["signer"])
+    def apply(self) -> None:
+        """Its file."""
+        self.run("apply", self.file)
 
     @property
     def namespace(self) -> str:
         """Where its node's pod is."""
-        return str(self._node["live"]["namespace"])
+        return str(self._status["live"]["namespace"])
+
+    def replicas(self, namespace: str) -> list[Json]:
+        """What Kubernetes says of those in a node's namespace."""
+        listed = self.pair.kubectl("-n", namespace, "get", "pods", "-o", "json", index=self.index)
+        return list(json.loads(listed)["items"])
+
+    def endpoint(self, service: str) -> str:
+        """Where its provider publishes a service of its node; of one over HTTP, without TLS."""
+        ends = self.run("endpoints", self.network)["endpoints"]
+        urls = [str(one["url"]) for one in ends if (one["node"], one["service"]) == (self.node, service)]
+        (url,) = [one for one in urls if not one.startswith("https:")]
+        return url
+
+    @property
+    def _status(self) -> Json:
+        return dict(self.run("status", self.network)["nodes"][self.node])
+
+
+Owner = TypeVar("Owner", bound=LinkedOwner)
+
+
+def at_once(owners: list[Owner], work: Callable[[Owner], object]) -> None:
+    """The same by each owner, side by side."""
+    with ThreadPoolExecutor(len(owners)) as pool:
+        list(pool.map(work, owners))
+
+
+def link(owners: list[Owner]) -> None:
+    """What each signed of its node goes to all others."""
+    exports = {one.who: one.text("export", one.file) for one in owners}
+    at_once(owners, lambda one: one.link(exports))
+
+
+class Signer(LinkedOwner):
+    """An owner of drand, with a TLS front before it."""
+
+    def step(self, verb: str, *words: str) -> None:
+        """A step in the making of the key, at the own node."""
+        script(self.person, self.script, verb, str(self._status["pod"]), *words)
 
     def replica(self, namespace: str) -> Json:
         """What Kubernetes says of the one replica; {} while there is none."""
-        listed = self.pair.kubectl("-n", namespace, "get", "pods", "-o", "json", index=self.index)
-        found = json.loads(listed)["items"]
+        found = self.replicas(namespace)
         return dict(found[0]) if found else {}
 
     def bundle(self, namespace: str) -> list[str]:
@@ -110,11 +153,9 @@ class Signer:
             return None
         return Round(int(told["round"]), str(told["signature"]))
 
-    def endpoint(self) -> tuple[str, int]:
+    def front(self) -> tuple[str, int]:
         """Where its provider publishes the TLS front."""
-        ends = self.run("endpoints", NETWORK)["endpoints"]
-        (url,) = [one["url"] for one in ends if one["service"] == "mpc"]
-        parts = urlsplit(url)
+        parts = urlsplit(self.endpoint("mpc"))
         assert parts.hostname is not None
         assert parts.port is not None
         return parts.hostname, parts.port

@@ -221,6 +221,21 @@ async def test_an_idle_connection_is_closed_and_one_with_a_stream_is_not():
                     pass
 
 
+async def test_a_connection_with_a_short_stream_now_and_then_is_not_idle():
+    """As a network's leases are renewed: a look at any moment finds no stream."""
+    bounds = Bounds(idle_s=3.0)
+    async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
+        host.serve(PROVIDER, peers.echo)
+        async with client.dial(host.addresses[0]) as connection:
+            ends = trio.current_time() + 1.5 * bounds.idle_s
+            while trio.current_time() < ends:
+                async with connection.stream(PROVIDER) as stream:
+                    await stream.send(b"still here")
+                    assert await stream.receive(100) == b"still here"
+                await trio.sleep(0.2)
+            assert len(host._limits) == 1
+
+
 async def test_a_peer_that_answers_no_ping_is_gone():
     """Its kernel still takes our bytes, as that of a stopped process does."""
     failed = []

@@ -36,12 +36,13 @@ def test_forms_of_a_key_of_secp256k1():
 
 def test_keys_of_pods_are_told_from_others_and_from_other_forms():
     ours = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
-    curves = {
-        curve.name: ec.derive_private_key(1, curve).public_key() for curve in (ec.SECP256K1(), ec.SECP256R1())
-    }
-    mine, theirs = curves["secp256k1"], curves["secp256r1"]
+    mine, tls, theirs = (
+        ec.derive_private_key(1, curve).public_key()
+        for curve in (ec.SECP256K1(), ec.SECP256R1(), ec.SECP384R1())
+    )
     assert is_node_key(_der(ours))
     assert is_node_key(_der(mine))
+    assert is_node_key(_der(tls)), "of p256, which signs a node's certificates"
     for other in (b"", b"\x02\xab", _der(ours) + b"\0", _der(theirs), _der(ours)[:-1]):
         assert not is_node_key(other)
     compressed = mine.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)

@@ -225,7 +225,7 @@ def _check_identities(export: NetworkExport) -> None:
     for node in export.nodes:
         if node.identity and not is_node_key(node.identity):
             raise Refused(
-                f"the identity of node {node.name} is no key of ed25519, x25519 or secp256k1",
+                f"the identity of node {node.name} is no key of ed25519, x25519, secp256k1 or p256",
                 where=f"the export of {export.network}",
                 rule="export",
                 hint="its owner applies his network again, and exports it anew",

@@ -26,10 +26,6 @@ Milliseconds = NewType("Milliseconds", int)
 LEASE_MS = Milliseconds(20_000)
 """How long a grant is good without a renewal: what a killed holder costs the next one."""
 
-RENEWED_AT = 3
-"""A lease is renewed when a third of it is over. A question that runs then may take 8 s to its limit, and
-the renewal waits for it: of 20 s more than 5 s are left, for a new connection too. After half it were 2 s."""
-
 NO_TICKET = 0
 """The ticket of an attempt that no daemon has answered yet. The first one given out is 1."""
 

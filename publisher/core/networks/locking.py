@@ -30,7 +30,6 @@ from trustedpods.protocol.networks.documents import (
     Written,
 )
 from trustedpods.protocol.networks.leases import (
-    RENEWED_AT,
     Acquire,
     Attempt,
     AwaitEnd,
@@ -48,9 +47,10 @@ from trustedpods.protocol.networks.leases import (
 )
 from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, Unequal, compare, left_by_removal
 
-AT_ONCE = Milliseconds(0)
 ASK_AGAIN_MS = Milliseconds(500)
 """Between two questions of one that waits: twenty of them are 40 questions a second for a daemon."""
+
+AT_ONCE = Milliseconds(0)
 
 TRIES = 3
 """How often one question is asked that gets no answer. Each has its own limit below half a lease."""
@@ -285,9 +285,7 @@ def _heard(
 
 
 def _granted(locking: Locking, asking: Asking, granted: Granted, sent: Milliseconds) -> Locking:
-    held = Held(
-        granted.fence, Milliseconds(sent + granted.lasts // RENEWED_AT), Milliseconds(sent + granted.lasts)
-    )
+    held = Held(granted.fence, Milliseconds(sent + granted.lasts // 2), Milliseconds(sent + granted.lasts))
     taken = replace(locking, attempt=granted.attempt, held={**locking.held, asking.cluster: held})
     if locking.phase is not Phase.ACQUIRING or isinstance(asking.question, Renew):
         return taken

@@ -10,7 +10,6 @@ from trustedpods.protocol.networks.documents import Question
 from trustedpods.protocol.networks.leases import (
     LEASE_MS,
     NO_TICKET,
-    RENEWED_AT,
     Acquire,
     Attempt,
     Command,
@@ -34,7 +33,6 @@ from trustedpods.publisher.core.networks.locking import (
     wakes_at,
     write,
 )
-from trustedpods.publisher.networks.connections import QUESTION_LIMIT_S
 
 CLUSTERS = ("k1", "k2", "k3")
 TOLD = Command("apply", "laptop", UnixSeconds(0))
@@ -94,18 +92,13 @@ def test_lock_write_and_release_are_five_questions_a_cluster(clusters: Clusters)
     assert all(state.lease.grant is None for state in clusters.states.values())
 
 
-def test_leases_are_renewed_at_a_third_while_the_command_works(clusters: Clusters) -> None:
+def test_leases_are_renewed_at_half_while_the_command_works(clusters: Clusters) -> None:
     locking = clusters.run(command("a"), Phase.HOLDING)
-    assert wakes_at(locking) == LEASE_MS // RENEWED_AT
-    clusters.now = Milliseconds(LEASE_MS // RENEWED_AT)
+    assert wakes_at(locking) == LEASE_MS // 2
+    clusters.now = Milliseconds(LEASE_MS // 2)
     locking = clusters.one_round(locking)
     assert all(clusters.asked[cluster, Renew] == 1 for cluster in CLUSTERS)
-    assert wakes_at(locking) == 2 * (LEASE_MS // RENEWED_AT)
-
-
-def test_a_question_at_its_limit_leaves_time_to_renew_over_a_new_connection() -> None:
-    """Its limit, and then half of another."""
-    assert LEASE_MS // RENEWED_AT + 1.5 * QUESTION_LIMIT_S * 1000 < LEASE_MS
+    assert wakes_at(locking) == LEASE_MS
 
 
 def test_who_has_no_patience_is_told_who_holds_it_and_leaves_no_trace(clusters: Clusters) -> None:

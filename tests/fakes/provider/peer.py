@@ -85,7 +85,8 @@ class ProviderPeer(peer_exec.PeerStreams):
         self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
         allowed = Allowed(node_labels=("zone",), names=True, udp=True, node_port=True, load_balancer=True)
-        self.capabilities = capabilities(ClusterFeatures(nodes, {}), allowed)
+        found = ClusterFeatures(nodes, {}, default_class="plain")
+        self.capabilities = capabilities(found, allowed)
 
     def reboot(self):
         """Every key is another one; what was accepted waits. Serve it again afterwards."""
@@ -265,6 +266,8 @@ class ProviderPeer(peer_exec.PeerStreams):
         if "crashes" in self.faults:
             if not self.version:
                 self.phase = "failed"
+            elif self.statement is None:  # it was restarted: the version before is not held any more
+                self.phase = "awaiting-key"
             if "keeps-money" not in self.faults:
                 await self.chain.release(self.owner_key, [request.ref])
             raise Refused("hello: CrashLoopBackOff: exit code 1", rule="start")

@@ -16,7 +16,9 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import BLOCK, DISK_BLOCK, MAX_EXTENDED, LayerReader
 from trustedpods.protocol.limits import MIB
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=200)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=200).filter(
+    lambda name: name not in (".", "..")  # those name folders
+)
 FORMS = st.sampled_from((tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
 
 

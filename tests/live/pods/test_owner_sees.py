@@ -46,7 +46,28 @@ def says(greeting: str) -> Callable[[Json], None]:
     return change
 
 
-LENGTHS = [pytest.param(12, 50, id="12s"), pytest.param(60, 100, id="60s", marks=pytest.mark.soak)]
+def both(first: Callable[[Json], None], second: Callable[[Json], None]) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        first(spec)
+        second(spec)
+
+    return change
+
+
+def sleeping(spec: Json) -> None:
+    """As the example is: a pod of http, which goes to zero."""
+
+
+def of_two_replicas(spec: Json) -> None:
+    spec |= {"workload": "replicated", "replicas": 2}
+    del spec["scale"]
+
+
+UPDATES = [
+    pytest.param(sleeping, 12, 50, id="12s"),
+    pytest.param(sleeping, 60, 100, id="60s", marks=pytest.mark.soak),
+    pytest.param(of_two_replicas, 60, 100, id="replicated", marks=pytest.mark.soak),
+]
 """Seconds, and requests a second, each on a connection of its own. Beside two other markets on two cores a
 client of 100 falls behind its own pace, which would say nothing of the pod."""
 
@@ -102,12 +123,12 @@ def check_an_update_that_stops_first(publisher: Publisher, pod: Deployed) -> Non
     assert web.get(pod.url).status == 200
 
 
-@pytest.mark.parametrize(("length", "pace"), LENGTHS)
+@pytest.mark.parametrize(("kind", "length", "pace"), UPDATES)
 def test_no_request_fails_over_a_good_and_a_broken_update(
-    publisher: Publisher, length: int, pace: int
+    publisher: Publisher, kind: Callable[[Json], None], length: int, pace: int
 ) -> None:
-    pod = publisher.deploy(publisher.manifest("hello", unique("update"), says("one")))
-    file = publisher.manifest("hello", pod.name, says("two")).name
+    pod = publisher.deploy(publisher.manifest("hello", unique("update"), both(kind, says("one"))))
+    file = publisher.manifest("hello", pod.name, both(kind, says("two"))).name
     would = publisher.run("deploy", file, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
     assert (would["effect"], would["known"]) == ("in place", True)
     assert [change["what"] for change in would["changes"]] == ["variable GREETING of hello: changes"]
@@ -117,7 +138,7 @@ def test_no_request_fails_over_a_good_and_a_broken_update(
     assert (updated["update"], updated["namespace"] != pod.namespace) == ("beside", True)
     check_a_rollback(publisher, pod, length, pace)
     with no_request_fails(pod.url, length, pace):
-        broken = publisher.manifest("hello", pod.name, crashes)
+        broken = publisher.manifest("hello", pod.name, both(kind, crashes))
         said = publisher.run("deploy", broken.name, code=ExitCode.REFUSED)
     assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
     check_the_end_of_a_broken_update(publisher, pod, said)

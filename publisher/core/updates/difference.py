@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.versions import runs_alike, why_stopped, why_stopped_before
+from trustedpods.manifests.versions import why_stopped, why_stopped_before
 from trustedpods.protocol.messages.bundle import Bundle
 
 UpdateEffect = Literal["create", "in place", "restart", "keep", "unchanged"]
@@ -94,11 +94,6 @@ def effect_of(before: PodManifest | None, after: PodManifest) -> tuple[UpdateEff
     if why:
         return "restart", why
     return "in place", "the newer version proves itself beside the one before"
-
-
-def keeps_running(bundles: tuple[Bundle, Bundle], manifests: tuple[PodManifest, PodManifest]) -> bool:
-    """Whether the second of two versions changes nothing that runs, as providers judge it."""
-    return runs_alike(*bundles, manifests)
 
 
 def _named(

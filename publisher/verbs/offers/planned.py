@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from trustedpods.manifests.parse import parse_received
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.versions import runs_alike
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.ids import channel_hex
@@ -20,7 +21,6 @@ from trustedpods.publisher.core.updates.difference import (
     differences,
     effect_of,
     image_changes,
-    keeps_running,
     lost_volumes,
 )
 from trustedpods.publisher.core.updates.terms import told_of_terms
@@ -135,10 +135,8 @@ def _changed(
         if not changes:
             return (), "unchanged", ""
     version, manifest = f"version {status.version}", None if before is None else manifest_in(before)
-    both = (
-        None if before is None or manifest is None else ((before, wanted.bundle), (manifest, wanted.manifest))
-    )
-    if both is not None and keeps_running(*both):
+    both = None if manifest is None else (manifest, wanted.manifest)
+    if before is not None and both is not None and runs_alike(before, wanted.bundle, both):
         return changes, "keep", f"{version} is not touched: nothing that runs changes"
     effect, why = effect_of(manifest, wanted.manifest)
     if effect == "restart":
@@ -169,7 +167,7 @@ def deploy_keeps(account: MarketAccount, pod: Pod, status: StatusResult, journal
     manifest = None if before is None else manifest_in(before)
     if before is None or manifest is None:
         return False
-    return keeps_running((before, make_bundle(pod, account.publisher)), (manifest, pod.manifest))
+    return runs_alike(before, make_bundle(pod, account.publisher), (manifest, pod.manifest))
 
 
 def kept_bundle(account: MarketAccount, channel: str, status: PodStatus, journal: Journal) -> Bundle | None:

@@ -43,8 +43,8 @@ turn."""
 
 
 MAX_EARLY = 32 * MIB
-"""Bytes of the images that are brought into the registry before they are paid for. Their blobs lie in the spool
-already: an unpaid bundle takes at most so much more."""
+"""Bytes of the images that are brought into the registry before they are paid for. Their blobs lie in the
+spool already: an unpaid bundle takes at most so much more."""
 
 MAX_EARLY_UNPACKED = 128 * MIB
 """What these may unpack to: half a second of computing for somebody who may never pay."""
@@ -76,10 +76,11 @@ class ImageImport:
         self._reading = trio.CapacityLimiter(MAX_READING)
         self._early = trio.Lock()
 
-    async def run(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
+    async def run(self, record: PodRecord, opened: OpenBundle, *, told: bool = True) -> frozenset[int]:
         """Have every image of the pod in its repository; the user ids of its containers.
 
-        Refused where an image is not what the bundle says.
+        Whoever follows the work hears of it where it is *told*. Refused where an image is not what the
+        bundle says.
         """
         users: set[int] = set()
         total = sum(blob.size for blob in opened.blobs.values())
@@ -88,9 +89,9 @@ class ImageImport:
             with _refused(image.name):
                 users.add(await self._image(_Source(record, image), opened))
             done += sum(blob.size for blob in image.blobs)
-            self._progress.tell(
-                record.channel, "import", f"image of {image.name} is in the registry", min(done, total), total
-            )
+            if told:
+                text = f"image of {image.name} is in the registry"
+                self._progress.tell(record.channel, "import", text, min(done, total), total)
         return frozenset(users)
 
     async def run_early(self, record: PodRecord, opened: OpenBundle) -> None:
@@ -99,7 +100,7 @@ class ImageImport:
             return
         async with self._early:
             try:
-                await self.run(record, opened)
+                await self.run(record, opened, told=False)
             except TrustedPodsError as error:
                 _log.info("%s: its images are not in the registry yet: %s", record.label, error)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""While a channel is waited for, its pod's images come into the registry: small ones, and at nobody's cost."""
+"""While a channel is waited for, its pod's images come into the registry: small ones, at nobody's cost."""
 
 import pytest
 import trio

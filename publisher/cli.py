@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `trustedpods`. Nothing but click is imported until a verb runs."""
 
+from typing import NoReturn
+
 import click
 
+from trustedpods.publisher.commands.shell import process
 from trustedpods.publisher.commands.shell.verbs import LazyVerb, LazyVerbs
 
 EPILOG = """\b
@@ -219,3 +222,8 @@ VERBS = {
 @click.version_option(package_name="trusted-pods", prog_name="trustedpods")
 def main() -> None:
     """Run containers, privately, on machines that prove what they are."""
+
+
+def run() -> NoReturn:
+    """What a shell starts."""
+    process.run(main)

@@ -36,7 +36,7 @@ from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.ingress_classes import check_ingresses
-from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
+from trustedpods.provider.lifecycle.channels.arrival import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle

@@ -3,7 +3,11 @@
 
 import logging
 from collections.abc import Collection, Sequence
+from itertools import groupby
 
+import trio
+
+from trustedpods.protocol.errors import most_telling
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
@@ -24,9 +28,42 @@ A class of a secrets store stays until the namespace goes: it holds no secret, a
 cluster does not know the kind.
 """
 
+ONE_AFTER_ANOTHER = ("Namespace", "ResourceQuota", *(kind.kind for kind in workloads.ALL))
+"""Kinds that others wait for: what holds them, what bounds them, and what needs all of them."""
+
+SIDE_BY_SIDE = 8
+"""Objects that are applied at once: as many as connections are kept. Most of it is waiting for a disk."""
+
 SELECTORS = {"EndpointSlice": f"{POD_LABEL},{ways.MANAGED_BY}={ways.MANAGER}"}
 """Labels by which ours are told from a controller's, where the pod's own label does not: Kubernetes gives the
 slices that it makes the labels of their Service."""
+
+
+def turns(objects: Sequence[KubeObject]) -> list[list[KubeObject]]:
+    """*objects* in their order, as groups of which each may be applied at once. Pure."""
+    grouped = groupby(enumerate(objects), lambda one: one[0] if one[1]["kind"] in ONE_AFTER_ANOTHER else None)
+    return [[wanted for _, wanted in group] for _, group in grouped]
+
+
+async def apply_all(api: Api, objects: Sequence[KubeObject]) -> dict[str, workloads.Workload]:
+    """Apply *objects*; the kinds of the workloads among them, by namespace. Raises as `apply` does."""
+    found: dict[str, workloads.Workload] = {}
+    room = trio.CapacityLimiter(SIDE_BY_SIDE)
+
+    async def one(wanted: KubeObject) -> None:
+        async with room:
+            workload = await apply(api, wanted)
+        if workload is not None:
+            found[wanted["metadata"]["namespace"]] = workload
+
+    for group in turns(objects):
+        try:
+            async with trio.open_nursery() as nursery:
+                for wanted in group:
+                    nursery.start_soon(one, wanted)
+        except BaseExceptionGroup as group_error:
+            raise most_telling(group_error) from None
+    return found
 
 
 async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:
@@ -65,6 +102,8 @@ async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
 
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
     """Delete what other versions of the pod left in its namespace; *kept* has kinds and names."""
+    if await api.find(path_of("Namespace", None, namespace)) is None:
+        return  # of a pod's first start: ten questions less
     for kind in OPTIONAL:
         for found in await api.items(path_of(kind, namespace), SELECTORS.get(kind, POD_LABEL)):
             name = found["metadata"]["name"]

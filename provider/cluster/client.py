@@ -72,10 +72,8 @@ class Cluster(LiveProofs, ClusterLeases, NodeWays):
         errors.ImmutableChange where Kubernetes cannot change an object in place, and
         errors.NamespaceEnding where the namespace is being deleted.
         """
-        for wanted in objects:
-            workload = await applying.apply(self._api, wanted)
-            if workload is not None:
-                self._kinds.learn(wanted["metadata"]["namespace"], workload)
+        for namespace, workload in (await applying.apply_all(self._api, objects)).items():
+            self._kinds.learn(namespace, workload)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         """Take out of a pod's namespace what other versions of it left; *kept* has kinds and names.

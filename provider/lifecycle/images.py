@@ -7,6 +7,7 @@ also where the registry has the image already: it is admitted and billed by what
 """
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import trio
 
-from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.images.descriptors import (
     LAYER_TYPES,
     Descriptor,
@@ -25,6 +26,7 @@ from trustedpods.protocol.images.descriptors import (
 from trustedpods.protocol.images.layers import LayerReader
 from trustedpods.protocol.images.runnable import check_runnable, user_number
 from trustedpods.protocol.images.strict_json import MAX_JSON
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.bundle import BlobRef, ImageRef
 from trustedpods.provider.cluster.image_registry import ImageRegistry
 from trustedpods.provider.core.pod import PodRecord
@@ -38,6 +40,16 @@ MAX_REMEMBERED = 4096
 MAX_READING = 1
 """Layers that are unpacked at once, to be counted: it is computing, and the daemon's other tasks want their
 turn."""
+
+
+MAX_EARLY = 32 * MIB
+"""Bytes of the images that are brought into the registry before they are paid for. Their blobs lie in the
+spool already: an unpaid bundle takes at most so much more."""
+
+MAX_EARLY_UNPACKED = 128 * MIB
+"""What these may unpack to: half a second of computing for somebody who may never pay."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Source(NamedTuple):
@@ -62,11 +74,13 @@ class ImageImport:
         self._progress = progress
         self._unpacked: OrderedDict[str, int] = OrderedDict()
         self._reading = trio.CapacityLimiter(MAX_READING)
+        self._early = trio.Lock()
 
-    async def run(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
+    async def run(self, record: PodRecord, opened: OpenBundle, *, told: bool = True) -> frozenset[int]:
         """Have every image of the pod in its repository; the user ids of its containers.
 
-        Refused where an image is not what the bundle says.
+        Whoever follows the work hears of it where it is *told*. Refused where an image is not what the
+        bundle says.
         """
         users: set[int] = set()
         total = sum(blob.size for blob in opened.blobs.values())
@@ -75,10 +89,20 @@ class ImageImport:
             with _refused(image.name):
                 users.add(await self._image(_Source(record, image), opened))
             done += sum(blob.size for blob in image.blobs)
-            self._progress.tell(
-                record.channel, "import", f"image of {image.name} is in the registry", min(done, total), total
-            )
+            if told:
+                text = f"image of {image.name} is in the registry"
+                self._progress.tell(record.channel, "import", text, min(done, total), total)
         return frozenset(users)
+
+    async def run_early(self, record: PodRecord, opened: OpenBundle) -> None:
+        """As `run`, before the pod is paid for: small images, one pod at a time. Failures wait for `run`."""
+        if not comes_early(opened) or self._early.locked():
+            return
+        async with self._early:
+            try:
+                await self.run(record, opened, told=False)
+            except TrustedPodsError as error:
+                _log.info("%s: its images are not in the registry yet: %s", record.label, error)
 
     async def users_of(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
         """The user ids of the pod's containers whose images are in its repository."""
@@ -144,6 +168,13 @@ class ImageImport:
         self._unpacked[digest] = unpacked
         while len(self._unpacked) > MAX_REMEMBERED:
             self._unpacked.popitem(last=False)
+
+
+def comes_early(opened: OpenBundle) -> bool:
+    """Whether a bundle's images are small enough to be brought in before they are paid for. Pure."""
+    packed = sum(blob.size for blob in opened.blobs.values())
+    unpacked = sum(layer.unpacked for image in opened.bundle.images for layer in image.layers)
+    return packed <= MAX_EARLY and unpacked <= MAX_EARLY_UNPACKED
 
 
 class _CountedLayer:

@@ -3,11 +3,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import trio
 
-from trustedpods.contracts.records import Channel
-from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import namespace_name
@@ -17,17 +16,17 @@ from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
-from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.objects.named_egress import OPENED
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects, services
-from trustedpods.provider.core.admission import blobs_late, check_channel
+from trustedpods.provider.core.admission import blobs_late
 from trustedpods.provider.core.lifecycle import LifecycleEvent
-from trustedpods.provider.core.pod import ChannelFact, PodRecord
+from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.addresses import ADDRESS_LOOK_S, ADDRESS_WITHIN_S, ADDRESSED, no_address
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle import additions
+from trustedpods.provider.lifecycle.channels.arrival import ChannelArrival
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, sleep_place, statement_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
@@ -42,15 +41,6 @@ from trustedpods.provider.serving.slots import exposures_of
 
 BLOBS_WITHIN_S = 24 * 3600
 """How long an accepted pod may take to send its images, at the slowest pace that is waited for."""
-
-CHANNEL_WITHIN_S = 180
-"""How long an accepted pod may stay without a channel."""
-
-POLL_S = 1.0
-"""How often the chain is asked for the pod's channel: about the pace of the fastest blocks."""
-
-EARLY_S = 30
-"""So long a client's payment takes; behind that a stranger's bundle is looked at less often."""
 
 CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
@@ -78,6 +68,7 @@ class ProvisioningSteps:
         self.users = UserShares(doors, pods, bundles, self._images)
         self.volumes = PodVolumes(doors, bundles)
         self.turns = PodTurns()
+        self.channels = ChannelArrival(doors, pods, progress)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -112,7 +103,7 @@ class ProvisioningSteps:
                 raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
             with trio.move_on_after(min(left, CHANNEL_LOOK_S)):
                 await self._arrived.wait()
-            await self._require_channel(record)
+            await self.channels.require(record)
         self._progress.tell(record.channel, "blobs", "all blobs are here")
         return LifecycleEvent.BLOBS_COMPLETE
 
@@ -122,50 +113,11 @@ class ProvisioningSteps:
         blobs = self._bundles.open(record).blobs.values()
         return sum(min(blob.size, spool.chunks(publisher, blob) * BLOB_CHUNK) for blob in blobs)
 
-    async def _require_channel(self, record: PodRecord) -> None:
-        """Room and spool are not kept for long for somebody who does not pay."""
-        if record.chain is None and self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
-            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
-            if channel is None:
-                self._check_patience(record)
-
     async def await_channel(self, record: PodRecord) -> LifecycleEvent:
-        """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
-        first_seen: int | None = None
-        while True:
-            head = await self._doors.chain.head()
-            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
-            depth = await self._depth(record, channel)
-            if channel is None:
-                first_seen = None
-                self._check_patience(record)
-            else:
-                first_seen = head.number if first_seen is None else first_seen
-                if head.number >= first_seen + depth:
-                    await self._accept_channel(record, channel)
-                    return LifecycleEvent.CHANNEL_GOOD
-            self._progress.tell(record.channel, "channel", "waiting for the payment channel on chain")
-            early = self._doors.now() < record.changed_at + EARLY_S
-            await trio.sleep(POLL_S if early or channel is not None else CHANNEL_LOOK_S)
-
-    async def _depth(self, record: PodRecord, channel: Channel | None) -> int:
-        """Blocks in which a channel must be seen: none where it is the one that was agreed before."""
-        if channel is not None and record.chain is not None:
-            how = await departure_of(self._doors.store, record, channel)
-            if how is None:
-                return 0
-        return self._doors.config.market.finality_blocks
-
-    def _check_patience(self, record: PodRecord) -> None:
-        if self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
-            raise Refused(f"no payment channel came within {CHANNEL_WITHIN_S} s", rule="channel-missing")
-
-    async def _accept_channel(self, record: PodRecord, channel: Channel) -> None:
-        now = self._doors.now()
-        agreed = None if record.terms is None else Terms.unpack(record.terms)
-        check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
-        await self._pods.change(record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack())
-        self._progress.tell(record.channel, "channel", "its payment channel is there")
+        """Wait until the channel is on chain and pays for the pod; meanwhile bring in small images."""
+        opened = self._bundles.open(record)
+        await self.channels.wait(record, partial(self._images.run_early, record, opened))
+        return LifecycleEvent.CHANNEL_GOOD
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""

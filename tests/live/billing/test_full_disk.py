@@ -54,8 +54,8 @@ def small_state(market: LiveLocalnet) -> Iterator[Path]:
         with _without_daemon(market):
             aside = _set_aside(folder)
             subprocess.run(["umount", folder], check=True)
-            shutil.rmtree(folder)
-            folder.mkdir(mode=0o700)
+            for old in _books(folder):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
             _put_back(aside, folder)
             replace_file(config, ours)
 
@@ -83,11 +83,19 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
+def _books(folder: Path) -> list[Path]:
+    """Everything but the reserve, which a daemon makes anew by its own settings, and others' blobs.
+
+    These lie under the small disk meanwhile: they alone may be more than it holds.
+    """
+    return [one for one in folder.iterdir() if one.name not in ("reserve", "spool")]
+
+
 def _set_aside(folder: Path) -> Path:
-    """Everything but the reserve, which a daemon makes anew by its own settings."""
     (folder / "reserve").unlink(missing_ok=True)
     aside = folder.with_name("provider-aside")
-    subprocess.run(["cp", "-a", folder, aside], check=True)
+    aside.mkdir(mode=0o700)
+    subprocess.run(["cp", "-a", *_books(folder), aside], check=True)
     return aside
 
 

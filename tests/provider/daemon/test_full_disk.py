@@ -21,7 +21,7 @@ from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, Po
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.pod import Phase
-from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
+from trustedpods.provider.lifecycle.channels.arrival import CHANNEL_WITHIN_S
 from trustedpods.provider.store import pods
 
 CODES = some([sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY])

@@ -21,7 +21,7 @@ from trustedpods.provider.admission.arrivals import AdmissionLimits, Allowance
 from trustedpods.provider.core.admission import UPLOAD_PAUSE_S
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.keys.generations import FILE_NAME
-from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
+from trustedpods.provider.lifecycle.channels.arrival import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.removal import CHANNEL_MAY_COME_S
 from trustedpods.provider.store.tables import METADATA
 

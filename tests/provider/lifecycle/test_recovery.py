@@ -197,7 +197,7 @@ async def test_prices_that_went_up_do_not_lock_a_pod_out(world, virtual_time):
         object.__setattr__(life.channel, "left", 1)  # under the provider's least deposit
         parts.doors.config.terms.__dict__["min_deposit"] = 10**6
         await rotate(world, caller)
-        await parts.provisioning_steps._accept_channel(record, channel_of(world, caller))
+        await parts.provisioning_steps.channels.accept(record, channel_of(world, caller))
 
 
 async def test_a_stopped_pods_grace_goes_on(world, virtual_time):

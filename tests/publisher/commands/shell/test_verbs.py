@@ -64,4 +64,4 @@ def loaded(*arguments):
     ],
 )
 def test_a_run_imports_its_own_verb_alone(words, modules):
-    assert loaded(*words) - {"shell", "shell.verbs"} == modules
+    assert loaded(*words) - {"shell", "shell.process", "shell.verbs"} == modules

@@ -72,13 +72,19 @@ def newer_won(error: TrustedPodsError, told: Told | None, mine: Collection[int])
     return said or whose(told, mine) is Whose.NEWER
 
 
-def may_give_notice(told: Told | None, mine: Collection[int], error: TrustedPodsError | None) -> bool:
+def may_give_notice(
+    told: Told | None, mine: Collection[int], error: TrustedPodsError | None, *, gives_up: bool = False
+) -> bool:
     """Whether a channel that this run opened may be given notice after *error*; None: a removal went well.
 
     Where nothing of the name serves; or where it is this run's own and never served, or serves by the
-    word of a provider that broke the protocol.
+    word of a provider that broke the protocol. *gives_up*: the run goes on with another provider, so one
+    that cannot be asked is given notice too: it stops whatever comes back there, before it is paid beside
+    the other.
     """
     found = whose(told, mine)
+    if found is Whose.UNKNOWN:
+        return gives_up
     if found is Whose.OURS and told is not None:
         never = told.served is None and told.phase != "serving"
         return never or isinstance(error, RemoteProtocolError)

@@ -37,7 +37,8 @@ class Aftermath:
     """What a run asks about its pod when it is over.
 
     `generations` are those of its requests, `life` is the transaction that opened its channel (None where
-    that is not known), `redial` opens another session (None: there is no second try).
+    that is not known), `redial` opens another session (None: there is no second try). `gives_up`: see
+    `may_give_notice`.
     """
 
     account: MarketAccount
@@ -47,6 +48,7 @@ class Aftermath:
     life: bytes | None
     redial: Callable[[], AbstractAsyncContextManager[Session]] | None = None
     told: Told | None = None
+    gives_up: bool = False
     _fresh: bool = False
 
     async def ask(self) -> Told | None:
@@ -67,7 +69,7 @@ class Aftermath:
         told = self.told if self._fresh else await self.ask()
         self._fresh = False
         found = whose(told, self.generations)
-        if not may_give_notice(told, self.generations, error):
+        if not may_give_notice(told, self.generations, error, gives_up=self.gives_up):
             return Kept(keeps_text(found), close=found is Whose.UNKNOWN)
         opened = (await self.account.chain.channel_events(self.ref.owner, self.ref.channel)).open_tx
         if self.life is None:

@@ -55,6 +55,7 @@ from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.state.pod_records import Provenance
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
+from trustedpods.publisher.verbs.offers.fallback import Fallback
 from trustedpods.publisher.verbs.offers.planned import make_plan
 from trustedpods.publisher.verbs.offers.render import render_body
 from trustedpods.publisher.visits import records
@@ -154,13 +155,28 @@ class Deploy:
         self._verified = verified
         self._journal = journal
         self._lives_there = False
+        self._fallback = Fallback(
+            options.choice, pod.name, progress, journal, advises=options.network is None
+        )
         self._way = update_way(pod.manifest.stops_for_update)
         spec = pod.manifest.spec
         self._policy_name = policy_name(options.policy, spec.policy or options.otherwise)
         self._policy = policy_for(account.market, spec.trust, self._policy_name)
 
     async def run(self) -> None:
-        """List, select, reach, ask whether what runs may change, hand over."""
+        """List, select, reach, ask whether what runs may change, hand over.
+
+        Where a provider that was not named by hand fails in the middle, all of it again with the next.
+        """
+        while True:
+            try:
+                await self._run_once()
+            except TrustedPodsError as error:
+                self._fallback.go_on(error)
+            else:
+                return
+
+    async def _run_once(self) -> None:
         async with self._reached() as (host, reached):
             await self._agreed(reached)
             await self._check_book(reached)
@@ -239,13 +255,14 @@ class Deploy:
                     hint=f"`trustedpods delete {self._pod.name}` first, or give this one another --name",
                 )
             choice = Choice(home.row.owner, home.row.daemon)
-            self._lives_there = True
+        self._lives_there = home is not None
         selection = select(self._requirements(choice, paid=home is not None), rows)
         step.facts["left_out"] = [
             {"provider": provider_name(out.row), "reason": out.reason} for out in selection.left_out
         ]
         if self._options.explain:
             report.explain(selection, self._account.token, self._journal)
+        selection = self._fallback.without_left(selection, step, lives_there=self._lives_there)
         if not selection.offers:
             raise report.nobody(selection, self._pod.manifest.spec.trust)
         return selection
@@ -311,7 +328,9 @@ class Deploy:
             self._policy,
             self._progress,
             self._journal,
+            gives_up=location.channel is None and self._fallback.may_leave,
         )
+        self._fallback.hands_over(payment)
         await handing.run(host, session, self._options.patience_s)
 
     def _remember(self, session: Session, location: PodLocation) -> None:
@@ -371,5 +390,6 @@ def _unchanged(name: str, *, answered: bool) -> str:
         )
     return (
         f"nothing was changed: the pod lives there, `trustedpods status {name}` says whether it serves; only "
-        f"if its provider is gone for good, `trustedpods close {name}` ends it and gets its deposit back"
+        f"if its provider is gone for good, `trustedpods close {name}` ends it and gets its deposit back, "
+        "and a deploy takes another then"
     )

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provider that fails in the middle of a deploy: the next one takes the pod, and no money is lost."""
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import trio
+
+from tests.fakes.provider.peer import ProviderPeer
+from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.ids import channel_hex
+from trustedpods.publisher.core.channels.fallback import MAX_LEFT
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.results.money import CloseProgress
+from trustedpods.publisher.verbs import money
+
+TRANSACTIONS = ("open_with_permit", "unlock", "cancel_unlock", "close")
+
+
+@dataclass
+class Unheard:
+    """The line ends as the last word is said."""
+
+    answers: object
+
+    async def send(self, reply, final):
+        await self.answers.stream.reset()
+
+
+class FailingPeer(ProviderPeer):
+    """Takes the pod and its money, then fails in the way that `end` says."""
+
+    end = "dies"
+    dead = None
+
+    async def outcome(self, request, answers, bundle, channel):
+        if self.end == "refuses":
+            self.phase = "failed"
+            raise Refused("no single node has room", rule="capacity-node")
+        if self.end == "serves-unheard":
+            await super().outcome(request, Unheard(answers), bundle, channel)
+            return
+        if self.end == "dies":
+            self.dead.set()
+        await trio.sleep_forever()
+
+    async def _status(self, request, answers):
+        if self.end == "hangs":
+            await trio.sleep_forever()
+        await super()._status(request, answers)
+
+
+@asynccontextmanager
+async def failing(bench, end, **more):
+    """A provider that is cheaper than all others and fails so; once it is dead, nobody answers there."""
+    peer = FailingPeer(bench.chain, bench.root, cpu_price=more.pop("cpu_price", 1), **more)
+    peer.end, peer.dead = end, trio.Event()
+
+    async def until_dead(task_status):
+        async with peer.serve():
+            task_status.started()
+            await peer.dead.wait()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(until_dead)
+        yield peer
+        peer.dead.set()
+
+
+def standing(bench):
+    """Channels that pay for something: open, and without a notice."""
+    return [
+        life.channel
+        for life in bench.chain.lives.values()
+        if life.closed is None and not life.channel.unlock_at
+    ]
+
+
+@pytest.fixture(autouse=True)
+def quick(bench):
+    bench.wait(release_s=0.1, silent_s=0.1, unsure_s=0.1)
+
+
+@pytest.mark.parametrize("end", ["dies", "refuses"])
+async def test_the_next_provider_takes_the_pod_and_the_first_is_given_notice(bench, end):
+    async with failing(bench, end) as first, bench.peer().serve() as second:
+        result = await bench.deploy()
+    assert result.chosen.provider.owner == second.owner
+    assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "open"]
+    (pays,) = standing(bench)
+    assert pays.id == result.chosen.channel
+    (left,) = result.left
+    assert (left.provider.owner, left.money.state) == (first.owner, "unlocking")
+    (said,) = [event for event in bench.last.events if event["event"] == "next-provider"]
+    assert said["channel"] == channel_hex(left.channel)
+    assert f"trustedpods close {channel_hex(left.channel)}" in said["text"]
+    assert "trustedpods watch" in said["text"]
+    assert any(first.owner in text for text in bench.last.show.warnings)
+    assert json_of(result)["left_behind"][0]["money"]["state"] == "unlocking"
+    advised = [line for line in bench.last.show.lines if "trustedpods close" in line]
+    assert advised
+    assert not any("trustedpods close hello" in line for line in advised)  # that would end the new one too
+
+
+async def test_a_provider_that_hangs_is_given_up(bench, virtual_time):
+    async with failing(bench, "hangs"), bench.peer().serve() as second:
+        result = await bench.deploy()
+    assert result.chosen.provider.owner == second.owner
+    assert [left.money.state for left in result.left] == ["unlocking"]
+    assert len(standing(bench)) == 1
+
+
+async def test_by_hand_nothing_else_is_tried_and_the_next_commands_are_said(bench):
+    async with failing(bench, "refuses") as first, bench.peer().serve():
+        with pytest.raises(Refused) as caught:
+            await bench.deploy(choice=Choice(first.owner))
+        assert "`trustedpods deploy` without --provider takes another" in caught.value.hint
+        assert standing(bench) == []
+    async with failing(bench, "dies") as first, bench.peer().serve() as second:
+        with pytest.raises(NetworkFailure) as caught:
+            await bench.deploy(choice=Choice(first.owner))
+        assert len(standing(bench)) == 1
+        assert "first `trustedpods close hello`, then" in caught.value.hint
+        await money.close(bench.account, "hello", False, CloseProgress(), bench.journal())
+        result = await bench.deploy()  # as it was told
+    assert result.chosen.provider.owner == second.owner
+    assert len(standing(bench)) == 1
+
+
+async def test_a_pod_that_does_not_start_is_not_tried_elsewhere(bench):
+    async with bench.peer("crashes", cpu_price=1).serve(), bench.peer().serve() as other:
+        with pytest.raises(Refused, match="CrashLoopBackOff"):
+            await bench.deploy()
+    assert other.log in ([], ["attest"])
+    assert [verb for verb, _ in bench.chain.log] == ["open", "release"]
+
+
+async def test_a_pod_that_serves_there_after_all_keeps_its_money_and_has_no_twin(bench):
+    async with failing(bench, "serves-unheard"), bench.peer().serve() as other:
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+        assert bench.progress.money.state == "open"
+        assert len(standing(bench)) == 1
+    assert "provision" not in other.log
+
+
+async def test_a_payment_that_may_be_mined_still_keeps_all_others_away(bench):
+    async def not_in_time(*_):
+        raise NetworkFailure("not mined in time")
+
+    bench.chain.open_with_permit = not_in_time
+    async with bench.peer(cpu_price=1).serve(), bench.peer().serve() as other:
+        with pytest.raises(NetworkFailure, match="not mined"):
+            await bench.deploy()
+    assert bench.progress.money.state == "untouched"
+    assert "provision" not in other.log
+
+
+async def test_where_nobody_comes_next_the_provider_is_not_given_up(bench):
+    """Its daemon may be back in a minute, and a deploy again goes on there."""
+    async with failing(bench, "dies"):
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+    assert [verb for verb, _ in bench.chain.log] == ["open"]
+    assert bench.progress.money.state == "open"
+
+
+async def test_so_many_are_left_behind_and_no_more(bench):
+    async with trio.open_nursery() as nursery:
+
+        async def one(task_status):
+            async with failing(bench, "refuses"):
+                task_status.started()
+                await trio.sleep_forever()
+
+        for _ in range(MAX_LEFT + 2):
+            await nursery.start(one)
+        with pytest.raises(Refused, match="no single node"):
+            await bench.deploy()
+        nursery.cancel_scope.cancel()
+    assert len(bench.progress.left) == MAX_LEFT
+    assert [verb for verb, _ in bench.chain.log].count("open") == MAX_LEFT + 1
+    assert standing(bench) == []
+
+
+@pytest.mark.parametrize("kill", range(6))
+async def test_a_kill_at_any_transaction_and_the_same_command_again(bench, kill):
+    """Before and after each one: never two that are paid, and a pod that serves in the end."""
+    whole, door = bench.account, KillingChain(bench, kill)
+    bench.account = replace(whole, market=replace(whole.market, chain=door))
+    async with failing(bench, "dies") as first, bench.peer().serve() as second:
+        with pytest.raises(KilledError):
+            await bench.deploy()
+        bench.account = whole
+        first.dead.set()
+        if bench.account.publisher.ref(first.owner, 0, "hello").channel in [
+            one.id for one in standing(bench)
+        ]:
+            with pytest.raises(NetworkFailure) as caught:  # what may serve there is not taken for gone
+                await bench.deploy()
+            assert "`trustedpods close hello`" in caught.value.hint
+            await money.close(bench.account, "hello", False, CloseProgress(), bench.journal())
+        result = await bench.deploy()
+    assert result.chosen.provider.owner == second.owner
+    (pays,) = standing(bench)
+    assert pays.id == result.chosen.channel
+    assert door.most <= 1
+
+
+class KilledError(BaseException):
+    """No handler of ours catches it, as none runs in a process that was killed."""
+
+
+class KillingChain:
+    """A chain whose every transaction is two points to be killed at, before it and after it."""
+
+    def __init__(self, bench, kill):
+        self._bench, self._left = bench, kill
+        self.most = 0
+
+    def __getattr__(self, name):
+        found = getattr(self._bench.chain, name)
+        if name not in TRANSACTIONS:
+            return found
+
+        async def call(*arguments):
+            self._pass()
+            done = await found(*arguments)
+            self.most = max(self.most, len(standing(self._bench)))
+            self._pass()
+            return done
+
+        return call
+
+    def _pass(self):
+        self._left -= 1
+        if self._left < 0:
+            raise KilledError

@@ -99,8 +99,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     change goes on, and an image's needs --yes. A pod that `stop` stopped stays stopped, unless --start.
 
     The provider's hardware evidence is verified before anything is sent. Run it again after any
-    failure: it meets the same channel and sends only what is missing. A provider that fails in the middle of a
-    first deploy is left behind, with its channel given notice, and the next one is tried; not with --provider.
+    failure: it meets the same channel and sends only what is missing. A provider that fails in the middle of
+    a first deploy is given notice and left behind, and the next one is tried; not with --provider.
     """
     run = Run(common_options)
 

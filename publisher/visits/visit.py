@@ -37,7 +37,7 @@ class Visit:
     def remember(self, **changes: object) -> None:
         """Change what is kept of the pod; what was paid meanwhile by another visit stays counted."""
         now = records.newest(self.record, self.journal)
-        paid = {"paid_day": now.paid_day, "paid": now.paid}
+        paid = {"paid_day": now.paid_day, "paid": now.paid, "closing": now.closing}
         self.record = self.record.model_copy(update=paid | changes)
         records.keep(self.record, self.journal)
 

@@ -15,6 +15,7 @@ from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.money import CloseProgress
 from trustedpods.publisher.verbs import money
+from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 
 TRANSACTIONS = ("open_with_permit", "unlock", "cancel_unlock", "close")
 
@@ -102,6 +103,21 @@ async def test_the_next_provider_takes_the_pod_and_the_first_is_given_notice(ben
     advised = [line for line in bench.last.show.lines if "trustedpods close" in line]
     assert advised
     assert not any("trustedpods close hello" in line for line in advised)  # that would end the new one too
+
+
+async def test_what_was_left_behind_comes_back_by_itself_and_nothing_else_does(bench):
+    async with failing(bench, "dies"), bench.peer().serve():
+        result = await bench.deploy()
+        bench.chain.now += 60
+        round_ = await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
+    assert sorted((one.state, one.actions) for one in round_.pods) == [
+        ("ended", ("channel closed",)),
+        ("ok", ()),
+    ]
+    assert round_.exit_code == 0
+    (pays,) = standing(bench)
+    assert pays.id == result.chosen.channel
+    assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "open", "close"]
 
 
 async def test_a_provider_that_hangs_is_given_up(bench, virtual_time):

@@ -21,6 +21,7 @@ from trustedpods.publisher.commands.shell.completion import complete_pod, comple
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
+    from trustedpods.publisher.results.money import GonePod
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
@@ -278,14 +279,14 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
     """Remove the pod NAME; what is left of its deposit comes back at once.
 
     Volumes that outlive it (`retain`, usual for workload: stateful) stay, and its channel goes on paying for
-    them: a deploy of the same name takes them up again.
+    them: a deploy of the same name takes them up again. A pod that was gone already is no error.
     """
     run = Run(options)
 
     def agree(_: object) -> bool:
         return click.confirm("Delete all but these volumes?", err=True)
 
-    async def work() -> "DeleteResult":
+    async def work() -> "DeleteResult | GonePod":
         opening = run.account()
         from trustedpods.publisher.results.pods import DeleteProgress
         from trustedpods.publisher.verbs.pods import DeleteOptions, delete
@@ -296,7 +297,11 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
             wanted = DeleteOptions(purge, agree if asks else None)
             return await delete(account, name, progress, run.journal, wanted)
 
-    def lines(result: "DeleteResult") -> list[str]:
+    def lines(result: "DeleteResult | GonePod") -> list[str]:
+        from trustedpods.publisher.results.money import GonePod
+
+        if isinstance(result, GonePod):
+            return [result.line]
         but = "" if result.retained is None else " but for its volumes"
         return [f"{result.pod.name} is removed{but}"]
 

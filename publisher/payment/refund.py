@@ -125,6 +125,11 @@ async def wait_released(account: MarketAccount, ref: PodRef, limit_s: float, jou
     return True
 
 
+async def how_it_ended(account: MarketAccount, ref: PodRef) -> DepositOutcome:
+    """What became of the deposit of a channel that is gone, as far as the node remembers."""
+    return await _released(account, ref) or DepositOutcome("closed")
+
+
 async def refunded(account: MarketAccount, ref: PodRef, journal: Journal) -> DepositOutcome:
     """Say what came back of a channel that is gone."""
     outcome = await _released(account, ref)

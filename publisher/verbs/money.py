@@ -20,6 +20,7 @@ from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_parts import transaction_json
 from trustedpods.publisher.payment import channel, closing, refund
+from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.money import (
     BalanceResult,
     ChannelBalance,
@@ -88,11 +89,17 @@ async def close(
 ) -> CloseResult:
     """Get a channel's money back: give notice, and close it once that is over.
 
-    Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
+    Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere. Where all
+    have ended before, the result says so.
     When it raises, *progress* has those that were seen to.
     """
     with alone(account, name, "close", beside=("backup",)):  # money does not wait for one
-        location, others = await find_pod(account, name, everywhere=True)
+        try:
+            location, others = await find_pod(account, name, everywhere=True)
+        except Refused as error:
+            one = await gone_already(account, name, error)
+            ended = ClosedChannel(one.channel.provider, one.channel.id, one.money)
+            return CloseResult(name, account.token, (ended,), gone=True)
         progress.pod, progress.token = name, account.token
         for one in (location, *others):
             outcome = await _close(account, one, name, wait, journal)

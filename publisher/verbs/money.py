@@ -97,8 +97,8 @@ async def close(
         try:
             location, others = await find_pod(account, name, everywhere=True)
         except Refused as error:
-            one = await gone_already(account, name, error)
-            ended = ClosedChannel(one.channel.provider, one.channel.id, one.money)
+            found = await gone_already(account, name, error)
+            ended = ClosedChannel(found.channel.provider, found.channel.id, found.money)
             return CloseResult(name, account.token, (ended,), gone=True)
         progress.pod, progress.token = name, account.token
         for one in (location, *others):

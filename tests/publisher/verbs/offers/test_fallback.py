@@ -3,6 +3,7 @@
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import trio
@@ -24,7 +25,7 @@ TRANSACTIONS = ("open_with_permit", "unlock", "cancel_unlock", "close")
 class Unheard:
     """The line ends as the last word is said."""
 
-    answers: object
+    answers: Any
 
     async def send(self, reply, final):
         await self.answers.stream.reset()
@@ -34,7 +35,7 @@ class FailingPeer(ProviderPeer):
     """Takes the pod and its money, then fails in the way that `end` says."""
 
     end = "dies"
-    dead = None
+    dead: trio.Event
 
     async def outcome(self, request, answers, bundle, channel):
         if self.end == "refuses":
@@ -99,7 +100,8 @@ async def test_the_next_provider_takes_the_pod_and_the_first_is_given_notice(ben
     assert f"trustedpods close {channel_hex(left.channel)}" in said["text"]
     assert "trustedpods watch" in said["text"]
     assert any(first.owner in text for text in bench.last.show.warnings)
-    assert json_of(result)["left_behind"][0]["money"]["state"] == "unlocking"
+    told: Any = json_of(result)
+    assert told["left_behind"][0]["money"]["state"] == "unlocking"
     advised = [line for line in bench.last.show.lines if "trustedpods close" in line]
     assert advised
     assert not any("trustedpods close hello" in line for line in advised)  # that would end the new one too

@@ -64,7 +64,6 @@ OTHER_WORDS = {
     "sftp": "cp",
     "stats": "top",
     "tail": "logs",
-    "open": "status",
     "config": "context",
     "refund": "close",
     "pay": "fund",
@@ -114,6 +113,7 @@ VERBS = {
         "exec:execute",
         "Run CMD in a container of the pod NAME that runs; wake a pod that sleeps first.",
     ),
+    "open": LazyVerb("page.open:open_", "Open the address of the pod NAME in a browser of this machine."),
     "port-forward": LazyVerb(
         "streams.port_forward:port_forward",
         "Connect ports of this machine to ports of the pod NAME that its manifest declares, until Ctrl-C.",

@@ -17,7 +17,7 @@ Exit codes:
   1 internal      5 locked              8 network or time-out
   2 bad input     6 refused             9 evidence refused
   3 a bill does not hold, or copies differ                     10 a plan has changes
-  11 a provider's books, or a place of backups, fail
+  11 a provider's books, or a place of backups, fail          12 a pod's program fails
 
 \b
 Examples:

@@ -236,11 +236,18 @@ Examples:
   trustedpods status web
   trustedpods status web -o wide
   trustedpods status web -o json
+  trustedpods status web --check >/dev/null || echo "look at it: $?"
+
+\b
+Exit code with --check: 0 it serves, asleep or not, and its money lasts an hour; 12 the program in it fails;
+7 its money is used up or nearly; 6 it does not serve, as status says why; 9 its provider does not verify;
+8 the provider or the chain is silent.
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
+@click.option("--check", is_flag=True, help="End with a code that says how it is.")
 @common
-def status(options: Common, name: str) -> None:
+def status(options: Common, name: str, *, check: bool) -> None:
     """What the pod NAME does, where it is reached, and how long its money lasts.
 
     Needs nothing but the key and the market: the pod is found on chain.
@@ -261,7 +268,11 @@ def status(options: Common, name: str) -> None:
 
         return status_lines(result, wide=options.form == "wide")
 
-    run.finish(work, lines)
+    done = run.finish(work, lines)
+    if check:
+        from trustedpods.publisher.core.watch import checked
+
+        raise SystemExit(int(checked(done.phase, done.runway_s)))
 
 
 @click.command(

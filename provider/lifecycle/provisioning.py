@@ -193,7 +193,8 @@ class ProvisioningSteps:
             return await self._start_beside(record, opened)
         record = await self.discard_other(record)
         if record.previous is not None or scaler is not None:
-            self._progress.finishing(record.channel, record.version, scaler and scaler.published.grace_s)
+            grace_s = None if scaler is None else scaler.published.grace_s
+            self._progress.finishing(record.channel, record.version, grace_s)
             record = await self._pods.change(record.channel, applied=True)
             await self._autoscaler.quiesce(record)
         await self._apply(record, opened, record.namespace)
@@ -338,9 +339,8 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
         async with self.turns.of(record.channel):
             made = objects(await self.complete(record, opened, namespace), beside=beside)
-            kept = {(part["kind"], part["metadata"]["name"]) for part in made} | data_before(
-                self._bundles, record
-            )
+            kept = {(part["kind"], part["metadata"]["name"]) for part in made}
+            kept |= data_before(self._bundles, record)
             if namespace == record.namespace:
                 earlier = await additions.keep_earlier_values(self._doors, record)
                 kept |= {("Secret", name) for name in earlier}

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -29,12 +29,36 @@ class _Running(Generic[C]):
     stop: trio.Event
 
 
+class _Job(Generic[C, T]):
+    """One call, and how it is cancelled."""
+
+    def __init__(self, work: Callable[[C], Awaitable[T]]) -> None:
+        self._work = work
+        self.future: Future[T] = Future()
+        self.scope = trio.CancelScope()
+        self.begun = False
+
+    async def run(self, opened: C) -> None:
+        """Have the future say what came of it, whatever that is."""
+        try:
+            with self.scope:
+                self.future.set_result(await self._work(opened))
+        except BaseException as error:
+            told = _told(error)
+            self.future.set_exception(told or _ended())
+            if told is None:
+                raise
+        if not self.future.done():
+            self.future.set_exception(_ended())
+
+
 class TrioThread(Generic[C]):
     """What *opening* opens, held open in a thread until `stop`; several threads may `call` side by side."""
 
     def __init__(self, opening: Callable[[], AbstractAsyncContextManager[C]]) -> None:
         """Raises what *opening* raises."""
         self._ready: Future[_Running[C]] = Future()
+        self._waiting: set[Future[Any]] = set()
         self._thread = threading.Thread(
             target=self._run, args=(opening,), name="trustedpods-client", daemon=True
         )
@@ -51,6 +75,10 @@ class TrioThread(Generic[C]):
         except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
             if not self._ready.done():
                 self._ready.set_exception(error)
+        finally:
+            for future in list(self._waiting):  # trio may drop what was asked of it in its last moment
+                if not future.done():
+                    future.set_exception(_ended())
 
     async def _serve(self, opening: Callable[[], AbstractAsyncContextManager[C]]) -> None:
         stop, token = trio.Event(), trio.lowlevel.current_trio_token()
@@ -61,8 +89,13 @@ class TrioThread(Generic[C]):
 
     def call(self, work: Callable[[C], Awaitable[T]]) -> T:
         """What *work* returns or raises. Ctrl-C cancels it, and is raised once it has ended."""
-        future, scope = self._start(work)
-        return self._wait(future, scope)
+        job = _Job(work)
+        try:
+            self._begin(job)
+            return job.future.result()
+        except KeyboardInterrupt:
+            self._give_up(job)
+            raise
 
     @contextmanager
     def enter(self, opening: Callable[[C], AbstractAsyncContextManager[T]]) -> Iterator[T]:
@@ -75,17 +108,22 @@ class TrioThread(Generic[C]):
                 entered.set_result(value)
                 await left.wait()
 
-        held, scope = self._start(hold)
-        held.add_done_callback(lambda done: _not_entered(entered, done))
-        value = self._wait(entered, scope)
+        job = _Job(hold)
+        job.future.add_done_callback(lambda done: _not_entered(entered, done))
+        try:
+            self._begin(job)
+            value = entered.result()
+        except KeyboardInterrupt:
+            self._give_up(job)
+            raise
         try:
             yield value
         except BaseException:
             self._soon(left.set)
-            held.exception()  # the block's own error is the one that counts
+            job.future.exception()  # the block's own error is the one that counts
             raise
         self._soon(left.set)
-        self._wait(held, scope)
+        job.future.result()
 
     def stop(self) -> None:
         """Cancel what runs, close what was opened, end the thread; nothing where that was done already."""
@@ -93,38 +131,31 @@ class TrioThread(Generic[C]):
         if threading.current_thread() is not self._thread:
             self._thread.join(STOP_WITHIN_S)
 
-    def _start(self, work: Callable[[C], Awaitable[T]]) -> tuple[Future[T], trio.CancelScope]:
-        running, future, scope = self._running, Future[T](), trio.CancelScope()
-
-        async def task() -> None:
-            try:
-                with scope:
-                    future.set_result(await work(running.opened))
-            except BaseException as error:
-                told = _told(error)
-                future.set_exception(told or _ended())
-                if told is None:
-                    raise
-            if not future.done():
-                future.set_exception(_ended())
+    def _begin(self, job: "_Job[C, T]") -> None:
+        running = self._running
+        self._waiting.add(job.future)
+        job.future.add_done_callback(self._waiting.discard)
 
         def start() -> None:
+            job.begun = True
             if running.stop.is_set():
-                future.set_exception(_ended())
+                job.future.set_exception(_ended())
             else:
-                running.nursery.start_soon(task)
+                running.nursery.start_soon(job.run, running.opened)
 
         if not self._soon(start):
             raise _ended()
-        return future, scope
 
-    def _wait(self, future: "Future[T]", scope: trio.CancelScope) -> T:
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            self._soon(scope.cancel)
-            future.exception()
-            raise
+    def _give_up(self, job: "_Job[C, T]") -> None:
+        """Cancel it and wait for its end. An interrupt that came before it began keeps it from beginning."""
+
+        def cancel() -> None:  # behind whatever was asked of the thread before
+            job.scope.cancel()
+            if not job.begun:
+                job.future.set_exception(_ended())
+
+        if self._soon(cancel):
+            job.future.exception()
 
     def _soon(self, act: Callable[[], object]) -> bool:
         """Do it in the thread; False where that has ended."""

@@ -33,8 +33,7 @@ def typed_the_same(client: BlockingClient) -> tuple[publisher.DeployResult, publ
     deployed: publisher.DeployResult = client.deploy("pod.yaml", deposit="1h", patience_s=1.0)
     client.deploy("pod.yaml", depositt="1h")  # type: ignore[call-arg]
     client.status()  # type: ignore[call-arg]
-    client.status(7)  # type: ignore[arg-type]
-    wrong: publisher.DeployResult = client.status("hello")  # type: ignore[assignment]
+    wrong = client.status("hello").confirmedd  # type: ignore[attr-defined]
     with client.port_forward("hello", ["8080"]) as forwarded, client.follow_logs("hello") as lines:
         ports: publisher.ForwardResult = forwarded
         line: publisher.FollowedLogLine = next(iter(lines))

@@ -21,7 +21,7 @@ URL = "http://pabc.k1.test.localhost:18080/"
 def browser(monkeypatch):
     """The links that the desktop was given."""
     seen = []
-    monkeypatch.setattr(webbrowser, "open", lambda link: seen.append(link) or True)
+    monkeypatch.setattr(webbrowser, "open", lambda link: not seen.append(link))
     return seen
 
 

@@ -21,7 +21,12 @@ URL = "http://pabc.k1.test.localhost:18080/"
 def browser(monkeypatch):
     """The links that the desktop was given."""
     seen = []
-    monkeypatch.setattr(webbrowser, "open", lambda link: not seen.append(link))
+
+    def take(link):
+        seen.append(link)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", take)
     return seen
 
 

@@ -58,7 +58,7 @@ class Delivery:
         gives_up: bool = False,
     ) -> None:
         """*gives_up*: after a failure of the provider's another one is tried, so this one is given notice."""
-        self._gives_up = gives_up
+        self._gives_up, self._leaves = gives_up, False
         self._progress = progress
         self._policy = policy
         self._account = account
@@ -92,7 +92,7 @@ class Delivery:
         except TrustedPodsError as error:
             error.where = error.where or provider_name(self._location.row)
             after = self._aftermath(host, session)
-            after.gives_up = self._gives_up and another_may_take(error)
+            after.gives_up = self._leaves = self._gives_up and another_may_take(error)
             await after.ask()
             lost = after.lost(error, name)
             stands: bool | None = False if lost is None else None
@@ -128,7 +128,7 @@ class Delivery:
     @property
     def _closable(self) -> str:
         """What `close` is to be called with: a pod that goes on elsewhere keeps its other channel."""
-        return channel_hex(self._location.ref.channel) if self._gives_up else self._parcel.name
+        return channel_hex(self._location.ref.channel) if self._leaves else self._parcel.name
 
     def _aftermath(self, host: "Host", session: Session) -> Aftermath:
         """Asks what is there now; the provider is dialled once more where *session* is gone."""

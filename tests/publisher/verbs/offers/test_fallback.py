@@ -153,6 +153,10 @@ async def test_a_pod_that_does_not_start_is_not_tried_elsewhere(bench):
             await bench.deploy()
     assert other.log in ([], ["attest"])
     assert [verb for verb, _ in bench.chain.log] == ["open", "release"]
+    async with bench.peer("crashes", "keeps-money", cpu_price=1).serve(), bench.peer().serve():
+        with pytest.raises(Refused, match="CrashLoopBackOff"):
+            await bench.deploy(name="second")
+    assert any("trustedpods close second" in line for line in bench.last.show.lines)
 
 
 async def test_a_pod_that_serves_there_after_all_keeps_its_money_and_has_no_twin(bench):

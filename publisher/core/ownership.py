@@ -3,7 +3,8 @@
 
 Several clients may hold one key, and one name is one channel for all of them: notice given by a deploy
 that lost would end the pod of the one that won. So notice follows only on what the provider shows, and
-what could not be read never counts as gone.
+what could not be read never counts as gone. One case is other: a first deploy that leaves a silent provider
+for the next one, as two pods of a name would be paid else. There the chain must show no trace of another's.
 """
 
 from collections.abc import Collection

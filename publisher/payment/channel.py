@@ -98,6 +98,7 @@ async def _open(
         payment.ours = False
         if error.rule != "Live":
             raise
+        payment.there = True  # somebody else was faster: it is his, and no run of ours may call it untouched
         return await look(account, payment.ref)
     payment.there, payment.life = True, receipt.tx_hash
     facts = transaction_json(MinedTransaction.of(receipt))

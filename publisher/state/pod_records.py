@@ -89,7 +89,7 @@ class PodRecord(BaseModel):
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
     client that changed the pod: a later one at the provider came from elsewhere, unless it is `releasing`,
     the last release that was sent, whether its answer was kept or not. `refused` is what did not
-    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day. Of a
+    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day,
     `closing` is when, by the chain's clock, a notice was meant that ends the channel (`core.channels`). Of a
     node `network` is FOUNDER/NAME, `cluster` the name of its cluster there, and `external` those outside any.
     """

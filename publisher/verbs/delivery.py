@@ -140,7 +140,13 @@ class Delivery:
                 yield again
 
         return Aftermath(
-            self._account, self._location.ref, session, self._generations, self._payment.life, redial
+            self._account,
+            self._location.ref,
+            session,
+            self._generations,
+            self._payment.life,
+            redial,
+            payment=self._payment,
         )
 
     def _remember_generation(self, after: Aftermath) -> None:
@@ -262,7 +268,7 @@ class Delivery:
 
     def _known(self) -> bool:
         """Whether the channel may stand otherwise on chain than when this run looked first."""
-        return self._payment.ours or self._location.channel is not None
+        return self._payment.ours or self._payment.there
 
     async def _reconnect(
         self, stack: AsyncExitStack, host: "Host", session: Session, error: NetworkFailure

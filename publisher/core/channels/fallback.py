@@ -5,9 +5,12 @@ Two things must hold: the failure was the provider's, so that another one may do
 name runs and is paid where it failed. What could not be read is never taken for that.
 """
 
+from trustedpods.contracts.records import Channel
+from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.rules.all_rules import rule_named
 from trustedpods.protocol.rules.pods import OTHER
+from trustedpods.protocol.units import TokenUnits
 
 MAX_LEFT = 2
 """Providers that one deploy leaves behind: each may hold a deposit until its notice ends, and costs gas."""
@@ -37,3 +40,12 @@ def is_left(state: str | None, *, sent: bool) -> bool:
     if state in GIVEN_BACK:
         return True
     return state == "untouched" and not sent
+
+
+def as_opened(channel: Channel, amount: TokenUnits, terms: Terms) -> bool:
+    """Whether *channel*, opened with *amount* and *terms*, was neither paid into nor claimed from since.
+
+    A client that deploys a larger pod raises its cap, one that looks after a pod pays in, and a provider
+    claims for what runs: each shows that somebody may be served there.
+    """
+    return channel.left == amount and channel.terms.cap_per_day == terms.cap_per_day

@@ -52,9 +52,11 @@ class Fallback:
         )
         self._offers, self._step, self._lives_there = len(offers), step, lives_there
         if not offers and self._last is not None:
-            self._last.hint = (
-                "no other provider comes next: `trustedpods deploy` again tries all of them anew"
+            taken = (
+                f"another client took that channel: `trustedpods status {self._name}` says what serves there"
             )
+            none = "no other provider comes next: `trustedpods deploy` again tries all of them anew"
+            self._last.hint = taken if lives_there else none
             raise self._last
         return replace(selection, offers=offers)
 

@@ -15,6 +15,7 @@ from trustedpods.publisher.core.channels.fallback import MAX_LEFT
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.money import CloseProgress
+from trustedpods.publisher.state import pod_records
 from trustedpods.publisher.verbs import money
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 
@@ -180,6 +181,75 @@ async def test_a_payment_that_may_be_mined_still_keeps_all_others_away(bench):
     assert "provision" not in other.log
 
 
+async def paid_in(bench, ref):
+    await bench.chain.top_up(bench.key, ref.owner, ref.channel, 1000)
+
+
+async def larger(bench, ref):
+    terms = bench.chain.lives[ref.owner, ref.channel].channel.terms
+    await bench.chain.raise_cap(bench.key, ref.owner, ref.salt, terms.cap_mantissa, terms.cap_exponent + 1)
+
+
+async def claimed(bench, ref):
+    life = bench.chain.lives[ref.owner, ref.channel]
+    life.channel = replace(life.channel, left=life.channel.left - 1)
+
+
+@pytest.mark.parametrize("trace", [paid_in, larger, claimed])
+async def test_a_silent_provider_whose_channel_somebody_used_is_given_no_notice(bench, trace):
+    """Another client may have had its newer pod served there, which notice would stop."""
+    async with failing(bench, "dies") as first, bench.peer().serve() as other:
+        dies = first.outcome
+
+        async def outcome(request, *more):
+            await trace(bench, bench.account.publisher.ref(first.owner, 0, "hello"))
+            await dies(request, *more)
+
+        first.outcome = outcome
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+    assert "unlock" not in [verb for verb, _ in bench.chain.log]
+    assert bench.progress.money.state == "open"
+    assert "provision" not in other.log
+
+
+async def test_a_channel_that_another_client_opened_just_before_is_not_left_behind(bench):
+    """It pays for the pod of that client, whatever becomes of ours."""
+    open_it = bench.chain.open_with_permit
+
+    async def rival_first(*arguments):
+        await open_it(*arguments)
+        return await open_it(*arguments)
+
+    bench.chain.open_with_permit = rival_first
+    async with failing(bench, "dies"), bench.peer().serve() as other:
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+    assert bench.progress.money.state == "open"
+    assert bench.progress.left == ()
+    assert len(standing(bench)) == 1
+    assert "provision" not in other.log
+
+
+async def test_a_client_that_takes_the_notice_back_at_once_has_the_pod(bench):
+    """Then the name lives there, and no second one is paid elsewhere."""
+    unlock = bench.chain.unlock
+
+    async def taken_back(key, owner, salt):
+        receipt = await unlock(key, owner, salt)
+        await bench.chain.cancel_unlock(key, owner, salt)
+        return receipt
+
+    bench.chain.unlock = taken_back
+    async with failing(bench, "refuses"), bench.peer().serve() as other:
+        with pytest.raises(Refused) as caught:
+            await bench.deploy()
+    assert "`trustedpods status hello`" in caught.value.hint
+    assert "anew" not in caught.value.hint
+    assert len(standing(bench)) == 1
+    assert "provision" not in other.log
+
+
 async def test_where_nobody_comes_next_the_provider_is_not_given_up(bench):
     """Its daemon may be back in a minute, and a deploy again goes on there."""
     async with failing(bench, "dies"):
@@ -229,6 +299,39 @@ async def test_a_kill_at_any_transaction_and_the_same_command_again(bench, kill)
     (pays,) = standing(bench)
     assert pays.id == result.chosen.channel
     assert door.most <= 1
+
+
+@pytest.mark.parametrize("kill", range(8))
+async def test_a_kill_at_any_write_to_disk_loses_no_channel(bench, kill, monkeypatch):
+    """What the first run paid comes back by `watch`, all but the channel of the pod that serves."""
+    written, write = [], pod_records.write_whole
+
+    def killed_then(path, data):
+        written.append(path)
+        if len(written) > kill:
+            raise KilledError
+        write(path, data)
+
+    async with failing(bench, "dies") as first, bench.peer().serve() as second:
+        with monkeypatch.context() as patch:
+            patch.setattr(pod_records, "write_whole", killed_then)
+            with pytest.raises(KilledError):
+                await bench.deploy()
+        first.dead.set()
+        if any(one.owner == first.owner for one in await open_ones(bench)):
+            await money.close(bench.account, "hello", False, CloseProgress(), bench.journal())
+        result = await bench.deploy()
+        bench.chain.now += 60
+        await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
+    assert result.chosen.provider.owner == second.owner
+    assert [life.channel.id for life in bench.chain.lives.values() if life.closed is None] == [
+        result.chosen.channel
+    ]
+
+
+async def open_ones(bench):
+    """Channels without a notice, as their owner is told."""
+    return [one for one in (await money.balance(bench.account)).channels if one.state == "open"]
 
 
 class KilledError(BaseException):

@@ -87,6 +87,15 @@ async def pod_locations(account: MarketAccount, name: str, rows: Sequence[Regist
     return found
 
 
+async def unlisted_open(
+    account: MarketAccount, name: str, rows: Sequence[RegistryRow], listed: Sequence[PodLocation]
+) -> list[PodLocation]:
+    """Places of the pod that are kept here and not *listed*, where its channel is open without a notice."""
+    seen = {location.ref.channel for location in listed}
+    others = [one for one in kept(account, name) if one.ref.channel not in seen]
+    return [one for one in by_liveness(await _at(account, rows, others)) if not one.live.unlock_at]
+
+
 def by_liveness(found: Sequence[PodLocation]) -> list[PodLocation]:
     """Places with an open channel; those without a running notice first, then the fullest."""
     live = [location for location in found if location.channel is not None]

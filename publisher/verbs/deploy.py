@@ -57,7 +57,7 @@ from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.state.pod_records import Provenance
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
-from trustedpods.publisher.verbs.offers.fallback import Fallback
+from trustedpods.publisher.verbs.offers.fallback import Fallback, tell_unlisted
 from trustedpods.publisher.verbs.offers.planned import make_plan
 from trustedpods.publisher.verbs.offers.render import render_body
 from trustedpods.publisher.visits import records
@@ -231,6 +231,7 @@ class Deploy:
         with self._journal.step("list") as step:
             rows = await self._account.market.rows()
             known = await pod_locations(self._account, self._pod.name, rows)
+            await tell_unlisted(self._account, self._pod.name, rows, known, self._journal)
             step.facts["providers"] = len(rows)
         async with open_host(None, []) as host, AsyncExitStack() as stack:
             with self._journal.step("select") as step:

@@ -274,7 +274,7 @@ class _Look:
             "alarm",
             int(ExitCode.COPIES_DIFFER),
             f"the provider is no longer in the registry, its meter may still claim{noticed}: "
-            f"`trustedpods close {self._findings.record.name}` takes the deposit back",
+            f"`trustedpods close {self._findings.record.channel}` takes the deposit back",
         )
 
     async def _look_after(self, visit: Visit) -> None:
@@ -375,10 +375,10 @@ class _Look:
         """Only when the owner asked for it, and only for what cannot be an outage."""
         if not (self._options.unlock and self._findings.violated):
             return
-        name = self._findings.record.name
+        record = self._findings.record
         try:
-            with alone(self._account, name, "watch", beside=("backup",)):  # a slow one saves no cheat
-                outcome = await refund.give_notice(self._account, self._ref, name, self._journal)
+            with alone(self._account, record.name, "watch", beside=("backup",)):  # a slow one saves no cheat
+                outcome = await refund.give_notice(self._account, self._ref, record.channel, self._journal)
         except TrustedPodsError as error:
             self._findings.problems.append(f"the deposit could not be unlocked: {error}")
             return

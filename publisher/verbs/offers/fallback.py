@@ -5,13 +5,18 @@ All that counts is on the chain: a deploy that is killed at any step and repeate
 are there, goes on where one is open, and takes any provider where each of them has notice.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import Address, channel_hex
 from trustedpods.publisher.core.channels.fallback import MAX_LEFT, another_may_take, is_left
 from trustedpods.publisher.core.select import Choice, Selection
 from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.market.candidates import provider_name
+from trustedpods.publisher.market.locations import PodLocation, unlisted_open
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.results.deployed import DeployProgress, LeftProvider
 from trustedpods.publisher.results.errors import ErrorReport
@@ -114,3 +119,18 @@ def _owes(left: LeftProvider) -> str:
         f" with a deposit whose notice runs: `trustedpods watch` closes its channel {channel} then, "
         f"or `trustedpods close {channel}`"
     )
+
+
+async def tell_unlisted(
+    account: MarketAccount,
+    name: str,
+    rows: Sequence[RegistryRow],
+    known: Sequence[PodLocation],
+    journal: Journal,
+) -> None:
+    """Say which channel of the pod *name* stands at a provider without a row: the pod is deployed past it."""
+    for one in await unlisted_open(account, name, rows, known):
+        journal.show.warning(
+            f"{provider_name(one.row)} is no longer in the registry, and its meter may still claim from the "
+            f"channel of {name} there: `trustedpods close {channel_hex(one.ref.channel)}` takes it back"
+        )

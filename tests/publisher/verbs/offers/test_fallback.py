@@ -15,10 +15,11 @@ from trustedpods.publisher.core.channels.fallback import MAX_LEFT
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.money import CloseProgress
-from trustedpods.publisher.state import pod_records
+from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs import money
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 
+WRITES = "trustedpods.publisher.state.pod_records.write_whole"
 TRANSACTIONS = ("open_with_permit", "unlock", "cancel_unlock", "close")
 
 
@@ -121,6 +122,32 @@ async def test_what_was_left_behind_comes_back_by_itself_and_nothing_else_does(b
     (pays,) = standing(bench)
     assert pays.id == result.chosen.channel
     assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "open", "close"]
+
+
+async def test_what_is_said_of_a_channel_that_was_left_would_not_end_the_pod(bench):
+    """`close NAME` takes every channel of that name, and one of them pays for the pod now."""
+    async with failing(bench, "dies") as first, bench.peer().serve():
+        result = await bench.deploy()
+        (left,) = result.left
+        del bench.chain.rows[first.owner, first.daemon]
+        round_ = await watch_round(bench.account, WatchOptions(patience_s=0, unlock=True), bench.journal())
+    (alarm,) = [one for one in round_.pods if one.state == "alarm"]
+    said = [*alarm.problems, *bench.last.show.lines]
+    assert [text for text in said if f"trustedpods close {channel_hex(left.channel)}" in text]
+    assert not [text for text in said if "trustedpods close hello" in text]
+
+
+async def test_a_channel_at_a_provider_that_left_the_registry_is_told(bench):
+    """Nothing of the registry leads there any more, and its meter may still claim."""
+    async with failing(bench, "dies") as first, bench.peer().serve() as second:
+        with pytest.raises(NetworkFailure):
+            await bench.deploy(choice=Choice(first.owner))
+        (stands,) = standing(bench)
+        del bench.chain.rows[first.owner, first.daemon]
+        result = await bench.deploy()
+    assert result.chosen.provider.owner == second.owner
+    (warning,) = bench.last.show.warnings
+    assert f"`trustedpods close {channel_hex(stands.id)}`" in warning
 
 
 async def test_a_provider_that_hangs_is_given_up(bench, virtual_time):
@@ -304,7 +331,7 @@ async def test_a_kill_at_any_transaction_and_the_same_command_again(bench, kill)
 @pytest.mark.parametrize("kill", range(8))
 async def test_a_kill_at_any_write_to_disk_loses_no_channel(bench, kill, monkeypatch):
     """What the first run paid comes back by `watch`, all but the channel of the pod that serves."""
-    written, write = [], pod_records.write_whole
+    written, write = [], write_whole
 
     def killed_then(path, data):
         written.append(path)
@@ -314,7 +341,7 @@ async def test_a_kill_at_any_write_to_disk_loses_no_channel(bench, kill, monkeyp
 
     async with failing(bench, "dies") as first, bench.peer().serve() as second:
         with monkeypatch.context() as patch:
-            patch.setattr(pod_records, "write_whole", killed_then)
+            patch.setattr(WRITES, killed_then)
             with pytest.raises(KilledError):
                 await bench.deploy()
         first.dead.set()

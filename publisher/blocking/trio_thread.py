@@ -132,6 +132,11 @@ class TrioThread(Generic[C]):
             self._thread.join(STOP_WITHIN_S)
 
     def _begin(self, job: "_Job[C, T]") -> None:
+        if threading.current_thread() is self._thread:
+            raise LocalProtocolError(
+                "a verb of this client was called from within another one, which would wait for itself",
+                hint="call it once that one has returned, or from a client of its own",
+            )
         running = self._running
         self._waiting.add(job.future)
         job.future.add_done_callback(self._waiting.discard)

@@ -88,6 +88,14 @@ def test_what_cannot_be_entered_raises_before_the_block(thread):
         pytest.fail("the block ran")
 
 
+def test_a_call_from_inside_another_one_is_an_error_and_does_not_hang(thread):
+    async def inside(_opened):
+        thread.call(Opened.stream)
+
+    with pytest.raises(LocalProtocolError, match="from within"):
+        thread.call(inside)
+
+
 def test_stopping_while_a_block_is_held_tells_so(thread):
     with pytest.raises(LocalProtocolError, match="disconnected"), thread.enter(Opened.stream):
         thread.stop()

@@ -204,7 +204,10 @@ class _Look:
                     continue
                 self._failed(error)
             except TrustedPodsError as error:
-                self._failed(error)
+                if self._closes and isinstance(error, Refused):  # as one that knows no such pod any more
+                    self._findings.state = "unlocking"
+                else:
+                    self._failed(error)
             break
         await self._unlock_if_bad()
 

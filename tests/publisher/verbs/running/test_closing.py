@@ -58,6 +58,21 @@ async def test_a_provider_that_is_gone_keeps_no_money(bench):
     assert (await watch_round(bench.account, WatchOptions(), bench.journal())).pods == ()
 
 
+async def test_a_provider_that_knows_no_such_pod_any_more_is_no_trouble_while_its_notice_runs(bench):
+    """As one that is back after a deploy has left it behind."""
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+
+        async def unknown(_request, _answers):
+            raise Refused("no such pod", rule="unknown-pod")
+
+        peer._status = unknown
+        assert (await watched(bench)).exit_code == 6
+        await close(bench)
+        result = await watched(bench)
+    assert (result.state, result.exit_code, result.problems) == ("unlocking", 0, ())
+
+
 async def test_notice_after_a_failed_deploy_is_closed_too(bench):
     async with bench.peer("crashes", "keeps-money").serve():
         with pytest.raises(Refused):

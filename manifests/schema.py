@@ -8,6 +8,9 @@ from typing import Any
 from trustedpods.manifests.network.model import NetworkManifest
 from trustedpods.manifests.spec.pod import PodManifest
 
+VERSION = "v1"
+"""Of manifests, as `apiVersion` has it: a name and no address, as the schema comes with the client."""
+
 MODELS = {"Pod": PodManifest, "Network": NetworkManifest}
 
 
@@ -15,6 +18,7 @@ def schema(kind: str = "Pod") -> dict[str, Any]:
     """JSON Schema (2020-12) of a manifest of that *kind* as people write it."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:trustedpods:{VERSION}:{kind}",
         **MODELS[kind].model_json_schema(by_alias=True, mode="validation"),
     }
 

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     EVIDENCE = 9
     PLAN_HAS_CHANGES = 10
     STORE = 11
+    PROGRAM = 12
 
 
 class TrustedPodsError(Exception):

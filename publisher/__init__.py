@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trustedpods.protocol.errors import TrustedPodsError
+    from trustedpods.publisher.blocking.client import BlockingClient
     from trustedpods.publisher.client import Client, connect, run, validate_manifest
     from trustedpods.publisher.core.watch import TopUp
     from trustedpods.publisher.journal import Show
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         DepositOutcome,
         FundProgress,
         FundResult,
+        GonePod,
         WithdrawResult,
     )
     from trustedpods.publisher.results.networks import (
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "protocol.errors": ("TrustedPodsError",),
+    "publisher.blocking.client": ("BlockingClient",),
     "publisher.client": ("Client", "connect", "run", "validate_manifest"),
     "publisher.core.watch": ("TopUp",),
     "publisher.journal": ("Show",),
@@ -108,6 +111,7 @@ _MODULES = {
         "DepositOutcome",
         "FundProgress",
         "FundResult",
+        "GonePod",
         "WithdrawResult",
     ),
     "publisher.results.networks": (
@@ -158,6 +162,7 @@ __all__ = [
     "BackupResult",
     "BalanceResult",
     "BillResult",
+    "BlockingClient",
     "BreakResult",
     "CardResult",
     "Client",
@@ -179,6 +184,7 @@ __all__ = [
     "ForwardResult",
     "FundProgress",
     "FundResult",
+    "GonePod",
     "HistoryResult",
     "InspectResult",
     "KeptNetworksResult",

@@ -20,7 +20,7 @@ Exit codes:
   1 internal      5 locked              8 network or time-out
   2 bad input     6 refused             9 evidence refused
   3 a bill does not hold, or copies differ                     10 a plan has changes
-  11 a provider's books, or a place of backups, fail
+  11 a provider's books, or a place of backups, fail          12 a pod's program fails
 
 \b
 Examples:
@@ -67,7 +67,6 @@ OTHER_WORDS = {
     "sftp": "cp",
     "stats": "top",
     "tail": "logs",
-    "open": "status",
     "config": "context",
     "refund": "close",
     "pay": "fund",
@@ -117,6 +116,7 @@ VERBS = {
         "exec:execute",
         "Run CMD in a container of the pod NAME that runs; wake a pod that sleeps first.",
     ),
+    "open": LazyVerb("page.open:open_", "Open the address of the pod NAME in a browser of this machine."),
     "port-forward": LazyVerb(
         "streams.port_forward:port_forward",
         "Connect ports of this machine to ports of the pod NAME that its manifest declares, until Ctrl-C.",

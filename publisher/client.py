@@ -43,6 +43,7 @@ from trustedpods.publisher.results.money import (
     CloseResult,
     FundProgress,
     FundResult,
+    GonePod,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -266,8 +267,8 @@ class Client(StreamClient):
 
     async def delete(
         self, name: str, *, purge: bool = False, progress: DeleteProgress | None = None
-    ) -> DeleteResult:
-        """Remove the pod; what is left of its deposit comes back.
+    ) -> DeleteResult | GonePod:
+        """Remove the pod; what is left of its deposit comes back. One that is gone already is no error.
 
         Volumes that outlive it stay, and its channel pays for them, unless *purge* is set.
         """

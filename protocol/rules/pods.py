@@ -3,7 +3,7 @@
 
 from trustedpods.protocol.rules.rule import Rule
 
-_OTHER = "choose another provider; `trustedpods provider list --for FILE` says which can run it"
+OTHER = "choose another provider; `trustedpods provider list --for FILE` says which can run it"
 _LATER = "try again in a moment"
 _LOOK = "`trustedpods status NAME` says what is there"
 _AGAIN = "run the same command again: it goes on where it was"
@@ -11,7 +11,7 @@ _MANIFEST = "change the manifest"
 
 PODS = {
     "access-mode": Rule(
-        "the storage class cannot do a volume's access mode", "have one replica, or " + _OTHER
+        "the storage class cannot do a volume's access mode", "have one replica, or " + OTHER
     ),
     "awaiting-key": Rule(
         "the provider's machine was restarted, and its new keys open no bundle from before",
@@ -31,10 +31,10 @@ PODS = {
         "the channel's cap does not pay for the replicas that always run",
         "raise `maxCostPerDay`, or lower `scale.min`",
     ),
-    "capability": Rule("the provider lacks what the pod needs", _OTHER),
-    "capacity-*": Rule("the provider has no room for a pod of this size", "ask for less, or " + _OTHER),
-    "capacity-node": Rule("no single node has room for one replica", "ask for less, or " + _OTHER),
-    "capacity-services": Rule("the provider has no free place for one more service", _OTHER),
+    "capability": Rule("the provider lacks what the pod needs", OTHER),
+    "capacity-*": Rule("the provider has no room for a pod of this size", "ask for less, or " + OTHER),
+    "capacity-node": Rule("no single node has room for one replica", "ask for less, or " + OTHER),
+    "capacity-services": Rule("the provider has no free place for one more service", OTHER),
     "capacity-users": Rule(
         "processes of that user are as many on the node as its kernel takes",
         "give the image a user that few have, or lower scale.max",
@@ -46,14 +46,14 @@ PODS = {
     "container": Rule("the pod has no container of that name", "give one of those that are listed"),
     "copy": Rule("tar in the container failed", "look at the path; what tar said stands in the message"),
     "csi-driver": Rule(
-        "the provider does not offer that CSI driver", "mount a `secret` instead, or " + _OTHER
+        "the provider does not offer that CSI driver", "mount a `secret` instead, or " + OTHER
     ),
-    "denied": Rule("the provider's operator serves this key no more", _OTHER),
+    "denied": Rule("the provider's operator serves this key no more", OTHER),
     "digest": Rule("a part of an image is not what its digest says", "save the image anew, deploy again"),
-    "disk": Rule("the provider's disk is full, so that it takes nothing new", _OTHER),
-    "draining": Rule("the provider takes no new pods", _OTHER),
+    "disk": Rule("the provider's disk is full, so that it takes nothing new", OTHER),
+    "draining": Rule("the provider takes no new pods", OTHER),
     "egress": Rule(
-        "the provider does not let pods call that", _MANIFEST + " (docs/isolation.md), or " + _OTHER
+        "the provider does not let pods call that", _MANIFEST + " (docs/isolation.md), or " + OTHER
     ),
     "ending": Rule("replicas from before a reboot are still ending", _LATER),
     "exec-start": Rule(
@@ -84,18 +84,18 @@ PODS = {
         "an image is not signed by anybody whom the policy demands",
         "sign it with `cosign sign --key`, or have the policy name who did; docs/images.md",
     ),
-    "image-size": Rule("the images are larger than the provider takes", "make them smaller, or " + _OTHER),
+    "image-size": Rule("the images are larger than the provider takes", "make them smaller, or " + OTHER),
     "ingress": Rule(
-        "the cluster's controller gave the service no address", "write `expose: http`, or " + _OTHER
+        "the cluster's controller gave the service no address", "write `expose: http`, or " + OTHER
     ),
-    "ingress-annotation": Rule("the provider takes no such annotation", "leave it out, or " + _OTHER),
-    "ingress-class": Rule("the provider has no such ingress class", "write `expose: http`, or " + _OTHER),
-    "isolation": Rule("pods are not kept apart there at the moment", _LATER + ", or " + _OTHER),
+    "ingress-annotation": Rule("the provider takes no such annotation", "leave it out, or " + OTHER),
+    "ingress-class": Rule("the provider has no such ingress class", "write `expose: http`, or " + OTHER),
+    "isolation": Rule("pods are not kept apart there at the moment", _LATER + ", or " + OTHER),
     "lives-elsewhere": Rule(
         "the pod runs at another provider, and a deploy moves none",
         "`trustedpods delete NAME` first, or give this one another `--name`",
     ),
-    "load-balancer": Rule("the cluster gave the service no address", "expose it otherwise, or " + _OTHER),
+    "load-balancer": Rule("the cluster gave the service no address", "expose it otherwise, or " + OTHER),
     "log-gone": Rule("the container's log is there no more", "ask without `--previous`"),
     "names": Rule(
         "a pod reaches more addresses by name than are opened", "ask for fewer names, or by address"
@@ -139,10 +139,10 @@ PODS = {
     "not-serving": Rule("the pod does not serve", "`trustedpods status NAME` says what it does"),
     "not-agreed": Rule("somebody was asked, or had to be, and did not agree", "`--yes` agrees beforehand"),
     "parked": Rule("the pod's publisher has stopped it", "`trustedpods start NAME` lets it run again"),
-    "own-sleep": Rule("no pod asks for its own sleep there", "leave `scale.ownSleep` out, or " + _OTHER),
+    "own-sleep": Rule("no pod asks for its own sleep there", "leave `scale.ownSleep` out, or " + OTHER),
     "phase": Rule("the pod is not in a state for that", _LOOK + ", then ask again"),
     "placement": Rule(
-        "no node fits what the pod wants", "`trustedpods provider inspect` shows labels; or " + _OTHER
+        "no node fits what the pod wants", "`trustedpods provider inspect` shows labels; or " + OTHER
     ),
     "pod-lock": Rule("another command on this machine is at the pod", "wait until it has ended, or end it"),
     "price": Rule("the channel was opened at other prices", "`trustedpods delete NAME`, then deploy again"),
@@ -157,16 +157,16 @@ PODS = {
     "retained": Rule(
         "only the pod's volumes are left", "deploy again to take them up, or delete with `--purge`"
     ),
-    "seed": Rule("the provider cannot fill volumes", "let the program make its first files, or " + _OTHER),
+    "seed": Rule("the provider cannot fill volumes", "let the program make its first files, or " + OTHER),
     "start": Rule(
         "the pod did not start; what its container wrote last is told",
         "mend the program or the manifest (port, user, memory, probe), and deploy again",
     ),
     "storage-class": Rule(
         "the provider has no such storage class, or no default one",
-        "leave `storageClassName` out or name another, or " + _OTHER,
+        "leave `storageClassName` out or name another, or " + OTHER,
     ),
-    "terms": Rule("the provider's prices in the registry and in its profile differ", _OTHER),
+    "terms": Rule("the provider's prices in the registry and in its profile differ", OTHER),
     "tls": Rule(
         "certificate and key of a service do not fit", "give the files of one certificate and its own key"
     ),
@@ -182,6 +182,6 @@ PODS = {
         "the newer version would lose a volume, or make it smaller",
         "keep the volume and its size, or delete the pod with all its data and deploy it anew",
     ),
-    "waiting": Rule("too many pods there wait for their first payment", _LATER + ", or " + _OTHER),
+    "waiting": Rule("too many pods there wait for their first payment", _LATER + ", or " + OTHER),
     "webhook": Rule("the webhook is not a public http or https URL", "change `notify.webhook`"),
 }

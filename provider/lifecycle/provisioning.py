@@ -140,12 +140,13 @@ class ProvisioningSteps:
         if await self._keeps(record, opened):
             self._progress.tell(record.channel, "kept", KEPT)
             return await self._started(await self._noted(record, opened), opened)
-        published = self._autoscaler.pod_scaler(record.channel) is not None
-        if published and proven_beside(self._bundles, record, opened):
+        scaler = self._autoscaler.pod_scaler(record.channel)
+        if scaler is not None and proven_beside(self._bundles, record, opened):
             return await self._start_beside(record, opened)
         record = await self.discard_other(record)
-        if record.previous is not None or self._autoscaler.pod_scaler(record.channel) is not None:
-            self._progress.tell(record.channel, "drain", "the version before finishes its requests")
+        if record.previous is not None or scaler is not None:
+            grace_s = None if scaler is None else scaler.published.grace_s
+            self._progress.finishing(record.channel, record.version, grace_s)
             record = await self._pods.change(record.channel, applied=True)
             await self._autoscaler.quiesce(record)
         await self._apply(record, opened, record.namespace)
@@ -229,7 +230,7 @@ class ProvisioningSteps:
             await self._autoscaler.publish(record, opened)
         record = await self._take_services(record, opened, record.other)
         assert record.other is not None
-        self._progress.tell(record.channel, "drain", "the version before finishes its requests")
+        self._progress.finishing(record.channel, record.version - 1, opened.grace_s)
         await self._autoscaler.let_finish(record, record.other)
         return await self._started(await self.discard_other(record), opened)
 
@@ -290,9 +291,8 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
         async with self.turns.of(record.channel):
             made = objects(await self.complete(record, opened, namespace), beside=beside)
-            kept = {(part["kind"], part["metadata"]["name"]) for part in made} | data_before(
-                self._bundles, record
-            )
+            kept = {(part["kind"], part["metadata"]["name"]) for part in made}
+            kept |= data_before(self._bundles, record)
             if namespace == record.namespace:
                 earlier = await additions.keep_earlier_values(self._doors, record)
                 kept |= {("Secret", name) for name in earlier}

@@ -59,6 +59,11 @@ class OpenBundle:
         """Every blob of the bundle by its id."""
         return {blob.blob_id: blob for image in self.bundle.images for blob in image.blobs}
 
+    @property
+    def grace_s(self) -> int:
+        """How long a replica may take to end."""
+        return self.manifest.spec.termination_grace_period_seconds
+
     @cached_property
     def size(self) -> PodSize:
         """What is billed and reserved."""

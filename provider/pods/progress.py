@@ -16,6 +16,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.base import Progress, sendable
 from trustedpods.protocol.messages.pod import SignedStatement
+from trustedpods.provider.core.metering import drain_limit
 
 MAX_BEHIND = 256
 """Lines kept for a listener that does not read."""
@@ -78,6 +79,12 @@ class ProgressFeeds:
     ) -> None:
         """A step of the work."""
         self._put(channel, Progress(step=step, text=sendable(text), done=done, total=total))
+
+    def finishing(self, channel: ChannelId, version: int, grace_s: int | None) -> None:
+        """The *version* before, with this grace period, finishes what it began; 0: none was proven."""
+        which = f"version {version}" if version > 0 else "what ran before"
+        text = f"{which} finishes its requests, for {drain_limit(grace_s or 0)} s at most"
+        self.tell(channel, "drain", text)
 
     def close(self, channel: ChannelId, outcome: ProvisionOutcome) -> None:
         """The work ended, well or not."""

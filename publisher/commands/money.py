@@ -100,7 +100,11 @@ def close(options: Common, name: str, wait: bool) -> None:
         async with opening as account:
             return await close(account, name, wait, progress, run.journal)
 
-    run.finish(work, lambda result: [f"{one.provider.name}: {one.outcome.state}" for one in result.channels])
+    def lines(result: "CloseResult") -> list[str]:
+        ended = f"{name} was gone already: " if result.gone else ""
+        return [f"{ended}{one.provider.name}: {one.outcome.state}" for one in result.channels]
+
+    run.finish(work, lines)
 
 
 @click.command(

@@ -21,6 +21,7 @@ from trustedpods.publisher.commands.shell.completion import complete_pod, comple
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
+    from trustedpods.publisher.results.money import GonePod
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
@@ -99,7 +100,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     change goes on, and an image's needs --yes. A pod that `stop` stopped stays stopped, unless --start.
 
     The provider's hardware evidence is verified before anything is sent. Run it again after any
-    failure: it meets the same channel and sends only what is missing.
+    failure: it meets the same channel and sends only what is missing. A provider that fails in the middle of
+    a first deploy is given notice and left behind, and the next one is tried; not with --provider.
     """
     run = Run(common_options)
 
@@ -234,11 +236,18 @@ Examples:
   trustedpods status web
   trustedpods status web -o wide
   trustedpods status web -o json
+  trustedpods status web --check >/dev/null || echo "look at it: $?"
+
+\b
+Exit code with --check: 0 it serves, asleep or not, and its money lasts an hour; 12 the program in it fails;
+7 its money is used up or nearly; 6 it does not serve, as status says why; 9 its provider does not verify;
+8 the provider or the chain is silent.
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
+@click.option("--check", is_flag=True, help="End with a code that says how it is.")
 @common
-def status(options: Common, name: str) -> None:
+def status(options: Common, name: str, *, check: bool) -> None:
     """What the pod NAME does, where it is reached, and how long its money lasts.
 
     Needs nothing but the key and the market: the pod is found on chain.
@@ -259,7 +268,11 @@ def status(options: Common, name: str) -> None:
 
         return status_lines(result, wide=options.form == "wide")
 
-    run.finish(work, lines)
+    done = run.finish(work, lines)
+    if check:
+        from trustedpods.publisher.core.watch import checked
+
+        raise SystemExit(int(checked(done.phase, done.runway_s)))
 
 
 @click.command(
@@ -277,14 +290,14 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
     """Remove the pod NAME; what is left of its deposit comes back at once.
 
     Volumes that outlive it (`retain`, usual for workload: stateful) stay, and its channel goes on paying for
-    them: a deploy of the same name takes them up again.
+    them: a deploy of the same name takes them up again. A pod that was gone already is no error.
     """
     run = Run(options)
 
     def agree(_: object) -> bool:
         return click.confirm("Delete all but these volumes?", err=True)
 
-    async def work() -> "DeleteResult":
+    async def work() -> "DeleteResult | GonePod":
         opening = run.account()
         from trustedpods.publisher.results.pods import DeleteProgress
         from trustedpods.publisher.verbs.pods import DeleteOptions, delete
@@ -295,7 +308,11 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
             wanted = DeleteOptions(purge, agree if asks else None)
             return await delete(account, name, progress, run.journal, wanted)
 
-    def lines(result: "DeleteResult") -> list[str]:
+    def lines(result: "DeleteResult | GonePod") -> list[str]:
+        from trustedpods.publisher.results.money import GonePod
+
+        if isinstance(result, GonePod):
+            return [result.line]
         but = "" if result.retained is None else " but for its volumes"
         return [f"{result.pod.name} is removed{but}"]
 

@@ -66,9 +66,10 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     """Look after the pods that were deployed from here, or after those NAMEd.
 
     Each round attests every provider again, releases pods whose machine was restarted, checks what
-    they are billed for, and tops up within the limit that you give. Backups are made as `backup --every`
-    has it, one at a time, beside the rounds. With --once those that are due are made after the round; more
-    rounds follow, --interval apart, until they are there: no payment waits for a backup.
+    they are billed for, closes channels whose notice is over, and tops up within the limit that you give.
+    Backups are made as `backup --every` has it, one at a time, beside the rounds. With --once those that are
+    due are made after the round; more rounds follow, --interval apart, until they are there: no payment waits
+    for a backup.
     """
     run = Run(options)
     if (top_up_below is None) != (max_per_day is None):

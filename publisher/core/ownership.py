@@ -3,7 +3,8 @@
 
 Several clients may hold one key, and one name is one channel for all of them: notice given by a deploy
 that lost would end the pod of the one that won. So notice follows only on what the provider shows, and
-what could not be read never counts as gone.
+what could not be read never counts as gone. One case is other: a first deploy that leaves a silent provider
+for the next one, as two pods of a name would be paid else. There the chain must show no trace of another's.
 """
 
 from collections.abc import Collection
@@ -72,13 +73,19 @@ def newer_won(error: TrustedPodsError, told: Told | None, mine: Collection[int])
     return said or whose(told, mine) is Whose.NEWER
 
 
-def may_give_notice(told: Told | None, mine: Collection[int], error: TrustedPodsError | None) -> bool:
+def may_give_notice(
+    told: Told | None, mine: Collection[int], error: TrustedPodsError | None, *, gives_up: bool = False
+) -> bool:
     """Whether a channel that this run opened may be given notice after *error*; None: a removal went well.
 
     Where nothing of the name serves; or where it is this run's own and never served, or serves by the
-    word of a provider that broke the protocol.
+    word of a provider that broke the protocol. *gives_up*: the run goes on with another provider, so one
+    that cannot be asked is given notice too: it stops whatever comes back there, before it is paid beside
+    the other.
     """
     found = whose(told, mine)
+    if found is Whose.UNKNOWN:
+        return gives_up
     if found is Whose.OURS and told is not None:
         never = told.served is None and told.phase != "serving"
         return never or isinstance(error, RemoteProtocolError)

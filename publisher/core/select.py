@@ -49,7 +49,8 @@ class Choice:
 class Requirements:
     """What a pod needs of a provider.
 
-    `max_cost_per_day` and `funding` are the publisher's limits.
+    `trust` is a minimum: a pod of class open may run at a sealed provider too. `max_cost_per_day` and
+    `funding` are the publisher's limits.
     """
 
     shape: Shape
@@ -99,7 +100,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A provider that does not come into question; `reason` is for people."""
+    """A provider that cannot take the pod; `reason` is for people."""
 
     row: RegistryRow
     reason: str
@@ -122,7 +123,7 @@ def parse_choice(text: str) -> Choice:
 
 
 def select(requirements: Requirements, rows: Iterable[RegistryRow]) -> Selection:
-    """Filter and rank *rows*: by the price of an hour awake, then asleep, then by address."""
+    """Filter and rank *rows*: by the price of an hour awake, then asleep; sealed before open; by address."""
     offers: list[Offer] = []
     left_out: list[LeftOut] = []
     rows = list(rows)
@@ -139,8 +140,9 @@ def select(requirements: Requirements, rows: Iterable[RegistryRow]) -> Selection
     return Selection(tuple(offers), tuple(left_out))
 
 
-def _rank(offer: Offer) -> tuple[int, int, str, int]:
-    return offer.cost.awake_hour, offer.cost.asleep_hour, offer.row.owner, offer.row.daemon
+def _rank(offer: Offer) -> tuple[int, int, bool, str, int]:
+    row, cost = offer.row, offer.cost
+    return cost.awake_hour, cost.asleep_hour, row.trust == "open", row.owner, row.daemon
 
 
 def _silence(requirements: Requirements, row: RegistryRow, before: UnixSeconds) -> str | None:
@@ -154,19 +156,13 @@ def _obstacle(requirements: Requirements, row: RegistryRow, cost: Cost) -> str |
     """Why *row* is out of the question; the first reason is enough."""
     if requirements.choice is not None and not requirements.choice.matches(row):
         return f"not the provider asked for ({requirements.choice})"
-    if row.trust != requirements.trust:
-        return _other_class(requirements.trust)
+    if requirements.trust == "sealed" and row.trust != "sealed":
+        return "class open: its operator could read the pod (--trust open allows it)"
     if row.token != requirements.token_address:
         return f"takes another token ({row.token})"
     if not row.endpoint:
         return "its registry row has no address to dial"
     return _money_obstacle(requirements, row, cost)
-
-
-def _other_class(wanted: TrustClass) -> str:
-    if wanted == "sealed":
-        return "class open: its operator could read the pod (--trust open allows it)"
-    return "class sealed, and class open was asked for"
 
 
 def _money_obstacle(requirements: Requirements, row: RegistryRow, cost: Cost) -> str | None:
@@ -181,8 +177,8 @@ def _money_obstacle(requirements: Requirements, row: RegistryRow, cost: Cost) ->
             return f"a deposit of {token.text(deposit)} is more than a channel holds"
     if limit is not None and not cost.fits(limit):
         return (
-            f"with as few replicas as ever run it demands a limit of at least "
-            f"{token.rough(cost.least_cap)} a day; maxCostPerDay is {token.text(limit)}"
+            f"its fewest replicas cost {token.rough(cost.least_cap)} a day there, and maxCostPerDay is "
+            f"{token.text(limit)}: raise it, or lower scale.min"
         )
     if row.least.unlock_s > MAX_UNLOCK_S:
         return f"would keep a deposit for {duration_text(row.least.unlock_s)} after notice"

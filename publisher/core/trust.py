@@ -60,6 +60,14 @@ def check_chip_against_row(chip_id: bytes, row: RegistryRow) -> None:
         raise EvidenceRefused("another machine than the one in the registry", rule=CHIP_RULE)
 
 
+def at_least(wanted: TrustClass, seen: TrustClass | None) -> TrustClass:
+    """The class that must hold: a class is a minimum, and what was once proved is not sunk below.
+
+    *wanted* is the manifest's, *seen* what the pod's provider proved when it was sent there; None: nothing.
+    """
+    return "sealed" if "sealed" in (wanted, seen) else "open"
+
+
 def trust_text(trust: TrustClass, *, simulated: bool) -> str:
     """How a class is always shown: SIMULATED and OPEN cannot be overlooked."""
     if trust == "open":

@@ -113,6 +113,24 @@ def payment(money: PodFunds, allowed: TopUp | None, spent: Spent, today: str) ->
     return PayIn(TokenUnits(units), low=units < wanted)
 
 
+PROGRAM_FAILS = "failing"
+"""A provider's word for a pod that ran, and whose program does not start any more."""
+
+
+def checked(phase: str, runway_s: int | None) -> ExitCode:
+    """What a script should do about a pod: `DONE` where it serves, asleep or not, and its money lasts.
+
+    `PROGRAM`: what runs in it fails, and only its publisher can mend that. `FUNDS`: its deposit is used up,
+    or lasts less than an hour. `REFUSED`: it does not serve for another reason, which its status tells.
+    *runway_s* None: it burns nothing.
+    """
+    if phase == PROGRAM_FAILS:
+        return ExitCode.PROGRAM
+    if runway_s is not None and runway_s < LOW_RUNWAY_S:
+        return ExitCode.FUNDS
+    return ExitCode.DONE if phase == "serving" else ExitCode.REFUSED
+
+
 _SEVERITY = (
     ExitCode.EVIDENCE,
     ExitCode.COPIES_DIFFER,

@@ -16,7 +16,7 @@ from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.pod import Pod
 
 SHOWN_LEFT_OUT = 3
-"""Reasons named when nobody comes into question; `--explain` names all."""
+"""Reasons named when nobody can take the pod; `--explain` names all."""
 
 
 def pod_line(pod: Pod) -> str:
@@ -75,6 +75,29 @@ def nobody(selection: Selection, trust: TrustClass) -> Refused:
     reasons = "; ".join(f"{provider_name(one.row)}: {one.reason}" for one in out[:SHOWN_LEFT_OUT])
     more = f"; and {len(out) - SHOWN_LEFT_OUT} more (--explain)" if len(out) > SHOWN_LEFT_OUT else ""
     return Refused(
-        f"none of {len(out)} providers of class {trust} comes into question: {reasons}{more}",
+        f"none of {len(out)} providers can take a pod of class {trust}: {reasons}{more}",
         rule="no-provider",
+    )
+
+
+def unchanged(name: str, *, answered: bool) -> str:
+    """Of a pod whose provider did not take the update: whatever ran there was not touched."""
+    if answered:
+        return (
+            f"nothing was changed: the version before is still in place, `trustedpods status {name}` shows it"
+        )
+    return (
+        f"nothing was changed: the pod lives there, `trustedpods status {name}` says whether it serves; only "
+        f"if its provider is gone for good, `trustedpods close {name}` ends it and gets its deposit back, "
+        "and a deploy takes another then"
+    )
+
+
+def sunk(provider: str, name: str) -> Refused:
+    """Of a pod that was sent to a sealed provider, which is open now: no update hands it over to that."""
+    return Refused(
+        f"it was sealed when {name} was sent there, and its row says class open now",
+        where=provider,
+        rule="trust",
+        hint=f"`trustedpods close {name}` gets the deposit back; a deploy takes another provider then",
     )

@@ -180,7 +180,7 @@ async def _ask(session: Session, candidate: Candidate, ask: AdmitBody) -> None:
 
 def _most_telling(failures: Sequence[TrustedPodsError]) -> TrustedPodsError:
     if not failures:
-        return Refused("no provider comes into question", rule="no-provider")
+        return Refused("no provider can take the pod", rule="no-provider")
     told = next((error for error in failures if isinstance(error, EvidenceRefused)), failures[-1])
     if len(failures) > 1:
         told.what = f"{told.what}; none of the {len(failures)} providers that were asked takes the pod"

@@ -8,6 +8,7 @@ row is found too (`unlisted`), and all that needs no provider can be done with i
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import trio
 
@@ -17,11 +18,13 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, PodRef, channel_hex
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.unlisted import Known, is_channel, kept, told
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.providers import ProviderId
+from trustedpods.publisher.state.names import known_names
 
 _DIGEST_BYTES = 32
 _NO_PRICES = Prices(cpu_core_ms=0, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=0)
@@ -84,6 +87,15 @@ async def pod_locations(account: MarketAccount, name: str, rows: Sequence[Regist
     return found
 
 
+async def unlisted_open(
+    account: MarketAccount, name: str, rows: Sequence[RegistryRow], listed: Sequence[PodLocation]
+) -> list[PodLocation]:
+    """Places of the pod that are kept here and not *listed*, where its channel is open without a notice."""
+    seen = {location.ref.channel for location in listed}
+    others = [one for one in kept(account, name) if one.ref.channel not in seen]
+    return [one for one in by_liveness(await _at(account, rows, others)) if not one.live.unlock_at]
+
+
 def by_liveness(found: Sequence[PodLocation]) -> list[PodLocation]:
     """Places with an open channel; those without a running notice first, then the fullest."""
     live = [location for location in found if location.channel is not None]
@@ -117,9 +129,16 @@ async def find_pod(
             f"no pod {name!r} of {account.publisher.address} at any of {len(rows)} providers, "
             "nor in its records here, nor in the chain's events",
             rule="unknown-pod",
-            hint="`trustedpods balance` lists channels: their ids do as names, which are those of manifests",
+            hint=_meant(name)
+            + "`trustedpods balance` lists channels: their ids do as names, which are those of manifests",
         )
     return ranked[0], ranked[1:]
+
+
+def _meant(name: str) -> str:
+    """The nearest name that a pod was ever given here."""
+    near = get_close_matches(name, sorted(set(known_names(state_dir()).values())), 1)
+    return f"did you mean {near[0]!r}? " if near and near[0] != name else ""
 
 
 async def _at(

@@ -30,6 +30,7 @@ from trustedpods.publisher.results.providers import (
     ProvidersResult,
     RenderResult,
 )
+from trustedpods.publisher.results.streams.opened import OpenedPod
 from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 
 
@@ -57,6 +58,11 @@ def _rendered(result: RenderResult) -> JsonObject:
         "pod": result.pod,
         "objects": list(result.objects),
     }
+
+
+@json_of.register(OpenedPod)
+def _opened(result: OpenedPod) -> JsonObject:
+    return {"pod": result.pod, "service": result.service, "url": result.url, "opened": result.opened}
 
 
 @json_of.register(InspectResult)

@@ -21,6 +21,7 @@ from trustedpods.publisher.results.money import (
     CloseResult,
     FundProgress,
     FundResult,
+    GonePod,
     WithdrawResult,
 )
 
@@ -53,6 +54,18 @@ def _closed(result: CloseResult) -> JsonObject:
         "pod": result.pod,
         "token": result.token.symbol,
         "channels": _channels(result.channels, result.token),
+        **known(gone=result.gone or None),
+    }
+
+
+@json_of.register(GonePod)
+def _gone(result: GonePod) -> JsonObject:
+    return {
+        "pod": result.name,
+        "publisher": result.publisher,
+        **channel_json(result.channel, result.token),
+        "money": outcome_json(result.money, result.token),
+        "gone": True,
     }
 
 

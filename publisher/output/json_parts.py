@@ -8,7 +8,7 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.output.json_error import known
+from trustedpods.publisher.output.json_error import error_json, known
 from trustedpods.publisher.output.json_of import JsonObject
 from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.results.channels import PodChannel
@@ -19,7 +19,7 @@ from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.verdict import Verdict
-    from trustedpods.publisher.results.deployed import SentImages
+    from trustedpods.publisher.results.deployed import DeployProgress, DeployResult, SentImages
 
 
 def hex_of(transaction: bytes | None) -> str | None:
@@ -65,6 +65,22 @@ def sent_json(sent: "SentImages") -> JsonObject:
             for blob in sent.blobs
         ],
     }
+
+
+def left_json(deployed: "DeployResult | DeployProgress") -> list[JsonObject] | None:
+    """Providers that failed before the one that took the pod; None for none."""
+    token = deployed.token
+    if token is None or not deployed.left:
+        return None
+    return [
+        {
+            "provider": one.provider.name,
+            "channel": channel_hex(one.channel),
+            "error": error_json(one.error),
+            "money": outcome_json(one.money, token),
+        }
+        for one in deployed.left
+    ]
 
 
 def provider_json(provider: ProviderId) -> JsonObject:

@@ -13,6 +13,7 @@ from trustedpods.publisher.output.json_parts import (
     channel_json,
     confirmed_json,
     hex_of,
+    left_json,
     machine_json,
     outcome_json,
     provider_json,
@@ -65,7 +66,7 @@ def _deployed(result: DeployResult) -> JsonObject:
         "publisher": result.publisher,
         **_chosen(result.chosen, result.token),
         "sent": sent_json(result.sent),
-        **known(update=result.update, parked=result.parked or None),
+        **known(update=result.update, parked=result.parked or None, left_behind=left_json(result)),
         **confirmed_json(result.confirmed),
     }
 
@@ -132,7 +133,7 @@ def _deploying(progress: DeployProgress) -> JsonObject:
         tree["sent"] = sent_json(progress.sent)
     if progress.money is not None:
         tree["money"] = outcome_json(progress.money, progress.token)
-    return tree | confirmed_json(progress.confirmed)
+    return tree | known(left_behind=left_json(progress)) | confirmed_json(progress.confirmed)
 
 
 def _serves(after: AfterUpdate) -> JsonObject:

@@ -16,6 +16,7 @@ from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_parts import transaction_json
+from trustedpods.publisher.payment import closing
 from trustedpods.publisher.results.money import MinedTransaction
 
 POLL_S = 0.5
@@ -97,6 +98,7 @@ async def _open(
         payment.ours = False
         if error.rule != "Live":
             raise
+        payment.there = True  # somebody else was faster: it is his, and no run of ours may call it untouched
         return await look(account, payment.ref)
     payment.there, payment.life = True, receipt.tx_hash
     facts = transaction_json(MinedTransaction.of(receipt))
@@ -130,6 +132,7 @@ async def cancel_notice(account: MarketAccount, payment: ChannelPayment, journal
         step.facts |= facts
         final = receipt.block + account.market.file.finality_blocks
         await _block(account, final)
+    closing.intend(payment.ref.channel, None, journal)
     journal.event("notice-cancelled", "took back the notice on the pod's channel", **facts)
 
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import trio
 
+from trustedpods.contracts.records import Channel
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import PodRef
+from trustedpods.publisher.core.channels.closing import notice_began
 from trustedpods.publisher.core.money import duration_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_parts import outcome_json
-from trustedpods.publisher.payment import channel
+from trustedpods.publisher.payment import channel, closing
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 
 
@@ -100,8 +102,8 @@ async def _as_it_stands(
     current = await channel.look(account, ref)
     if current is None:
         return await refunded(account, ref, journal)
-    if current.unlock_at:
-        return await give_notice(account, ref, name, journal)  # it runs already: this only says until when
+    if current.unlock_at:  # it runs already, and whoever gave it knows what for: this only says until when
+        return await _noticed(account, current, name, journal, None)
     left = account.token.rough(current.left)
     why = "" if kept is None else f": {kept.why}"
     advised = in_use is False and (kept is None or kept.close)
@@ -121,6 +123,11 @@ async def wait_released(account: MarketAccount, ref: PodRef, limit_s: float, jou
             said = True
         await trio.sleep(channel.POLL_S)
     return True
+
+
+async def how_it_ended(account: MarketAccount, ref: PodRef) -> DepositOutcome:
+    """What became of the deposit of a channel that is gone, as far as the node remembers."""
+    return await _released(account, ref) or DepositOutcome("closed")
 
 
 async def refunded(account: MarketAccount, ref: PodRef, journal: Journal) -> DepositOutcome:
@@ -152,13 +159,30 @@ async def _released(account: MarketAccount, ref: PodRef) -> DepositOutcome | Non
 
 
 async def give_notice(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
-    """Unlock the channel unless its notice runs already; say when it can be closed."""
+    """Unlock the channel unless its notice runs already; say when it can be closed.
+
+    It is kept here that this is to end the channel: `watch` closes it when the notice is over.
+    """
     current, transaction = await channel.look(account, ref), None
     if current is not None and current.unlock_at == 0:
+        closing.intend(ref.channel, (await account.chain.head()).time, journal)
         transaction = await _unlock(account, ref)
         current = await channel.look(account, ref)
+    elif current is not None:
+        closing.intend(ref.channel, notice_began(current), journal)
     if current is None:
         return await refunded(account, ref, journal)
+    return await _noticed(account, current, name, journal, transaction)
+
+
+async def _noticed(
+    account: MarketAccount,
+    current: Channel,
+    name: str,
+    journal: Journal,
+    transaction: MinedTransaction | None,
+) -> DepositOutcome:
+    """Say when a channel under notice can be closed."""
     head = await account.chain.head()
     wait = max(0, current.unlock_at - head.time)
     journal.event(

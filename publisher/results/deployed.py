@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.confirmed import ConfirmedPod
+from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.pods import VisitedPod
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
@@ -28,6 +29,16 @@ class ChosenProvider:
     machine: VerifiedMachine
     channel: ChannelId
     cost: "Cost"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftProvider:
+    """A provider that failed in the middle, so that the next one was tried: why, and where the deposit is."""
+
+    provider: ProviderId
+    channel: ChannelId
+    error: ErrorReport
+    money: DepositOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +209,10 @@ class VersionsResult:
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """A pod that serves, or is `parked`: its publisher has it stopped. `update`: None where it was none."""
+    """A pod that serves, or is `parked`: its publisher has it stopped. `update`: None where it was none.
+
+    `left` are the providers that failed before the one that was `chosen`.
+    """
 
     pod: str
     publisher: Address
@@ -208,6 +222,7 @@ class DeployResult:
     confirmed: ConfirmedPod
     update: UpdateWay | None = None
     parked: bool = False
+    left: tuple[LeftProvider, ...] = ()
 
 
 @dataclass(slots=True)
@@ -215,7 +230,7 @@ class DeployProgress:
     """How far a deploy came; each field is None until it is known.
 
     `money` is only there after a failure with a provider that was chosen: where the deposit is. `serves`
-    only after an update that failed, `update` only where it is one.
+    only after an update that failed, `update` only where it is one. `left` as in the result.
     """
 
     pod: str | None = None
@@ -228,6 +243,17 @@ class DeployProgress:
     update: UpdateWay | None = None
     serves: AfterUpdate | None = None
     parked: bool = False
+    left: tuple[LeftProvider, ...] = ()
+
+    def leave(self, error: ErrorReport) -> LeftProvider:
+        """The provider that was chosen failed with *error*: begin anew, and keep what became of it."""
+        assert self.chosen is not None
+        assert self.money is not None
+        left = LeftProvider(self.chosen.provider, self.chosen.channel, error, self.money)
+        self.left = (*self.left, left)
+        self.chosen = self.sent = self.confirmed = self.money = self.update = self.serves = None
+        self.parked = False
+        return left
 
     def result(self) -> DeployResult:
         """All of it, once the pod serves."""
@@ -246,4 +272,5 @@ class DeployProgress:
             confirmed=self.confirmed,
             update=self.update,
             parked=self.parked,
+            left=self.left,
         )

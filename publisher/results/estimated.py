@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`estimate`: what a pod would cost at each provider, and who does not come into question."""
+"""`estimate`: what a pod would cost at each provider, and who cannot take it."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class EstimatedOffer:
 
 @dataclass(frozen=True, slots=True)
 class EstimatedNot:
-    """A provider that does not come into question, and why, for people."""
+    """A provider that cannot take the pod, and why, for people."""
 
     provider: ProviderId
     reason: str

@@ -76,12 +76,33 @@ class ClosedChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class GonePod:
+    """A pod that was gone before it was to be ended: where it was, and what became of its deposit then."""
+
+    name: str
+    publisher: Address
+    token: Token
+    channel: PodChannel
+    money: DepositOutcome
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        back = "" if self.money.refund is None else f", {self.token.rough(self.money.refund)} came back then"
+        return f"{self.name} was gone already: its channel at {self.channel.provider.name} has ended{back}"
+
+
+@dataclass(frozen=True, slots=True)
 class CloseResult:
-    """`close`: every channel under the pod's name, as a failed deploy may have left one elsewhere."""
+    """`close`: every channel under the pod's name, as a failed deploy may have left one elsewhere.
+
+    `gone`: the last of them had ended before.
+    """
 
     pod: str
     token: Token
     channels: tuple[ClosedChannel, ...]
+    gone: bool = False
 
 
 @dataclass(slots=True)

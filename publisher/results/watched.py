@@ -22,7 +22,7 @@ class WatchedPod:
     `state` is `ok`, `released`, `unlocking`, `ended`, `not open yet`, `does not verify`, `violation`,
     `alarm`, `low`, `waits`, `untold` (a node that does not know where others of its network are), or the word
     of an error. `phase` and `runway_s` are the provider's word, None where it gave none. `paid` was topped up
-    in this round, by `transaction`; `money` is there where notice was given.
+    in this round, by `transaction`; `money` is there where notice was given, or its channel closed after it.
     """
 
     name: str

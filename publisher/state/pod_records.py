@@ -89,7 +89,8 @@ class PodRecord(BaseModel):
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
     client that changed the pod: a later one at the provider came from elsewhere, unless it is `releasing`,
     the last release that was sent, whether its answer was kept or not. `refused` is what did not
-    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day. Of a
+    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day,
+    `closing` is when, by the chain's clock, a notice was meant that ends the channel (`core.channels`). Of a
     node `network` is FOUNDER/NAME, `cluster` the name of its cluster there, and `external` those outside any.
     """
 
@@ -118,6 +119,7 @@ class PodRecord(BaseModel):
     refused_at: int = 0
     paid_day: str = ""
     paid: int = 0
+    closing: int | None = None
     network: Annotated[str, Field(max_length=100)] | None = None
     cluster: Annotated[str, Field(max_length=100)] | None = None
     external: Annotated[list[str], Field(max_length=64)] = []

@@ -13,6 +13,7 @@ import trio
 from trustedpods.protocol.errors import Locked, Refused, TrustedPodsError
 from trustedpods.protocol.ids import PodRef
 from trustedpods.publisher.context import state_dir
+from trustedpods.publisher.core.channels.fallback import as_opened
 from trustedpods.publisher.core.ownership import (
     GENERATION_RULE,
     Told,
@@ -25,6 +26,8 @@ from trustedpods.publisher.core.ownership import (
 from trustedpods.publisher.delivery.standing import told_by
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
+from trustedpods.publisher.payment import channel
+from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.payment.refund import Kept
 from trustedpods.publisher.state.pod_lock import pod_lock
 
@@ -37,7 +40,8 @@ class Aftermath:
     """What a run asks about its pod when it is over.
 
     `generations` are those of its requests, `life` is the transaction that opened its channel (None where
-    that is not known), `redial` opens another session (None: there is no second try).
+    that is not known), `redial` opens another session (None: there is no second try). `gives_up`: see
+    `may_give_notice`; then `payment` is what its channel was opened with.
     """
 
     account: MarketAccount
@@ -47,6 +51,8 @@ class Aftermath:
     life: bytes | None
     redial: Callable[[], AbstractAsyncContextManager[Session]] | None = None
     told: Told | None = None
+    gives_up: bool = False
+    payment: ChannelPayment | None = None
     _fresh: bool = False
 
     async def ask(self) -> Told | None:
@@ -67,14 +73,21 @@ class Aftermath:
         told = self.told if self._fresh else await self.ask()
         self._fresh = False
         found = whose(told, self.generations)
-        if not may_give_notice(told, self.generations, error):
+        if not may_give_notice(told, self.generations, error, gives_up=self.gives_up):
             return Kept(keeps_text(found), close=found is Whose.UNKNOWN)
         opened = (await self.account.chain.channel_events(self.ref.owner, self.ref.channel)).open_tx
         if self.life is None:
             return Kept("who opened it is not known", close=True)
         if opened is not None and opened != self.life:
             return Kept(keeps_text(Whose.NOBODYS), close=False)
+        if found is Whose.UNKNOWN and not await self._as_opened():
+            return Kept(f"{keeps_text(found)}, and the channel was used since it was opened", close=True)
         return None
+
+    async def _as_opened(self) -> bool:
+        """Of a provider that cannot be asked: whether the chain too shows no trace of somebody else's pod."""
+        live, payment = await channel.look(self.account, self.ref), self.payment
+        return live is None or (payment is not None and as_opened(live, payment.amount, payment.terms))
 
     def lost(self, error: TrustedPodsError, name: str) -> Locked | None:
         """The error of a run that lost against a newer one, after `ask`; None where it did not."""

@@ -12,6 +12,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
+from trustedpods.publisher.core.channels.fallback import another_may_take
 from trustedpods.publisher.delivery.broken_update import look_after, not_known, version_of
 from trustedpods.publisher.delivery.bundle import Parcel
 from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
@@ -53,7 +54,11 @@ class Delivery:
         policy: "Policy",
         progress: "DeployProgress",
         journal: Journal,
+        *,
+        gives_up: bool = False,
     ) -> None:
+        """*gives_up*: after a failure of the provider's another one is tried, so this one is given notice."""
+        self._gives_up, self._leaves = gives_up, False
         self._progress = progress
         self._policy = policy
         self._account = account
@@ -87,6 +92,7 @@ class Delivery:
         except TrustedPodsError as error:
             error.where = error.where or provider_name(self._location.row)
             after = self._aftermath(host, session)
+            after.gives_up = self._leaves = self._gives_up and another_may_take(error)
             await after.ask()
             lost = after.lost(error, name)
             stands: bool | None = False if lost is None else None
@@ -97,7 +103,7 @@ class Delivery:
                 await after.ask()
             kept = partial(after.kept, error)
             self._progress.money = await refund.rescue(
-                self._account, self._payment, name, error, self._journal, kept, in_use=stands
+                self._account, self._payment, self._closable, error, self._journal, kept, in_use=stands
             )
             self._remember_generation(after)
             if lost is not None:
@@ -119,6 +125,11 @@ class Delivery:
         if note is not None:
             self._journal.event("localhost", note)
 
+    @property
+    def _closable(self) -> str:
+        """What `close` is to be called with: a pod that goes on elsewhere keeps its other channel."""
+        return channel_hex(self._location.ref.channel) if self._leaves else self._parcel.name
+
     def _aftermath(self, host: "Host", session: Session) -> Aftermath:
         """Asks what is there now; the provider is dialled once more where *session* is gone."""
 
@@ -129,7 +140,13 @@ class Delivery:
                 yield again
 
         return Aftermath(
-            self._account, self._location.ref, session, self._generations, self._payment.life, redial
+            self._account,
+            self._location.ref,
+            session,
+            self._generations,
+            self._payment.life,
+            redial,
+            payment=self._payment,
         )
 
     def _remember_generation(self, after: Aftermath) -> None:
@@ -251,7 +268,7 @@ class Delivery:
 
     def _known(self) -> bool:
         """Whether the channel may stand otherwise on chain than when this run looked first."""
-        return self._payment.ours or self._location.channel is not None
+        return self._payment.ours or self._payment.there
 
     async def _reconnect(
         self, stack: AsyncExitStack, host: "Host", session: Session, error: NetworkFailure

@@ -17,6 +17,7 @@ from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFail
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.messages.admission import Rendered
 from trustedpods.protocol.messages.pod import PodStatus, StartBody
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.net import open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.context import state_dir
@@ -31,6 +32,7 @@ from trustedpods.publisher.core.cost import (
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Requirements, Selection, requirements_of, select
+from trustedpods.publisher.core.trust import at_least
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.delivery.bundle import parcel_of
 from trustedpods.publisher.delivery.signers import check_signed
@@ -55,6 +57,7 @@ from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.state.pod_records import Provenance
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
+from trustedpods.publisher.verbs.offers.fallback import Fallback, tell_unlisted
 from trustedpods.publisher.verbs.offers.planned import make_plan
 from trustedpods.publisher.verbs.offers.render import render_body
 from trustedpods.publisher.visits import records
@@ -154,13 +157,29 @@ class Deploy:
         self._verified = verified
         self._journal = journal
         self._lives_there = False
+        self._fallback = Fallback(
+            options.choice, pod.name, progress, journal, advises=options.network is None
+        )
         self._way = update_way(pod.manifest.stops_for_update)
         spec = pod.manifest.spec
         self._policy_name = policy_name(options.policy, spec.policy or options.otherwise)
-        self._policy = policy_for(account.market, spec.trust, self._policy_name)
+        self._trust: TrustClass = spec.trust
+        self._policy = policy_for(account.market, self._trust, self._policy_name)
 
     async def run(self) -> None:
-        """List, select, reach, ask whether what runs may change, hand over."""
+        """List, select, reach, ask whether what runs may change, hand over.
+
+        Where a provider that was not named by hand fails in the middle, all of it again with the next.
+        """
+        while True:
+            try:
+                await self._run_once()
+            except TrustedPodsError as error:
+                self._fallback.go_on(error)
+            else:
+                return
+
+    async def _run_once(self) -> None:
         async with self._reached() as (host, reached):
             await self._agreed(reached)
             await self._check_book(reached)
@@ -212,6 +231,7 @@ class Deploy:
         with self._journal.step("list") as step:
             rows = await self._account.market.rows()
             known = await pod_locations(self._account, self._pod.name, rows)
+            await tell_unlisted(self._account, self._pod.name, rows, known, self._journal)
             step.facts["providers"] = len(rows)
         async with open_host(None, []) as host, AsyncExitStack() as stack:
             with self._journal.step("select") as step:
@@ -224,7 +244,7 @@ class Deploy:
             return await stack.enter_async_context(reaching)
         except TrustedPodsError as error:
             if self._lives_there and error.hint is None:
-                error.hint = _unchanged(self._pod.name, answered=not isinstance(error, NetworkFailure))
+                error.hint = report.unchanged(self._pod.name, answered=not isinstance(error, NetworkFailure))
             raise
 
     def _select(self, rows: Sequence[RegistryRow], known: Sequence[PodLocation], step: Step) -> Selection:
@@ -239,27 +259,38 @@ class Deploy:
                     hint=f"`trustedpods delete {self._pod.name}` first, or give this one another --name",
                 )
             choice = Choice(home.row.owner, home.row.daemon)
-            self._lives_there = True
+            self._keep_class(home)
+        self._lives_there = home is not None
         selection = select(self._requirements(choice, paid=home is not None), rows)
         step.facts["left_out"] = [
             {"provider": provider_name(out.row), "reason": out.reason} for out in selection.left_out
         ]
         if self._options.explain:
             report.explain(selection, self._account.token, self._journal)
+        selection = self._fallback.without_left(selection, step, lives_there=self._lives_there)
         if not selection.offers:
-            raise report.nobody(selection, self._pod.manifest.spec.trust)
+            raise report.nobody(selection, self._trust)
         return selection
+
+    def _keep_class(self, home: PodLocation) -> None:
+        """What the pod's provider proved when the pod was sent there holds for an update too."""
+        record = records.load(channel_hex(home.ref.channel), self._journal)
+        self._trust = at_least(self._trust, None if record is None else record.trust)
+        if self._trust == "sealed" and home.row.trust != "sealed":
+            raise report.sunk(provider_name(home.row), self._pod.name)
+        self._policy = policy_for(self._account.market, self._trust, self._policy_name)
 
     def _requirements(self, choice: Choice | None, *, paid: bool) -> Requirements:
         market, pod = self._account.market, self._pod
         wanted = requirements_of(
             pod.manifest, pod.image_bytes, market.file.token, market.token, self._options.funding, choice
         )
+        wanted = replace(wanted, trust=self._trust)
         return replace(wanted, funding=None) if paid else wanted
 
-    @property
-    def _provenance(self) -> Provenance:
-        trust, images = self._pod.manifest.spec.trust, self._pod.image_sources
+    def _provenance(self, session: Session) -> Provenance:
+        """A pod that any class will do for keeps the class that it was sent to: no visit sinks below."""
+        trust, images = at_least(self._trust, session.verdict.trust), self._pod.image_sources
         return Provenance(trust=trust, policy=self._policy_name, images=images)
 
     @property
@@ -305,13 +336,17 @@ class Deploy:
         self._remember(session, location)
         handing = Delivery(
             self._account,
-            parcel_of(self._pod, self._verified, self._account.publisher, self._provenance, self._way),
+            parcel_of(
+                self._pod, self._verified, self._account.publisher, self._provenance(session), self._way
+            ),
             payment,
             location,
             self._policy,
             self._progress,
             self._journal,
+            gives_up=location.channel is None and self._fallback.may_leave,
         )
+        self._fallback.hands_over(payment)
         await handing.run(host, session, self._options.patience_s)
 
     def _remember(self, session: Session, location: PodLocation) -> None:
@@ -324,7 +359,7 @@ class Deploy:
         )
         record = records.grown(record, self._shape)
         if location.channel is None:
-            record = records.sent_under(record, self._provenance)
+            record = records.sent_under(record, self._provenance(session))
         if self._options.network is not None:
             record = records.of_network(record, self._options.network)
         records.keep(records.attested(record, session, self._policy), self._journal)
@@ -361,15 +396,3 @@ class Deploy:
             self._journal.event(
                 "cap", f"maxCostPerDay pays for {replicas} of {most} replicas at once, or some more"
             )
-
-
-def _unchanged(name: str, *, answered: bool) -> str:
-    """Of a pod whose provider did not take the update: whatever ran there was not touched."""
-    if answered:
-        return (
-            f"nothing was changed: the version before is still in place, `trustedpods status {name}` shows it"
-        )
-    return (
-        f"nothing was changed: the pod lives there, `trustedpods status {name}` says whether it serves; only "
-        f"if its provider is gone for good, `trustedpods close {name}` ends it and gets its deposit back"
-    )

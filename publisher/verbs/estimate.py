@@ -27,7 +27,7 @@ async def estimate(
 ) -> EstimateResult:
     """What `deploy` with the same *choice* and *funding* would choose from.
 
-    Raises `Refused` (rule `no-provider`), with reasons, where no provider comes into question.
+    Raises `Refused` (rule `no-provider`), with reasons, where no provider can take the pod.
     """
     rows = await market.rows()
     wanted = requirements_of(pod.manifest, pod.image_bytes, market.file.token, market.token, funding, choice)

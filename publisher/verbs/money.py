@@ -19,7 +19,8 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_parts import transaction_json
-from trustedpods.publisher.payment import channel, refund
+from trustedpods.publisher.payment import channel, closing, refund
+from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.money import (
     BalanceResult,
     ChannelBalance,
@@ -88,11 +89,17 @@ async def close(
 ) -> CloseResult:
     """Get a channel's money back: give notice, and close it once that is over.
 
-    Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
+    Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere. Where all
+    have ended before, the result says so.
     When it raises, *progress* has those that were seen to.
     """
     with alone(account, name, "close", beside=("backup",)):  # money does not wait for one
-        location, others = await find_pod(account, name, everywhere=True)
+        try:
+            location, others = await find_pod(account, name, everywhere=True)
+        except Refused as error:
+            found = await gone_already(account, name, error)
+            ended = ClosedChannel(found.channel.provider, found.channel.id, found.money)
+            return CloseResult(name, account.token, (ended,), gone=True)
         progress.pod, progress.token = name, account.token
         for one in (location, *others):
             outcome = await _close(account, one, name, wait, journal)
@@ -116,24 +123,12 @@ async def _close(
             )
         head = await account.chain.head()
         if head.time >= current.unlock_at:
-            return await _end(account, location, journal)
+            ended = await closing.end(account, location.ref, journal)
+            return ended or await refund.refunded(account, location.ref, journal)
         if not wait:
             return noted
         await trio.sleep(min(30, max(1, current.unlock_at - head.time)))
     return noted
-
-
-async def _end(account: MarketAccount, location: PodLocation, journal: Journal) -> DepositOutcome:
-    try:
-        receipt = await account.chain.close(account.publisher.key, location.ref.owner, location.ref.salt)
-    except Refused as error:
-        if error.rule != "Unknown":
-            raise
-        return await refund.refunded(account, location.ref, journal)  # the provider released it just now
-    transaction = MinedTransaction.of(receipt)
-    text = f"closed: {account.token.rough(receipt.moved)} came back"
-    journal.event("closed", text, **transaction_json(transaction))
-    return DepositOutcome("closed", refund=receipt.moved, transaction=transaction)
 
 
 async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -> WithdrawResult:

@@ -22,8 +22,9 @@ from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import refund
+from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.money import DepositOutcome
+from trustedpods.publisher.results.money import DepositOutcome, GonePod
 from trustedpods.publisher.results.pods import (
     DeleteProgress,
     DeleteResult,
@@ -196,30 +197,39 @@ async def delete(
     progress: DeleteProgress,
     journal: Journal,
     options: DeleteOptions | None = None,
-) -> DeleteResult:
+) -> DeleteResult | GonePod:
     """Have the pod settled, released and removed; report the refund, or which volumes are kept.
 
     When the provider fails in the middle, *progress* says where the deposit is. Raises `Refused` (rule
-    `not-agreed`), with nothing done, where the options' `agree` says no.
+    `not-agreed`), with nothing done, where the options' `agree` says no. A pod that is surely gone already is
+    no error.
     """
-    options = options or DeleteOptions()
     with alone(account, name, "delete"):
-        async with visit(account, name, progress, journal, mend="move") as visited:
-            ref, life = visited.location.ref, await _life(visited)
-            await _ask_first(visited, name, options, journal)
-            generation = next_generation()
-            try:
-                with newer_is_locked(name):
-                    left = await _remove(visited, generation, journal, purge=options.purge)
-            except TrustedPodsError:
-                progress.money = await refund.find_out(account, ref, name, journal)
-                raise
-            if left is not None:
-                journal.event("retained", f"{name} is removed but for its volumes")
-                return DeleteResult(progress.visited(), None, _outliving(visited, left))
-            journal.event("deleted", f"{name} is removed")
-            after = Aftermath(account, ref, visited.session, {generation}, life)
-            return DeleteResult(progress.visited(), await _get_back(after, name, journal))
+        try:
+            return await _delete(account, name, progress, journal, options or DeleteOptions())
+        except Refused as error:
+            return await gone_already(account, name, error)
+
+
+async def _delete(
+    account: MarketAccount, name: str, progress: DeleteProgress, journal: Journal, options: DeleteOptions
+) -> DeleteResult:
+    async with visit(account, name, progress, journal, mend="move") as visited:
+        ref, life = visited.location.ref, await _life(visited)
+        await _ask_first(visited, name, options, journal)
+        generation = next_generation()
+        try:
+            with newer_is_locked(name):
+                left = await _remove(visited, generation, journal, purge=options.purge)
+        except TrustedPodsError:
+            progress.money = await refund.find_out(account, ref, name, journal)
+            raise
+        if left is not None:
+            journal.event("retained", f"{name} is removed but for its volumes")
+            return DeleteResult(progress.visited(), None, _outliving(visited, left))
+        journal.event("deleted", f"{name} is removed")
+        after = Aftermath(account, ref, visited.session, {generation}, life)
+        return DeleteResult(progress.visited(), await _get_back(after, name, journal))
 
 
 async def _life(visited: Visit) -> bytes | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trustedpods.contracts.records import Channel
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import (
@@ -48,6 +49,7 @@ from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.audit import examine
 from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
 from trustedpods.publisher.verbs.pods import RETAINED
+from trustedpods.publisher.verbs.running.closing import close_if_over
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
 from trustedpods.publisher.visits.visit import Visit, enter
@@ -181,6 +183,7 @@ class _Look:
         self._findings = findings
         self._journal = journal
         record = findings.record
+        self._closes = False
         self._ref: PodRef = account.publisher.ref(Address(record.owner), record.daemon, record.name)
 
     async def run(self) -> None:
@@ -192,13 +195,19 @@ class _Look:
             except RemoteProtocolError as error:
                 self._failed(error)
             except NetworkFailure as error:
+                if self._closes:  # its notice needs nobody's help, and nothing is left to be looked after
+                    self._findings.state = "unlocking"
+                    break
                 if trio.current_time() < deadline:
                     self._start_over()
                     await trio.sleep(RETRY_S)
                     continue
                 self._failed(error)
             except TrustedPodsError as error:
-                self._failed(error)
+                if self._closes and isinstance(error, Refused):  # as one that knows no such pod any more
+                    self._findings.state = "unlocking"
+                else:
+                    self._failed(error)
             break
         await self._unlock_if_bad()
 
@@ -218,6 +227,8 @@ class _Look:
         live = await channels.look(self._account, self._ref)
         if live is None:
             self._no_channel(record)
+            return
+        if await self._closed(record, live):
             return
         row = await self._row()
         if row is None:
@@ -240,6 +251,19 @@ class _Look:
         records.pod_records().forget(record.channel)
         self._findings.state = "ended"
 
+    async def _closed(self, record: PodRecord, live: Channel) -> bool:
+        """Whether the channel was closed, as its notice is over; one that others gave is only told."""
+        look = await close_if_over(self._account, self._ref, record, live, self._journal)
+        self._closes = look.stands == "wait" and look.meant
+        if look.stands == "others":
+            told = f"its notice, given elsewhere, is over: `trustedpods close {record.channel}` ends it"
+            self._findings.bad("unlocking", 0, told)
+        if look.ended is None:
+            return False
+        self._findings.money, self._findings.state = look.ended, "ended"
+        self._findings.actions.append("channel closed")
+        return True
+
     async def _row(self) -> RegistryRow | None:
         record = self._findings.record
         rows = await self._account.market.rows()
@@ -253,7 +277,7 @@ class _Look:
             "alarm",
             int(ExitCode.COPIES_DIFFER),
             f"the provider is no longer in the registry, its meter may still claim{noticed}: "
-            f"`trustedpods close {self._findings.record.name}` takes the deposit back",
+            f"`trustedpods close {self._findings.record.channel}` takes the deposit back",
         )
 
     async def _look_after(self, visit: Visit) -> None:
@@ -354,10 +378,10 @@ class _Look:
         """Only when the owner asked for it, and only for what cannot be an outage."""
         if not (self._options.unlock and self._findings.violated):
             return
-        name = self._findings.record.name
+        record = self._findings.record
         try:
-            with alone(self._account, name, "watch", beside=("backup",)):  # a slow one saves no cheat
-                outcome = await refund.give_notice(self._account, self._ref, name, self._journal)
+            with alone(self._account, record.name, "watch", beside=("backup",)):  # a slow one saves no cheat
+                outcome = await refund.give_notice(self._account, self._ref, record.channel, self._journal)
         except TrustedPodsError as error:
             self._findings.problems.append(f"the deposit could not be unlocked: {error}")
             return

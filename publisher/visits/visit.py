@@ -37,7 +37,7 @@ class Visit:
     def remember(self, **changes: object) -> None:
         """Change what is kept of the pod; what was paid meanwhile by another visit stays counted."""
         now = records.newest(self.record, self.journal)
-        paid = {"paid_day": now.paid_day, "paid": now.paid}
+        paid = {"paid_day": now.paid_day, "paid": now.paid, "closing": now.closing}
         self.record = self.record.model_copy(update=paid | changes)
         records.keep(self.record, self.journal)
 
@@ -152,7 +152,7 @@ def refusal_hint(record: PodRecord) -> str:
     if record.attested_at:
         at = datetime.fromtimestamp(record.attested_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         last = f"it verified last at {at} against {record.label or 'built-in'}"
-    return f"{last}; nothing was sent to it now. `trustedpods close {record.name}` takes the deposit back"
+    return f"{last}; nothing was sent to it now. `trustedpods close {record.channel}` takes the deposit back"
 
 
 def no_bundle(error: Refused) -> bool:

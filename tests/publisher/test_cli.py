@@ -150,7 +150,7 @@ async def test_the_other_verbs(bench, cli):
         assert f"{peer.owner}/0  sealed" in listed.stdout
         assert "SIMULATED AMD SEV-SNP" in listed.stdout
         assert (await cli("delete", "hello")).stdout == "hello is removed\n"
-        assert (await cli("close", "hello")).exit_code == 6
+        assert "gone already" in (await cli("close", "hello")).stdout
 
 
 async def test_a_chain_that_does_not_answer_is_code_8(bench, cli):
@@ -289,3 +289,17 @@ async def test_an_error_without_a_hint_of_its_own_ends_with_what_its_rule_says(b
     assert result.exit_code == 6
     assert "[capacity-cpu]" in result.stderr
     assert "hint: ask for less, or choose another provider" in result.stderr.splitlines()[-1]
+
+
+async def test_status_check_ends_with_a_code_and_shows_the_same(bench, cli):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        for phase, runway, code in (("serving", None, 0), ("serving", 60, 7), ("failing", None, 12)):
+            peer.phase, peer.runway = phase, runway
+            assert (await cli("status", "hello", "--check")).exit_code == code
+            assert (await cli("status", "hello")).exit_code == 0
+        peer.phase, peer.runway = "serving", 3600
+        checked = await cli("status", "hello", "--check")
+    assert checked.exit_code == 0
+    assert checked.stdout.startswith("hello  serving\n")
+    assert (await cli("status", "nobody", "--check")).exit_code == 6

@@ -172,6 +172,7 @@ CALLED = {
 
 NOT_CALLED = {
     "backup", "restore", "network backup",  # no method yet
+    "open",  # `status` has the addresses, a program its own browser
     "ui",  # a page for a person, made of `list`, `providers` and `overview`
     "completion", "help", "version",  # of a shell, or of a person at it
     "context list", "context map", "context unmap", "context use",  # a program hands in files

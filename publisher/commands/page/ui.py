@@ -2,13 +2,13 @@
 """`ui`: the page, served until Ctrl-C."""
 
 import os
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, located
+from trustedpods.publisher.commands.page.browser import has_browser, open_link
 
 if TYPE_CHECKING:
     from socket import socket
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 NEEDED = ("hypercorn", "jinja2", "starlette")
 """What the page is served with: the extra `ui` of the package."""
-
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 @click.command(
@@ -82,25 +80,11 @@ async def _serve(run: Run, account: "MarketAccount", listening: "socket", *, ope
     def tell(link: str) -> None:
         print_lines([link])
         run.show.line("Open this link in a browser of this machine: it works once. Ctrl-C ends the page.")
-        if open_browser and _has_browser():
-            nursery.start_soon(_open, link)
+        if open_browser and has_browser(os.environ):
+            nursery.start_soon(open_link, link)  # nothing follows where it cannot: the link was printed
 
     async with trio.open_nursery() as nursery:
         await serve_page(listening, Client(account, _Silent()), tell)
-
-
-def _has_browser() -> bool:
-    """Whether somebody sits at this machine: a browser in a terminal would take the terminal."""
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in DISPLAYS)
-
-
-async def _open(link: str) -> None:
-    """Have the desktop open *link*; nothing follows where it cannot, for the link was printed."""
-    import webbrowser
-
-    import trio
-
-    await trio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 
 
 class _Silent:

@@ -21,7 +21,13 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
-from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, OutlivingVolumes, VisitProgress
+from trustedpods.publisher.results.pods import (
+    DeleteProgress,
+    DeleteResult,
+    LogPiece,
+    OutlivingVolumes,
+    VisitProgress,
+)
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED, ConfirmedNode
@@ -84,10 +90,10 @@ class MarketPods:
                     rule=NOT_AGREED,
                     hint=_HINT.format(name=name),
                 ) from None
-            if error.rule != "unknown-pod":  # the chain itself says that there is none
+            if error.rule != "unknown-pod":  # the chain itself says that there never was one
                 raise
             return
-        if done.retained is not None:  # its provider said nothing of them before
+        if isinstance(done, DeleteResult) and done.retained is not None:  # it told nothing of them
             raise Refused(
                 f"pod {name} is removed but for its volumes", rule="retained", hint=_HINT.format(name=name)
             )

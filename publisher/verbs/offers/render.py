@@ -41,7 +41,7 @@ async def render(
     """The objects of *pod* at the provider of *choice*, or at the cheapest that answers and can run it.
 
     With the *key* that will deploy it, names and addresses are those that the pod will have; without, a key
-    is made up. Raises `Refused` (rule `no-provider`) where none comes into question, else what the last said.
+    is made up. Raises `Refused` (rule `no-provider`) where none can take the pod, else what the last said.
     """
     wanted = requirements_of(pod.manifest, pod.image_bytes, market.file.token, market.token, choice=choice)
     selection = select(wanted, await market.rows())

@@ -48,6 +48,23 @@ def test_what_a_run_with_generations_4_and_5_may_do(
     assert may == [refused, silent, lied]
 
 
+@pytest.mark.parametrize(
+    ("told", "may"),
+    [
+        (None, True),
+        (NO_POD, True),
+        (Told("starting", 5), True),
+        (Told("serving", 5, 5), False),
+        (Told("serving", 3, 3), False),
+        (Told("starting", 9), False),
+    ],
+)
+def test_a_run_that_goes_on_elsewhere_leaves_alone_what_answers_as_before(
+    told: Told | None, may: bool
+) -> None:
+    assert may_give_notice(told, {4, 5}, SILENT, gives_up=True) is may
+
+
 def test_a_run_that_sent_nothing_owns_nothing() -> None:
     assert whose(Told("serving", 3, 3), ()) is Whose.OTHERS
     assert not newer_won(REFUSED, Told("serving", 3, 3), ())

@@ -84,9 +84,18 @@ def test_cheapest_first_ties_by_address():
     ]
 
 
+def test_a_class_is_a_minimum_and_of_two_that_cost_the_same_the_sealed_one_is_first():
+    rows = [row(1, trust="open"), row(2), row(3, 1, trust="open")]
+    assert [offer.row.owner for offer in select(requirements(trust="open"), rows).offers] == [
+        rows[2].owner,
+        rows[1].owner,
+        rows[0].owner,
+    ]
+    assert [offer.row.owner for offer in select(requirements(), rows).offers] == [rows[1].owner]
+
+
 def test_reasons():
     assert "operator could read" in reason(requirements(), row(trust="open"))
-    assert "class sealed" in reason(requirements(trust="open"), row())
     assert "another token" in reason(requirements(), row(token=Address("0x" + "22" * 20)))
     assert "no address" in reason(requirements(), row(endpoint=""))
     assert "not the provider asked for" in reason(requirements(choice=Choice(row(2).owner)), row(1))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
+from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.core.cost import Shape
@@ -18,6 +19,7 @@ from trustedpods.publisher.core.watch import (
     Spent,
     TopUp,
     channel_problems,
+    checked,
     open_problems,
     payment,
     worst,
@@ -120,3 +122,23 @@ def test_the_worst_of_a_round():
     assert worst([3, 9, 7]) == 9
     assert worst([2, 0]) == 2
     assert worst([2, 8]) == 8
+
+
+@pytest.mark.parametrize(
+    ("phase", "runway_s", "code"),
+    [
+        ("serving", None, ExitCode.DONE),  # asleep: it burns nothing
+        ("serving", LOW_RUNWAY_S, ExitCode.DONE),
+        ("serving", LOW_RUNWAY_S - 1, ExitCode.FUNDS),
+        ("serving", 0, ExitCode.FUNDS),
+        ("stopped", 0, ExitCode.FUNDS),
+        ("failing", 10**6, ExitCode.PROGRAM),
+        ("failing", 0, ExitCode.PROGRAM),
+        ("parked", None, ExitCode.REFUSED),
+        ("starting", 10**6, ExitCode.REFUSED),
+        ("awaiting-key", 10**6, ExitCode.REFUSED),
+        ("a word of tomorrow", None, ExitCode.REFUSED),
+    ],
+)
+def test_a_script_is_told_what_to_do_about_a_pod(phase, runway_s, code):
+    assert checked(phase, runway_s) is code

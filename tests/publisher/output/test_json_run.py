@@ -100,7 +100,9 @@ async def test_verbs_on_a_pod(bench, printed):
         peer.faults.clear()
         await printed("delete", "delete", "hello")
         await printed("status ended", "status", "hello")
-        await printed("delete ended", "delete", "hello")
+        await printed("delete gone", "delete", "hello")
+        await printed("close gone", "close", "hello")
+        await printed("delete ended", "delete", "nobody")
 
 
 async def test_two_places_of_one_name(bench, printed):

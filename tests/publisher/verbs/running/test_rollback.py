@@ -144,11 +144,13 @@ async def test_another_machine_keeps_none(bench, cli):
 async def test_an_older_version_goes_to_no_machine_that_its_own_trust_refuses(bench):
     peer = bench.peer()
     async with peer.serve():
-        await deployed(bench, "one")
+        channel = await deployed(bench, "one")
+    record = pod_records().load(channel)
+    pod_records().save(record.model_copy(update={"trust": "open"}))  # clients before this let updates sink
     peer.trust = "open"
     peer.reboot()
     async with peer.serve():
-        channel = await deployed(bench, "two", trust="open")
+        await deployed(bench, "two", trust="open")
         sent, kept = len(peer.bundles), pod_records().load(channel)
         with pytest.raises(Refused, match="class sealed") as caught:
             await back(bench)

@@ -93,10 +93,15 @@ class NetworkClient:
         """Begin the network in all of *clusters*, or see that it is there in the same ones."""
         return await connect.connect(self._account, _place(network, clusters), wait_s, self._journal())
 
-    async def network_plan(self, file: str | Path, clusters: Mapping[str, str]) -> PlanResult:
-        """What an apply of the Network in *file* would change now. Finds the other clusters."""
+    async def network_plan(
+        self, file: str | Path, clusters: Mapping[str, str], *, store: str | None = None
+    ) -> PlanResult:
+        """What an apply of the Network in *file* would change now. Finds the other clusters.
+
+        *store* is where backups of lost nodes are; None: each pod's own place.
+        """
         read, known = await self._file(file), _known(clusters)
-        return await apply.plan(self._account, read, known, self._journal())
+        return await apply.plan(self._account, read, known, self._journal(), store=store)
 
     async def network_apply(
         self,
@@ -106,19 +111,31 @@ class NetworkClient:
         deposit: str | None = None,
         only: Sequence[str] = (),
         purge: bool = False,
+        replace_lost: bool = False,
+        store: str | None = None,
         wait_s: float = 0.0,
     ) -> ApplyResult:
         """Bring the network to what *file* says; killed anywhere, the next call goes on. Finds the others.
 
         *deposit* of each node is as `deploy` takes it; with *only* no other nodes are changed; with *purge*
-        volumes of removed nodes go too.
+        volumes of removed nodes go too; with *replace_lost* nodes of lost clusters come anew, from backups in
+        *store* (None: each pod's own place) where they wait for one.
         """
         read, known = await self._file(file), _known(clusters)
         funding = None if deposit is None else parse_funding(deposit, "deposit")
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
         said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
+        said += [("--replace-lost", "")] if replace_lost else []
+        said += [] if store is None else [("--store", store)]
         wanted = apply.ApplyOptions(
-            known, wait_s, DeployOptions(funding=funding), tuple(said), purge=purge, only=tuple(only)
+            known,
+            wait_s,
+            DeployOptions(funding=funding),
+            tuple(said),
+            purge=purge,
+            only=tuple(only),
+            replace_lost=replace_lost,
+            store=store,
         )
         return await apply.apply(self._account, read, wanted, self._journal())
 

@@ -253,7 +253,7 @@ class _Look:
             "alarm",
             int(ExitCode.COPIES_DIFFER),
             f"the provider is no longer in the registry, its meter may still claim{noticed}: "
-            f"`trustedpods close {self._findings.record.name}` takes the deposit back",
+            f"`trustedpods close {self._findings.record.channel}` takes the deposit back",
         )
 
     async def _look_after(self, visit: Visit) -> None:

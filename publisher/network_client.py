@@ -20,6 +20,7 @@ from trustedpods.protocol.networks.members import NetworkName, Role
 from trustedpods.publisher.context import cache_dir
 from trustedpods.publisher.core.money import parse_funding
 from trustedpods.publisher.core.networks.mapping import parse_clusters
+from trustedpods.publisher.core.networks.planning.replacing import Replacing
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal, Show
 from trustedpods.publisher.market.market import MarketAccount
@@ -111,22 +112,19 @@ class NetworkClient:
         deposit: str | None = None,
         only: Sequence[str] = (),
         purge: bool = False,
-        replace_lost: bool = False,
-        store: str | None = None,
+        replacing: Replacing | None = None,
         wait_s: float = 0.0,
     ) -> ApplyResult:
         """Bring the network to what *file* says; killed anywhere, the next call goes on. Finds the others.
 
         *deposit* of each node is as `deploy` takes it; with *only* no other nodes are changed; with *purge*
-        volumes of removed nodes go too; with *replace_lost* nodes of lost clusters come anew, from backups in
-        *store* (None: each pod's own place) where they wait for one.
+        volumes of removed nodes go too; with *replacing* nodes of lost clusters come anew.
         """
         read, known = await self._file(file), _known(clusters)
         funding = None if deposit is None else parse_funding(deposit, "deposit")
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
         said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
-        said += [("--replace-lost", "")] if replace_lost else []
-        said += [] if store is None else [("--store", store)]
+        said += [] if replacing is None else replacing.said
         wanted = apply.ApplyOptions(
             known,
             wait_s,
@@ -134,8 +132,7 @@ class NetworkClient:
             tuple(said),
             purge=purge,
             only=tuple(only),
-            replace_lost=replace_lost,
-            store=store,
+            replacing=replacing,
         )
         return await apply.apply(self._account, read, wanted, self._journal())
 

@@ -4,7 +4,6 @@
 import functools
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -44,22 +43,8 @@ _STORE = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Replacing:
-    """Whether nodes of lost clusters come anew, and where their backups are."""
-
-    agreed: bool
-    store: str | None
-
-    @property
-    def said(self) -> list[tuple[str, str]]:
-        """The same as history keeps it."""
-        place = [] if self.store is None else [("--store", self.store)]
-        return [*([("--replace-lost", "")] if self.agreed else []), *place]
-
-
 def _replacing_options(verb: F) -> F:
-    """Add --replace-lost and --store to a verb, which gets them as `replacing`."""
+    """Add --replace-lost, --store and --empty to a verb, which gets them as `replacing`."""
 
     @click.option(
         "--replace-lost",
@@ -68,9 +53,12 @@ def _replacing_options(verb: F) -> F:
         help="Nodes of lost clusters come anew, from backups or empty.",
     )
     @_STORE
+    @click.option(
+        "--empty", metavar="NODE", multiple=True, help="This lost node begins empty, though it has a backup."
+    )
     @functools.wraps(verb)
-    def wrapped(*, agreed: bool, store: str | None, **arguments: Any) -> Any:  # noqa: ANN401 - click's own
-        return verb(replacing=_Replacing(agreed, store), **arguments)
+    def wrapped(*, agreed: bool, store: str | None, empty: tuple[str, ...], **arguments: Any) -> Any:  # noqa: ANN401 - click's own
+        return verb(replacing=(agreed, store, empty), **arguments)
 
     return cast("F", wrapped)
 
@@ -191,7 +179,7 @@ def apply(
     file: Path,
     deposit: str | None,
     only: tuple[str, ...],
-    replacing: _Replacing,
+    replacing: tuple[bool, str | None, tuple[str, ...]],
     purge: bool,
     wait: str,
     clusters: tuple[str, ...],
@@ -206,6 +194,7 @@ def apply(
     ) -> "ApplyResult":
         from trustedpods.publisher.contexts import context_policy
         from trustedpods.publisher.core.money import parse_funding
+        from trustedpods.publisher.core.networks.planning.replacing import Replacing
         from trustedpods.publisher.verbs.deploy import DeployOptions
         from trustedpods.publisher.verbs.networks.apply import ApplyOptions
         from trustedpods.publisher.verbs.networks.apply import apply as bring
@@ -214,18 +203,11 @@ def apply(
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
         said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
-        said += replacing.said
+        agreed, store, empty = replacing
+        lost = Replacing(store, empty) if agreed else None
+        said += [] if lost is None else lost.said
         wait_s = wait_seconds(wait)
-        wanted = ApplyOptions(
-            known,
-            wait_s,
-            deploying,
-            tuple(said),
-            purge=purge,
-            only=only,
-            replace_lost=replacing.agreed,
-            store=replacing.store,
-        )
+        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge, only=only, replacing=lost)
         return await bring(account, read, wanted, run.journal)
 
     def lines(result: "ApplyResult") -> list[str]:

@@ -22,7 +22,12 @@ from trustedpods.publisher.core.networks.planning.outlook import (
     with_stopped,
 )
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
-from trustedpods.publisher.core.networks.planning.replacing import ChosenBackup, check_agreed, lost_nodes
+from trustedpods.publisher.core.networks.planning.replacing import (
+    ChosenBackup,
+    Replacing,
+    check_agreed,
+    lost_nodes,
+)
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -49,8 +54,8 @@ class ApplyOptions:
 
     `known` are the providers of clusters, by name; `said` is the command as history keeps it. `pods` is
     how nodes are deployed and removed, by default in the market; with `purge` volumes go with their node.
-    With `only` nothing is changed but the nodes that it names. With `replace_lost` nodes of lost clusters
-    come anew, from backups in `store` (None: each pod's own place of backups) where they wait for one.
+    With `only` nothing is changed but the nodes that it names. Nodes of lost clusters come anew with
+    `replacing`, else that is refused.
     """
 
     known: Mapping[str, Choice]
@@ -60,8 +65,7 @@ class ApplyOptions:
     pods: Callable[[MarketAccount, NetworkFile], NodePods] | None = None
     purge: bool = False
     only: tuple[str, ...] = ()
-    replace_lost: bool = False
-    store: str | None = None
+    replacing: Replacing | None = None
 
 
 async def plan(
@@ -207,11 +211,12 @@ async def _backups(
 ) -> Mapping[str, ChosenBackup]:
     """What nodes begin with that wait for a backup. Refused (rule `lost-nodes`) where nobody agreed to it."""
     lost = lost_nodes(made, view.content)
-    check_agreed(lost, replace=options.replace_lost)
-    if not options.replace_lost:
+    check_agreed(lost, replace=options.replacing is not None)
+    if options.replacing is None:
         return {}
     names = {name: pod.name for name, pod in file.pods.items()}
-    return await backups_for(account, names, made, lost, file.manifests, options.store, journal)
+    empty, store = named(file.nodes, options.replacing.empty, "--empty"), options.replacing.store
+    return await backups_for(account, names, made, lost, file.manifests, store, journal, empty)
 
 
 def _pods(

@@ -21,6 +21,25 @@ LOST_NODES = "lost-nodes"
 WAITING = frozenset({"deploy", "go on"})
 """Steps after which a volume of `seed: {backup: true}` may wait for its files."""
 
+
+@dataclass(frozen=True, slots=True)
+class Replacing:
+    """A person's word that nodes of lost clusters come anew.
+
+    Their backups are in *store*, None for each pod's own place. Those that *empty* names may begin without
+    files though they have a backup.
+    """
+
+    store: str | None = None
+    empty: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """The same as history keeps it."""
+        place = [] if self.store is None else [("--store", self.store)]
+        return [("--replace-lost", ""), *place, *(("--empty", one) for one in self.empty)]
+
+
 StoredVolume = tuple[str, int | None]
 """A volume's name, and the number of its replica; None where replicas have none."""
 
@@ -107,7 +126,7 @@ def lacking(manifest: PodManifest, found: ChosenBackup | None) -> str:
     """Why the pod's waiting volumes cannot all be filled from *found*; empty where they can."""
     wanted = waiting_volumes(manifest)
     if found is None:
-        return "it waits for a backup, and there is none" if wanted else ""
+        return "it waits for a backup, and none is known" if wanted else ""
     missing = sorted(wanted - found.volumes, key=lambda one: (one[0], one[1] or 0))
     if not missing:
         return ""
@@ -116,9 +135,21 @@ def lacking(manifest: PodManifest, found: ChosenBackup | None) -> str:
     return f"it waits for a backup, and backup {found.name} has no volume {name}{whose}"
 
 
+def unused(manifest: PodManifest, found: ChosenBackup | None) -> str:
+    """Which backup is there that the file of a lost pod, which begins empty, does not take; empty if none."""
+    if found is None or waiting_volumes(manifest):
+        return ""
+    kept = sorted({name for name, _ in found.volumes} & manifest.persistent_volumes.keys())
+    if not kept:
+        return ""
+    return (
+        f"backup of {moment(found.began)} has volume {kept[0]}, whose file says no `seed: {{backup: true}}`"
+    )
+
+
 def beginning(lost: LostNode, manifest: PodManifest, found: ChosenBackup | None) -> str:
     """What a plan says of a lost node behind `recreate`."""
-    if why := why_never(manifest) or lacking(manifest, found):
+    if why := why_never(manifest) or lacking(manifest, found) or unused(manifest, found):
         return f"not done: {why}; {lost.told}"
     if found is None or not waiting_volumes(manifest):
         return f"empty; {lost.told}"

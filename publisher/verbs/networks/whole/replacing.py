@@ -20,6 +20,7 @@ from trustedpods.publisher.core.networks.planning.replacing import (
     beginning,
     check_may_come_anew,
     lacking,
+    unused,
     waiting_volumes,
 )
 from trustedpods.publisher.journal import Journal
@@ -28,7 +29,7 @@ from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.aftermath import alone
-from trustedpods.publisher.verbs.backups.places import KnownBackups, known_place, scope_of
+from trustedpods.publisher.verbs.backups.places import KnownBackups, backup_records, known_place, scope_of
 from trustedpods.publisher.verbs.running.restore import RestoreOptions, restore
 
 WAITS_S = 3600.0
@@ -40,14 +41,17 @@ AGAIN_S = 5.0
 
 
 async def newest_backup(account: MarketAccount, pod: str, store: str | None) -> ChosenBackup | None:
-    """The newest backup of the pod; None where its place was read and has none.
+    """The newest backup of the pod; None where its place was read and has none, or no place is known.
 
-    *store* is None for the place of its schedule or of its last backup from here. Raises BadInput where no
-    place is known, or the newest does not open; StoreFailure where the place cannot be read; Refused (rule
-    `backup-gone`) where a newer one was there.
+    *store* is None for the place of its schedule or of its last backup from here. Raises BadInput where the
+    newest does not open; StoreFailure where the place cannot be read; Refused (rule `backup-gone`) where a
+    newer one was there.
     """
 
     def look() -> ChosenBackup | None:
+        record = backup_records().load(scope_of(account), pod)
+        if store is None and record.scheduled is None and record.last is None:
+            return None
         place = known_place(scope_of(account), pod, store)
         backups = PodBackups(open_store(place), pod, account.publisher.secret)
         known = KnownBackups(backups, account.publisher.address)
@@ -68,13 +72,18 @@ async def backups_for(
     manifests: Mapping[str, PodManifest],
     store: str | None,
     journal: Journal,
+    empty: Collection[str] = (),
 ) -> dict[str, ChosenBackup]:
     """The backup of each node that *plan* starts and that waits for one; *pods* are their names, by node.
 
     A lost node must have one, whole. Of another that is begun, as after an apply that was killed, it is told
-    where none is there. Raises Refused (rules `no-restore`, `no-backup`), and what `newest_backup` raises.
+    where none is there. Raises Refused (rules `no-restore`, `no-backup`), and what `newest_backup` raises; so
+    too for a lost node that would begin empty though it has a backup, unless it is one of *empty*.
     """
     check_may_come_anew(lost, manifests)
+    for one in lost:
+        if one.node not in empty:
+            await _check_empty(account, one.node, pods[one.node], manifests[one.node], store)
     must = {one.node for one in lost} | {step.node for step in plan.nodes if step.doing == "go on"}
     chosen: dict[str, ChosenBackup] = {}
     for step in plan.nodes:
@@ -101,6 +110,20 @@ async def backups_for(
     return chosen
 
 
+async def _check_empty(
+    account: MarketAccount, node: str, pod: str, manifest: PodManifest, store: str | None
+) -> None:
+    if waiting_volumes(manifest) or not manifest.persistent_volumes:
+        return
+    try:
+        if why := unused(manifest, await newest_backup(account, pod, store)):
+            hint = f"write it beside `persistent`, or `--empty {node}` lets the node begin without"
+            raise Refused(why, rule="no-restore", hint=hint)
+    except TrustedPodsError as error:
+        error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+        raise
+
+
 async def beginnings(
     account: MarketAccount,
     pods: Mapping[str, str],
@@ -113,7 +136,7 @@ async def beginnings(
     for one in lost:
         manifest, found = manifests[one.node], None
         try:
-            if waiting_volumes(manifest):
+            if manifest.persistent_volumes:
                 found = await newest_backup(account, pods[one.node], store)
             told[one.node] = beginning(one, manifest, found)
         except TrustedPodsError as error:

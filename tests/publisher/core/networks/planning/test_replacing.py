@@ -97,9 +97,14 @@ def test_what_waits_is_each_volume_of_each_replica_that_says_so():
     [
         (pod(SEEDED), a_backup(("data", None)), "from backup of 2023-11-15 12:00:00Z; "),
         (pod(OTHER), None, "empty; "),
-        (pod(OTHER), a_backup(("other", None)), "empty; "),
+        (pod(OTHER), a_backup(("gone", None)), "empty; "),
+        (
+            pod(OTHER),
+            a_backup(("other", None)),
+            "not done: backup of 2023-11-15 12:00:00Z has volume other, ",
+        ),
         (pod(), None, "empty; "),
-        (pod(SEEDED), None, "not done: it waits for a backup, and there is none; "),
+        (pod(SEEDED), None, "not done: it waits for a backup, and none is known; "),
         (pod(SEEDED), a_backup(("older", None)), "not done: it waits for a backup, and backup "),
         (pod(SIGNED), None, "not done: volume signing must not go back in time: "),
     ],

@@ -10,16 +10,18 @@ from tests.fakes.network_states import SHOP
 from tests.publisher.backups.volumes import Volumes
 from tests.publisher.verbs.networks.test_apply import Team, begun_name
 from trustedpods.manifests.check.seeds import SEEDED, SEEDING
-from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.ids import address_bytes, channel_hex
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.publisher.backups.folder import FolderStore
 from trustedpods.publisher.backups.making import begin
 from trustedpods.publisher.backups.pod_backups import PodBackups
 from trustedpods.publisher.core.networks.plan import NodeStep, Plan, pod_name
+from trustedpods.publisher.core.networks.planning.replacing import Replacing
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.deploy import DeployOptions
+from trustedpods.publisher.verbs.networks.apply import plan
 from trustedpods.publisher.verbs.networks.documents import members
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.places import parse_place
@@ -42,6 +44,15 @@ def with_volume(bench, more=""):
 def waits_for_a_backup(bench):
     path = bench.folder / "pod.yaml"
     path.write_text(path.read_text().replace(VOLUME, f"{VOLUME}, seed: {{backup: true}}"))
+
+
+def keep_backup(bench, place, name):
+    """A backup of volume `data` of the pod."""
+    new = begin(PodBackups(FolderStore(place), name, bench.account.publisher.secret), "0" * 8, 1_000_000_000)
+    part = new.part("data", None)
+    part.write(b"any")
+    new.add(part.end())
+    return new.finish(1_000_000_001)
 
 
 def cluster_of(peer, name="one"):
@@ -150,7 +161,7 @@ async def test_a_node_of_a_lost_cluster_comes_anew_only_by_a_word_and_no_other_i
     assert caught.value.rule == "lost-nodes"
     pods = team.pods[team.alice.publisher.address]
     assert pods.acts == [("deploy", "a", "k1")], "nothing was begun"
-    done = await team.apply(MOVING, known=known, replace_lost=True)
+    done = await team.apply(MOVING, known=known, replacing=Replacing())
     assert done.plan.changes == 2
     assert pods.acts[1:] == [("leave", "a", "k1"), ("deploy", "a", "k2")]
     assert (await team.apply(IN_K2, known=known)).plan.changes == 0
@@ -161,15 +172,15 @@ async def test_a_node_that_waits_for_a_backup_is_not_begun_where_none_is_there(t
     known = await lose_k1(team)
     place, pods = team.bench.folder / "place", team.pods[team.alice.publisher.address]
     (line,) = (await team.plan(MOVING, known=known)).nodes
-    assert line.why.startswith("its backups are not known: it is not known where backups of a-")
+    assert line.why == "not done: it waits for a backup, and none is known; cluster k1 was declared lost"
     place.mkdir()
     with pytest.raises(Refused) as caught:
-        await team.apply(MOVING, known=known, replace_lost=True, store=str(place))
+        await team.apply(MOVING, known=known, replacing=Replacing(str(place)))
     assert (caught.value.rule, caught.value.where) == ("no-backup", "node a")
     shutil.rmtree(place)
     place.write_text("a file, and no folder")
     with pytest.raises(NetworkFailure):
-        await team.apply(MOVING, known=known, replace_lost=True, store=str(place))
+        await team.apply(MOVING, known=known, replacing=Replacing(str(place)))
     assert pods.acts == [("deploy", "a", "k1")], "what cannot be read is no empty place"
 
 
@@ -182,23 +193,38 @@ async def test_whoever_goes_on_after_a_kill_fills_the_node_and_another_new_one_h
     place.mkdir()
 
     async def chosen(doing):
-        plan = Plan((), (NodeStep(doing, "a", "k2", "as a test says"),))
-        given = ({"a": NAME}, plan, (), {"a": pod.manifest}, str(place), journal)
+        steps = Plan((), (NodeStep(doing, "a", "k2", "as a test says"),))
+        given = ({"a": NAME}, steps, (), {"a": pod.manifest}, str(place), journal)
         return await backups_for(bench.account, *given)
 
-    with pytest.raises(Refused, match="it waits for a backup, and there is none"):
+    with pytest.raises(Refused, match="it waits for a backup, and none is known"):
         await chosen("go on")
     assert await chosen("deploy") == {}, "one that is new may be filled by hand"
     (warning,) = journal.show.warnings
     assert f"`trustedpods restore {NAME}` fills it" in warning
-    new = begin(PodBackups(FolderStore(place), NAME, bench.account.publisher.secret), "0" * 8, 1_000_000_000)
-    part = new.part("data", None)
-    part.write(b"any")
-    new.add(part.end())
-    made = new.finish(1_000_000_001)
+    made = keep_backup(bench, place, NAME)
     for doing in ("go on", "deploy"):
         assert (await chosen(doing))["a"].name == made.name
     assert await chosen("update") == {}, "what runs is not filled"
+
+
+async def test_a_node_that_has_a_backup_begins_empty_by_a_word_alone(team):
+    with_volume(team.bench)
+    known, place = await lose_k1(team), team.bench.folder / "place"
+    pods, name = team.pods[team.alice.publisher.address], pod_name(begun_name(team), "a")
+    place.mkdir()
+    keep_backup(team.bench, place, name)
+    planned = await plan(team.alice, team.file(MOVING), known, team.journal, store=str(place))
+    assert planned.nodes[0].why.startswith("not done: backup of 2001-09-09 01:46:40Z has volume data, ")
+    with pytest.raises(Refused, match=r"whose file says no `seed: \{backup: true\}`") as caught:
+        await team.apply(MOVING, known=known, replacing=Replacing(str(place)))
+    assert (caught.value.rule, caught.value.where) == ("no-restore", "node a")
+    assert "`--empty a`" in caught.value.hint
+    with pytest.raises(BadInput, match="no node 'b'"):
+        await team.apply(MOVING, known=known, replacing=Replacing(str(place), ("b",)))
+    assert pods.acts == [("deploy", "a", "k1")]
+    await team.apply(MOVING, known=known, replacing=Replacing(str(place), ("a",)))
+    assert pods.acts[1:] == [("leave", "a", "k1"), ("deploy", "a", "k2")]
 
 
 async def test_a_signing_node_is_never_made_anew(team):
@@ -209,7 +235,7 @@ async def test_a_signing_node_is_never_made_anew(team):
     (line,) = (await team.plan(MOVING, known=known)).nodes
     assert line.why.startswith("not done: volume data must not go back in time")
     with pytest.raises(Refused) as caught:
-        await team.apply(MOVING, known=known, replace_lost=True)
+        await team.apply(MOVING, known=known, replacing=Replacing())
     assert (caught.value.rule, caught.value.where) == ("no-restore", "node a")
     gone = await team.apply("  nodes: []\n", known=known)
     assert gone.plan.changes == 1

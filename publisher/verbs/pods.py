@@ -37,6 +37,7 @@ from trustedpods.publisher.results.pods import (
 from trustedpods.publisher.verbs.aftermath import Aftermath, alone, newer_is_locked
 from trustedpods.publisher.verbs.backups.states import state_of
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.newest_book import NewestBook
 from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
 
 RETAINED = "retained"
@@ -59,6 +60,7 @@ async def visit(
     ended: bool = False,
     mend: Mend = "release",
     bounds: Bounds | None = None,
+    newest: NewestBook | None = None,
 ) -> AsyncIterator[Visit]:
     """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
 
@@ -76,7 +78,7 @@ async def visit(
         entered = await enter(stack, account, host, location, record, policy, journal)
         progress.machine = entered.session.machine
         try:
-            await entered.mend(mend)
+            await entered.mend(mend, newest)
         except Refused as error:
             if not no_bundle(error):
                 raise

@@ -23,11 +23,13 @@ from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, OutlivingVolumes, VisitProgress
+from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED, ConfirmedNode
 from trustedpods.publisher.verbs.networks.whole.replacing import filling, give_up
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.newest_book import GivenBook
 from trustedpods.publisher.visits.records import NodePlace
 
 
@@ -71,7 +73,13 @@ class MarketPods:
     async def tell(self, node: str, book: NetworkBook) -> None:
         """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""
         name = pod_name(self.network, node)
-        async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
+        given = GivenBook(book, self.theirs)
+
+        async def newest(_: PodRecord) -> GivenBook:
+            return given
+
+        visiting = pods.visit(self.account, name, VisitProgress(), self.journal, newest=newest)
+        async with visiting as visited:
             bringing = BookBringing(visited.session, visited.location.ref, self.theirs, self.journal)
             taken, _ = await bringing.bring(book)
             records.keep_book(self.account, visited.record.channel, taken, self.journal)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What befalls one provider of a localnet: its daemon ends, it is cut off, its machine restarts."""
 
+import json
 import os
 import signal
 import subprocess
@@ -85,15 +86,27 @@ class FaultyProvider:
         daemons.until_back(self.market, killed, self.index)
 
 
-def looked_after(person: Publisher) -> bool:
-    """One round of `watch` in which all was well."""
-    process = person.start("watch", "--once", "-o", "json")
-    with process:
-        try:
-            process.communicate(timeout=WATCH_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    return process.returncode == 0
+WELL = {"ok", "released", "low"}
+"""States of a pod in a round of `watch`: these runs pay for a day or less."""
+
+LOOKED_AFTER_S = 400.0
+"""Until a round finds all well: the first one releases pods, and a busy machine is slow with starts."""
+
+
+def look_after(person: Publisher) -> None:
+    """Rounds of `watch` until all is well in one."""
+
+    def all_well() -> bool:
+        process = person.start("watch", "--once", "-o", "json")
+        with process:
+            try:
+                out, _ = process.communicate(timeout=WATCH_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return False
+        return bool(out) and {pod["state"] for pod in json.loads(out)["pods"]} <= WELL
+
+    within(f"watch of {person.folder.name} finds all well", all_well, LOOKED_AFTER_S)
 
 
 def during(length_s: float, holds: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from tests.live.faults.providers import (
     FaultyProvider,
     Runs,
     during,
-    looked_after,
+    look_after,
     runs_of,
     within,
     without_node,
@@ -100,7 +100,7 @@ def test_a_machine_that_restarts_comes_back_by_its_owners_watch(two: TwoOrganisa
     stays = spaces["bolt" if whose == "acme" else "acme"]
     before, lost = runs_at(other, *stays), runs_at(mine, *spaces[whose])
     FaultyProvider(two.bolt.pair, mine.index).reboot(spaces[whose])
-    until("watch finds all well", lambda: looked_after(mine.person))
+    look_after(mine.person)
     meets(two, place, f"after {whose}'s machine restarted", AFTER_RELEASE_S)
     assert runs_at(other, *stays) == before
     assert runs_at(mine, *spaces[whose]) != lost, "the fault befell it"

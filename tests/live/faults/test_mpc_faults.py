@@ -15,7 +15,7 @@ from tests.live.faults.providers import (
     FaultyProvider,
     Runs,
     during,
-    looked_after,
+    look_after,
     runs_of,
     within,
     without_node,
@@ -112,7 +112,7 @@ def test_a_machine_that_restarts_ends_its_sessions_and_nobody_elses_node(
     acme, others = nodes.owners[0], nodes.owners[1:]
     before, client = runs(others), nodes.opened()
     FaultyProvider(acme.pair, acme.index).reboot(spaces(acme))
-    until("watch finds all well", lambda: looked_after(acme.person))
+    look_after(acme.person)
     begins(nodes, public, "after a machine restarted", AFTER_RELEASE_S)
     assert not sign(client).well, "what was in memory is gone"
     assert runs(others) == before

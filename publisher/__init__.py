@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trustedpods.protocol.errors import TrustedPodsError
     from trustedpods.publisher.client import Client, connect, run, validate_manifest
+    from trustedpods.publisher.core.networks.planning.replacing import Replacing
     from trustedpods.publisher.core.watch import TopUp
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "protocol.errors": ("TrustedPodsError",),
     "publisher.client": ("Client", "connect", "run", "validate_manifest"),
+    "publisher.core.networks.planning.replacing": ("Replacing",),
     "publisher.core.watch": ("TopUp",),
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
@@ -199,6 +201,7 @@ __all__ = [
     "PushResult",
     "RenderResult",
     "RepairResult",
+    "Replacing",
     "RestartResult",
     "RestoreResult",
     "Show",

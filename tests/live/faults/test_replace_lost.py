@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A provider is gone for good: its node comes again at another one, with the files of its last backup."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,8 @@ def test_a_node_of_a_dead_provider_comes_again_from_its_last_backup(
         assert (planned["beside"]["effect"], planned["db"]["effect"]) == ("unchanged", "recreate")
         assert planned["db"]["why"].startswith(f"from backup of {made['name'][:4]}-")
         assert team.run("apply", FILE, code=6)["error"]["rule"] == "lost-nodes"
-        team.run("apply", FILE, "--replace-lost", team.store)
+        done = team.person.run("network", "apply", FILE, "--replace-lost", team.store, team.named[0])
+        sys.stderr.write(done.err)
         assert team.redis("get", "greeting") == b"hello\n"
         assert team.person.run("status", pod).json["channel"] != channel
         assert runs_of(replicas(pair, beside)) == before

@@ -119,6 +119,8 @@ class Visit:
         """Send the bundle again, with a newer book where there is one and the provider takes it."""
         before = self._kept_book()
         given = None if newest is None or before is None else await newest(self.record)
+        if given is not None and before is not None and given.book.age < before.age:
+            given = None  # whoever keeps the document may keep an old one: addresses do not go back in time
         while True:
             if given is not None:
                 self._keep_book(given.book)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where others of its network are now, brought to a node that was away when others moved."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -41,11 +42,11 @@ class Away:
             raise self.answer
         await answers.send(Done(text=self.answer or f"book of generation {book.generation}"), final=True)
 
-    async def deploy(self):
+    async def deploy(self, epoch=0):
         path = self.bench.folder / "b.yaml"
         text = (self.bench.folder / "pod.yaml").read_text()
         path.write_text(f"{text}  network: {{nodes: [a]}}\n")
-        pod = replace(read_pod(path, self.bench.folder / "cache"), book=a_book(KNOWN, node="b"))
+        pod = replace(read_pod(path, self.bench.folder / "cache"), book=a_book(KNOWN, node="b", epoch=epoch))
         options = DeployOptions(patience_s=0, network=self.place)
         await deploy(options, self.bench.account, pod, DeployProgress(), self.bench.journal())
 
@@ -129,11 +130,11 @@ async def test_a_node_that_cannot_start_without_the_others_is_told_where_they_ar
     assert [one.generation for one in node.books] == [generation]
 
 
-async def rebooted(team, network):
+async def rebooted(team, network, epoch=0):
     peer = team.bench.peer()
     async with peer.serve():
         node = Away(team.bench, peer, network)
-        await node.deploy()
+        await node.deploy(epoch)
         beside_one_at_k1(team)
     peer.reboot()
     return peer, node
@@ -149,6 +150,17 @@ async def test_a_node_of_a_machine_that_restarts_begins_with_the_newest_addresse
     assert (before.generation, after.generation) == (1, generation)
     assert [one.url for one in after.entries] == ["https://a.k1.example"]
     assert node.books == [after], "and is asked whether it has them"
+
+
+async def test_a_node_that_knows_more_than_the_document_begins_with_what_it_knows(team):
+    """As where the one cluster that answers keeps an old document."""
+    _, network = await known_network(team)
+    peer, _ = await rebooted(team, network, epoch=int(time.time()) + 3600)
+    async with peer.serve():
+        pod = await looked_after(team)
+    assert "released" in pod.actions
+    before, after = (one.book for one in peer.bundles)
+    assert after == before
 
 
 async def test_a_node_whose_newest_addresses_are_closed_there_begins_with_those_from_before(team):

@@ -136,10 +136,11 @@ def lacking(manifest: PodManifest, found: ChosenBackup | None) -> str:
 
 
 def unused(manifest: PodManifest, found: ChosenBackup | None) -> str:
-    """Which backup is there that the file of a lost pod, which begins empty, does not take; empty if none."""
-    if found is None or waiting_volumes(manifest):
+    """Which backup has a volume that a lost pod's file lets begin empty; empty if none."""
+    if found is None:
         return ""
-    kept = sorted({name for name, _ in found.volumes} & manifest.persistent_volumes.keys())
+    filled = {name for name, _ in waiting_volumes(manifest)}
+    kept = sorted({name for name, _ in found.volumes} & manifest.persistent_volumes.keys() - filled)
     if not kept:
         return ""
     return (

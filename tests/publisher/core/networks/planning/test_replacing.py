@@ -103,6 +103,11 @@ def test_what_waits_is_each_volume_of_each_replica_that_says_so():
             a_backup(("other", None)),
             "not done: backup of 2023-11-15 12:00:00Z has volume other, ",
         ),
+        (
+            pod(SEEDED, OTHER),
+            a_backup(("data", None), ("other", None)),
+            "not done: backup of 2023-11-15 12:00:00Z has volume other, ",
+        ),
         (pod(), None, "empty; "),
         (pod(SEEDED), None, "not done: it waits for a backup, and none is known; "),
         (pod(SEEDED), a_backup(("older", None)), "not done: it waits for a backup, and backup "),

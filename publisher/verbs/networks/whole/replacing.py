@@ -10,8 +10,9 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import PodRef, channel_hex
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.publisher.backups.places import open_store
+from trustedpods.publisher.backups.places import open_store, require_folder
 from trustedpods.publisher.backups.pod_backups import PodBackups
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.planning.replacing import (
     WAITING,
@@ -28,6 +29,7 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.backups.places import KnownBackups, backup_records, known_place, scope_of
 from trustedpods.publisher.verbs.running.restore import RestoreOptions, restore
@@ -44,8 +46,8 @@ async def newest_backup(account: MarketAccount, pod: str, store: str | None) -> 
     """The newest backup of the pod; None where its place was read and has none, or no place is known.
 
     *store* is None for the place of its schedule or of its last backup from here. Raises BadInput where the
-    newest does not open; StoreFailure where the place cannot be read; Refused (rule `backup-gone`) where a
-    newer one was there.
+    newest does not open, or the place is a folder that is not there; StoreFailure where it cannot be read;
+    Refused (rule `backup-gone`) where a newer one was there.
     """
 
     def look() -> ChosenBackup | None:
@@ -56,6 +58,7 @@ async def newest_backup(account: MarketAccount, pod: str, store: str | None) -> 
         backups = PodBackups(open_store(place), pod, account.publisher.secret)
         known = KnownBackups(backups, account.publisher.address)
         if known.newest() is None and not backups.names():
+            require_folder(place)
             return None
         found = known.opened(None)
         volumes = frozenset((part.volume, part.ordinal) for part in found.index.parts)
@@ -113,7 +116,7 @@ async def backups_for(
 async def _check_empty(
     account: MarketAccount, node: str, pod: str, manifest: PodManifest, store: str | None
 ) -> None:
-    if waiting_volumes(manifest) or not manifest.persistent_volumes:
+    if not manifest.persistent_volumes:
         return
     try:
         if why := unused(manifest, await newest_backup(account, pod, store)):
@@ -170,6 +173,7 @@ async def filling(
     if chosen is None:
         yield
         return
+    remember_name(state_dir(), channel_hex(ref.channel), name)  # a visit by the id may begin its record
     ended = trio.Event()
 
     async def fill() -> None:

@@ -16,8 +16,9 @@ from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.publisher.backups.folder import FolderStore
 from trustedpods.publisher.backups.making import begin
 from trustedpods.publisher.backups.pod_backups import PodBackups
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.networks.plan import NodeStep, Plan, pod_name
-from trustedpods.publisher.core.networks.planning.replacing import Replacing
+from trustedpods.publisher.core.networks.planning.replacing import ChosenBackup, Replacing
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.deploy import DeployOptions
@@ -25,8 +26,10 @@ from trustedpods.publisher.verbs.networks.apply import plan
 from trustedpods.publisher.verbs.networks.documents import members
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.places import parse_place
-from trustedpods.publisher.verbs.networks.whole.replacing import backups_for, newest_backup
+from trustedpods.publisher.verbs.networks.whole.replacing import backups_for, filling, newest_backup
+from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.verbs.running.backup import BackupOptions, backup
+from trustedpods.publisher.visits import records
 
 NAME = pod_name(SHOP, "a")
 MOVING = "  nodes:\n    - {name: a, pod: pod.yaml, placement: {strategy: cheapest}}\n"
@@ -134,6 +137,29 @@ async def test_its_volume_is_filled_from_the_last_backup_while_it_starts(bench, 
         await pods.deploy("a", cluster_of(other), None)
     assert (volumes.filled / "height").read_text() == "41"
     assert "restored" in [one["event"] for one in journal.events]
+
+
+async def test_a_record_that_is_begun_while_it_is_filled_has_the_pods_name(bench, tmp_path):
+    """As where another machine had begun the node: `watch` finds a pod by the name in its record."""
+    peer, journal = bench.peer(), bench.journal()
+    async with peer.serve():
+        await made_pods(bench, journal).deploy("a", cluster_of(peer), None)
+        shutil.rmtree(state_dir())
+        ref = bench.account.publisher.ref(peer.owner, peer.daemon, NAME)
+        chosen = ChosenBackup(str(tmp_path), "none", 0, frozenset())
+        async with (
+            filling(bench.account, ref, NAME, chosen, journal),
+            visit(bench.account, channel_hex(ref.channel), VisitProgress(), journal),
+        ):
+            pass
+        assert [one.name for one in records.mine(bench.account, journal)] == [NAME]
+
+
+async def test_a_folder_that_is_not_there_is_no_empty_place(bench):
+    (bench.folder / "there").mkdir()
+    assert await newest_backup(bench.account, NAME, str(bench.folder / "there")) is None
+    with pytest.raises(BadInput, match="there is no such folder"):
+        await newest_backup(bench.account, NAME, str(bench.folder / "their"))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trustedpods.protocol.errors import TrustedPodsError
     from trustedpods.publisher.blocking.client import BlockingClient
     from trustedpods.publisher.client import Client, connect, run, validate_manifest
+    from trustedpods.publisher.core.networks.planning.replacing import Replacing
     from trustedpods.publisher.core.watch import TopUp
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
@@ -88,6 +89,7 @@ _MODULES = {
     "protocol.errors": ("TrustedPodsError",),
     "publisher.blocking.client": ("BlockingClient",),
     "publisher.client": ("Client", "connect", "run", "validate_manifest"),
+    "publisher.core.networks.planning.replacing": ("Replacing",),
     "publisher.core.watch": ("TopUp",),
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
@@ -205,6 +207,7 @@ __all__ = [
     "PushResult",
     "RenderResult",
     "RepairResult",
+    "Replacing",
     "RestartResult",
     "RestoreResult",
     "Show",

@@ -20,6 +20,7 @@ from trustedpods.protocol.networks.members import NetworkName, Role
 from trustedpods.publisher.context import cache_dir
 from trustedpods.publisher.core.money import parse_funding
 from trustedpods.publisher.core.networks.mapping import parse_clusters
+from trustedpods.publisher.core.networks.planning.replacing import Replacing
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal, Show
 from trustedpods.publisher.market.market import MarketAccount
@@ -93,10 +94,15 @@ class NetworkClient:
         """Begin the network in all of *clusters*, or see that it is there in the same ones."""
         return await connect.connect(self._account, _place(network, clusters), wait_s, self._journal())
 
-    async def network_plan(self, file: str | Path, clusters: Mapping[str, str]) -> PlanResult:
-        """What an apply of the Network in *file* would change now. Finds the other clusters."""
+    async def network_plan(
+        self, file: str | Path, clusters: Mapping[str, str], *, store: str | None = None
+    ) -> PlanResult:
+        """What an apply of the Network in *file* would change now. Finds the other clusters.
+
+        *store* is where backups of lost nodes are; None: each pod's own place.
+        """
         read, known = await self._file(file), _known(clusters)
-        return await apply.plan(self._account, read, known, self._journal())
+        return await apply.plan(self._account, read, known, self._journal(), store=store)
 
     async def network_apply(
         self,
@@ -106,19 +112,27 @@ class NetworkClient:
         deposit: str | None = None,
         only: Sequence[str] = (),
         purge: bool = False,
+        replacing: Replacing | None = None,
         wait_s: float = 0.0,
     ) -> ApplyResult:
         """Bring the network to what *file* says; killed anywhere, the next call goes on. Finds the others.
 
         *deposit* of each node is as `deploy` takes it; with *only* no other nodes are changed; with *purge*
-        volumes of removed nodes go too.
+        volumes of removed nodes go too; with *replacing* nodes of lost clusters come anew.
         """
         read, known = await self._file(file), _known(clusters)
         funding = None if deposit is None else parse_funding(deposit, "deposit")
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
         said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
+        said += [] if replacing is None else replacing.said
         wanted = apply.ApplyOptions(
-            known, wait_s, DeployOptions(funding=funding), tuple(said), purge=purge, only=tuple(only)
+            known,
+            wait_s,
+            DeployOptions(funding=funding),
+            tuple(said),
+            purge=purge,
+            only=tuple(only),
+            replacing=replacing,
         )
         return await apply.apply(self._account, read, wanted, self._journal())
 

@@ -39,6 +39,10 @@ NETWORKS = {
     "lease-lost": Rule(
         "the lease ran out before the command had ended", "run it again: it goes on where it was"
     ),
+    "lost-nodes": Rule(
+        "nodes of a cluster that was declared lost would come anew, without what their volumes had",
+        "`trustedpods network plan` says what each begins with; `network apply --replace-lost` does it",
+    ),
     "member": Rule(
         "this key is no member of the network", _OWNER + " to let you in, with your `network card`"
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks after the certificates that were made for running pods: each is renewed before it ends."""
+"""Looks after what running pods are due: certificates before they end, and hooks that were not run yet."""
 
 import logging
 
@@ -16,7 +16,8 @@ _log = logging.getLogger(__name__)
 
 LOOK_S = 600.0
 """Certificates are due a month before they end, so this is soon; a look reads one Secret of each such pod. It
-is also how soon a hook is run again that failed, or that a restart of the daemon came between."""
+is also how soon a hook is run again that failed. One that a restart of the daemon came between is run with
+its first look: no client need be there for a node to take the addresses that its provider has."""
 
 
 class CertificateRenewal:
@@ -39,13 +40,15 @@ class CertificateRenewal:
         for record in self._pods.standing:
             if record.phase is not Phase.SERVING:
                 continue
+            what = "certificates are not renewed"
             try:
-                if self._bundles.open(record).manifest.certified:
+                manifest = self._bundles.open(record).manifest
+                if not manifest.certified:
+                    what = "hook was not run"
+                if manifest.certified or manifest.spec.reload is not None:
                     await self._books.renew(record)
             except Exception as error:  # noqa: BLE001 - one pod must not end the renewal of those behind it
                 why = error if isinstance(error, TrustedPodsError) else repr(error)
-                self._warnings.warn(
-                    record.channel, f"{record.label}: its certificates are not renewed: {why}"
-                )
+                self._warnings.warn(record.channel, f"{record.label}: its {what}: {why}")
             else:
                 self._warnings.well(record.channel)

@@ -27,6 +27,13 @@ def whole_place(text: str) -> str:
     return str(Path(text).expanduser().absolute())
 
 
+def require_folder(place: str) -> None:
+    """Refuse a folder that is not there, where files are looked for: a wrong path is no empty place."""
+    whole = whole_place(place)
+    if "://" not in whole and not Path(whole).exists():
+        raise BadInput("there is no such folder", where=whole, hint="the one where `backup` kept them")
+
+
 def open_store(place: str) -> ObjectStore:
     """The store at *place*; nothing is asked of it yet. `BadInput` for a place that is none."""
     whole = whole_place(place)

@@ -58,10 +58,10 @@ async def told(account: MarketAccount, name: str, listed: Collection[ChannelId])
     names = known_names(state_dir())
     found = []
     for one in opened:
-        if one.channel in listed:
+        if one.channel in listed or (is_channel(name) and channel_hex(one.channel) != name):
             continue
         known = _by_id(account, one, names) if is_channel(name) else _by_name(account.publisher, one, name)
-        if known is None and channel_hex(one.channel) == name:
+        if known is None and is_channel(name):
             known = await _by_transaction(account, one)
         if known is not None:
             found.append(known)

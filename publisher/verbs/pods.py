@@ -16,11 +16,13 @@ from trustedpods.protocol.net import Bounds, open_host
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.attestation.policies import policy_for
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import stored_day, stored_seconds
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.market.unlisted import is_channel
 from trustedpods.publisher.payment import refund
 from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.confirmed import ConfirmedPod
@@ -35,9 +37,11 @@ from trustedpods.publisher.results.pods import (
     StatusResult,
     VisitProgress,
 )
+from trustedpods.publisher.state.names import known_names
 from trustedpods.publisher.verbs.aftermath import Aftermath, alone, newer_is_locked
 from trustedpods.publisher.verbs.backups.states import state_of
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.newest_book import NewestBook
 from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
 
 RETAINED = "retained"
@@ -60,6 +64,7 @@ async def visit(
     ended: bool = False,
     mend: Mend = "release",
     bounds: Bounds | None = None,
+    newest: NewestBook | None = None,
 ) -> AsyncIterator[Visit]:
     """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
 
@@ -69,15 +74,15 @@ async def visit(
     location, others = await find_pod(account, name, ended=ended)
     progress.name, progress.publisher, progress.token = name, account.publisher.address, account.token
     progress.channel, progress.others = location.pod_channel, tuple(other.pod_channel for other in others)
-    record = records.load(channel_hex(location.ref.channel), journal) or records.begin(
-        account, name, location
-    )
+    channel = channel_hex(location.ref.channel)
+    called = known_names(state_dir()).get(channel, name) if is_channel(name) else name
+    record = records.load(channel, journal) or records.begin(account, called, location)
     policy = policy_for(account.market, record.trust, record.policy)
     async with open_host(None, [], bounds) as host, AsyncExitStack() as stack:
         entered = await enter(stack, account, host, location, record, policy, journal)
         progress.machine = entered.session.machine
         try:
-            await entered.mend(mend)
+            await entered.mend(mend, newest)
         except Refused as error:
             if not no_bundle(error):
                 raise

@@ -66,8 +66,8 @@ DEPLOYING_S = 3600
 RUNNING = ("serving", "failing", "parked")
 """Phases in which a pod is claimed day by day: one that is stopped pays for what is kept."""
 
-TOLD = ("serving", "parked")
-"""Phases in which a node's provider takes an address book: with it the node starts the next time."""
+TOLD = RUNNING
+"""Phases in which a node's provider takes an address book. One that fails may need just that to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ class _Look:
     async def _look_after(self, visit: Visit) -> None:
         if visit.location.live.unlock_at:
             self._findings.state = "unlocking"
-        done = await visit.mend("release")
+        done = await visit.mend("release", self._books.newest)
         self._findings.actions += done
         if "released" in done:
             self._findings.state = "released"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, Refused
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation, require_listed
 from trustedpods.publisher.market.market import MarketAccount
@@ -15,10 +16,12 @@ from trustedpods.publisher.market.session import Session, next_generation, open_
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.visits import records, release
+from trustedpods.publisher.visits.newest_book import UNTAKEN, NewestBook
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
     from trustedpods.protocol.net import Host
+    from trustedpods.publisher.delivery.provision import Confirmed
 
 Mend = Literal["release", "move", "nothing"]
 """What a visit may do after a reboot: release the pod again, only move its channel, or look on."""
@@ -76,8 +79,10 @@ class Visit:
                 hint="`trustedpods watch` there releases it again, `trustedpods deploy FILE` anywhere",
             )
 
-    async def mend(self, how: Mend) -> list[str]:
+    async def mend(self, how: Mend, newest: NewestBook | None = None) -> list[str]:
         """After a reboot of the provider: what was done about it, as words for results.
+
+        A node that is released begins with the book that *newest* says.
 
         Raises `Refused` (rule "no-bundle") when the pod waits for a bundle that this client lacks.
         """
@@ -104,7 +109,23 @@ class Visit:
             if status.phase == release.AWAITING_KEY:
                 self.take_up(status)
                 self.check_newest(status)
-                confirmed = await release.release(
+                confirmed = await self._release(status, newest)
+                self.remember(generation=confirmed.statement.generation)
+                done.append("released")
+            self.remember(holder=boot)
+        return done
+
+    async def _release(self, status: PodStatus, newest: NewestBook | None) -> "Confirmed":
+        """Send the bundle again, with a newer book where there is one and the provider takes it."""
+        before = self._kept_book()
+        given = None if newest is None or before is None else await newest(self.record)
+        if given is not None and before is not None and given.book.age < before.age:
+            given = None  # whoever keeps the document may keep an old one: addresses do not go back in time
+        while True:
+            if given is not None:
+                self._keep_book(given.book)
+            try:
+                return await release.release(
                     self.account,
                     self.session,
                     self.location,
@@ -113,10 +134,23 @@ class Visit:
                     status.statement,
                     lambda generation: self.remember(releasing=generation),
                 )
-                self.remember(generation=confirmed.statement.generation)
-                done.append("released")
-            self.remember(holder=boot)
-        return done
+            except Refused as error:
+                if given is None or error.rule not in UNTAKEN:
+                    raise
+                given = given.after(error)
+                if given is None and before is not None:
+                    self._keep_book(before)
+
+    def _kept_book(self) -> NetworkBook | None:
+        """The book of the bundle that is kept here; None where that has none, or cannot be read."""
+        try:
+            bundle = records.pod_records().bundle(self.record.channel, self.account.publisher.secret)
+        except BadInput:
+            return None
+        return None if bundle is None else bundle.book
+
+    def _keep_book(self, book: NetworkBook) -> None:
+        records.keep_book(self.account, self.record.channel, book, self.journal)
 
 
 async def enter(

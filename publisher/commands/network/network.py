@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`network`: several pods over several clusters, looked after by a team."""
 
+import functools
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -37,6 +38,29 @@ cluster_option = click.option(
 _PURGE = click.option(
     "--purge", is_flag=True, help="With the volumes of removed nodes that would be kept, and paid for."
 )
+_STORE = click.option(
+    "--store", metavar="PLACE", help="Where backups of lost nodes are (else each pod's own place of backups)."
+)
+
+
+def _replacing_options(verb: F) -> F:
+    """Add --replace-lost, --store and --empty to a verb, which gets them as `replacing`."""
+
+    @click.option(
+        "--replace-lost",
+        "agreed",
+        is_flag=True,
+        help="Nodes of lost clusters come anew, from backups or empty.",
+    )
+    @_STORE
+    @click.option(
+        "--empty", metavar="NODE", multiple=True, help="This lost node begins empty, though it has a backup."
+    )
+    @functools.wraps(verb)
+    def wrapped(*, agreed: bool, store: str | None, empty: tuple[str, ...], **arguments: Any) -> Any:  # noqa: ANN401 - click's own
+        return verb(replacing=(agreed, store, empty), **arguments)
+
+    return cast("F", wrapped)
 
 
 @click.command(
@@ -103,9 +127,10 @@ Example:
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path))
+@_STORE
 @cluster_option
 @common
-def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
+def plan(options: Common, file: Path, store: str | None, clusters: tuple[str, ...]) -> None:
     """What an apply of FILE would change now; exit code 10 where that is anything."""
 
     async def work(
@@ -113,7 +138,7 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
     ) -> "PlanResult":
         from trustedpods.publisher.verbs.networks.apply import plan as look
 
-        return await look(account, read, known, run.journal)
+        return await look(account, read, known, run.journal, store=store)
 
     def lines(result: "PlanResult") -> list[str]:
         from trustedpods.publisher.commands.network_lines import outlook_lines
@@ -134,6 +159,7 @@ Examples:
   trustedpods network apply network.yaml
   trustedpods network apply network.yaml --deposit 12h --wait 10m
   trustedpods network apply network.yaml --only node-3
+  trustedpods network apply network.yaml --replace-lost --store ~/backups
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -143,6 +169,7 @@ Examples:
 @click.option(
     "--only", metavar="NODE", multiple=True, help="Change this node alone (or all replicas); once for each."
 )
+@_replacing_options
 @_PURGE
 @wait_option
 @cluster_option
@@ -152,6 +179,7 @@ def apply(
     file: Path,
     deposit: str | None,
     only: tuple[str, ...],
+    replacing: tuple[bool, str | None, tuple[str, ...]],
     purge: bool,
     wait: str,
     clusters: tuple[str, ...],
@@ -166,6 +194,7 @@ def apply(
     ) -> "ApplyResult":
         from trustedpods.publisher.contexts import context_policy
         from trustedpods.publisher.core.money import parse_funding
+        from trustedpods.publisher.core.networks.planning.replacing import Replacing
         from trustedpods.publisher.verbs.deploy import DeployOptions
         from trustedpods.publisher.verbs.networks.apply import ApplyOptions
         from trustedpods.publisher.verbs.networks.apply import apply as bring
@@ -174,8 +203,11 @@ def apply(
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
         said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
+        agreed, store, empty = replacing
+        lost = Replacing(store, empty) if agreed else None
+        said += [] if lost is None else lost.said
         wait_s = wait_seconds(wait)
-        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge, only=only)
+        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge, only=only, replacing=lost)
         return await bring(account, read, wanted, run.journal)
 
     def lines(result: "ApplyResult") -> list[str]:

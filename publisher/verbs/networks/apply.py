@@ -17,10 +17,17 @@ from trustedpods.publisher.core.networks.planning.outlook import (
     identity_states,
     outlook,
     tunnels,
+    with_beginnings,
     with_kept,
     with_stopped,
 )
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
+from trustedpods.publisher.core.networks.planning.replacing import (
+    ChosenBackup,
+    Replacing,
+    check_agreed,
+    lost_nodes,
+)
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -37,6 +44,7 @@ from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 from trustedpods.publisher.verbs.networks.owners.linked import with_links
 from trustedpods.publisher.verbs.networks.status import AskPod, asking, live_nodes
+from trustedpods.publisher.verbs.networks.whole.replacing import backups_for, beginnings
 from trustedpods.publisher.verbs.offers.planned import deploy_keeps
 
 
@@ -46,7 +54,8 @@ class ApplyOptions:
 
     `known` are the providers of clusters, by name; `said` is the command as history keeps it. `pods` is
     how nodes are deployed and removed, by default in the market; with `purge` volumes go with their node.
-    With `only` nothing is changed but the nodes that it names.
+    With `only` nothing is changed but the nodes that it names. Nodes of lost clusters come anew with
+    `replacing`, else that is refused.
     """
 
     known: Mapping[str, Choice]
@@ -56,6 +65,7 @@ class ApplyOptions:
     pods: Callable[[MarketAccount, NetworkFile], NodePods] | None = None
     purge: bool = False
     only: tuple[str, ...] = ()
+    replacing: Replacing | None = None
 
 
 async def plan(
@@ -64,10 +74,12 @@ async def plan(
     known: Mapping[str, Choice],
     journal: Journal,
     ask: AskPod | None = None,
+    store: str | None = None,
 ) -> PlanResult:
     """What an apply of *file* would do now. No lease is needed, and a viewer may ask.
 
-    Of the asker's own nodes it says which are stopped and which run on, as their providers tell, or *ask*.
+    Of the asker's own nodes it says which are stopped and which run on, as their providers tell, or *ask*; of
+    those that were lost what they begin with, by backups in *store*.
     Raises what `plan_of` raises for the asker, but not for a viewer's role.
     """
     network = NetworkId(file.network.founder, file.network.name)
@@ -89,6 +101,9 @@ async def plan(
     whole = with_stopped(whole, {name for name, one in told.items() if one.parked_at})
     kept = {name for name, one in told.items() if deploy_keeps(account, file.pods[name], one, journal)}
     whole = with_kept(whole, made, kept)
+    lost, named_pods = lost_nodes(made, view.content), {name: pod.name for name, pod in file.pods.items()}
+    begins = await beginnings(account, named_pods, lost, file.manifests, store)
+    whole = with_beginnings(whole, begins)
     ends = tunnels(file.manifests)
     return PlanResult(network, made, view.document.generation, whole, account.token, ends)
 
@@ -98,8 +113,9 @@ async def apply(
 ) -> ApplyResult:
     """Bring the network to what *file* says; killed anywhere, the next apply goes on.
 
-    Raises Refused (rules `role`, `publisher`, `clusters`, `no-network`, `not-agreed`), Locked, CopiesDiffer,
-    NetworkFailure, and what the deploy or delete of a node raises, with the node named.
+    Raises Refused (rules `role`, `publisher`, `clusters`, `no-network`, `not-agreed`, `lost-nodes`, and as
+    `backups_for`), Locked, CopiesDiffer, NetworkFailure, and what the deploy or delete of a node raises, with
+    the node named.
     """
     publisher = account.publisher
     network = NetworkId(file.network.founder, file.network.name)
@@ -125,8 +141,9 @@ async def apply(
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        pods = _pods(account, file, options, journal)
         made, waiting = held_back(made, nodes, file.callers_of_missing)
+        backups = await _backups(account, file, made, view, options, journal)
+        pods = _pods(account, file, options, backups, journal)
         untouched = frozenset(file.callers_of_missing)
         applying = Applying(
             publisher.address, change, pods, journal, file.manifests, file.external, file.others, untouched
@@ -184,13 +201,37 @@ async def _wanted(
     return made, nodes
 
 
-def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal) -> NodePods:
+async def _backups(
+    account: MarketAccount,
+    file: NetworkFile,
+    made: Plan,
+    view: MemberView,
+    options: ApplyOptions,
+    journal: Journal,
+) -> Mapping[str, ChosenBackup]:
+    """What nodes begin with that wait for a backup. Refused (rule `lost-nodes`) where nobody agreed to it."""
+    lost = lost_nodes(made, view.content)
+    check_agreed(lost, replace=options.replacing is not None)
+    if options.replacing is None:
+        return {}
+    names = {name: pod.name for name, pod in file.pods.items()}
+    empty, store = named(file.nodes, options.replacing.empty, "--empty"), options.replacing.store
+    return await backups_for(account, names, made, lost, file.manifests, store, journal, empty)
+
+
+def _pods(
+    account: MarketAccount,
+    file: NetworkFile,
+    options: ApplyOptions,
+    backups: Mapping[str, ChosenBackup],
+    journal: Journal,
+) -> NodePods:
     if options.pods is not None:
         return options.pods(account, file)
     outside = tuple(name for name in file.external if name not in file.linked)
     theirs = frozenset({*file.linked, *file.others})
     return MarketPods(
-        account, file.network, file.pods, options.deploy, journal, options.purge, outside, theirs
+        account, file.network, file.pods, options.deploy, journal, options.purge, outside, theirs, backups
     )
 
 

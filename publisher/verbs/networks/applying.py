@@ -56,6 +56,9 @@ class NodePods(Protocol):
         Refused (rule `not-agreed`), with the pod not touched, where volumes of it would be kept.
         """
 
+    async def leave(self, node: str, cluster: NetworkCluster) -> None:
+        """Give notice on what pays for the node's pod in *cluster*, which is lost: nobody there is asked."""
+
     async def last_lines(self, node: str) -> Sequence[str]:
         """What the node's pod wrote last, for somebody who asks why it failed; nothing if nobody knows."""
 
@@ -246,10 +249,9 @@ class Applying:
         elif self._cluster(component.cluster).lost is None:
             await self._remove_pod(component)
         else:
-            hint = (
-                f"`trustedpods close {pod_name(view_of(self.change).network, name)}` takes its deposit back"
-            )
-            self.journal.show.warning(f"node {name} is left in a cluster that was declared lost; {hint}")
+            text = f"node {name} is left in cluster {component.cluster}, which was declared lost"
+            self.journal.show.warning(text)
+            await self.pods.leave(name, self._cluster(component.cluster))
         async with self._writing:
             await self._write_last(components.without_component(self._content, name), [])
 

@@ -2,7 +2,7 @@
 """The pods of a network's nodes, deployed and removed by the verbs that do it for a single pod."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -15,6 +15,7 @@ from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.owners.nodes import without_refused
 from trustedpods.publisher.core.networks.plan import pod_name
+from trustedpods.publisher.core.networks.planning.replacing import ChosenBackup
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -28,10 +29,13 @@ from trustedpods.publisher.results.pods import (
     OutlivingVolumes,
     VisitProgress,
 )
+from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED, ConfirmedNode
+from trustedpods.publisher.verbs.networks.whole.replacing import filling, give_up
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.newest_book import GivenBook
 from trustedpods.publisher.visits.records import NodePlace
 
 
@@ -42,6 +46,7 @@ class MarketPods:
     Volumes that outlive a delete go with *purge* only: kept, they and their channel would keep the pod's
     name at their provider, and so its node out of every other cluster. `external` are the nodes outside any,
     `theirs` those of other owners: where one of them is closed at a provider, the node goes without it.
+    `backups` are what nodes begin with whose volumes wait for one.
     """
 
     account: MarketAccount
@@ -52,6 +57,7 @@ class MarketPods:
     purge: bool = False
     external: tuple[str, ...] = ()
     theirs: frozenset[str] = frozenset()
+    backups: Mapping[str, ChosenBackup] = field(default_factory=dict)
 
     async def deploy(self, node: str, cluster: NetworkCluster, book: NetworkBook | None) -> ConfirmedNode:
         """See `NodePods`; raises what `deploy` raises."""
@@ -59,19 +65,27 @@ class MarketPods:
         network = f"{self.network.founder}/{self.network.name}"
         place = NodePlace(network, cluster.name, self.external)
         options = replace(self.options, choice=choice, network=place)
-        while True:
-            pod = replace(self.pods[node], book=book)
-            try:
-                done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
-                break
-            except Refused as error:
-                book = _open_part(book, error, self.theirs, self.journal)
+        name, ref = pod_name(self.network, node), self._ref(node, cluster)
+        async with filling(self.account, ref, name, self.backups.get(node), self.journal):
+            while True:
+                pod = replace(self.pods[node], book=book)
+                try:
+                    done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
+                    break
+                except Refused as error:
+                    book = _open_part(book, error, self.theirs, self.journal)
         return ConfirmedNode(done.confirmed.endpoints, done.confirmed.identity)
 
     async def tell(self, node: str, book: NetworkBook) -> None:
         """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""
         name = pod_name(self.network, node)
-        async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
+        given = GivenBook(book, self.theirs)
+
+        async def newest(_: PodRecord) -> GivenBook:
+            return given
+
+        visiting = pods.visit(self.account, name, VisitProgress(), self.journal, newest=newest)
+        async with visiting as visited:
             bringing = BookBringing(visited.session, visited.location.ref, self.theirs, self.journal)
             taken, _ = await bringing.bring(book)
             records.keep_book(self.account, visited.record.channel, taken, self.journal)
@@ -97,6 +111,15 @@ class MarketPods:
             raise Refused(
                 f"pod {name} is removed but for its volumes", rule="retained", hint=_HINT.format(name=name)
             )
+
+    async def leave(self, node: str, cluster: NetworkCluster) -> None:
+        """See `NodePods`; raises what giving notice raises."""
+        await give_up(self.account, self._ref(node, cluster), pod_name(self.network, node), self.journal)
+
+    def _ref(self, node: str, cluster: NetworkCluster) -> PodRef:
+        """The node's pod in *cluster*, whether it is there or not."""
+        owner = address_from_bytes(cluster.owner)
+        return self.account.publisher.ref(owner, cluster.daemon, pod_name(self.network, node))
 
     async def last_lines(self, node: str) -> Sequence[str]:
         """See `NodePods`; the last error of the pod is the one that counts, so one of asking is left out."""

@@ -78,6 +78,7 @@ class RestoreOptions:
     `store` is None for the place of the pod's schedule or of its last backup from here.
 
     `wait_s`: how long it is waited, without one volume being filled, for those that do not wait for it yet.
+    `channel`: which pod of that name, by its channel's id, where another one has money under it too.
     """
 
     store: str | None = None
@@ -85,6 +86,7 @@ class RestoreOptions:
     volume: str | None = None
     ordinal: int | None = None
     wait_s: float = 300.0
+    channel: str | None = None
 
 
 async def restore(
@@ -106,7 +108,7 @@ async def restore(
     waiting = _Waiting(options.wait_s)
     while True:
         try:
-            async with visit(account, name, progress, journal) as visited:
+            async with visit(account, options.channel or name, progress, journal) as visited:
                 await _fill(
                     visited, [_Filling(visited, store, found, part) for part in parts], waiting, journal
                 )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.provider.caller import Caller, manifest_of
 from tests.provider.books.test_books import a_world, objects_of
+from tests.provider.books.test_reloading import node
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.books.reloading import ARRIVES_WITHIN_S
 from trustedpods.provider.books.renewal import CertificateRenewal
@@ -18,6 +19,8 @@ from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
 )
 from trustedpods.provider.core.generated.certificates import RENEWED_BEFORE, VALID_FOR, with_certificates
 from trustedpods.provider.core.generated.values import MadeFiles
+
+__all__ = ["node"]
 
 LATER_S = int((VALID_FOR - RENEWED_BEFORE).total_seconds())
 FILES = {"tls.pem": "one.ring.internal"}
@@ -147,6 +150,26 @@ async def test_a_hook_that_failed_is_run_with_the_next_look(pod, caplog):
     renewed, pod.code = pod.certificate, 0
     await pod.look()
     assert (pod.certificate, len(pod.told), pod.due) == (renewed, 2, False)
+
+
+async def test_a_hook_that_was_not_run_is_run_though_no_client_comes_again(node, caplog):
+    """As after the daemon was killed between the new file and the hook: the pod has no certificate."""
+
+    async def look():
+        await CertificateRenewal(node.parts.pods, node.parts.bundles, node.parts.books).look()
+
+    await look()
+    assert node.ran == [], "nothing is due"
+    node.code = 3
+    with pytest.raises(Refused):
+        await node.moved(30002)
+    await look()
+    assert "its hook was not run: replica" in caplog.text
+    assert (len(node.ran), node.due) == (2, True)
+    node.code = 0
+    await look()
+    await look()
+    assert (len(node.ran), node.due) == (3, False)
 
 
 @pytest.mark.parametrize("pod", ["reload"], indirect=True)

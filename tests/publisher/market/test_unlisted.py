@@ -68,6 +68,25 @@ async def test_the_exit_needs_no_row(vanished, way, loss):
     assert [one.outcome.state for one in result.channels] == ["closed"]
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_channel_is_itself_alone_and_no_other_pod_of_the_key(bench, loss):
+    async with bench.peer().serve():
+        await bench.deploy("one")
+        await bench.deploy("other")
+        LOSSES[loss]()
+        one, other = bench.chain.lives.values()
+        found, more = await find_pod(bench.account, channel_hex(one.channel.id), everywhere=True)
+        assert (found.ref.channel, more) == (one.channel.id, [])
+        with pytest.raises(Refused) as caught:
+            await find_pod(bench.account, "0" * 48, everywhere=True)
+        assert caught.value.rule == "unknown-pod"
+        told = await money.close(
+            bench.account, channel_hex(one.channel.id), False, CloseProgress(), bench.journal()
+        )
+        assert [each.channel for each in told.channels] == [one.channel.id]
+        assert (one.channel.unlock_at > 0, other.channel.unlock_at) == (True, 0)
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_top_up_needs_none(vanished, way):
     bench, life = vanished

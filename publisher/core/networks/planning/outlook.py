@@ -111,6 +111,11 @@ def with_kept(nodes: Sequence[NodeOutlook], plan: Plan, kept: Collection[str]) -
     return tuple(replace(one, effect="keep", why=told) if one.node in updated else one for one in nodes)
 
 
+def with_beginnings(nodes: Sequence[NodeOutlook], begins: Mapping[str, str]) -> tuple[NodeOutlook, ...]:
+    """The same, where nodes that were lost say what they begin with, and why they are made anew."""
+    return tuple(replace(one, why=begins.get(one.node, one.why)) for one in nodes)
+
+
 def _known_by(one: NodeOutlook, identities: Mapping[str, IdentityState]) -> NodeOutlook:
     state = identities.get(one.node, "none")
     return replace(one, identity="to be made" if state == "made" and one.effect == "recreate" else state)

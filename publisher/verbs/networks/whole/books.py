@@ -19,6 +19,7 @@ from trustedpods.publisher.verbs.networks.nodes import BookBringing
 from trustedpods.publisher.verbs.networks.opening import newest
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, parse_network
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.newest_book import GivenBook
 from trustedpods.publisher.visits.visit import Visit
 
 TOLD_WITHIN_S = 60.0
@@ -40,10 +41,33 @@ class NewestBooks:
 
         Raises what reading the network's document raises, and what the provider answers.
         """
-        record = visit.record
+        given = await self._newest(visit.record)
+        if given is None:
+            return False
+        bringing = BookBringing(visit.session, visit.location.ref, given.theirs, self._journal, TOLD_WITHIN_S)
+        try:
+            _, changed = await bringing.bring(given.book)
+        except Refused as error:
+            if error.rule in ("stale-book", "other-book"):  # somebody's apply brought a newer one meanwhile
+                return False
+            raise
+        return changed
+
+    async def newest(self, record: PodRecord) -> GivenBook | None:
+        """What a node that is released is to begin with; None too where the document cannot be read now.
+
+        That is told by `bring`, once the node serves.
+        """
+        try:
+            return await self._newest(record)
+        except TrustedPodsError:
+            return None
+
+    async def _newest(self, record: PodRecord) -> GivenBook | None:
+        """The book of a node of a network, as its document has it now; None for any other pod."""
         bundle = records.pod_records().bundle(record.channel, self._account.publisher.secret)
         if record.network is None or bundle is None or bundle.book is None:
-            return False
+            return None
         view = await self._view(record.network)
         content, generation = view.content, view.document.generation
         epoch = content.metadata.epoch
@@ -55,16 +79,7 @@ class NewestBooks:
             called.linked_nodes,
         )
         book = renewed(bundle.book, content.addresses, generation, record.external, others, epoch=epoch)
-        bringing = BookBringing(
-            visit.session, visit.location.ref, others.entries, self._journal, TOLD_WITHIN_S
-        )
-        try:
-            _, changed = await bringing.bring(book)
-        except Refused as error:
-            if error.rule in ("stale-book", "other-book"):  # somebody's apply brought a newer one meanwhile
-                return False
-            raise
-        return changed
+        return GivenBook(book, others.entries)
 
     async def _view(self, network: str) -> MemberView:
         async with self._reading:

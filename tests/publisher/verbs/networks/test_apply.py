@@ -77,11 +77,11 @@ class Team:
         place = places.parse_place(f"{self.alice.publisher.address}/shop", named or self.named)
         return await connect(who or self.alice, place, 0.0, self.journal)
 
-    async def apply(self, text=NODES, who=None, known=None, only=()):
+    async def apply(self, text=NODES, who=None, known=None, **more):
         who = who or self.alice
         pods = self.pods.setdefault(who.publisher.address, FakePods())
         options = ApplyOptions(
-            known or self.known, pods=lambda *_: pods, said=(("FILE", "network.yaml"),), only=only
+            known or self.known, pods=lambda *_: pods, said=(("FILE", "network.yaml"),), **more
         )
         return await apply(who, self.file(text, who), options, self.journal)
 

@@ -50,6 +50,9 @@ class FakePods:
     async def remove(self, node):
         await self._act(("remove", node), lambda: self.running.pop(node, None))
 
+    async def leave(self, node, cluster):
+        await self._act(("leave", node, cluster.name), lambda: self.running.pop(node, None))
+
     async def last_lines(self, node):
         return [f"{node} says why"]
 
@@ -215,9 +218,10 @@ async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(v
     moved = (WantedNode("a", "k2", b"1" * 32), FIRST[1])
     assert await machine.apply(moved) == 2
     assert machine.state() == expected(moved)
+    assert machine.pods.acts[-2:] == [("leave", "a", "k1"), ("deploy", "a", "k2")]
     assert ("remove", "a") not in machine.pods.acts
     (warning,) = machine.show.warnings
-    assert f"trustedpods close {pod_name(SHOP, 'a')}" in warning
+    assert "node a is left in cluster k1, which was declared lost" in warning
 
 
 async def test_a_node_of_somebody_who_left_the_team_is_dropped_and_its_pod_let_be(virtual_time):

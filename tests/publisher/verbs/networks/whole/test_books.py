@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where others of its network are now, brought to a node that was away when others moved."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from tests.publisher.verbs.networks.test_apply import Team
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.networks.book import AS_BEFORE, NetworkBook
 from trustedpods.publisher.core.watch import worst
 from trustedpods.publisher.pod import read_pod
@@ -40,11 +42,11 @@ class Away:
             raise self.answer
         await answers.send(Done(text=self.answer or f"book of generation {book.generation}"), final=True)
 
-    async def deploy(self):
+    async def deploy(self, epoch=0):
         path = self.bench.folder / "b.yaml"
         text = (self.bench.folder / "pod.yaml").read_text()
         path.write_text(f"{text}  network: {{nodes: [a]}}\n")
-        pod = replace(read_pod(path, self.bench.folder / "cache"), book=a_book(KNOWN, node="b"))
+        pod = replace(read_pod(path, self.bench.folder / "cache"), book=a_book(KNOWN, node="b", epoch=epoch))
         options = DeployOptions(patience_s=0, network=self.place)
         await deploy(options, self.bench.account, pod, DeployProgress(), self.bench.journal())
 
@@ -94,6 +96,101 @@ async def test_a_round_of_watch_says_that_a_node_does_not_know_and_goes_on(bench
     assert pod.exit_code == worst([pod.exit_code]) != 0
     assert "does not know where other nodes" in pod.problems[0]
     assert node.books == []
+
+
+async def known_network(team):
+    """A document at k1 that says where `a` is, and its generation; and the network's name."""
+    await team.connect()
+    generation = (await team.apply()).generation
+    return generation, f"{team.alice.publisher.address}/shop"
+
+
+def beside_one_at_k1(team):
+    """Of this machine's pods of the network one is at k1 too, so that its document is read."""
+    (record,) = records.mine(team.bench.account, team.journal)
+    other = {"owner": team.worlds[0].owner, "daemon": 1, "channel": "ab" * 24, "name": "other"}
+    records.keep(record.model_copy(update=other), team.journal)
+
+
+async def looked_after(team):
+    result = await watch_round(team.bench.account, WatchOptions(patience_s=0), team.bench.journal())
+    return next(one for one in result.pods if one.name == "hello")
+
+
+@pytest.mark.parametrize("phase", ["serving", "failing", "parked"])
+async def test_a_node_that_cannot_start_without_the_others_is_told_where_they_are(team, phase):
+    generation, network = await known_network(team)
+    async with team.bench.peer().serve() as peer:
+        node = Away(team.bench, peer, network)
+        await node.deploy()
+        beside_one_at_k1(team)
+        peer.phase = phase
+        pod = await looked_after(team)
+    assert "told where other nodes are" in pod.actions
+    assert [one.generation for one in node.books] == [generation]
+
+
+async def rebooted(team, network, epoch=0):
+    peer = team.bench.peer()
+    async with peer.serve():
+        node = Away(team.bench, peer, network)
+        await node.deploy(epoch)
+        beside_one_at_k1(team)
+    peer.reboot()
+    return peer, node
+
+
+async def test_a_node_of_a_machine_that_restarts_begins_with_the_newest_addresses(team):
+    generation, network = await known_network(team)
+    peer, node = await rebooted(team, network)
+    async with peer.serve():
+        pod = await looked_after(team)
+    assert (pod.state, pod.actions[:2]) == ("released", ("moved", "released"))
+    before, after = (one.book for one in peer.bundles)
+    assert (before.generation, after.generation) == (1, generation)
+    assert [one.url for one in after.entries] == ["https://a.k1.example"]
+    assert node.books == [after], "and is asked whether it has them"
+
+
+async def test_a_node_that_knows_more_than_the_document_begins_with_what_it_knows(team):
+    """As where the one cluster that answers keeps an old document."""
+    _, network = await known_network(team)
+    peer, _ = await rebooted(team, network, epoch=int(time.time()) + 3600)
+    async with peer.serve():
+        pod = await looked_after(team)
+    assert "released" in pod.actions
+    before, after = (one.book for one in peer.bundles)
+    assert after == before
+
+
+async def test_a_node_whose_newest_addresses_are_closed_there_begins_with_those_from_before(team):
+    _, network = await known_network(team)
+    peer, _ = await rebooted(team, network)
+    provision = peer._provision
+
+    async def refuse_newer(request, answers):
+        if decode(request.body, Bundle).book.generation > 1:
+            raise Refused("node a is closed here", rule="closed-node", where="a")
+        await provision(request, answers)
+
+    peer._provision = refuse_newer
+    async with peer.serve():
+        pod = await looked_after(team)
+    assert "released" in pod.actions
+    assert [one.book.generation for one in peer.bundles] == [1, 1]
+
+
+async def test_a_document_that_cannot_be_read_keeps_no_node_from_coming_back(bench):
+    peer = bench.peer()
+    async with peer.serve():
+        await Away(bench, peer, f"{bench.account.publisher.address}/shop").deploy()
+    peer.reboot()
+    async with peer.serve():
+        result = await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
+    (pod,) = result.pods
+    assert "released" in pod.actions
+    assert pod.state == "untold"
+    assert peer.bundles[0].book == peer.bundles[1].book
 
 
 async def test_a_pod_of_no_network_is_asked_nothing(bench):

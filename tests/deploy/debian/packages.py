@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The builder of the package as its command imports it, and packages with stand-ins for what is fetched."""
 
+import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,7 +18,18 @@ import metadata  # noqa: E402
 import staging  # noqa: E402
 import wheels  # noqa: E402
 
-__all__ = ["EPOCH", "GO_MODULES", "deb", "go_modules", "metadata", "parts", "staging", "wheel", "wheels"]
+__all__ = [
+    "EPOCH",
+    "GO_MODULES",
+    "deb",
+    "earlier",
+    "go_modules",
+    "metadata",
+    "parts",
+    "staging",
+    "wheel",
+    "wheels",
+]
 
 EPOCH = 1_790_000_000
 METADATA = "Name: {name}\nVersion: 1.0\nAuthor: Somebody\nLicense-Expression: MIT\n\nText.\n"
@@ -49,3 +62,18 @@ def field(package: Path, name: str) -> str:
     """Of the control file, as dpkg reads it."""
     argv = ["dpkg-deb", "--field", str(package), name]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def earlier(commit: str, version: str, folder: Path) -> Path:
+    """The package as *commit* built it, from its own sources by its own builder, called *version*."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=packed, check=True)
+    project = folder / "pyproject.toml"
+    text, count = re.subn(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text())
+    assert count == 1
+    project.write_text(text)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
+    argv = [sys.executable, "deploy/debian/deb.py"]
+    subprocess.run(argv, cwd=folder, env=environment, check=True, capture_output=True)
+    (made,) = (folder / "build/deb").glob("*.deb")
+    return made

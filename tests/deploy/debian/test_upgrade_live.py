@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A package of an older schema is installed on a node, earns, and is upgraded under load.
+
+Then its older daemon opens the books no more. The node is that of a localnet without a provider; the machine
+shares its network. `soak`: two packages are built, and twenty pods deployed.
+"""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.debian.machine import Machine, RunningMachine
+from tests.deploy.debian.packages import deb, earlier
+from tests.live.admin.test_setup import sign_and_send
+from tests.live.clients import web
+from tests.live.clients.publisher import Deployed, Publisher
+from tests.live.clients.steady import Answers, steady_requests
+from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
+from tests.paths import ROOT
+from trustedpods.contracts.records import Channel
+from trustedpods.localnet.market import accounts
+from trustedpods.localnet.network import NAMESPACES
+from trustedpods.localnet.settings import Knobs
+from trustedpods.protocol.errors import ExitCode
+from trustedpods.provider.store.engines.migrating import newest_schema
+
+pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1500)]
+
+OLDER, OLDER_SCHEMA, OLDER_VERSION = "bcefe1763b332cda413b2430bf0edc9e65d4cf17", "0015", "0.0.9"
+"""The last commit before migration 0016."""
+
+PODS = 20
+DEPLOYS_AT_ONCE = 2
+REQUESTS_A_SECOND = 1.0
+"""To each pod."""
+
+PERIOD_S = 20
+NO_GAP = 0.9
+"""Periods are whole seconds, of `PERIOD_S` at least: each end is up to one of them off."""
+
+DOMAIN = "k1.example.test"
+SETTINGS = Path("etc/trustedpods")
+BOOKS = Path("var/lib/trustedpods/store.db")
+INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
+UNITS = "trustedpods-registry trustedpods-activator trustedpods-haproxy trustedpods-provider"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The older one, and that of this checkout."""
+    known = subprocess.run(["git", "cat-file", "-e", OLDER], cwd=ROOT, check=False, capture_output=True)
+    if known.returncode:
+        pytest.skip(f"the history here does not reach back to {OLDER}")
+    out = tmp_path_factory.mktemp("newer")
+    older = earlier(OLDER, OLDER_VERSION, tmp_path_factory.mktemp("older"))
+    return older, deb.package(ROOT, deb.parts_of(ROOT, out), out)
+
+
+@pytest.fixture
+def node() -> Iterator[LiveLocalnet]:
+    with localnet(knobs=Knobs(provider=False)) as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Root of the machine, who counts what they type; the owner's wallet is elsewhere."""
+
+    node: LiveLocalnet
+    machine: RunningMachine
+    root: Path
+    typed: list[str]
+
+    def type(self, command: str, code: int = 0) -> str:
+        self.typed.append(command)
+        ended = self.machine.run(command)
+        assert ended.returncode == code, f"{command}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+    def ask(self, command: str) -> Any:
+        """An answer of the daemon's."""
+        return json.loads(self.machine.done(f"trustedpods-provider {command} -o json"))
+
+    def install(self, package: Path, *options: str) -> None:
+        self.type(" ".join([INSTALL, *options, f"/opt/{package.name}"]))
+
+    def enter_the_market(self) -> None:
+        self.type("systemctl disable --now haproxy docker-registry")
+        told = f"--yes -o json --answers /{SETTINGS}/answers.toml"
+        self.type(f"trustedpods-provider setup {told}", ExitCode.NO_CONTEXT)
+        self.type(f"systemctl enable --now {UNITS}")
+        left = json.loads(self.type("trustedpods-provider setup --yes -o json", ExitCode.NO_CONTEXT))
+        owner = accounts.read_key(accounts.owner_key(self.node.cluster()))
+        for one in left["transactions"]:
+            sign_and_send(self.node.settings.rpc, owner, one)
+        assert json.loads(self.type("trustedpods-provider setup --yes -o json"))["complete"]
+
+    def serves(self) -> bool:
+        return self.machine.run("trustedpods-provider pods -o json").returncode == 0
+
+    def schema(self) -> str:
+        return schema(self.root / BOOKS)
+
+
+def schema(books: Path) -> str:
+    with closing(sqlite3.connect(books)) as opened:
+        (found,) = opened.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found)
+
+
+ANSWERS = """\
+domain = "{domain}"
+market = "/{settings}/market.toml"
+rpc = "{rpc}"
+owner = "{owner}"
+core_hour = "1"
+gib_hour = "1"
+trust = "open"
+kubeconfig = "/{settings}/kubeconfig"
+public_address = "{address}"
+"""
+
+
+def prepared(node: LiveLocalnet, folder: Path, *packages: Path) -> Machine:
+    """A machine with packages and what an operator is asked for."""
+    machine, cluster = Machine(folder), node.cluster()
+    for package in packages:
+        shutil.copy(package, machine.root / "opt")
+    settings = machine.root / SETTINGS
+    settings.mkdir()
+    shutil.copy(node.market_file, settings / "market.toml")
+    shutil.copy(cluster.path("pki", "provider.conf"), settings / "kubeconfig")
+    (settings / "kubeconfig").chmod(0o644)
+    owner = accounts.address(accounts.owner_key(cluster))
+    text = ANSWERS.format(
+        domain=DOMAIN, settings=SETTINGS, rpc=node.settings.rpc, owner=owner, address=cluster.node_ip
+    )
+    (settings / "answers.toml").write_text(text)
+    return machine
+
+
+def deployed(publisher: Publisher, count: int) -> list[Deployed]:
+    files = [publisher.manifest("hello", f"hello-{number}", awake) for number in range(count)]
+    with ThreadPoolExecutor(DEPLOYS_AT_ONCE) as pool:
+        return list(pool.map(lambda file: publisher.deploy(file, "--trust", "open"), files))
+
+
+def awake(spec: dict[str, Any]) -> None:
+    spec["scale"] = {"min": 1, "max": 1}
+
+
+def test_an_older_schema_is_upgraded_under_load_and_no_older_daemon_opens_it(
+    node: LiveLocalnet, packages: tuple[Path, Path], tmp_path: Path
+) -> None:
+    older, newer = packages
+    machine = prepared(node, tmp_path / "machine", older, newer)
+    namespace = node.cluster().namespace
+    assert namespace is not None
+    publisher = Publisher(node, Bank(node).new_account(tmp_path), tmp_path)
+    with machine.running(NAMESPACES / namespace) as running:
+        operator = Operator(node, running, machine.root, [])
+        began = time.monotonic()
+        operator.install(older)
+        operator.enter_the_market()
+        pods = deployed(publisher, PODS)
+        say(f"{len(operator.typed)} commands, {PODS} pods after {time.monotonic() - began:.0f} s")
+        assert len(operator.typed) <= 6
+        assert operator.schema() == OLDER_SCHEMA
+        upgraded_under_load(operator, pods, newer)
+        refused_to_go_back(operator, pods, older, newer)
+        publisher.close()
+
+
+def upgraded_under_load(operator: Operator, pods: list[Deployed], newer: Path) -> None:
+    """No request fails, and a second of each pod costs its publisher what it cost before."""
+    at = operator.node.cluster().node_ip
+    first = settled(operator, pods)
+    until("some seconds were used", lambda: time.time() - first[0].up_to > PERIOD_S)
+    second = settled(operator, pods)
+    with ExitStack() as stack:
+        load = [stack.enter_context(steady_requests(pod.url, REQUESTS_A_SECOND, at)) for pod in pods]
+        until("each pod is asked", lambda: all(one.total > 5 for one in load))
+        operator.ask("claim")  # not final yet when its daemon ends
+        operator.install(newer)
+        until("the new daemon answers", operator.serves)
+        asked = [one.total for one in load]
+        until(
+            "each pod is asked after it",
+            lambda: all(a.total > n + 5 for a, n in zip(load, asked, strict=True)),
+        )
+    slowest = max(one.slowest_s for one in load)
+    say(f"{sum(one.total for one in load)} requests during the upgrade, the slowest {slowest:.2f} s")
+    assert [str(one) for one in load if one.failed] == []
+    copy = operator.root / BOOKS.with_name(f"{BOOKS.name}.schema-{OLDER_SCHEMA}")
+    assert (operator.schema(), schema(copy)) == (newest_schema(), OLDER_SCHEMA)
+    third = settled(operator, pods)
+    for before, between, after in zip(first, second, third, strict=True):
+        assert cost_of_a_second(between, after) > NO_GAP * cost_of_a_second(before, between)
+    until("nothing is out", lambda: operator.ask("earnings")["claims_out"] == 0)
+    assert int(operator.ask("earnings")["paid"]) == Bank(operator.node).owed()
+
+
+def settled(operator: Operator, pods: list[Deployed]) -> list[Channel]:
+    """Each pod's channel, once all is claimed up to now."""
+    since, bank = int(time.time()), Bank(operator.node)
+
+    def look() -> list[Channel]:
+        operator.ask("claim")
+        found = [bank.channel(pod.channel) for pod in pods]
+        return [one for one in found if one is not None and one.up_to >= since]
+
+    return until("all is claimed up to now", lambda: found if len(found := look()) == len(pods) else None)
+
+
+def more_than(answers: Answers, asked: int) -> bool:
+    return answers.total > asked + 5
+
+
+def cost_of_a_second(begin: Channel, end: Channel) -> float:
+    return (begin.left - end.left) / (end.up_to - begin.up_to)
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def refused_to_go_back(operator: Operator, pods: list[Deployed], older: Path, newer: Path) -> None:
+    """The older package knows nothing of it; its daemon leaves the books alone, and pods are served on."""
+    operator.install(older, "--allow-downgrades")
+    machine = operator.machine
+
+    def gave_up() -> bool:
+        return machine.run("systemctl is-failed trustedpods-provider").stdout.strip() == "failed"
+
+    until("it does not start", gave_up)
+    assert "newer version" in machine.done("journalctl --no-pager -u trustedpods-provider -n 20")
+    assert operator.schema() == newest_schema()
+    at = f"{operator.node.cluster().node_ip}:80"
+    assert {web.get(pod.url, at=at).status for pod in pods} == {200}
+    operator.install(newer)
+    machine.done("systemctl start trustedpods-provider")
+    until("it goes on", operator.serves)

@@ -23,7 +23,7 @@ import pytest
 from tests.deploy.debian.machine import Machine, RunningMachine
 from tests.deploy.debian.packages import deb, earlier
 from tests.live.admin.test_setup import sign_and_send
-from tests.live.clients import web
+from tests.live.clients import protocols, web
 from tests.live.clients.publisher import Deployed, Publisher
 from tests.live.clients.steady import Answers, steady_requests
 from tests.live.localnet_fixture import LiveLocalnet, localnet
@@ -153,13 +153,20 @@ def prepared(node: LiveLocalnet, folder: Path, *packages: Path) -> Machine:
 
 
 def deployed(publisher: Publisher, count: int) -> list[Deployed]:
-    files = [publisher.manifest("hello", f"hello-{number}", awake) for number in range(count)]
+    """The last one echoes, the others are pages."""
+    files = [publisher.manifest("hello", f"hello-{number}", awake) for number in range(count - 1)]
+    files.append(publisher.manifest("echo", "echo", awake_by_http))
     with ThreadPoolExecutor(DEPLOYS_AT_ONCE) as pool:
         return list(pool.map(lambda file: publisher.deploy(file, "--trust", "open"), files))
 
 
 def awake(spec: dict[str, Any]) -> None:
-    spec["scale"] = {"min": 1, "max": 1}
+    spec["scale"] |= {"min": 1, "max": 1}
+
+
+def awake_by_http(spec: dict[str, Any]) -> None:
+    awake(spec)
+    spec["services"] = [one for one in spec["services"] if one["name"] == "web"]
 
 
 def test_an_older_schema_is_upgraded_under_load_and_no_older_daemon_opens_it(
@@ -185,22 +192,22 @@ def test_an_older_schema_is_upgraded_under_load_and_no_older_daemon_opens_it(
 
 
 def upgraded_under_load(operator: Operator, pods: list[Deployed], newer: Path) -> None:
-    """No request fails, and a second of each pod costs its publisher what it cost before."""
+    """No request fails, a WebSocket stays open, and a second of a pod costs what it cost before."""
     at = operator.node.cluster().node_ip
     first = settled(operator, pods)
     until("some seconds were used", lambda: time.time() - first[0].up_to > PERIOD_S)
     second = settled(operator, pods)
     with ExitStack() as stack:
-        load = [stack.enter_context(steady_requests(pod.url, REQUESTS_A_SECOND, at)) for pod in pods]
+        socket = stack.enter_context(protocols.websocket(web_of(pods[-1]), at=at))
+        load = [stack.enter_context(steady_requests(pod.url, REQUESTS_A_SECOND, at)) for pod in pods[:-1]]
         until("each pod is asked", lambda: all(one.total > 5 for one in load))
         operator.ask("claim")  # not final yet when its daemon ends
         operator.install(newer)
         until("the new daemon answers", operator.serves)
         asked = [one.total for one in load]
-        until(
-            "each pod is asked after it",
-            lambda: all(a.total > n + 5 for a, n in zip(load, asked, strict=True)),
-        )
+        until("each pod is asked after it", lambda: all(map(more_than, load, asked)))
+        socket.send("after the upgrade")
+        assert socket.recv(protocols.LIMIT_S) == "after the upgrade"
     slowest = max(one.slowest_s for one in load)
     say(f"{sum(one.total for one in load)} requests during the upgrade, the slowest {slowest:.2f} s")
     assert [str(one) for one in load if one.failed] == []
@@ -222,7 +229,11 @@ def settled(operator: Operator, pods: list[Deployed]) -> list[Channel]:
         found = [bank.channel(pod.channel) for pod in pods]
         return [one for one in found if one is not None and one.up_to >= since]
 
-    return until("all is claimed up to now", lambda: found if len(found := look()) == len(pods) else None)
+    return until("all is claimed up to now", lambda: found if len(found := look()) == len(pods) else [])
+
+
+def web_of(pod: Deployed) -> str:
+    return next(str(end["url"]) for end in pod.result["endpoints"] if end["service"] == "web")
 
 
 def more_than(answers: Answers, asked: int) -> bool:
@@ -249,7 +260,7 @@ def refused_to_go_back(operator: Operator, pods: list[Deployed], older: Path, ne
     assert "newer version" in machine.done("journalctl --no-pager -u trustedpods-provider -n 20")
     assert operator.schema() == newest_schema()
     at = f"{operator.node.cluster().node_ip}:80"
-    assert {web.get(pod.url, at=at).status for pod in pods} == {200}
+    assert {web.get(pod.url, at=at).status for pod in pods[:-1]} == {200}
     operator.install(newer)
     machine.done("systemctl start trustedpods-provider")
     until("it goes on", operator.serves)

@@ -4,7 +4,7 @@
 
     trusted-pods-provider-VERSION.tgz          the chart, called by the project's version
     kustomize/                                 the same, rendered with the values of example-values.yaml
-    trusted-pods-provider-image-VERSION.tar    the image that it runs (image.py), as an OCI archive
+    trusted-pods-provider-image-VERSION.tar    the image that it runs (container_image.py), as an OCI archive
 
 Helm is a module of Go, built once from the version and with the sum that stand here.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("debian", "setup", "images"))]
 
-import image  # noqa: E402
+import container_image  # noqa: E402
 from deb import parts_of, version_of  # noqa: E402
 from oci import archive  # noqa: E402
 from recipes import CannotBuild  # noqa: E402
@@ -100,7 +100,7 @@ def image_archive(root: Path, out: Path) -> Path:
     """The image that the chart runs, as an OCI archive in *out*."""
     version = version_of(root)
     made = out / f"trusted-pods-provider-image-{version}.tar"
-    made.write_bytes(archive(image.provider(root, parts_of(root, out), version, out)))
+    made.write_bytes(archive(container_image.provider(root, parts_of(root, out), version, out)))
     return made
 
 

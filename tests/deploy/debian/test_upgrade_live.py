@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package of an older schema is installed on a node, earns, and is upgraded under load.
+"""A package is installed on a node, earns, and under load another of a newer schema takes its place.
 
-Then its older daemon opens the books no more. The node is that of a localnet without a provider; the machine
-shares its network. `soak`: two packages are built, and twenty pods deployed.
+Then the first one is refused. The newer one is this checkout with one migration more. The machine shares the
+network of a localnet's node, which has no provider. `soak`: two packages are built, and many pods deployed.
 """
 
 import json
 import shutil
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.debian.machine import Machine, RunningMachine
-from tests.deploy.debian.packages import deb, earlier
+from tests.deploy.debian.packages import deb, later
 from tests.live.admin.test_setup import sign_and_send
 from tests.live.clients import protocols, web
 from tests.live.clients.publisher import Deployed, Publisher
@@ -39,10 +38,8 @@ from trustedpods.provider.store.engines.migrating import newest_schema
 
 pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1500)]
 
-OLDER, OLDER_SCHEMA, OLDER_VERSION = "bcefe1763b332cda413b2430bf0edc9e65d4cf17", "0015", "0.0.9"
-"""The last commit before migration 0016."""
-
-PODS = 20
+NEWER_VERSION = "99.0"
+PODS = 6
 DEPLOYS_AT_ONCE = 2
 REQUESTS_A_SECOND = 1.0
 """To each pod."""
@@ -58,15 +55,21 @@ INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-rec
 UNITS = "trustedpods-registry trustedpods-activator trustedpods-haproxy trustedpods-provider"
 
 
+@dataclass(frozen=True)
+class Packages:
+    """That of this checkout, and one with a migration more."""
+
+    older: Path
+    newer: Path
+    newer_schema: str
+
+
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The older one, and that of this checkout."""
-    known = subprocess.run(["git", "cat-file", "-e", OLDER], cwd=ROOT, check=False, capture_output=True)
-    if known.returncode:
-        pytest.skip(f"the history here does not reach back to {OLDER}")
-    out = tmp_path_factory.mktemp("newer")
-    older = earlier(OLDER, OLDER_VERSION, tmp_path_factory.mktemp("older"))
-    return older, deb.package(ROOT, deb.parts_of(ROOT, out), out)
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    out = tmp_path_factory.mktemp("older")
+    parts = deb.parts_of(ROOT, out)
+    newer, schema_of_newer = later(parts, NEWER_VERSION, tmp_path_factory.mktemp("newer"))
+    return Packages(deb.package(ROOT, parts, out), newer, schema_of_newer)
 
 
 @pytest.fixture
@@ -169,29 +172,28 @@ def awake_by_http(spec: dict[str, Any]) -> None:
     spec["services"] = [one for one in spec["services"] if one["name"] == "web"]
 
 
-def test_an_older_schema_is_upgraded_under_load_and_no_older_daemon_opens_it(
-    node: LiveLocalnet, packages: tuple[Path, Path], tmp_path: Path
+def test_a_newer_schema_comes_under_load_and_no_older_package_after_it(
+    node: LiveLocalnet, packages: Packages, tmp_path: Path
 ) -> None:
-    older, newer = packages
-    machine = prepared(node, tmp_path / "machine", older, newer)
+    machine = prepared(node, tmp_path / "machine", packages.older, packages.newer)
     namespace = node.cluster().namespace
     assert namespace is not None
     publisher = Publisher(node, Bank(node).new_account(tmp_path), tmp_path)
     with machine.running(NAMESPACES / namespace) as running:
         operator = Operator(node, running, machine.root, [])
         began = time.monotonic()
-        operator.install(older)
+        operator.install(packages.older)
         operator.enter_the_market()
         pods = deployed(publisher, PODS)
         say(f"{len(operator.typed)} commands, {PODS} pods after {time.monotonic() - began:.0f} s")
         assert len(operator.typed) <= 6
-        assert operator.schema() == OLDER_SCHEMA
-        upgraded_under_load(operator, pods, newer)
-        refused_to_go_back(operator, pods, older, newer)
+        assert operator.schema() == newest_schema()
+        upgraded_under_load(operator, pods, packages)
+        refused_to_go_back(operator, pods, packages)
         publisher.close()
 
 
-def upgraded_under_load(operator: Operator, pods: list[Deployed], newer: Path) -> None:
+def upgraded_under_load(operator: Operator, pods: list[Deployed], packages: Packages) -> None:
     """No request fails, a WebSocket stays open, and a second of a pod costs what it cost before."""
     at = operator.node.cluster().node_ip
     first = settled(operator, pods)
@@ -202,7 +204,7 @@ def upgraded_under_load(operator: Operator, pods: list[Deployed], newer: Path) -
         load = [stack.enter_context(steady_requests(pod.url, REQUESTS_A_SECOND, at)) for pod in pods[:-1]]
         until("each pod is asked", lambda: all(one.total > 5 for one in load))
         operator.ask("claim")  # not final yet when its daemon ends
-        operator.install(newer)
+        operator.install(packages.newer)
         until("the new daemon answers", operator.serves)
         asked = [one.total for one in load]
         until("each pod is asked after it", lambda: all(map(more_than, load, asked)))
@@ -211,8 +213,8 @@ def upgraded_under_load(operator: Operator, pods: list[Deployed], newer: Path) -
     slowest = max(one.slowest_s for one in load)
     say(f"{sum(one.total for one in load)} requests during the upgrade, the slowest {slowest:.2f} s")
     assert [str(one) for one in load if one.failed] == []
-    copy = operator.root / BOOKS.with_name(f"{BOOKS.name}.schema-{OLDER_SCHEMA}")
-    assert (operator.schema(), schema(copy)) == (newest_schema(), OLDER_SCHEMA)
+    copy = operator.root / BOOKS.with_name(f"{BOOKS.name}.schema-{newest_schema()}")
+    assert (operator.schema(), schema(copy)) == (packages.newer_schema, newest_schema())
     third = settled(operator, pods)
     for before, between, after in zip(first, second, third, strict=True):
         assert cost_of_a_second(between, after) > NO_GAP * cost_of_a_second(before, between)
@@ -248,19 +250,17 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def refused_to_go_back(operator: Operator, pods: list[Deployed], older: Path, newer: Path) -> None:
-    """The older package knows nothing of it; its daemon leaves the books alone, and pods are served on."""
-    operator.install(older, "--allow-downgrades")
+def refused_to_go_back(operator: Operator, pods: list[Deployed], packages: Packages) -> None:
+    """With the reason, before a file is replaced: the daemon goes on, and pods are served."""
     machine = operator.machine
-
-    def gave_up() -> bool:
-        return machine.run("systemctl is-failed trustedpods-provider").stdout.strip() == "failed"
-
-    until("it does not start", gave_up)
-    assert "newer version" in machine.done("journalctl --no-pager -u trustedpods-provider -n 20")
-    assert operator.schema() == newest_schema()
+    daemon = machine.done("systemctl show --value -p MainPID trustedpods-provider")
+    refused = machine.run(f"{INSTALL} --allow-downgrades /opt/{packages.older.name}")
+    assert refused.returncode != 0
+    reason = f"the books in /{BOOKS} are of schema {packages.newer_schema}, and this package knows up to"
+    assert reason in refused.stdout + refused.stderr
+    assert machine.done("dpkg-query --show --showformat '${Version}' trusted-pods-provider") == NEWER_VERSION
+    assert machine.done("systemctl show --value -p MainPID trustedpods-provider") == daemon
+    assert operator.serves()
+    assert operator.schema() == packages.newer_schema
     at = f"{operator.node.cluster().node_ip}:80"
     assert {web.get(pod.url, at=at).status for pod in pods[:-1]} == {200}
-    operator.install(newer)
-    machine.done("systemctl start trustedpods-provider")
-    until("it goes on", operator.serves)

@@ -9,6 +9,6 @@ HELM = ROOT / "deploy" / "helm"
 sys.path[:0] = [str(HELM), *(str(ROOT / "deploy" / name) for name in ("debian", "setup", "images"))]
 
 import chart  # noqa: E402
-import image  # noqa: E402
+import container_image  # noqa: E402
 
-__all__ = ["HELM", "chart", "image"]
+__all__ = ["HELM", "chart", "container_image"]

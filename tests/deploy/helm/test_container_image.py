@@ -2,7 +2,7 @@
 """The image with stand-ins for what is fetched: where files lie in it."""
 
 from tests.deploy.debian.packages import parts
-from tests.deploy.helm.building import image
+from tests.deploy.helm.building import container_image as image
 from tests.paths import ROOT
 
 

@@ -64,6 +64,9 @@ def field(package: Path, name: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
+UNPACKED = ("-Znone",)
+"""Compression that costs no time: of packages that stay on this machine."""
+
 MIGRATION = """\
 import sqlalchemy as sa
 from alembic import op
@@ -98,4 +101,4 @@ def later(parts: "staging.Parts", version: str, folder: Path) -> tuple[Path, str
     dependencies = [one for one in parts.wheels if not one.name.startswith("trusted_pods-")]
     out = folder / "out"
     out.mkdir()
-    return deb.package(root, replace(parts, wheels=(*dependencies, own)), out), number
+    return deb.package(root, replace(parts, wheels=(*dependencies, own)), out, UNPACKED), number

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.debian.machine import Machine, RunningMachine
-from tests.deploy.debian.packages import deb, later
+from tests.deploy.debian.packages import UNPACKED, deb, later
 from tests.live.admin.test_setup import sign_and_send
 from tests.live.clients import protocols, web
 from tests.live.clients.publisher import Deployed, Publisher
@@ -69,7 +69,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
     out = tmp_path_factory.mktemp("older")
     parts = deb.parts_of(ROOT, out)
     newer, schema_of_newer = later(parts, NEWER_VERSION, tmp_path_factory.mktemp("newer"))
-    return Packages(deb.package(ROOT, parts, out), newer, schema_of_newer)
+    return Packages(deb.package(ROOT, parts, out, UNPACKED), newer, schema_of_newer)
 
 
 @pytest.fixture

@@ -10,5 +10,6 @@ sys.path[:0] = [str(HELM), *(str(ROOT / "deploy" / name) for name in ("debian", 
 
 import chart  # noqa: E402
 import container_image  # noqa: E402
+from oci import Entry  # noqa: E402
 
-__all__ = ["HELM", "chart", "container_image"]
+__all__ = ["HELM", "Entry", "chart", "container_image"]

@@ -2,12 +2,13 @@
 """The image with stand-ins for what is fetched: where files lie in it."""
 
 from tests.deploy.debian.packages import parts
+from tests.deploy.helm.building import Entry
 from tests.deploy.helm.building import container_image as image
 from tests.paths import ROOT
 
 
 def entry(text=b"", **more):
-    return image.Entry(text, mode=0o644, **more)
+    return Entry(text, mode=0o644, **more)
 
 
 def test_debians_files_lie_as_after_an_install():

@@ -5,13 +5,17 @@ It lies beside them, `store.db.schema-0015` for books of schema 0015, and is the
 migration is undone. One is kept, that of the last migration.
 """
 
+import logging
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from trustedpods.protocol.whole_file import sync_folder
 from trustedpods.provider.store.failures import translated
+
+_log = logging.getLogger(__name__)
 
 _MODE = 0o600
 _MARK = ".schema-"
@@ -49,13 +53,16 @@ def _fill(draft: Path, books: Path) -> None:
 
 
 def remove_others(copy: Path, books: Path) -> None:
-    """Remove the copies of earlier migrations of *books*: *copy* is newer."""
+    """Remove the copies of earlier migrations of *books*: *copy* is newer. One that cannot be stays."""
     for other in copies(books):
         if other != copy:
-            other.unlink(missing_ok=True)
+            try:
+                other.unlink(missing_ok=True)
+            except OSError as error:  # the books are migrated: no reason not to start
+                _log.warning("%s cannot be removed: %s", other, error.strerror)
 
 
 def copies(books: Path) -> list[Path]:
-    """All copies of *books*, that of the newest schema last."""
-    prefix = f"{books.name}{_MARK}"
-    return sorted(path for path in books.parent.iterdir() if path.name.startswith(prefix))
+    """All copies of *books*, that of the newest schema last; what an operator called otherwise is theirs."""
+    ours = re.compile(re.escape(f"{books.name}{_MARK}") + "[0-9]+")
+    return sorted(path for path in books.parent.iterdir() if ours.fullmatch(path.name))

@@ -4,6 +4,7 @@
 A schema is called by the number of the script that made it, `0016`.
 """
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -33,16 +34,22 @@ def schema_of(connection: Connection) -> str | None:
 
 def newest_schema() -> str:
     """The schema that this version of the daemon works with."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    newest = _scripts().get_current_head()
     assert newest is not None
     return newest
 
 
 def check(schema: str | None) -> None:
     """NewerSchema unless there is a way from *schema* to the newest one."""
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {script.revision for script in _scripts().walk_revisions()}
     if schema is not None and schema not in known:
         raise NewerSchema(schema, newest_schema())
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """Read once, as each reading takes milliseconds of a start."""
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

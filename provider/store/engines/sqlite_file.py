@@ -47,7 +47,9 @@ class SqliteFile:
         with self.engine.connect() as connection:
             schema = migrating.schema_of(connection)
         self._refuse_newer(schema)
-        if schema is None or schema == migrating.newest_schema():
+        if schema == migrating.newest_schema():
+            return
+        if schema is None:
             self._migrate()
             return
         copy = kept_copy.make(self._path, schema)

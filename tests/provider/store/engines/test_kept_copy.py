@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from alembic import op
+from alembic import command, op
 from sqlalchemy import create_engine, text
 
 from trustedpods.protocol.errors import StoreFailure
@@ -70,6 +70,15 @@ async def test_new_books_and_those_of_this_schema_are_not_copied(tmp_path):
     assert kept_copy.copies(path) == []
 
 
+async def test_where_no_migration_is_due_no_script_runs(tmp_path, monkeypatch):
+    path = tmp_path / "store.db"
+    async with books(path):
+        pass
+    monkeypatch.setattr(command, "upgrade", None)
+    async with books(path):
+        assert schema_and_claims(path) == (newest_schema(), 0)
+
+
 async def test_a_kill_within_a_migration_leaves_the_books_as_they_were(old, monkeypatch):
     """Between two statements of two scripts; SQLite's driver would have committed the first."""
     before = columns(old)
@@ -100,6 +109,19 @@ async def test_one_copy_is_kept_that_of_the_last_migration(old):
     assert kept_copy.copies(old) == [kept_copy.place(old, OLD)]
     assert schema_and_claims(kept_copy.place(old, OLD)) == (OLD, 1)
     assert not old.with_name(".store.db.schema-0014").exists()
+
+
+async def test_what_is_no_copy_of_ours_or_cannot_be_removed_stays_and_the_daemon_starts(old):
+    theirs = [old.with_name(f"store.db.schema-{OLDER}{end}") for end in (".kept", "-wal")]
+    for path in theirs:
+        path.write_bytes(b"the operator's")
+    stuck = kept_copy.place(old, OLDER)
+    stuck.mkdir()
+    async with books(old):
+        pass
+    assert schema_and_claims(old) == (newest_schema(), 1)
+    assert kept_copy.copies(old) == [stuck, kept_copy.place(old, OLD)]
+    assert [path.read_bytes() for path in theirs] == [b"the operator's"] * 2
 
 
 async def test_books_that_cannot_be_copied_are_not_migrated(old):

@@ -6,6 +6,7 @@ pod's account once an hour, so it is read again here.
 """
 
 import math
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ READ_AGAIN_S = 60.0
 
 _MAX_TOKEN = 64 * KIB
 """Bytes; a signed token has one or two KiB."""
+
+_TOKEN = re.compile(rb"[!-~]+")
+"""What a header takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def _token_file(path: Path, context: str | None) -> Path | None:
     """The file of the user's token, of a kubeconfig that Kubernetes' library took."""
     tree = yaml.safe_load(path.read_bytes())
     name = context or tree["current-context"]
-    user = next(one["context"]["user"] for one in tree["contexts"] if one["name"] == name)
+    user = next(one["context"].get("user") for one in tree["contexts"] if one["name"] == name)
     settings = next((one["user"] for one in tree.get("users") or () if one["name"] == user), None)
     file = (settings or {}).get("tokenFile")
     return path.parent / file if file else None
@@ -79,17 +83,24 @@ class TokenFile:
         self._read_at = -math.inf
 
     async def headers(self) -> dict[str, str]:
-        """The Authorization header; the last one that was read while the file cannot be. NoContext before."""
+        """The Authorization header; the last one that was read while the file has none. NoContext before."""
         if trio.current_time() - self._read_at >= READ_AGAIN_S:
             try:
-                token = await trio.to_thread.run_sync(read_whole, self._path, _MAX_TOKEN, "the token")
+                token = await trio.to_thread.run_sync(self._token)
             except BadInput as error:
                 if not self._headers:
                     raise NoContext(error.what, where=str(self._path)) from None
             else:
-                self._headers = {"authorization": f"Bearer {token.decode('ascii', 'replace').strip()}"}
+                self._headers = {"authorization": f"Bearer {token}"}
                 self._read_at = trio.current_time()
         return self._headers
+
+    def _token(self) -> str:
+        """BadInput also where it is none: a file that is written in place is empty for a moment."""
+        token = read_whole(self._path, _MAX_TOKEN, "the token").strip()
+        if not _TOKEN.fullmatch(token):
+            raise BadInput("the file holds no token, which is one word", where=str(self._path))
+        return token.decode()
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext | bool:

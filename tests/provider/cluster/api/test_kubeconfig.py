@@ -68,3 +68,26 @@ async def test_another_context_has_another_user(tmp_path):
     (tmp_path / "token").write_text("ours")
     access = await kubeconfig.load(file, "others")
     assert await access.headers() == bearer("others")
+
+
+@pytest.mark.parametrize("half", [b"", b"\n", b"two words", b"\xff\xfe", b"x" * 70_000], ids=len)
+async def test_what_is_no_token_is_not_sent(tmp_path, virtual_time, half):
+    """As of a file that is written in place: empty for a moment."""
+    token = tmp_path / "token"
+    token.write_text("first")
+    access = await kubeconfig.load(written(tmp_path, {"tokenFile": str(token)}))
+    assert await access.headers() == bearer("first")
+    token.write_bytes(half)
+    await trio.sleep(kubeconfig.READ_AGAIN_S)
+    assert await access.headers() == bearer("first")
+    with pytest.raises(NoContext, match="the token|no token"):
+        await kubeconfig.TokenFile(token).headers()
+
+
+async def test_a_context_may_have_no_user(tmp_path):
+    file = written(tmp_path, {"token": "ours"})
+    tree = yaml.safe_load(file.read_text())
+    for context in tree["contexts"]:
+        del context["context"]["user"]
+    file.write_text(yaml.safe_dump(tree))
+    assert await (await kubeconfig.load(file)).headers() == {}

@@ -29,12 +29,15 @@ def place(books: Path, schema: str) -> Path:
 def make(books: Path, schema: str) -> Path:
     """Copy *books*, which nobody else may write meanwhile; the copy is whole and on the disk, or not there.
 
+    A copy of the same schema, of a migration that failed, goes first: a disk has no room for both perhaps.
     `StoreFailure` where it cannot be made; the books are as they were then.
     """
     copy = place(books, schema)
     draft = copy.with_name(f".{copy.name}")
+    journal = draft.with_name(f"{draft.name}-journal")
     with translated("the books cannot be copied, and are not migrated without a copy", copy):
-        draft.unlink(missing_ok=True)  # of a daemon that was killed
+        for left in (draft, journal, copy):
+            left.unlink(missing_ok=True)
         try:
             os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
             _fill(draft, books)
@@ -42,6 +45,7 @@ def make(books: Path, schema: str) -> Path:
             sync_folder(copy.parent)
         finally:
             draft.unlink(missing_ok=True)
+            journal.unlink(missing_ok=True)  # SQLite leaves it on a full disk
     return copy
 
 

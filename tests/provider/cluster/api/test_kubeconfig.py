@@ -80,7 +80,7 @@ async def test_what_is_no_token_is_not_sent(tmp_path, virtual_time, half):
     token.write_bytes(half)
     await trio.sleep(kubeconfig.READ_AGAIN_S)
     assert await access.headers() == bearer("first")
-    with pytest.raises(NoContext, match="the token|no token"):
+    with pytest.raises(NoContext, match=r"the token|no token"):
         await kubeconfig.TokenFile(token).headers()
 
 

@@ -88,6 +88,16 @@ async def test_what_a_running_newer_daemon_wrote_last_is_seen(script, root):
     assert f"schema {NEWER}" in done.stderr
 
 
+async def test_a_file_from_before_the_books_went_to_a_database_is_no_hindrance(script, root):
+    async with open_books(root):
+        pass
+    make_newer(root)
+    with (root / "etc/trustedpods/provider.toml").open("a") as settings:
+        settings.write('database = "postgresql://k1@db.example.org/k1"\n')
+    done = asked(script, root, "upgrade", "0.3.0", "0.2.0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "settings", [None, "", "no toml", '[store]\npath = "/srv/none.db"\n', "[store]\n"], ids=str
 )

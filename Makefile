@@ -16,7 +16,7 @@ MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint unit policies forge live bench soak contracts docs deb release clean coverage slither
-.PHONY: guest guest-pins guest-measure
+.PHONY: chart guest guest-pins guest-measure
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -115,6 +115,9 @@ contracts: setup ## compile the contracts and write their ABI and bytecode
 deb: setup ## the provider as a Debian package, in build/deb; the same commit makes the same bytes
 	@$(BIN)/python deploy/debian/deb.py
 	lintian --no-cfg --allow-root --fail-on error,warning build/deb/*.deb
+
+chart: setup ## a draft of a Helm chart, not shown to work, with its image, in build/chart
+	@$(BIN)/python deploy/helm/chart.py
 
 guest: setup ## the machine image of a sealed provider, in build/guest; the same commit makes the same bytes
 	@deploy/guest_image/tools.sh

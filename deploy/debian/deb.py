@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -33,7 +34,7 @@ def version_of(root: Path) -> str:
     return declared
 
 
-def package(root: Path, parts: staging.Parts, out: Path) -> Path:
+def package(root: Path, parts: staging.Parts, out: Path, compression: Sequence[str] = COMPRESSION) -> Path:
     """The package of these parts in the folder *out*; the tree stays beside it, for whoever wants to look."""
     version, tree = version_of(root), out / "tree"
     shutil.rmtree(tree, ignore_errors=True)
@@ -45,7 +46,7 @@ def package(root: Path, parts: staging.Parts, out: Path) -> Path:
     for old in out.glob("*.deb"):
         old.unlink()
     made = out / f"trusted-pods-provider_{version}_amd64.deb"
-    argv = ["dpkg-deb", "--root-owner-group", *COMPRESSION, "--build", str(tree), str(made)]
+    argv = ["dpkg-deb", "--root-owner-group", *compression, "--build", str(tree), str(made)]
     wheels.run(argv, {"SOURCE_DATE_EPOCH": str(parts.epoch)})
     return made
 

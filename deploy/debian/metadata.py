@@ -9,7 +9,10 @@ from pathlib import Path
 
 from staging import DOC, SITE, compressed, put
 
-SCRIPTS = ("postinst", "prerm", "postrm")
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
+SCHEMA = b"@SCHEMA@"
+"""In `preinst`: the newest schema of the books that the package's daemon knows."""
+
 MAINTAINER = re.compile(r"^Maintainer: (.*)$", re.MULTILINE)
 NATIVE_CHANGES = """\
 trusted-pods-provider ({version}) bookworm; urgency=medium
@@ -102,7 +105,14 @@ def control_files(root: Path, tree: Path, version: str) -> None:
     put(target / "md5sums", "".join(sums).encode())
     put(target / "conffiles", "".join(settings).encode())
     for script in SCRIPTS:
-        put(target / script, (source / script).read_bytes(), 0o755)
+        text = (source / script).read_bytes().replace(SCHEMA, newest_schema(root).encode())
+        put(target / script, text, 0o755)
+
+
+def newest_schema(root: Path) -> str:
+    """The number of the last script of migrations."""
+    scripts = (root / "provider/store/migrations/versions").glob("[0-9]*.py")
+    return max(path.name.partition("_")[0] for path in scripts)
 
 
 def _blocks(path: Path) -> int:

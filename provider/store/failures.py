@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -91,6 +90,14 @@ _OF_SYSTEM = {
 }
 
 
+class NewerSchema(Exception):
+    """Books whose schema this version does not know; *hint* where more can be done than is usual."""
+
+    def __init__(self, found: str, newest: str, hint: str | None = None) -> None:
+        super().__init__(f"they are of schema {found}, and this version knows up to {newest}")
+        self.found, self.newest, self.hint = found, newest, hint
+
+
 @contextmanager
 def translated(what: str, path: Path | str) -> Iterator[None]:
     """The one place where errors of the books, the spool and their disk become ours."""
@@ -108,8 +115,8 @@ def translated(what: str, path: Path | str) -> Iterator[None]:
         raise _failure(what, str(error), path, rule) from error
     except NoConnectionFree as error:
         raise _failure(what, "no connection came free in time", path, AWAY) from error
-    except CommandError as error:
-        raise _failure(what, "a newer version wrote them", path, NEWER) from error
+    except NewerSchema as error:
+        raise _failure(what, str(error), path, NEWER, error.hint) from None
     except OSError as error:
         rule = _OF_SYSTEM.get(error.errno or 0, IO)
         raise _failure(what, error.strerror or str(error), path, rule) from error
@@ -127,5 +134,5 @@ def _rule_of_server(error: DBAPIError) -> str | None:
     return next((_OF_POSTGRES[state[:n]] for n in (5, 3, 2) if state[:n] in _OF_POSTGRES), None)
 
 
-def _failure(what: str, why: str, path: Path | str, rule: str) -> StoreFailure:
-    return StoreFailure(f"{what}: {why}", where=str(path), hint=_HINTS[rule], rule=rule)
+def _failure(what: str, why: str, path: Path | str, rule: str, hint: str | None = None) -> StoreFailure:
+    return StoreFailure(f"{what}: {why}", where=str(path), hint=hint or _HINTS[rule], rule=rule)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The books in one file of SQLite's: one daemon by file lock, readable by its user alone.
 
-WAL with synchronous FULL: what is committed survives a power cut.
+WAL with synchronous FULL: what is committed survives a power cut. Before a migration they are copied.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,11 +16,18 @@ from sqlalchemy import Connection, create_engine, event
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.lockfile import open_lock, taken
 from trustedpods.protocol.whole_file import private_folder
-from trustedpods.provider.store.engines.migrating import migrate
-from trustedpods.provider.store.failures import translated
+from trustedpods.provider.store.engines import kept_copy, migrating
+from trustedpods.provider.store.failures import NewerSchema, translated
+
+_log = logging.getLogger(__name__)
 
 _BUSY_TIMEOUT_S = 10
 _MODE = 0o600
+
+_GO_BACK = (
+    "start the version that wrote them, or a newer one; {copy} is from before their migration, without "
+    "what was counted since: docs/operator.md tells how to go back to it"
+)
 
 
 class SqliteFile:
@@ -36,8 +44,39 @@ class SqliteFile:
     def open(self) -> None:
         """As the protocol says; the caller holds the lock."""
         _make_private(self._path)
+        with self.engine.connect() as connection:
+            schema = migrating.schema_of(connection)
+        self._refuse_newer(schema)
+        if schema == migrating.newest_schema():
+            return
+        if schema is None:
+            self._migrate()
+            return
+        copy = kept_copy.make(self._path, schema)
+        self._migrate()
+        kept_copy.remove_others(copy, self._path)
+        _log.warning(
+            "the books had schema %s: they were migrated, and as they were they are %s", schema, copy
+        )
+
+    def _migrate(self) -> None:
+        """All scripts or none: by itself Python's driver begins no transaction before a table is changed."""
         with self.engine.begin() as connection:
-            migrate(connection)
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            migrating.migrate(connection)
+
+    def _refuse_newer(self, schema: str | None) -> None:
+        """The reason, and the copy from which this version can go on."""
+        try:
+            migrating.check(schema)
+        except NewerSchema as error:
+            usable = [copy for copy in kept_copy.copies(self._path) if copy <= self._copy(error.newest)]
+            if usable:
+                error.hint = _GO_BACK.format(copy=usable[-1])
+            raise
+
+    def _copy(self, schema: str) -> Path:
+        return kept_copy.place(self._path, schema)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

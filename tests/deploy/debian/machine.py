@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Debian 12 of its own in a folder: commands in it, and a start of its systemd. It has no network."""
+"""A Debian 12 of its own in a folder: commands in it, and a start of its systemd.
+
+It has no network, but where its systemd runs in that of a node of a localnet (`running`).
+"""
 
 import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.folders import waiting_for
 
@@ -21,7 +27,8 @@ VOLATILE = {"dev", "proc", "run", "sys", "tmp", "root"}
 COMMAND_S = 500
 """For an install on a machine that is busy with other tests; alone it takes 20 s."""
 
-NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network")
+NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit")
+ALONE = ("--private-network",)
 UNTOUCHED = ("--timezone=off", "--resolv-conf=off")
 """The machine keeps its own files: none is the host's."""
 
@@ -52,7 +59,7 @@ class Machine:
 
     def run(self, command: str) -> "subprocess.CompletedProcess[str]":
         """A line for its shell; nothing else runs in it."""
-        return self._spawn("--pipe", "/bin/sh", "-c", command)
+        return self._spawn(*ALONE, "--pipe", "/bin/sh", "-c", command)
 
     def started(self, script: str) -> str:
         """Start its systemd, run *script* once all has come up, and stop it: what the script printed."""
@@ -61,12 +68,33 @@ class Machine:
         unit.write_text(UNIT)
         wanted = unit.parent / "multi-user.target.wants" / unit.name
         wanted.symlink_to(f"../{unit.name}")
-        done = self._spawn("--console=pipe", "--boot")
+        done = self._spawn(*ALONE, "--console=pipe", "--boot")
         for path in (unit, wanted):
             path.unlink()
         printed = self.root / "root/printed"
         assert printed.exists(), done.stdout + done.stderr
         return printed.read_text()
+
+    @contextmanager
+    def running(self, network: Path) -> Iterator["RunningMachine"]:
+        """Start its systemd in the *network* namespace, and stop it behind the block."""
+        words = [f"--network-namespace-path={network}", "--console=pipe", "--boot"]
+        argv = [*NSPAWN, *UNTOUCHED, "-D", str(self.root), *words]
+        nothing = subprocess.DEVNULL
+        with subprocess.Popen(argv, stdin=nothing, stdout=nothing, stderr=nothing) as process:
+            try:
+                running = RunningMachine(until("its systemd runs", lambda: _child(process.pid)))
+                until(
+                    "all of it has come up",
+                    lambda: running.run("systemctl is-system-running").stdout.strip() in UP,
+                )
+                yield running
+            finally:
+                process.terminate()  # which stops its systemd in order
+                try:
+                    process.wait(STOP_S)
+                finally:
+                    process.kill()
 
     def files(self) -> set[str]:
         """All that is installed or was written."""
@@ -87,6 +115,44 @@ class Machine:
         return subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=COMMAND_S
         )
+
+
+UP = ("running", "degraded")
+STOP_S = 60.0
+
+
+@dataclass(frozen=True)
+class RunningMachine:
+    """A machine whose systemd is the host's process *leader*."""
+
+    leader: int
+
+    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
+        """A line for a shell beside all that runs in it."""
+        namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
+        argv = ["nsenter", "--target", str(self.leader), *namespaces, "--", "/bin/sh", "-c", command]
+        seen = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+        return subprocess.run(
+            argv,
+            env=seen,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_S,
+        )
+
+    def done(self, command: str) -> str:
+        """What it printed; it must not fail."""
+        ended = self.run(command)
+        assert ended.returncode == 0, f"{command}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+
+def _child(pid: int) -> int:
+    """Of a process that has one; 0 before."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(found[0]) if found else 0
 
 
 UNIT = """\

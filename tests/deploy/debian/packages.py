@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The builder of the package as its command imports it, and packages with stand-ins for what is fetched."""
 
+import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from tests.paths import ROOT
@@ -16,7 +18,18 @@ import metadata  # noqa: E402
 import staging  # noqa: E402
 import wheels  # noqa: E402
 
-__all__ = ["EPOCH", "GO_MODULES", "deb", "go_modules", "metadata", "parts", "staging", "wheel", "wheels"]
+__all__ = [
+    "EPOCH",
+    "GO_MODULES",
+    "deb",
+    "go_modules",
+    "later",
+    "metadata",
+    "parts",
+    "staging",
+    "wheel",
+    "wheels",
+]
 
 EPOCH = 1_790_000_000
 METADATA = "Name: {name}\nVersion: 1.0\nAuthor: Somebody\nLicense-Expression: MIT\n\nText.\n"
@@ -49,3 +62,43 @@ def field(package: Path, name: str) -> str:
     """Of the control file, as dpkg reads it."""
     argv = ["dpkg-deb", "--field", str(package), name]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+UNPACKED = ("-Znone",)
+"""Compression that costs no time: of packages that stay on this machine."""
+
+MIGRATION = """\
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{number}"
+down_revision = "{before}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("pods", sa.Column("of_a_later_version", sa.String))
+"""
+
+
+def later(parts: "staging.Parts", version: str, folder: Path) -> tuple[Path, str]:
+    """The package of this checkout with one migration more, called *version*; and its schema."""
+    root, before = folder / "checkout", metadata.newest_schema(ROOT)
+    number = f"{int(before) + 1:04}"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    root.mkdir()
+    packed = ["tar", "--create", "--null", "--files-from=-"]
+    files = subprocess.run(packed, input=listed, cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "--extract", "--directory", str(root)], input=files, check=True)
+    script = root / "provider/store/migrations/versions" / f"{number}_later.py"
+    script.write_text(MIGRATION.format(number=number, before=before))
+    project = root / "pyproject.toml"
+    text, count = re.subn(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text())
+    assert count == 1
+    project.write_text(text)
+    own = wheels.own(root, folder / "own", parts.epoch)
+    dependencies = [one for one in parts.wheels if not one.name.startswith("trusted_pods-")]
+    out = folder / "out"
+    out.mkdir()
+    return deb.package(root, replace(parts, wheels=(*dependencies, own)), out, UNPACKED), number

@@ -134,7 +134,7 @@ def test_apparmor_understands_the_profile_that_the_daemons_unit_names(tree):
     assert unit["AppArmorProfile"] == ["-trustedpods-provider"]
 
 
-@pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
+@pytest.mark.parametrize("name", ["preinst", "postinst", "prerm", "postrm"])
 def test_a_maintainer_script_ends_at_the_first_failure(name, tree):
     script = tree / "DEBIAN" / name
     assert re.search(r"^set -e$", script.read_text(), re.MULTILINE)

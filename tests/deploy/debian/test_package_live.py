@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real package on a Debian 12: installed by apt, tried, removed, purged; and under its systemd."""
 
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import pytest
 
@@ -65,6 +67,28 @@ def _keep(machine: Machine) -> None:
     """What a set-up and a start would have written, and a unit enabled."""
     kept = "mkdir -p /etc/trustedpods && touch /etc/trustedpods/provider.toml /var/lib/trustedpods/store.db"
     assert machine.run(f"{kept} && systemctl enable trustedpods-provider").returncode == 0
+
+
+@pytest.mark.live
+@pytest.mark.soak
+def test_one_that_cannot_read_the_books_is_refused_and_nothing_is_changed(machine):
+    assert machine.run(INSTALL).returncode == 0
+    (machine.root / "etc/trustedpods").mkdir()
+    (machine.root / "etc/trustedpods/provider.toml").write_text(
+        '[store]\npath = "/var/lib/trustedpods/store.db"\n'
+    )
+    with closing(sqlite3.connect(machine.root / "var/lib/trustedpods/store.db")) as made, made:
+        made.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        made.execute("INSERT INTO alembic_version VALUES ('9999')")
+    before = machine.files()
+    refused = machine.run(INSTALL.replace("install", "install --reinstall", 1))
+    assert refused.returncode != 0
+    assert "the books in /var/lib/trustedpods/store.db are of schema 9999" in refused.stderr + refused.stdout
+    assert of_ours(machine.files() ^ before) == set()
+    state = machine.run("dpkg-query --show --showformat '${Status}' trusted-pods-provider")
+    assert state.stdout == "install ok installed"
+    assert machine.run("trustedpods-provider --help").returncode == 0
+    assert machine.run("dpkg --verify trusted-pods-provider").stdout == ""
 
 
 ON_A_RUNNING_SYSTEM = f"""\

@@ -31,10 +31,12 @@ def upload(url: str, size: int, path: str = "/count", limit_s: float = LIMIT_S) 
 
 
 @contextmanager
-def websocket(url: str, path: str = "/ws", limit_s: float = LIMIT_S) -> Iterator[ClientConnection]:
-    """An open WebSocket that echoes."""
+def websocket(
+    url: str, path: str = "/ws", limit_s: float = LIMIT_S, at: str = "127.0.0.1"
+) -> Iterator[ClientConnection]:
+    """An open WebSocket that echoes, by the facade *at*."""
     parts = urlsplit(url)
-    sock = socket.create_connection(("127.0.0.1", parts.port or 80), timeout=limit_s)
+    sock = socket.create_connection((at, parts.port or 80), timeout=limit_s)
     with connect(
         f"ws://{parts.netloc}{path}",
         sock=sock,

@@ -48,15 +48,15 @@ class Answers:
 
 
 @contextmanager
-def steady_requests(url: str, per_second: float) -> Iterator[Answers]:
-    """So many requests a second while the block runs, each on a connection of its own."""
+def steady_requests(url: str, per_second: float, at: str = "127.0.0.1") -> Iterator[Answers]:
+    """So many requests a second while the block runs, each on a connection of its own, to the facade *at*."""
     answers, over = Answers(), Event()
 
     async def visit_all() -> None:
         async with trio.open_nursery() as nursery:
             begin, count = trio.current_time(), 0
             while not over.is_set():
-                nursery.start_soon(_visit, url, answers)
+                nursery.start_soon(_visit, url, at, answers)
                 count += 1
                 await trio.sleep_until(begin + count / per_second)
             answers.took_s = trio.current_time() - begin
@@ -70,22 +70,21 @@ def steady_requests(url: str, per_second: float) -> Iterator[Answers]:
         thread.join()
 
 
-async def _visit(url: str, answers: Answers) -> None:
+async def _visit(url: str, at: str, answers: Answers) -> None:
     began = trio.current_time()
     try:
         with trio.fail_after(REQUEST_LIMIT_S):
-            kind: int | str = await _status(url)
+            kind: int | str = await _status(url, at)
     except (OSError, trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError) as error:
         kind = type(error).__name__
     answers.by_kind[kind] += 1
     answers.slowest_s = max(answers.slowest_s, trio.current_time() - began)
 
 
-async def _status(url: str) -> int | str:
+async def _status(url: str, at: str) -> int | str:
     """The status of a whole answer."""
     parts, peer, status = urlsplit(url), h11.Connection(h11.CLIENT), 0
-    assert parts.port is not None
-    async with await trio.open_tcp_stream("127.0.0.1", parts.port) as stream:
+    async with await trio.open_tcp_stream(at, parts.port or 80) as stream:
         asked = h11.Request(
             method="GET", target="/", headers=[("Host", parts.netloc), ("Connection", "close")]
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from tests.fakes.provider.records import pod_record
 from tests.provider.test_config import GOOD
@@ -15,6 +16,8 @@ from trustedpods.protocol.errors import ExitCode, Refused, StoreFailure
 from trustedpods.protocol.limits import KIB, MIB
 from trustedpods.provider.core.disk import DiskSizes, DiskState
 from trustedpods.provider.store import Store, Vault, history, open_store, pods
+from trustedpods.provider.store.engines import kept_copy
+from trustedpods.provider.store.engines.migrating import migrate
 
 pytestmark = pytest.mark.live
 
@@ -44,6 +47,13 @@ def fill(disk: Path) -> None:
                     file.write(bytes(size))
             except OSError:
                 continue
+
+
+def fill_all_but(room: int, disk: Path) -> None:
+    kept = disk / "kept"
+    kept.write_bytes(bytes(room))
+    fill(disk)
+    kept.unlink()
 
 
 async def write_for_ever(store: Store) -> None:
@@ -89,6 +99,41 @@ async def test_a_start_on_a_full_disk_spends_the_reserve(disk: Path) -> None:
         assert await store.read(pods.load, RECORD.channel) == RECORD
         await store.write(pods.save, RECORD)
         assert store.disk.state is DiskState.SPENT
+
+
+OLD = "0014"
+CLAIMS = """
+INSERT INTO claims (root, signed, state, created, number)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+SELECT CAST(i AS BLOB), zeroblob(100000), 'final', 5, i FROM n
+"""
+"""Two MB."""
+
+
+async def test_books_are_migrated_once_there_is_room_for_their_copy(disk: Path) -> None:
+    """Also in the room that the copy of an earlier try takes."""
+    path = disk / "store.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        migrate(connection, OLD)
+        connection.exec_driver_sql(CLAIMS)
+    engine.dispose()
+    fill_all_but(MIB, disk)  # what SQLite needs to open them
+    for _ in range(2):
+        with pytest.raises(StoreFailure, match="not migrated without a copy") as caught:
+            async with open_store(path, VAULT):
+                pass
+        assert caught.value.rule == "store-full"
+        left = {file.name for file in disk.iterdir() if not file.name.startswith("others-")}
+        assert left == {"store.db", "store.db.lock"}
+    for file in disk.glob("others-*"):
+        file.unlink()
+    copy = kept_copy.place(path, OLD)
+    copy.write_bytes(bytes(16 * MIB))
+    fill_all_but(MIB, disk)
+    async with open_store(path, VAULT):
+        pass
+    assert copy.stat().st_size < 4 * MIB
 
 
 KUBECONFIG = """\

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Books are copied before their schema changes, and change whole or not at all."""
+
+import logging
+import sqlite3
+from contextlib import closing
+
+import pytest
+from alembic import command, op
+from sqlalchemy import create_engine, text
+
+from trustedpods.protocol.errors import StoreFailure
+from trustedpods.provider.store import Vault, open_store
+from trustedpods.provider.store.engines import kept_copy
+from trustedpods.provider.store.engines.migrating import migrate, newest_schema
+
+OLD, OLDER = "0014", "0013"
+PAYMENT = "INSERT INTO claims (root, signed, state, created, number) VALUES (x'01', x'', 'final', 5, 1)"
+
+
+class Killed(Exception):
+    """In the place of a kill."""
+
+
+def books(path):
+    return open_store(path, Vault(b"k" * 32))
+
+
+@pytest.fixture
+def old(tmp_path):
+    """Books of an older daemon with one claim in them, of which the last write is still in the log."""
+    path = tmp_path / "store.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        migrate(connection, OLD)
+        connection.execute(text(PAYMENT))
+    engine.dispose()
+    return path
+
+
+def schema_and_claims(path):
+    with closing(sqlite3.connect(path)) as found:
+        (schema,) = found.execute("SELECT version_num FROM alembic_version").fetchone()
+        return schema, found.execute("SELECT count(*) FROM claims").fetchone()[0]
+
+
+def columns(path):
+    with closing(sqlite3.connect(path)) as found:
+        return {row[1] for row in found.execute("PRAGMA table_info(pods)")}
+
+
+async def test_books_of_an_older_schema_are_copied_as_they_were(old, caplog):
+    caplog.set_level(logging.WARNING)
+    before = columns(old)
+    async with books(old):
+        pass
+    copy = kept_copy.place(old, OLD)
+    assert kept_copy.copies(old) == [copy]
+    assert (oct(copy.stat().st_mode & 0o777), columns(copy)) == ("0o600", before)
+    assert (schema_and_claims(copy), schema_and_claims(old)) == ((OLD, 1), (newest_schema(), 1))
+    assert f"schema {OLD}" in caplog.text
+    assert str(copy) in caplog.text
+
+
+async def test_new_books_and_those_of_this_schema_are_not_copied(tmp_path):
+    path = tmp_path / "store.db"
+    for _ in range(2):
+        async with books(path):
+            pass
+    assert kept_copy.copies(path) == []
+
+
+async def test_where_no_migration_is_due_no_script_runs(tmp_path, monkeypatch):
+    path = tmp_path / "store.db"
+    async with books(path):
+        pass
+    monkeypatch.setattr(command, "upgrade", None)
+    async with books(path):
+        assert schema_and_claims(path) == (newest_schema(), 0)
+
+
+async def test_a_kill_within_a_migration_leaves_the_books_as_they_were(old, monkeypatch):
+    """Between two statements of two scripts; SQLite's driver would have committed the first."""
+    before = columns(old)
+
+    def killed(*_args, **_options):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(op, "create_index", killed)
+        with pytest.raises(Killed):
+            async with books(old):
+                pass
+    assert (schema_and_claims(old), columns(old)) == ((OLD, 1), before)
+    async with books(old):
+        pass
+    assert schema_and_claims(old) == (newest_schema(), 1)
+
+
+async def test_one_copy_is_kept_that_of_the_last_migration(old):
+    for stale in (
+        kept_copy.place(old, OLDER),
+        kept_copy.place(old, OLD),
+        old.with_name(".store.db.schema-0014"),
+    ):
+        stale.write_bytes(b"an earlier one, or half of one")
+    async with books(old):
+        pass
+    assert kept_copy.copies(old) == [kept_copy.place(old, OLD)]
+    assert schema_and_claims(kept_copy.place(old, OLD)) == (OLD, 1)
+    assert not old.with_name(".store.db.schema-0014").exists()
+
+
+async def test_what_is_no_copy_of_ours_or_cannot_be_removed_stays_and_the_daemon_starts(old):
+    theirs = [old.with_name(f"store.db.schema-{OLDER}{end}") for end in (".kept", "-wal")]
+    for path in theirs:
+        path.write_bytes(b"the operator's")
+    stuck = kept_copy.place(old, OLDER)
+    stuck.mkdir()
+    async with books(old):
+        pass
+    assert schema_and_claims(old) == (newest_schema(), 1)
+    assert kept_copy.copies(old) == [stuck, kept_copy.place(old, OLD)]
+    assert [path.read_bytes() for path in theirs] == [b"the operator's"] * 2
+
+
+async def test_books_that_cannot_be_copied_are_not_migrated(old):
+    kept_copy.place(old, OLD).mkdir()
+    with pytest.raises(StoreFailure, match="not migrated without a copy"):
+        async with books(old):
+            pass
+    assert schema_and_claims(old) == (OLD, 1)
+    assert {path.name for path in old.parent.iterdir() if path.name.startswith(".")} == set()
+
+
+async def test_books_of_a_newer_schema_are_refused_with_both_and_with_the_copy_to_go_back_to(old):
+    async with books(old):
+        pass
+    usable, newer = kept_copy.place(old, newest_schema()), kept_copy.place(old, "9998")
+    with closing(sqlite3.connect(old)) as changed, changed:
+        changed.execute("UPDATE alembic_version SET version_num = '9999'")
+    for made in (usable, newer):
+        made.write_bytes(b"")
+    with pytest.raises(StoreFailure) as caught:
+        async with books(old):
+            pass
+    error = caught.value
+    assert error.rule == "store-newer"
+    assert f"schema 9999, and this version knows up to {newest_schema()}" in error.what
+    assert str(usable) in (error.hint or "")
+    assert str(newer) not in (error.hint or "")
+    assert kept_copy.copies(old) == [kept_copy.place(old, OLD), usable, newer]
+
+
+async def test_without_a_copy_the_version_that_wrote_them_is_the_only_way(tmp_path):
+    path = tmp_path / "store.db"
+    async with books(path):
+        pass
+    with closing(sqlite3.connect(path)) as changed, changed:
+        changed.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreFailure) as caught:
+        async with books(path):
+            pass
+    assert caught.value.hint == "start the version that wrote it, or a newer one"

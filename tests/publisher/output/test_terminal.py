@@ -179,6 +179,7 @@ def test_nothing_else_of_the_client_prints():
         "publisher/commands/streams/raw_terminal.py",  # a line beside a command's screen, made by `one_line`
         "publisher/commands/watch.py",  # one JSON object a round
         "publisher/commands/shell/verbs.py",  # a wrong command line: click's words, and what was typed
+        "publisher/commands/shell/process.py",  # nothing: it flushes what others wrote
         "publisher/commands/shell/completion.py",  # the script that a shell reads
         "publisher/commands/network/contexts.py",  # the list of contexts to choose from, one line each
     }

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.fakes.provider.peer import ProviderPeer
-from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.channels.fallback import MAX_LEFT
 from trustedpods.publisher.core.select import Choice
@@ -284,6 +284,22 @@ async def test_where_nobody_comes_next_the_provider_is_not_given_up(bench):
             await bench.deploy()
     assert [verb for verb, _ in bench.chain.log] == ["open"]
     assert bench.progress.money.state == "open"
+
+
+async def test_where_the_money_for_the_next_is_in_the_notice_of_the_first_that_is_said(bench):
+    unlock = bench.chain.unlock
+
+    async def then_poor(*arguments):
+        bench.chain.tokens[bench.address] = 0
+        return await unlock(*arguments)
+
+    bench.chain.unlock = then_poor
+    async with failing(bench, "refuses") as first, bench.peer().serve():
+        with pytest.raises(InsufficientFunds) as caught:
+            await bench.deploy()
+    assert "comes back when its notice is over" in caught.value.hint
+    assert first.owner in caught.value.hint
+    assert standing(bench) == []
 
 
 async def test_so_many_are_left_behind_and_no_more(bench):

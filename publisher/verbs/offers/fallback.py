@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import InsufficientFunds, TrustedPodsError
 from trustedpods.protocol.ids import Address, channel_hex
 from trustedpods.publisher.core.channels.fallback import MAX_LEFT, another_may_take, is_left
 from trustedpods.publisher.core.select import Choice, Selection
@@ -83,6 +83,8 @@ class Fallback:
         money, payment = self._progress.money, self._payment
         left = payment is not None and is_left(None if money is None else money.state, sent=payment.ours)
         if not another_may_take(error):
+            if isinstance(error, InsufficientFunds):
+                self._tell_left_deposits(error)
             raise error
         if not (left and self.may_leave):
             self._advise(error, left=left)
@@ -96,6 +98,13 @@ class Fallback:
         self._journal.show.warning(f"{error}")
         text = f"{one.provider.name} is left behind{_owes(one)}; on with the next provider"
         self._journal.event("next-provider", text, channel=channel_hex(one.channel))
+
+    def _tell_left_deposits(self, error: InsufficientFunds) -> None:
+        """What was paid already, and is on its way back, may be what is missing now."""
+        names = [one.provider.name for one in self._progress.left if one.money.state == "unlocking"]
+        if names:
+            back = f"what was paid to {', '.join(names)} comes back when its notice is over"
+            error.hint = f"{error.hint}; {back}" if error.hint else back
 
     def _advise(self, error: TrustedPodsError, *, left: bool) -> None:
         """Nothing else is tried where a provider was named: the commands that would are said."""

@@ -121,10 +121,15 @@ class Operator:
 
 @pytest.fixture
 def run_folder() -> Iterator[Path]:
-    """In this machine's memory, as the node has no other."""
+    """In memory, also where this machine's /run lies on a disk: no key is written there."""
     folder = Path("/run") / f"trustedpods-test-{secrets.token_hex(4)}"
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 def values(node: LiveLocalnet, run_folder: Path) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class TokenFile:
             else:
                 self._headers = {"authorization": f"Bearer {token}"}
                 self._read_at = trio.current_time()
-        return self._headers
+        return dict(self._headers)  # a caller adds headers of its own question
 
     def _token(self) -> str:
         """BadInput also where it is none: a file that is written in place is empty for a moment."""

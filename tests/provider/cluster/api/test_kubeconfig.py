@@ -91,3 +91,10 @@ async def test_a_context_may_have_no_user(tmp_path):
         del context["context"]["user"]
     file.write_text(yaml.safe_dump(tree))
     assert await (await kubeconfig.load(file)).headers() == {}
+
+
+async def test_headers_of_one_question_are_not_the_next_ones(tmp_path):
+    (tmp_path / "token").write_text("ours")
+    access = await kubeconfig.load(written(tmp_path, {"tokenFile": "token"}))
+    (await access.headers())["accept"] = "application/json;as=PartialObjectMetadata"
+    assert await access.headers() == bearer("ours")

@@ -76,10 +76,11 @@ class Counts:
 
 
 class Metrics:
-    """Counts what happens. One for each daemon; safe to use from any thread."""
+    """Counts what happens, and when, by *clock* (Unix seconds). One for each daemon; safe to use from any thread."""
 
-    def __init__(self) -> None:
-        self.since = time.time()
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.since = clock()
         self.registry = CollectorRegistry()
         self._cold_starts = Histogram(
             "trustedpods_cold_start_seconds",
@@ -120,7 +121,7 @@ class Metrics:
 
     def answered(self, fact: Fact) -> None:
         """The chain, the cluster or the facade was asked and answered well just now."""
-        self._reads.labels(fact).set_to_current_time()
+        self._reads.labels(fact).set(self._clock())
 
     def item_paid(self, base_units: int, *, whole: bool) -> None:
         """The chain took one item of a claim; not *whole*: it paid less than was due."""

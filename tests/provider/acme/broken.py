@@ -132,7 +132,7 @@ def broken_authority(home: Path) -> Iterator[BrokenAuthority]:
         protocol_version = "HTTP/1.1"
 
         def _any(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             here.asked.append(self.path)
             wanted = (answer for path, answer in here.answers.items() if self.path.startswith(path))
             next(wanted, here.well)(self)

@@ -113,7 +113,8 @@ async def paid_less(year):
         (pod,) = await year.publishers.come(year.run, [None], peak=Usage(100, 64, 300))
         await year.watch(window, 2 * MINUTE_S)
         (slot,) = year.world.facade.slots_of(pod.label).values()
-        await year.run.parts.autoscaler.answer_wake(slot)
+        async with year.waking([slot]):
+            await year.world.time.stride(2, 1)
         year.world.facade.traffic[slot] = (1, 0, 10**13)
         year.world.observer.passed(pod.ref.channel, 0, 10**13)
         await year.watch(window, 2 * MINUTE_S)
@@ -147,7 +148,7 @@ async def slow_starts(year):
     async with year.watched("slow starts", {"TrustedPodsColdStartsSlow"}) as window:
         for _ in range(15):
             year.world.cluster.hold_starts = True
-            async with year.waking(2):
+            async with year.waking(year.some_slots(2)):
                 await year.world.time.stride(8, 1)
                 year.world.cluster.release_starts()
             await year.watch(window, 2 * MINUTE_S)
@@ -159,7 +160,7 @@ async def refused_wakes(year):
     async with year.watched("refused wakes", {"TrustedPodsWakesRefused"}) as window:
         year.world.cluster.failing = _Everywhere(Diagnosis("CrashLoopBackOff: exit code 1", hopeless=True))
         for _ in range(15):
-            async with year.waking(3):
+            async with year.waking(year.some_slots(3)):
                 await year.world.time.stride(20, 1)
             await year.watch(window, 2 * MINUTE_S)
         year.world.cluster.failing = {}

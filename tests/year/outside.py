@@ -107,7 +107,7 @@ class SimulatedWorld(World):
         self.facade = FakeFacade(Pools(*[self.slots] * 3))
         self.disk_sizes = DiskSizes.of_mib(RESERVE_MIB, MIN_FREE_MIB)
         self.spool_mib = SPOOL_MIB
-        self.terms = {"claim_interval_s": CLAIM_INTERVAL_S}
+        self.terms = {"claim_interval_s": CLAIM_INTERVAL_S, "start_limit_s": 60}
         super().__post_init__()
         self.chain.operators.add((self.owner, address_of(self.operator_key)))
         self.began = self.now
@@ -131,7 +131,7 @@ class SimulatedWorld(World):
             "metrics": MetricsSection(listen="127.0.0.1:0"),
             "identity": config.identity.model_copy(update=keys),
             "market": config.market.model_copy(update={"finality_blocks": FINALITY}),
-            "facade": config.facade.model_copy(update={"tls_binds": ["127.0.0.1:443"]}),
+            "facade": config.facade.model_copy(update={"tls_binds": ["127.0.0.1:443"], "wake_limit_s": 60}),
             "store": config.store.model_copy(
                 update={"keep_days": KEEP_DAYS, "spool_quota_mib": SPOOL_MIB, "min_free_mib": MIN_FREE_MIB}
             ),

@@ -19,7 +19,7 @@ from trustedpods.provider.core.pod import ENDED, Phase
 
 PEOPLE = 40
 DEPOSIT = 10**9
-WITHIN_S = 600.0
+WITHIN_S = 120.0
 """A deploy or a removal; they take seconds."""
 
 

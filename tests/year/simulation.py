@@ -23,6 +23,7 @@ DAY_S = 86_400
 MINUTE_S = 60
 STRIDE_S = 3600
 START_S = 60
+ANSWERED_S = 900
 PAGE = 1024
 
 
@@ -106,13 +107,24 @@ class Simulation:
         return next(value for series, value in found.items() if series.startswith(name))
 
     @asynccontextmanager
-    async def waking(self, many):
-        """So many requests wait for sleeping pods while the block goes on."""
+    async def waking(self, slots):
+        """Requests wait for these sleeping pods while the block goes on; behind it all are answered."""
+        left = len(slots)
+
+        async def ask(slot):
+            nonlocal left
+            await self.run.parts.autoscaler.answer_wake(slot)
+            left -= 1
+
         async with trio.open_nursery() as nursery:
-            for slot in list(self.publishers.slots().values())[:many]:
-                nursery.start_soon(self.run.parts.autoscaler.answer_wake, slot)
+            for slot in slots:
+                nursery.start_soon(ask, slot)
             yield
-            await self.world.time.stride(2, 1)
+            await self.world.time.until(lambda: left == 0, ANSWERED_S, "answers to wakes")
+
+    def some_slots(self, many):
+        """Of pods that stand."""
+        return list(self.publishers.slots().values())[:many]
 
     # ---- days ----
 
@@ -140,6 +152,7 @@ class Simulation:
     async def _morning(self, today):
         stays = [today + self.publishers.dice.randint(1, self.plan.longest_stay) for _ in range(self.plan.a_day)]
         await self.publishers.come(self.run, stays)
+        await self.world.time.stride(3 * MINUTE_S, MINUTE_S)  # they sleep by then
         await self.publishers.visit(self.run)
 
     async def _evening(self):

@@ -143,6 +143,7 @@ def broken_authority(home: Path) -> Iterator[BrokenAuthority]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True  # a client may keep its connection
     server.socket = context.wrap_socket(server.socket, server_side=True)
     here = BrokenAuthority(f"https://localhost:{server.server_address[1]}", home / "broken-root.pem")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -129,17 +129,19 @@ async def authority_away(year):
 
 async def authority_back(year):
     """The certificate has nearly ended when the authority answers again."""
-    async def days_left():
+
+    def days_left():
         return year.metric("trustedpods_certificate_days_left")
 
-    while await days_left() > 0.9:
+    while days_left() > 0.9:
         await year.world.time.stride(HOUR_S, HOUR_S)
     fires = {"TrustedPodsCertificateEnds", "TrustedPodsCertificateEnded"}
-    async with year.watched("certificate", fires) as window:
+    async with year.watched("certificate ends", fires, cleared=False) as window:
         await year.watch(window, HOUR_S + 10 * MINUTE_S)
-        year.authority.back()
-        while await days_left() < 1:
-            await year.watch(window, MINUTE_S)
+    year.authority.back()
+    while days_left() < 1:
+        await year.world.time.stride(HOUR_S, HOUR_S)
+    async with year.watched("certificate renewed", set()) as window:
         await year.watch(window, CALM_S)
 
 

@@ -27,6 +27,7 @@ MIN_FREE_MIB = 256
 RESERVE_MIB = 1
 SPOOL_MIB = 4
 FINALITY = 2
+KEPT_TRANSACTIONS = 400
 
 
 @dataclass
@@ -65,6 +66,13 @@ class ObservedChain(FakeChain):
     def forget(self, owner, channel):
         """What a node keeps of a channel that ended long ago is no part of what is measured here."""
         return self.lives.pop((owner, channel))
+
+    def forget_old(self):
+        """Nor is what it keeps of transactions."""
+        self.log.clear()
+        for kept in (self.roots, self.fees):
+            for one in list(kept)[:-KEPT_TRANSACTIONS]:
+                del kept[one]
 
 
 class ObservedCluster(FakeCluster):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishers whose pods come, are visited, and go, by the daemon's own verbs."""
 
+import math
 import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from tests.fakes.provider.reboots import rotation
 from tests.year.outside import CLAIM_INTERVAL_S
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.ids import host_label
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.core.pod import ENDED, Phase
@@ -43,6 +45,12 @@ class SimulatedPublisher(Caller):
         await self.world.chain.open_with_permit(self.key, self.ref, meter, terms, amount)
 
     @property
+    def image_mib(self):
+        """Packed and unpacked, in whole MiB (docs/metering.md)."""
+        size = sum(map(len, self.blobs)) + sum(layer.unpacked for layer in self.layers())
+        return math.ceil(size / MIB)
+
+    @property
     def label(self):
         return host_label(self.ref.channel)
 
@@ -70,14 +78,13 @@ class Publishers:
 
         async def deploy(one):
             await one.pay(deposit, peak)
-            self.world.observer.begins(one.ref.channel, one.label, 1)
+            self.world.observer.begins(one.ref.channel, one.label, one.image_mib)
             await one.provision()
 
         await self._together(run, [(deploy, one) for one in made], "deploys")
         for one in made:
             record = run.parts.pods.get(one.ref.channel)
             assert record.phase is Phase.SERVING, record.reason
-            self.world.observer.lives[one.ref.channel].image_mib = record.size.image_mib
             self.standing[one.ref.channel] = one
             self.deposits += deposit
         return made

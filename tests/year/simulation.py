@@ -51,7 +51,8 @@ class Simulation:
     authority: Authority
     publishers: Publishers = None
     run: object = None
-    windows: list = field(default_factory=list)
+    tests: list = field(default_factory=list)
+    fired: set = field(default_factory=set)
     evenings: list = field(default_factory=list)
     sent_to_a_liar: int = 0
     _nursery: object = None
@@ -89,11 +90,12 @@ class Simulation:
     # ---- what events use ----
 
     @asynccontextmanager
-    async def watched(self, name, fires):
+    async def watched(self, name, fires, *, cleared=True):
         """Prometheus looks once a minute of `watch`."""
-        window = Window(f"{name} on day {self.day}", MINUTE_S, fires, self.world.now)
+        window = Window(f"{name} on day {self.day}", MINUTE_S, fires, self.world.now, cleared)
         yield window
-        self.windows.append(window)
+        self.tests.append(window.as_test())
+        self.fired |= fires
 
     async def watch(self, window, seconds):
         """So many seconds go by."""
@@ -165,6 +167,8 @@ class Simulation:
         await self.world.time.stride(DAY_S - self.world.time.now % DAY_S, STRIDE_S)
 
     async def _measured(self):
+        self.world.chain.forget_old()
+        self.authority.served.asked.clear()
         gc.collect()
         doors = self.run.parts.doors
         return Evening(

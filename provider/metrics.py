@@ -76,7 +76,7 @@ class Counts:
 
 
 class Metrics:
-    """Counts what happens, and when, by *clock* (Unix seconds). One for each daemon; safe to use from any thread."""
+    """Counts what happens, by *clock* (Unix seconds). One for each daemon; safe to use from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -98,7 +98,9 @@ class Metrics:
             "trustedpods_claim_items", "Claimed items by outcome.", ["outcome"], registry=self.registry
         )
         for counter, values in ((self._wakes, ("address", "refused")), (self._items, ("paid", "cut"))):
-            for value in values:  # at 0: Prometheus sees no increase where a series begins with its first count
+            for (
+                value
+            ) in values:  # at 0: Prometheus sees no increase where a series begins with its first count
                 counter.labels(value)
         self._paid = Counter(
             "trustedpods_paid_base_units", "Paid by the chain for claims.", registry=self.registry

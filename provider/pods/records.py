@@ -29,8 +29,8 @@ _TAKES_AWAY = frozenset({Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED, *LEA
 
 
 ENDED_IN_MEMORY_S = 86_400
-"""A pod that ended is asked about for a while; after that the books alone have its record, or a provider's memory
-would grow with every pod that ever was."""
+"""A pod that ended is asked about for a while; after that the books alone have its record, or a provider's
+memory would grow with every pod that ever was."""
 
 
 class Pods:
@@ -77,7 +77,7 @@ class Pods:
                 del self._records[channel], self._labels[record.label]
 
     async def recall(self, channel: ChannelId) -> None:
-        """Have the record of a pod that ended long ago at hand; nothing for others. StoreFailure without books."""
+        """Have the record of a pod that ended long ago at hand. StoreFailure without books."""
         if channel not in self._away:
             return
         record = await self._doors.store.read(pods.load, channel)

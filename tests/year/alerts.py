@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prometheus over the run: the daemon's own metrics, scraped by the simulated clock, and promtool's verdict."""
+"""The daemon's own metrics, scraped by the simulated clock, and promtool's verdict on the rules of alerts."""
 
 import re
 import subprocess
@@ -23,7 +23,9 @@ WITHIN_S = 300
 def rules():
     """Each alert's rule by its name."""
     return {
-        rule["alert"]: rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+        rule["alert"]: rule
+        for group in yaml.safe_load(RULES.read_text())["groups"]
+        for rule in group["rules"]
     }
 
 

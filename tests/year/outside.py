@@ -98,7 +98,7 @@ class ObservedCluster(FakeCluster):
 
 @dataclass
 class SimulatedWorld(World):
-    """A provider's world on one simulated clock. `directory` is an ACME authority's, `root` its certificate."""
+    """A provider's world on one clock. `directory` is an ACME authority's, `root` its certificate."""
 
     time: SimulatedTime = field(default_factory=SimulatedTime)
     observer: UsageObserver = field(default_factory=UsageObserver)

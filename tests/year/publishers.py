@@ -103,9 +103,7 @@ class Publishers:
         """Nothing may be left of it."""
         channel, world = one.ref.channel, self.world
         await world.time.until(
-            lambda: (
-                run.parts.pods.get(channel) is None or run.parts.pods.get(channel).phase in ENDED
-            ),
+            lambda: run.parts.pods.get(channel) is None or run.parts.pods.get(channel).phase in ENDED,
             WITHIN_S,
             f"the end of {one.label}",
         )

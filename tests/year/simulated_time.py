@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One clock for the daemon, the chain and the cluster: it moves only when everybody waits for it.
 
-Where something is awaited it goes from one pause's end to the next. Where nothing is, it goes in strides: a loop
-that looks every second looks once in a stride, as on a machine that was suspended. So idle days cost nothing.
+Where something is awaited it goes from one pause's end to the next. Where nothing is, it goes in strides: a
+loop that looks every second looks once in a stride, as on a machine that was suspended. So idle days cost
+nothing.
 """
 
 import math
@@ -16,7 +17,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 LONGEST_PAUSE_S = 3600.0
-"""A single step of what is awaited: whoever waits longer than this for a pause of the daemon waits in vain."""
+"""A single step of what is awaited: whoever waits longer for a pause of the daemon waits in vain."""
 
 LEAST_S = 0.001
 """Less than this is an error of rounding."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A provider's days: pods come and go, what the plan says happens, and every evening everything is measured."""
+"""A provider's days: pods come and go, what the plan says happens, and every evening it is measured."""
 
 import gc
 import sys
@@ -30,7 +30,7 @@ PAGE = 1024
 @dataclass(frozen=True)
 class Evening:
     """What was measured at the end of a day: bytes of the books that are in use, of the spool and of the
-    resident set, blocks that Python has, and pods that had come and stood.
+    resident set, blocks that Python has, pods that had come, that stood, and that went on that day.
     """
 
     day: int
@@ -40,6 +40,7 @@ class Evening:
     blocks: int
     came: int
     standing: int
+    left_today: int
 
 
 @dataclass
@@ -152,7 +153,9 @@ class Simulation:
             await self.stop()
 
     async def _morning(self, today):
-        stays = [today + self.publishers.dice.randint(1, self.plan.longest_stay) for _ in range(self.plan.a_day)]
+        stays = [
+            today + self.publishers.dice.randint(1, self.plan.longest_stay) for _ in range(self.plan.a_day)
+        ]
         await self.publishers.come(self.run, stays)
         await self.world.time.stride(3 * MINUTE_S, MINUTE_S)  # they sleep by then
         await self.publishers.visit(self.run)
@@ -161,12 +164,14 @@ class Simulation:
         """The day goes to its end, and with it those whose time is over."""
         left = DAY_S - self.world.time.now % DAY_S
         await self.world.time.stride(max(left - 1800, 1), STRIDE_S)
-        leaving = [one for one in self.publishers.standing.values() if one.ends is not None and one.ends <= self.day]
+        leaving = [
+            one for one in self.publishers.standing.values() if one.ends is not None and one.ends <= self.day
+        ]
         await self.publishers.go(self.run, leaving)
-        self.evenings.append(await self._measured())
+        self.evenings.append(await self._measured(len(leaving)))
         await self.world.time.stride(DAY_S - self.world.time.now % DAY_S, STRIDE_S)
 
-    async def _measured(self):
+    async def _measured(self, left_today):
         self.world.chain.forget_old()
         self.authority.served.asked.clear()
         gc.collect()
@@ -179,6 +184,7 @@ class Simulation:
             blocks=sys.getallocatedblocks(),
             came=self.publishers.came,
             standing=len(self.publishers.standing),
+            left_today=left_today,
         )
 
     async def _earned(self):

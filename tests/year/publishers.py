@@ -149,7 +149,7 @@ class Publishers:
 
         slots = self.slots()
         await self._together(run, [(ask, *pair) for pair in slots.items()], "visits")
-        await world.time.stride(30, 1)
+        await world.time.stride(12, 1)
         return answers
 
     async def _together(self, run, works, what):

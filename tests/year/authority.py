@@ -50,8 +50,10 @@ class Authority:
         }
 
     def _page(self) -> dict[str, object]:
-        page = {**self.served.good("/order"), "status": self._stage}  # type: ignore[dict-item]
-        return page | ({"certificate": f"{self.served.base}/certificate"} if self._stage == "valid" else {})
+        order = self.served.good("/order")
+        assert isinstance(order, dict)
+        made = {"certificate": f"{self.served.base}/certificate"} if self._stage == "valid" else {}
+        return {**order, "status": self._stage, **made}
 
     def _ordered(self, handler) -> None:
         self._stage = "pending"

@@ -88,11 +88,12 @@ class ObservedCluster(FakeCluster):
         await super().apply(objects)
         for one in objects:
             if one["kind"] in ("Deployment", "StatefulSet"):
-                self.observer.applied(self.lives[one["metadata"]["namespace"]].label, self.clock)
+                namespace = one["metadata"]["namespace"]
+                self.observer.applied(self.lives[namespace].label, namespace, self.clock)
 
     async def delete_namespace(self, namespace):
         if namespace in self.lives:
-            self.observer.deleted(self.lives[namespace].label, self.clock)
+            self.observer.deleted(self.lives[namespace].label, namespace, self.clock)
         await super().delete_namespace(namespace)
 
 
@@ -115,7 +116,7 @@ class SimulatedWorld(World):
         self.facade = FakeFacade(Pools(*[self.slots] * 3))
         self.disk_sizes = DiskSizes.of_mib(RESERVE_MIB, MIN_FREE_MIB)
         self.spool_mib = SPOOL_MIB
-        self.terms = {"claim_interval_s": CLAIM_INTERVAL_S, "start_limit_s": 60}
+        self.terms = {"claim_interval_s": CLAIM_INTERVAL_S, "start_limit_s": 60, "grace_s": 86_400}
         super().__post_init__()
         self.chain.operators.add((self.owner, address_of(self.operator_key)))
         self.began = self.now

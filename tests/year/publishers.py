@@ -31,12 +31,19 @@ class SimulatedPublisher(Caller):
     def __init__(self, world, host, number, ends):
         super().__init__(world, None, (1 + number % PEOPLE).to_bytes(32, "big"))
         self.host, self.ends, self.number = host, ends, number
+        self.generation = 0
         self.blobs = image_of(b"layer of %d" % number)
 
     @asynccontextmanager
     async def _stream(self):
         async with self.host.dialled(f"192.0.2.{self.number % 200}") as stream:
             yield stream
+
+    def signed(self, verb, body, *, generation=None, **how):
+        """Numbered by milliseconds, as clients do (docs/protocol.md)."""
+        if generation is None:
+            self.generation = generation = max(self.generation + 1, int(self.world.now * 1000))
+        return super().signed(verb, body, generation=generation, **how)
 
     async def pay(self, amount=DEPOSIT, peak=PEAK):
         prices = self.world._config().prices
@@ -88,6 +95,10 @@ class Publishers:
             self.standing[one.ref.channel] = one
             self.deposits += deposit
         return made
+
+    async def again(self, run, pods):
+        """Their publishers deploy pods anew that the provider has forgotten."""
+        await self._together(run, [(SimulatedPublisher.provision, one) for one in pods], "deploys")
 
     async def go(self, run, leaving):
         """These are deleted: settled, refunded, and nothing of them is left in cluster and facade."""

@@ -249,7 +249,7 @@ class Meter:
             self._marks.update(marks)
 
     async def forgive_traffic(self, record: PodRecord, up_to: UnixSeconds) -> None:
-        """The books were set back, and the chain has paid up to then: their marks are older than what it paid.
+        """The books were set back, and the chain has paid up to then: their marks are older than that.
 
         What the counters show beyond the marks is taken as paid; they count on from here. NetworkFailure
         without a facade.

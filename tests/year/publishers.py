@@ -5,6 +5,7 @@ import math
 import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 
@@ -66,7 +67,7 @@ class SimulatedPublisher(Caller):
 class Publishers:
     """All pods that stand, by channel; `came` counts those that ever did."""
 
-    world: object
+    world: Any
     dice: random.Random = field(default_factory=lambda: random.Random(4711))
     standing: dict = field(default_factory=dict)
     came: int = 0

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import trio
 
 from tests.year.alerts import Window, scraped
 from tests.year.authority import Authority
 from tests.year.events import EVENTS
-from tests.year.outside import SimulatedWorld
 from tests.year.plan import Plan
 from tests.year.publishers import Publishers
 from trustedpods.provider.core.earnings.sums import GroupedBy, Span, rows_of
@@ -45,20 +45,20 @@ class Evening:
 
 @dataclass
 class Simulation:
-    """`run` has the running daemon's parts and host; None while it is down."""
+    """Of a `SimulatedWorld`. `run` has the running daemon's parts and host; None while it is down."""
 
     plan: Plan
-    world: SimulatedWorld
+    world: Any
     authority: Authority
-    publishers: Publishers = None
-    run: object = None
+    publishers: Any = None
+    run: Any = None
     tests: list = field(default_factory=list)
     fired: set = field(default_factory=set)
     evenings: list = field(default_factory=list)
     sent_to_a_liar: int = 0
-    _nursery: object = None
-    _life: object = None
-    _over: object = None
+    _nursery: Any = None
+    _life: Any = None
+    _over: Any = None
 
     def __post_init__(self):
         self.publishers = Publishers(self.world)

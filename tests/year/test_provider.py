@@ -5,18 +5,50 @@ The daemon is the real one, over fakes of its doors and a simulated clock (tests
 Each item of each claim is what an observer counted; each alert fired in its event and cleared.
 """
 
+from statistics import median
+
 import pytest
 import trio
 
 from tests.year.alerts import judge, rules
 from tests.year.authority import authority
-from tests.year.footprint import MOST_GROWTH, growth, too_much
 from tests.year.outside import SimulatedWorld
 from tests.year.plan import THIRTY_DAYS, YEAR
 from tests.year.simulated_time import without_threads
 from tests.year.simulation import Simulation
 
 DOMAIN = "k1.test.localhost"
+
+BOOKS_OF_NOBODY = 512 * 1024
+"""Empty tables with their indexes, and what a provider keeps once: claims of `keep_days`, boots, events."""
+
+BOOKS_OF_A_STANDING_POD = 48 * 1024
+"""Its sealed bundle twice, events, and a fortnight of runs and traffic rows."""
+
+BOOKS_OF_A_GONE_POD = 14 * 1024
+"""Its last record with its sealed bundle, its newest claimed period, and what it earned by day."""
+
+SPOOL_OF_A_POD = 24 * 1024
+WEEK = 7
+MOST_GROWTH = 0.05
+
+
+def too_much(evening):
+    """What is more on that evening than pods that stood and went are allowed; None where nothing is."""
+    gone = evening.came - evening.standing
+    books = BOOKS_OF_NOBODY + evening.standing * BOOKS_OF_A_STANDING_POD + gone * BOOKS_OF_A_GONE_POD
+    if evening.books > books:
+        return f"day {evening.day}: books of {evening.books} bytes, {books} are allowed"
+    spool = (evening.standing + evening.left_today) * SPOOL_OF_A_POD
+    if evening.spool > spool:
+        return f"day {evening.day}: a spool of {evening.spool} bytes, {spool} are allowed"
+    return None
+
+
+def growth(evenings, part):
+    """From the first week to the last, as a share: by the middle of each week's evenings."""
+    first, last = (median(getattr(one, part) for one in week) for week in (evenings[:WEEK], evenings[-WEEK:]))
+    return (last - first) / first
 
 
 def lived(plan, folder):

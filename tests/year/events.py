@@ -2,7 +2,7 @@
 """What may happen to a provider, each with the alerts that it is for: it comes, is seen, and is over."""
 
 from tests.fakes.chain.state import address_of
-from tests.year.publishers import DEPOSIT
+from tests.year.outside import SPOOL_MIB
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.cluster.diagnosis import Diagnosis
@@ -115,7 +115,8 @@ async def paid_less(year):
         (slot,) = year.world.facade.slots_of(pod.label).values()
         async with year.waking([slot]):
             await year.world.time.stride(2, 1)
-        year.world.facade.traffic[slot] = (1, 0, 10**13)
+        requests, ingress, egress = year.world.facade.traffic.get(slot, (0, 0, 0))
+        year.world.facade.traffic[slot] = (requests + 1, ingress, egress + 10**13)
         year.world.observer.passed(pod.ref.channel, 0, 10**13)
         await year.watch(window, 2 * MINUTE_S)
         await year.publishers.go(year.run, [pod])
@@ -182,7 +183,9 @@ async def crowd(year):
 async def full_spool(year):
     """One image takes nearly all of the spool."""
     async with year.watched("full spool", {"TrustedPodsSpoolFull"}) as window:
-        pods = await year.publishers.come(year.run, [None], marker=bytes(3_800_000), deposit=DEPOSIT)
+        spool = year.run.parts.doors.spool
+        large = bytes(SPOOL_MIB * MIB * 93 // 100 - spool.used_bytes)
+        pods = await year.publishers.come(year.run, [None], marker=large)
         await year.watch(window, 12 * MINUTE_S)
         await year.publishers.go(year.run, pods)
         await year.watch(window, 90 * MINUTE_S)

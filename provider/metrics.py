@@ -76,10 +76,11 @@ class Counts:
 
 
 class Metrics:
-    """Counts what happens. One for each daemon; safe to use from any thread."""
+    """Counts what happens, by *clock* (Unix seconds). One for each daemon; safe to use from any thread."""
 
-    def __init__(self) -> None:
-        self.since = time.time()
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.since = clock()
         self.registry = CollectorRegistry()
         self._cold_starts = Histogram(
             "trustedpods_cold_start_seconds",
@@ -96,6 +97,11 @@ class Metrics:
         self._items = Counter(
             "trustedpods_claim_items", "Claimed items by outcome.", ["outcome"], registry=self.registry
         )
+        for counter, values in ((self._wakes, ("address", "refused")), (self._items, ("paid", "cut"))):
+            for (
+                value
+            ) in values:  # at 0: Prometheus sees no increase where a series begins with its first count
+                counter.labels(value)
         self._paid = Counter(
             "trustedpods_paid_base_units", "Paid by the chain for claims.", registry=self.registry
         )
@@ -120,7 +126,7 @@ class Metrics:
 
     def answered(self, fact: Fact) -> None:
         """The chain, the cluster or the facade was asked and answered well just now."""
-        self._reads.labels(fact).set_to_current_time()
+        self._reads.labels(fact).set(self._clock())
 
     def item_paid(self, base_units: int, *, whole: bool) -> None:
         """The chain took one item of a claim; not *whole*: it paid less than was due."""

@@ -138,7 +138,7 @@ class AdminApi:
 
     async def pods(self, request: PodsRequest) -> PodList:
         """Every pod, in numbers; nothing of what is in it."""
-        records = self.parts.pods.all if request.all else self.parts.pods.standing
+        records = await self.parts.pods.every() if request.all else self.parts.pods.standing
         paid = await _paid(self.parts, records)
         return PodList(pods=[_row(self.parts, record, paid) for record in records])
 

@@ -248,6 +248,20 @@ class Meter:
             marks = await self._doors.store.write(ledger.count_traffic, changed, now, self._began)
             self._marks.update(marks)
 
+    async def forgive_traffic(self, record: PodRecord, up_to: UnixSeconds) -> None:
+        """The books were set back, and the chain has paid up to then: their marks are older than that.
+
+        What the counters show beyond the marks is taken as paid; they count on from here. NetworkFailure
+        without a facade.
+        """
+        await self._count_past_the_facade()
+        async with self._counting:
+            slots = self._doors.facade.slots_of(record.label).values()
+            if slots:
+                told = await self._doors.facade.stats(slots)
+                await self._book({record.channel: combine({slot: told[slot] for slot in slots})})
+            await self._doors.store.write(ledger.forgive_traffic, record.channel, up_to)
+
     async def carried(self, channel: ChannelId, passed: Traffic) -> None:
         """What the daemon itself carried to and from the pod: input and output of commands."""
         if passed.bytes_in or passed.bytes_out:

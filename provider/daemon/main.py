@@ -98,7 +98,9 @@ async def run_parts(
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
     binding, profile = await _presentation(doors, host)
-    conversations = Conversations(doors, binding, profile, handlers(parts), parts.admission.check_first)
+    conversations = Conversations(
+        doors, binding, profile, handlers(parts), parts.admission.check_first, parts.pods.recall
+    )
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, nursery.cancel_scope)
@@ -234,9 +236,10 @@ async def _note_exposures(parts: Parts, restored: Iterable[tuple[PodRecord, Open
 
 
 async def _collect_blobs(parts: Parts) -> None:
-    """Blobs that no pod needs go after a while."""
+    """Blobs that no pod needs go after a while, and records of ended pods from memory."""
     while True:
         await trio.sleep(COLLECT_EVERY_S)
+        parts.pods.put_away()
         needed: set[bytes] = set()
         waiting = {record.ref.publisher for record in parts.pods.standing if not parts.bundles.held(record)}
         for record in parts.pods.standing:

@@ -5,7 +5,8 @@ After a **reboot** the memory-only keys are others. What the dead boot counted e
 looked, and nothing is counted until a pod's publisher releases it again. After a **take-over** by a daemon
 on another machine the keys are others too, and what runs goes on. **Old books** are a store
 that somebody restored: the chain has been claimed beyond what they know. What they do not know is
-paid for already, so it is never claimed again, and requests from before it are refused.
+paid for already, so it is never claimed again, and requests from before it are refused. Counters of bytes
+went on meanwhile: what they show beyond the books' marks is taken as paid.
 """
 
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Collection
 
 from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import LEAVING, Phase, PodRecord
 from trustedpods.provider.core.reconcile import KEY_LOST_REASON, TAKEN_OVER_REASON, books_behind
@@ -29,8 +31,9 @@ GENERATIONS_PER_S = 1000
 class Recovery:
     """Sees both, and mends the books. Every part may be repeated."""
 
-    def __init__(self, store: Store, pods: Pods, bundles: Bundles) -> None:
+    def __init__(self, store: Store, pods: Pods, bundles: Bundles, meter: Meter) -> None:
         self._store = store
+        self._meter = meter
         self._bundles = bundles
         self._pods = pods
 
@@ -72,6 +75,7 @@ class Recovery:
             channel.up_to,
             max(claimed, record.chain.up_to),
         )
+        await self._meter.forgive_traffic(record, channel.up_to)
         least = channel.up_to * GENERATIONS_PER_S
         await self._pods.change(record.channel, generation=max(record.generation, least))
         await self._pods.note(

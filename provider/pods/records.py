@@ -10,6 +10,7 @@ import trio
 from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, host_label
 from trustedpods.protocol.messages.base import sendable
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core import lifecycle
 from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -27,8 +28,13 @@ _TAKES_AWAY = frozenset({Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED, *LEA
 """Phases that give a pod nothing: they are entered also while that cannot be written down."""
 
 
+ENDED_IN_MEMORY_S = 86_400
+"""A pod that ended is asked about for a while; after that the books alone have its record, or a provider's
+memory would grow with every pod that ever was."""
+
+
 class Pods:
-    """All pods that ever were; ended ones only with their last record.
+    """All pods that stand or ended lately; of others only that they were here, until one is asked about.
 
     What a pod is given is in the store before it follows. What is taken from it, and what others said of it,
     counts at once: a full disk must not keep a pod running. It is written as soon as that goes, and after a
@@ -41,6 +47,8 @@ class Pods:
         self._labels: dict[str, ChannelId] = {}
         self._unwritten: set[ChannelId] = set()
         self._forgotten: set[ChannelId] = set()
+        self._away: set[ChannelId] = set()
+        self._recalled: dict[ChannelId, UnixSeconds] = {}
         self._changing = trio.Lock()
         self._changed = trio.Event()
         self.run: CommandRunner = _nothing
@@ -55,6 +63,33 @@ class Pods:
             if record.generation < self._doors.generations.newest(record.channel):
                 _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
             self._remember(record)
+        self.put_away()
+
+    def put_away(self) -> None:
+        """Leave to the books what ended a day ago, and what nobody has asked about for a day."""
+        before = self._doors.now() - ENDED_IN_MEMORY_S
+        for record in [one for one in self._records.values() if one.phase in ENDED]:
+            channel = record.channel
+            asked = self._recalled.get(channel, UnixSeconds(0))
+            if max(record.changed_at, asked) < before and channel not in self._unwritten:
+                self._away.add(channel)
+                self._recalled.pop(channel, None)
+                del self._records[channel], self._labels[record.label]
+
+    async def recall(self, channel: ChannelId) -> None:
+        """Have the record of a pod that ended long ago at hand. StoreFailure without books."""
+        if channel not in self._away:
+            return
+        record = await self._doors.store.read(pods.load, channel)
+        if record is not None and channel in self._away:  # another request may have been quicker
+            self._away.discard(channel)
+            self._recalled[channel] = self._doors.now()
+            self._remember(record)
+
+    async def every(self) -> list[PodRecord]:
+        """Every pod that there ever was, as the books and this process have them."""
+        old = await self._doors.store.read(pods.load_all) if self._away else []
+        return [*(record for record in old if record.channel in self._away), *self._records.values()]
 
     def get(self, channel: ChannelId) -> PodRecord | None:
         """The record of a channel."""
@@ -69,11 +104,6 @@ class Pods:
     def standing(self) -> list[PodRecord]:
         """Every pod that has not ended."""
         return [record for record in self._records.values() if record.phase not in ENDED]
-
-    @property
-    def all(self) -> list[PodRecord]:
-        """Every pod that there ever was."""
-        return list(self._records.values())
 
     async def changed(self) -> None:
         """Wait until any record changes."""

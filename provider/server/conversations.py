@@ -16,6 +16,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, KeyBinding
+from trustedpods.protocol.ids import ChannelId, PodRef
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.networks import MAX_NETWORK_REQUEST
 from trustedpods.protocol.messages.verbs import Verb
@@ -80,6 +81,9 @@ VerbHandler = Callable[[Request], Awaitable[None]]
 FirstCheck = Callable[[OpenedRequest, str], None]
 """Refuses a request, which came from an address, by what is in memory: before it costs a write."""
 
+Recall = Callable[[ChannelId], Awaitable[None]]
+"""Reads what the books alone know of a pod that ended long ago; of any other it does nothing."""
+
 
 class Conversations:
     """Serves streams. `handle` is what the host calls for each one."""
@@ -91,12 +95,14 @@ class Conversations:
         profile: bytes,
         handlers: dict[Verb, VerbHandler],
         check_first: FirstCheck,
+        recall: Recall | None = None,
     ) -> None:
         self._doors = doors
         self._binding = binding
         self._profile = profile
         self._handlers = handlers
         self._check_first = check_first
+        self._recall = recall
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
         self._listening = ConversationLimits(MAX_LISTENING)
@@ -187,6 +193,8 @@ class Conversations:
         opened = await trio.to_thread.run_sync(self._open, message)
         replies = Replies(stream, self._doors.keys.reply, opened)
         try:
+            if self._recall is not None and isinstance(opened.subject, PodRef):
+                await self._recall(opened.ref.channel)
             self._check_first(opened, stream.remote_host)
             await self._seen.use(opened)
             handler = self._handlers[opened.verb]

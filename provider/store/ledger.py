@@ -227,6 +227,16 @@ def record_counters(
     _add_traffic(tx, passed, at, since)
 
 
+def forgive_traffic(tx: Tx, channel: ChannelId, up_to: UnixSeconds) -> None:
+    """Whatever was booked from *up_to* on counts as passed before it, where it was paid for."""
+    key = channel_hex(channel)
+    last = _last_totals(tx, [key]).get(key)
+    if last is None or last.at < up_to:
+        return
+    tx.connection.execute(delete(TRAFFIC).where(TRAFFIC.c.channel == key, TRAFFIC.c.at >= up_to))
+    _put_totals(tx, {key: TrafficTotal(UnixSeconds(up_to - 1), last.egress_bytes, last.ingress_bytes)})
+
+
 def close_traffic(tx: Tx, channels: Iterable[ChannelId], at: UnixSeconds) -> None:
     """From now on no byte is booked before *at*: what is claimed up to there stays as it is."""
     keys = [channel_hex(channel) for channel in channels]

@@ -49,10 +49,17 @@ _UNWRITABLE = "the spool cannot be written"
 
 
 class Spool:
-    """All sealed blobs of all publishers, bounded by a quota."""
+    """All sealed blobs of all publishers, bounded by a quota; *clock* says how old one is (Unix seconds)."""
 
-    def __init__(self, folder: Path, quota_mib: int, pace: SpoolPace = USUAL) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        quota_mib: int,
+        pace: SpoolPace = USUAL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
+        self._clock = clock
         self._quota = quota_mib * MIB
         self._pace = pace
         self._writing: dict[Path, trio.Event] = {}
@@ -188,7 +195,7 @@ class Spool:
         folders = {publisher.lower() for publisher in spared}
         freed = 0
         keep = {blob_id.hex() for blob_id in needed}
-        limit = time.time() - older_than_s
+        limit = self._clock() - older_than_s
         for path in self._folder.glob("*/*.sealed"):
             status = path.stat()
             kept = path.stem in keep or path.parent.name in folders

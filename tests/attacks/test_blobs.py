@@ -65,7 +65,7 @@ async def test_another_tenants_blob_digest(world):
                 await thief.send_blob(ref, data)
             status = await thief.ask("status", StatusBody(), PodStatus)
             assert status.phase == "received", "it waits for the layer that it does not have"
-        assert not [repo for repo, _ in world.registry.manifests if repo == parts.pods.all[-1].label]
+        assert not [repo for repo, _ in world.registry.manifests if repo == parts.pods.standing[-1].label]
         assert (await victim.ask("status", StatusBody(), PodStatus)).phase == "serving"
 
 

@@ -260,7 +260,7 @@ async def test_an_old_bundle_replayed_onto_an_empty_store(world, tmp_path):
         with pytest.raises(Refused) as caught:
             await old.replay(Needs)
         assert caught.value.rule == "generation"
-        assert not parts.pods.all
+        assert not await parts.pods.every()
 
 
 async def test_a_deleted_pod_does_not_come_back_with_an_old_store(world, tmp_path):

@@ -90,6 +90,14 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["labels"]["severity"] in ("critical", "warning")
 
 
+def test_every_alert_has_a_line_of_the_runbook_and_the_runbook_no_other() -> None:
+    rules = yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
+    page = (ROOT / "docs" / "operator.md").read_text().partition("### When an alert fires")[2]
+    lines = re.findall(r"^\| `(TrustedPods\w+)` \| (.+) \|$", page.partition("\n## ")[0], re.MULTILINE)
+    assert [name for name, _ in lines] == [rule["alert"] for group in rules for rule in group["rules"]]
+    assert all(len(line) > 40 for _, line in lines)
+
+
 @pytest.mark.live
 def test_prometheus_reads_every_rule_and_panel(tmp_path: Path) -> None:
     """promtool knows no panels, so each of their expressions becomes a recording rule."""

@@ -89,6 +89,20 @@ def test_only_answered_cold_starts_enter_the_histogram() -> None:
     assert seen["trustedpods_wakes_total", (("answer", "refused"),)] == 1
 
 
+def test_what_is_counted_begins_at_nothing() -> None:
+    """Where a series begins with its first count, Prometheus sees no increase, and no alert fires."""
+    counts = Metrics().counts()
+    assert counts.wakes == {"address": 0, "refused": 0}
+    assert counts.items == {"paid": 0, "cut": 0}
+
+
+def test_moments_are_of_the_clock_that_was_given() -> None:
+    metrics = Metrics(lambda: 1_900_000_000.0)
+    metrics.answered("chain")
+    counts = metrics.counts()
+    assert (counts.since, counts.answered["chain"]) == (1_900_000_000.0, 1_900_000_000.0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**20), st.booleans()), max_size=20))
 def test_paid_items_add_up(items: list[tuple[int, bool]]) -> None:
     metrics = Metrics()

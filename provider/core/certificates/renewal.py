@@ -52,6 +52,9 @@ LONGEST_WAIT_S = WEEK_S
 LONGEST_SUGGESTION_S = 86400
 """How seldom an authority is asked when to renew, whatever it says: so a revocation is heard of in a day."""
 
+SHORTEST_SUGGESTION_S = 3600
+"""How soon it is asked again, whatever it says: one that says "at once" would be asked without any pause."""
+
 ORDER_KEPT_S = 6 * 86400
 """Let's Encrypt forgets an order after seven days; one that got nowhere in six is given up."""
 
@@ -125,7 +128,8 @@ def _changed(state: RenewalState, event: RenewalEvent, names: tuple[str, ...]) -
         case Stored():
             changed = _stored(state, event)
         case Suggested():
-            changed = _told(state, event.renew_at, min(event.ask_at, event.at + LONGEST_SUGGESTION_S))
+            soonest, latest = event.at + SHORTEST_SUGGESTION_S, event.at + LONGEST_SUGGESTION_S
+            changed = _told(state, event.renew_at, min(max(event.ask_at, soonest), latest))
         case CommandFailed():
             changed = _failed(state, event)
     return changed

@@ -20,15 +20,21 @@ SAID = {
 
 @dataclass
 class BrokenDisk:
-    """Breaks the statements of *store* while `code` is set; counts those that it broke."""
+    """Breaks the statements of *store* while `code` is set; counts those that it broke.
+
+    While `free` is set, so many bytes are left on the disk.
+    """
 
     code: int | None = None
+    free: int | None = None
     words: tuple[str, ...] = WRITES
     broken: int = 0
     passed: list[str] = field(default_factory=list)
 
     def put_under(self, store: object) -> None:
         event.listen(store._engine, "before_cursor_execute", self._judge)
+        read = store.disk._read
+        store.disk._read = lambda: read() if self.free is None else self.free
 
     def _judge(self, _connection, _cursor, statement, *_) -> None:
         if self.code is None or not statement.lstrip().startswith(self.words):

@@ -25,6 +25,7 @@ from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
+from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.daemon.opened_books import opened_books
@@ -190,6 +191,7 @@ class World:
     limits: AdmissionLimits = field(default_factory=AdmissionLimits)
     collector: object = field(default_factory=NoTee)
     disk: BrokenDisk = field(default_factory=BrokenDisk)
+    disk_sizes: DiskSizes = NO_SIZES
     database: str | None = None
     """URL of the books that other daemons have too; without it they are a file."""
     freezer: Freezer = field(default_factory=Freezer)
@@ -244,34 +246,36 @@ class World:
         books = self.tmp_path / "books" / "store.db"
         if self.database is None:
             await put_empty_books(books)
-            opening = open_store(books, Vault(self.keys.hpke.to_bytes()))
+            opening = open_store(books, Vault(self.keys.hpke.to_bytes()), self.disk_sizes)
         else:
             own = OwnFacade(self.facade.rest) if self.own_facade else NO_FACADE
             opening = opened_books(config, self.keys, self.cluster, own)
         async with opening as store:
             self.disk.put_under(store)
-            doors = Doors(
-                config=config,
-                keys=self.keys,
-                operator_key=self.operator_key,
-                collector=self.collector,
-                store=store,
-                spool=Spool(self.tmp_path / "spool", self.spool_mib),
-                chain=self.chain,
-                cluster=self.cluster,
-                registry=self.registry,
-                facade=self.facade,
-                until_ready=self._until_ready,
-                clock=lambda: self.now,
-                generations=NewestGenerations(self.tmpfs()),
-                freezer=self.freezer,
-            )
-            parts = assemble(doors, await Gate.open(store), self.limits)
+            parts = assemble(self._doors(config, store), await Gate.open(store), self.limits)
             await parts.pods.load()
-            async with (
-                open_host(self.keys.libp2p_seed, config.net.listen) as host,
-                trio.open_nursery() as nursery,
-            ):
+            async with self._host(config) as host, trio.open_nursery() as nursery:
                 await nursery.start(run_parts, parts, host)
                 yield parts, host.addresses[0]
                 nursery.cancel_scope.cancel()
+
+    def _doors(self, config, store):
+        return Doors(
+            config=config,
+            keys=self.keys,
+            operator_key=self.operator_key,
+            collector=self.collector,
+            store=store,
+            spool=Spool(self.tmp_path / "spool", self.spool_mib),
+            chain=self.chain,
+            cluster=self.cluster,
+            registry=self.registry,
+            facade=self.facade,
+            until_ready=self._until_ready,
+            clock=lambda: self.now,
+            generations=NewestGenerations(self.tmpfs()),
+            freezer=self.freezer,
+        )
+
+    def _host(self, config):
+        return open_host(self.keys.libp2p_seed, config.net.listen)

@@ -132,7 +132,7 @@ def broken_authority(home: Path) -> Iterator[BrokenAuthority]:
         protocol_version = "HTTP/1.1"
 
         def _any(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             here.asked.append(self.path)
             wanted = (answer for path, answer in here.answers.items() if self.path.startswith(path))
             next(wanted, here.well)(self)
@@ -143,6 +143,7 @@ def broken_authority(home: Path) -> Iterator[BrokenAuthority]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True  # a client may keep its connection
     server.socket = context.wrap_socket(server.socket, server_side=True)
     here = BrokenAuthority(f"https://localhost:{server.server_address[1]}", home / "broken-root.pem")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

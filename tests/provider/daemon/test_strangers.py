@@ -53,7 +53,7 @@ def rows(tx):
 
 
 async def assert_nothing_is_left(world, parts, strangers):
-    assert parts.pods.all == []
+    assert await parts.pods.every() == []
     assert await parts.doors.store.read(rows) == {}
     marks = world.tmpfs() / FILE_NAME
     assert not marks.exists() or marks.stat().st_size == 0
@@ -74,7 +74,7 @@ async def assert_nothing_is_left(world, parts, strangers):
 async def test_bundles_that_are_never_paid_leave_nothing(world, virtual_time):
     async with world.run() as (parts, address):
         strangers = [await bundle_of(world, address) for _ in range(STRANGERS)]
-        assert len(parts.pods.all) == STRANGERS
+        assert len(await parts.pods.every()) == STRANGERS
         await let_pass(world, CHANNEL_WITHIN_S + CHANNEL_MAY_COME_S + 40)
         await assert_nothing_is_left(world, parts, strangers)
         with pytest.raises(Refused) as caught:
@@ -103,7 +103,7 @@ async def test_a_restart_forgets_what_an_earlier_daemon_kept(world, virtual_time
         statement = text("UPDATE pods SET phase = 'failed'")
         await parts.doors.store.write(lambda tx: tx.connection.execute(statement).rowcount)
     async with world.run() as (parts, _):
-        assert parts.pods.all == []
+        assert await parts.pods.every() == []
 
         async def erased():
             return not await parts.doors.store.read(rows)

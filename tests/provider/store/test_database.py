@@ -190,6 +190,30 @@ async def test_a_life_of_a_pod_begins_with_a_row_of_its_own(book):
             await store.write(ledger.hold, CHANNEL, {}, held + 3)
 
 
+@pytest.mark.parametrize("up_to", [90, 100, 130, 160])
+async def test_bytes_that_were_paid_for_are_in_no_later_period(book, up_to):
+    """Books that were set back: rows from where the chain has paid up to go before it, and none is lost."""
+    async with book() as store:
+        for at in (100, 160):
+            await store.write(ledger.add_traffic, CHANNEL, Traffic(bytes_out=1024, bytes_in=2048), at, 0)
+        for _ in range(2):  # a kill between may repeat it
+            await store.write(ledger.forgive_traffic, CHANNEL, up_to)
+        found = await store.read(ledger.load_ledger, CHANNEL, 0)
+        assert usage(found, up_to, 1000).egress_kib == usage(found, up_to, 1000).ingress_kib == 0
+        assert usage(found, 0, up_to).egress_kib == 2
+        await store.write(ledger.add_traffic, CHANNEL, Traffic(bytes_out=1024), 500, 400)
+        later = await store.read(ledger.load_ledger, CHANNEL, up_to)
+    assert usage(later, up_to, 1000).egress_kib == 1
+
+
+async def test_nothing_is_forgiven_where_nothing_passed_since(book):
+    async with book() as store:
+        await store.write(ledger.add_traffic, CHANNEL, Traffic(bytes_out=1024), 100, 0)
+        await store.write(ledger.forgive_traffic, CHANNEL, 101)
+        found = await store.read(ledger.load_ledger, CHANNEL, 0)
+    assert [(total.at, total.egress_bytes) for total in found.traffic] == [(100, 1024)]
+
+
 async def test_a_pod_that_left_its_slots_counts_nothing(book):
     async with book() as store:
         await store.write(ledger.count_traffic, {CHANNEL: SlotStats("boot", 0, 9, 9, 9)}, 100, 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import os
+import time
 
 import pytest
 import trio
@@ -162,6 +163,15 @@ async def test_read_whole_is_bounded(store):
     await upload(store, range(3))
     with pytest.raises(Refused):
         await store.read_whole(PUBLISHER, BLOB, 1000)
+
+
+async def test_how_old_a_blob_is_says_the_clock_that_was_given(tmp_path):
+    now = time.time()
+    store = Spool(tmp_path / "spool", 64, clock=lambda: now)
+    await upload(store, range(3))
+    assert store.collect([], older_than_s=3600) == 0
+    now += 7200
+    assert store.collect([], older_than_s=3600) > 0
 
 
 async def test_what_nobody_needs_goes_after_a_while(store):

@@ -15,6 +15,7 @@ from trustedpods.provider.core.certificates.renewal import (
     LONGEST_SUGGESTION_S,
     LONGEST_WAIT_S,
     ORDERS_A_WEEK,
+    SHORTEST_SUGGESTION_S,
     at_directory,
     renewal_due,
     step,
@@ -68,6 +69,13 @@ def test_from_nothing_to_a_certificate():
     assert state.held is not None
     assert renewal_due(state.held) == NOW + 60 * DAY
     assert state.order is None
+
+
+@pytest.mark.parametrize("ask_at", [NOW, NOW - DAY, NOW + 59])
+def test_an_authority_that_wants_to_be_asked_at_once_is_not_asked_without_a_pause(ask_at):
+    state, command = step(RenewalState(HELD), Suggested(NOW, None, ask_at), NAMES)
+    assert command == WaitUntil(NOW + SHORTEST_SUGGESTION_S)
+    assert step(state, Woken(NOW + SHORTEST_SUGGESTION_S, NAMES), NAMES)[1] == AskSuggestion()
 
 
 def test_it_is_renewed_at_two_thirds_or_when_the_authority_says():

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may happen to a provider, each with the alerts that it is for: it comes, is seen, and is over."""
+
+from tests.fakes.chain.state import address_of
+from tests.year.outside import SPOOL_MIB
+from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.units import Usage
+from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.keys.boot import BootKeys
+
+HOUR_S = 3600
+MINUTE_S = 60
+GAS = 10**18
+CALM_S = 20 * MINUTE_S
+"""What was counted in the last quarter of an hour is told no more after this."""
+
+
+class _Everywhere(dict):
+    """The same of every namespace."""
+
+    def __init__(self, value):
+        super().__init__()
+        self._value = value
+
+    def __contains__(self, _key):
+        return True
+
+    def get(self, _key, _default=None):
+        return self._value
+
+
+async def reboot(year):
+    """The machine goes down for some minutes, and comes up with keys that nobody has seen."""
+    async with year.watched("reboot", {"TrustedPodsDaemonDown"}) as window:
+        await year.world.time.stride(MINUTE_S, MINUTE_S)
+        year.world.observer.rebooted(int(year.world.now))
+        old_meter = year.world.keys.meter_address
+        await year.stop()
+        await year.watch(window, 5 * MINUTE_S)
+        year.world.keys = BootKeys.generate()
+        year.world.facade.restart()
+        await year.start()
+        await year.publishers.release(year.run, old_meter)
+        await year.watch(window, CALM_S)
+
+
+async def operator_key(year):
+    """The owner names another operator; the one before can do nothing any more."""
+    world = year.world
+    before, world.operator_key = world.operator_key, BootKeys.generate().libp2p_seed
+    world.chain.give(address_of(world.operator_key), 0)
+    await year.stop()
+    world.chain.operators.add((world.owner, address_of(world.operator_key)))
+    world.chain.operators.discard((world.owner, address_of(before)))
+    world.chain.gas[address_of(before)] = 0
+    await year.start()
+    await world.time.stride(HOUR_S, MINUTE_S)
+
+
+async def disk_full(year):
+    """Nothing can be written for a quarter of an hour."""
+    async with year.watched("disk full", {"TrustedPodsDiskFull", "TrustedPodsErrors"}) as window:
+        await year.watch(window, 2 * MINUTE_S)
+        year.world.disk.free = 0
+        with year.world.disk.failing():
+            await year.watch(window, 15 * MINUTE_S)
+        year.world.disk.free = None
+        await year.watch(window, CALM_S)
+
+
+async def disk_low(year):
+    """Others fill the disk but for a little."""
+    async with year.watched("disk low", {"TrustedPodsDiskLow"}) as window:
+        year.world.disk.free = 100 * MIB
+        await year.watch(window, 15 * MINUTE_S)
+        year.world.disk.free = None
+        await year.watch(window, 5 * MINUTE_S)
+
+
+async def chain_away(year):
+    """The node does not answer."""
+    async with year.watched("chain away", {"TrustedPodsFactSilent"}) as window:
+        year.world.chain.broken = True
+        await year.watch(window, 10 * MINUTE_S)
+        year.world.chain.broken = False
+        await year.watch(window, CALM_S)
+
+
+async def chain_lies(year):
+    """For a day the node tells what was: no block comes. Transactions reach the chain all the same."""
+    before = len(year.world.chain.log)
+    year.world.chain.begin_to_lie()
+    await year.world.time.stride(24 * HOUR_S, HOUR_S)
+    year.world.chain.lie = None
+    year.sent_to_a_liar = len(year.world.chain.log) - before
+    await year.world.time.stride(HOUR_S, MINUTE_S)
+
+
+async def no_gas(year):
+    """The operator's key is empty for so long that claims get old; then it is filled again."""
+    operator = address_of(year.world.operator_key)
+    year.world.chain.gas[operator] = 0
+    await year.world.time.stride(37 * HOUR_S, HOUR_S)
+    async with year.watched("no gas", {"TrustedPodsOperatorOutOfGas", "TrustedPodsClaimOld"}) as window:
+        await year.watch(window, 15 * MINUTE_S)
+        year.world.chain.gas[operator] = GAS
+        await year.watch(window, CALM_S)
+
+
+async def paid_less(year):
+    """A pod sends more than its publisher's cap lets be paid."""
+    async with year.watched("paid less", {"TrustedPodsPaidLess"}) as window:
+        (pod,) = await year.publishers.come(year.run, [None], peak=Usage(100, 64, 300))
+        await year.watch(window, 2 * MINUTE_S)
+        (slot,) = year.world.facade.slots_of(pod.label).values()
+        async with year.waking([slot]):
+            await year.world.time.stride(2, 1)
+        requests, ingress, egress = year.world.facade.traffic.get(slot, (0, 0, 0))
+        year.world.facade.traffic[slot] = (requests + 1, ingress, egress + 10**13)
+        year.world.observer.passed(pod.ref.channel, 0, 10**13)
+        await year.watch(window, 2 * MINUTE_S)
+        await year.publishers.go(year.run, [pod])
+        await year.watch(window, HOUR_S + 10 * MINUTE_S)
+
+
+async def authority_away(year):
+    """Certificates cannot be renewed any more."""
+    year.authority.away()
+
+
+async def authority_back(year):
+    """The certificate has nearly ended when the authority answers again."""
+
+    def days_left():
+        return year.metric("trustedpods_certificate_days_left")
+
+    while days_left() > 0.9:
+        await year.world.time.stride(HOUR_S, HOUR_S)
+    fires = {"TrustedPodsCertificateEnds", "TrustedPodsCertificateEnded"}
+    async with year.watched("certificate ends", fires, cleared=False) as window:
+        await year.watch(window, HOUR_S + 10 * MINUTE_S)
+    year.authority.back()
+    while days_left() < 1:
+        await year.world.time.stride(HOUR_S, HOUR_S)
+    async with year.watched("certificate renewed", set()) as window:
+        await year.watch(window, CALM_S)
+
+
+async def slow_starts(year):
+    """The node takes eight seconds for each start."""
+    async with year.watched("slow starts", {"TrustedPodsColdStartsSlow"}) as window:
+        for _ in range(15):
+            year.world.cluster.hold_starts = True
+            async with year.waking(year.some_slots(2)):
+                await year.world.time.stride(8, 1)
+                year.world.cluster.release_starts()
+            await year.watch(window, 2 * MINUTE_S)
+        await year.watch(window, 2 * CALM_S)
+
+
+async def refused_wakes(year):
+    """No replica starts any more."""
+    async with year.watched("refused wakes", {"TrustedPodsWakesRefused"}) as window:
+        year.world.cluster.failing = _Everywhere(Diagnosis("CrashLoopBackOff: exit code 1", hopeless=True))
+        for _ in range(15):
+            async with year.waking(year.some_slots(3)):
+                await year.world.time.stride(20, 1)
+            await year.watch(window, 2 * MINUTE_S)
+        year.world.cluster.failing = {}
+        await year.watch(window, 2 * CALM_S)
+
+
+async def crowd(year):
+    """So many come that few slots are left."""
+    async with year.watched("crowd", {"TrustedPodsSlotsShort"}) as window:
+        many = year.world.facade.free_slots - 5
+        pods = await year.publishers.come(year.run, [None] * many)
+        await year.watch(window, 12 * MINUTE_S)
+        await year.publishers.go(year.run, pods)
+        await year.watch(window, 5 * MINUTE_S)
+
+
+async def full_spool(year):
+    """One image takes nearly all of the spool."""
+    async with year.watched("full spool", {"TrustedPodsSpoolFull"}) as window:
+        spool = year.run.parts.doors.spool
+        large = bytes(SPOOL_MIB * MIB * 93 // 100 - spool.used_bytes)
+        pods = await year.publishers.come(year.run, [None], marker=large)
+        await year.watch(window, 12 * MINUTE_S)
+        await year.publishers.go(year.run, pods)
+        await year.watch(window, 90 * MINUTE_S)
+
+
+EVENTS = {
+    "reboot": reboot,
+    "operator key": operator_key,
+    "disk full": disk_full,
+    "disk low": disk_low,
+    "chain away": chain_away,
+    "chain lies": chain_lies,
+    "no gas": no_gas,
+    "paid less": paid_less,
+    "authority away": authority_away,
+    "authority back": authority_back,
+    "slow starts": slow_starts,
+    "refused wakes": refused_wakes,
+    "crowd": crowd,
+    "full spool": full_spool,
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provider left alone for thirty days, and for a year, by the same code: nothing is lost, nothing grows.
+
+The daemon is the real one, over fakes of its doors and a simulated clock (tests/year/plan.py has the days).
+Each item of each claim is what an observer counted; each alert fired in its event and cleared.
+"""
+
+from statistics import median
+
+import pytest
+import trio
+
+from tests.year.alerts import judge, rules
+from tests.year.authority import authority
+from tests.year.outside import SimulatedWorld
+from tests.year.plan import THIRTY_DAYS, YEAR
+from tests.year.simulated_time import without_threads
+from tests.year.simulation import Simulation
+
+DOMAIN = "k1.test.localhost"
+
+BOOKS_OF_NOBODY = 512 * 1024
+"""Empty tables with their indexes, and what a provider keeps once: claims of `keep_days`, boots, events."""
+
+BOOKS_OF_A_STANDING_POD = 48 * 1024
+"""Its sealed bundle twice, events, and a fortnight of runs and traffic rows."""
+
+BOOKS_OF_A_GONE_POD = 14 * 1024
+"""Its last record with its sealed bundle, its newest claimed period, and what it earned by day."""
+
+SPOOL_OF_A_POD = 24 * 1024
+WEEK = 7
+MOST_GROWTH = 0.05
+
+
+def too_much(evening):
+    """What is more on that evening than pods that stood and went are allowed; None where nothing is."""
+    gone = evening.came - evening.standing
+    books = BOOKS_OF_NOBODY + evening.standing * BOOKS_OF_A_STANDING_POD + gone * BOOKS_OF_A_GONE_POD
+    if evening.books > books:
+        return f"day {evening.day}: books of {evening.books} bytes, {books} are allowed"
+    spool = (evening.standing + evening.left_today) * SPOOL_OF_A_POD
+    if evening.spool > spool:
+        return f"day {evening.day}: a spool of {evening.spool} bytes, {spool} are allowed"
+    return None
+
+
+def growth(evenings, part):
+    """From the first week to the last, as a share: by the middle of each week's evenings."""
+    first, last = (median(getattr(one, part) for one in week) for week in (evenings[:WEEK], evenings[-WEEK:]))
+    return (last - first) / first
+
+
+def lived(plan, folder):
+    """A provider behind all days of the plan."""
+    with authority(folder, (DOMAIN,)) as answers:
+        served = answers.served
+        world = SimulatedWorld(folder, directory=served.directory, root=str(served.root), slots=plan.slots)
+        answers.clock, answers.life_days = (lambda: world.now), plan.certificate_days
+        year = Simulation(plan, world, answers)
+        with without_threads():
+            trio.run(year.live, clock=world.time.clock)
+    return year
+
+
+def assert_books_are_exact(year):
+    observer, world = year.world.observer, year.world
+    assert observer.differences == []
+    assert year.publishers.came == year.publishers.went
+    assert not world.chain.lives
+    assert year.earned == observer.paid == world.chain.credit[world.owner] > 0
+    assert year.publishers.deposits == year.publishers.refunds + year.earned
+
+
+def assert_nothing_grows(year):
+    assert [told for one in year.evenings if (told := too_much(one)) is not None] == []
+    last = year.evenings[-1]
+    assert last.came >= year.plan.days * year.plan.a_day
+
+
+def assert_every_alert_fired_and_cleared(year, folder):
+    assert year.fired == set(rules())
+    assert judge(year.tests, folder) == ""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_thirty_days(tmp_path):
+    year = lived(THIRTY_DAYS, tmp_path)
+    assert_books_are_exact(year)
+    assert_nothing_grows(year)
+    assert_every_alert_fired_and_cleared(year, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4 * 3600)
+def test_a_year(tmp_path, capsys):
+    year = lived(YEAR, tmp_path)
+    told = {part: growth(year.evenings, part) for part in ("blocks", "resident")}
+    with capsys.disabled():
+        print(year.publishers.came, year.evenings[-1], told)  # noqa: T201 - the figures of the acceptance
+    assert year.publishers.came > 5000
+    assert_books_are_exact(year)
+    assert_nothing_grows(year)
+    assert_every_alert_fired_and_cleared(year, tmp_path)
+    assert told["blocks"] <= MOST_GROWTH
+    assert told["resident"] <= MOST_GROWTH

@@ -97,11 +97,10 @@ class Metrics:
         self._items = Counter(
             "trustedpods_claim_items", "Claimed items by outcome.", ["outcome"], registry=self.registry
         )
-        for counter, values in ((self._wakes, ("address", "refused")), (self._items, ("paid", "cut"))):
-            for (
-                value
-            ) in values:  # at 0: Prometheus sees no increase where a series begins with its first count
-                counter.labels(value)
+        outcomes = {self._wakes: ("address", "refused"), self._items: ("paid", "cut")}
+        for counter, values in outcomes.items():
+            for one in values:  # at 0: Prometheus sees no increase where a series begins with its first count
+                counter.labels(one)
         self._paid = Counter(
             "trustedpods_paid_base_units", "Paid by the chain for claims.", registry=self.registry
         )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         DepositOutcome,
         FundProgress,
         FundResult,
-        GonePod,
+        GoneResult,
         WithdrawResult,
     )
     from trustedpods.publisher.results.networks import (
@@ -113,7 +113,7 @@ _MODULES = {
         "DepositOutcome",
         "FundProgress",
         "FundResult",
-        "GonePod",
+        "GoneResult",
         "WithdrawResult",
     ),
     "publisher.results.networks": (
@@ -186,7 +186,7 @@ __all__ = [
     "ForwardResult",
     "FundProgress",
     "FundResult",
-    "GonePod",
+    "GoneResult",
     "HistoryResult",
     "InspectResult",
     "KeptNetworksResult",

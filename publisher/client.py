@@ -43,7 +43,7 @@ from trustedpods.publisher.results.money import (
     CloseResult,
     FundProgress,
     FundResult,
-    GonePod,
+    GoneResult,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -267,7 +267,7 @@ class Client(StreamClient):
 
     async def delete(
         self, name: str, *, purge: bool = False, progress: DeleteProgress | None = None
-    ) -> DeleteResult | GonePod:
+    ) -> DeleteResult | GoneResult:
         """Remove the pod; what is left of its deposit comes back. One that is gone already is no error.
 
         Volumes that outlive it stay, and its channel pays for them, unless *purge* is set.

@@ -21,7 +21,7 @@ from trustedpods.publisher.commands.shell.completion import complete_pod, comple
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
-    from trustedpods.publisher.results.money import GonePod
+    from trustedpods.publisher.results.money import GoneResult
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
@@ -297,7 +297,7 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
     def agree(_: object) -> bool:
         return click.confirm("Delete all but these volumes?", err=True)
 
-    async def work() -> "DeleteResult | GonePod":
+    async def work() -> "DeleteResult | GoneResult":
         opening = run.account()
         from trustedpods.publisher.results.pods import DeleteProgress
         from trustedpods.publisher.verbs.pods import DeleteOptions, delete
@@ -308,10 +308,10 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
             wanted = DeleteOptions(purge, agree if asks else None)
             return await delete(account, name, progress, run.journal, wanted)
 
-    def lines(result: "DeleteResult | GonePod") -> list[str]:
-        from trustedpods.publisher.results.money import GonePod
+    def lines(result: "DeleteResult | GoneResult") -> list[str]:
+        from trustedpods.publisher.results.money import GoneResult
 
-        if isinstance(result, GonePod):
+        if isinstance(result, GoneResult):
             return [result.line]
         but = "" if result.retained is None else " but for its volumes"
         return [f"{result.pod.name} is removed{but}"]

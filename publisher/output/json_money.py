@@ -21,7 +21,7 @@ from trustedpods.publisher.results.money import (
     CloseResult,
     FundProgress,
     FundResult,
-    GonePod,
+    GoneResult,
     WithdrawResult,
 )
 
@@ -58,8 +58,8 @@ def _closed(result: CloseResult) -> JsonObject:
     }
 
 
-@json_of.register(GonePod)
-def _gone(result: GonePod) -> JsonObject:
+@json_of.register(GoneResult)
+def _gone(result: GoneResult) -> JsonObject:
     return {
         "pod": result.name,
         "publisher": result.publisher,

@@ -5,13 +5,13 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.payment import refund
-from trustedpods.publisher.results.money import GonePod
+from trustedpods.publisher.results.money import GoneResult
 
 UNKNOWN = "unknown-pod"
 """No channel leads to the pod; or a provider whose channel stands knows none, which is another matter."""
 
 
-async def gone_already(account: MarketAccount, name: str, error: Refused) -> GonePod:
+async def gone_already(account: MarketAccount, name: str, error: Refused) -> GoneResult:
     """How the pod *name* ended, after *error*, which is raised where that is not sure.
 
     Both are the chain's word: its event tells that the channel was opened, its state that there is none. A
@@ -27,4 +27,4 @@ async def gone_already(account: MarketAccount, name: str, error: Refused) -> Gon
         raise error
     channel = location.pod_channel
     outcome = await refund.how_it_ended(account, location.ref)
-    return GonePod(name, account.publisher.address, account.token, channel, outcome)
+    return GoneResult(name, account.publisher.address, account.token, channel, outcome)

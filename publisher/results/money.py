@@ -76,7 +76,7 @@ class ClosedChannel:
 
 
 @dataclass(frozen=True, slots=True)
-class GonePod:
+class GoneResult:
     """A pod that was gone before it was to be ended: where it was, and what became of its deposit then."""
 
     name: str

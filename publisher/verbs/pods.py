@@ -26,7 +26,7 @@ from trustedpods.publisher.market.unlisted import is_channel
 from trustedpods.publisher.payment import refund
 from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.money import DepositOutcome, GonePod
+from trustedpods.publisher.results.money import DepositOutcome, GoneResult
 from trustedpods.publisher.results.pods import (
     DeleteProgress,
     DeleteResult,
@@ -202,7 +202,7 @@ async def delete(
     progress: DeleteProgress,
     journal: Journal,
     options: DeleteOptions | None = None,
-) -> DeleteResult | GonePod:
+) -> DeleteResult | GoneResult:
     """Have the pod settled, released and removed; report the refund, or which volumes are kept.
 
     When the provider fails in the middle, *progress* says where the deposit is. Raises `Refused` (rule

@@ -9,7 +9,7 @@ import pytest
 from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import ExitCode, NetworkFailure, Refused
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.publisher.results.money import CloseProgress, GonePod
+from trustedpods.publisher.results.money import CloseProgress, GoneResult
 from trustedpods.publisher.verbs import money
 
 __all__ = ["cli"]
@@ -31,7 +31,7 @@ async def gone(bench):
 
 async def test_a_second_delete_says_that_it_was_gone(bench, gone, cli):
     result = await bench.delete()
-    assert isinstance(result, GonePod)
+    assert isinstance(result, GoneResult)
     assert result.money.state == "released"
     assert result.money.refund > 0
     done = await cli("delete", "hello")
@@ -55,7 +55,7 @@ async def test_a_second_close_does_too_by_name_and_by_channel(bench, gone, cli):
 
 async def test_another_machine_knows_it_from_the_chain(bench, gone):
     shutil.rmtree(bench.folder / "home")
-    assert isinstance(await bench.delete(), GonePod)
+    assert isinstance(await bench.delete(), GoneResult)
     assert (await close(bench)).gone
 
 
@@ -103,4 +103,4 @@ async def test_a_pod_that_was_deployed_again_is_deleted_and_not_gone(bench, gone
     async with bench.peer().serve():
         await bench.deploy()
         result = await bench.delete()
-    assert not isinstance(result, GonePod)
+    assert not isinstance(result, GoneResult)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import trio
 
-from trustedpods.protocol.errors import most_telling
+from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
@@ -48,21 +48,26 @@ def turns(objects: Sequence[KubeObject]) -> list[list[KubeObject]]:
 async def apply_all(api: Api, objects: Sequence[KubeObject]) -> dict[str, workloads.Workload]:
     """Apply *objects*; the kinds of the workloads among them, by namespace. Raises as `apply` does."""
     found: dict[str, workloads.Workload] = {}
-    room = trio.CapacityLimiter(SIDE_BY_SIDE)
+    room, failed = trio.CapacityLimiter(SIDE_BY_SIDE), list[TrustedPodsError]()
 
     async def one(wanted: KubeObject) -> None:
-        async with room:
-            workload = await apply(api, wanted)
-        if workload is not None:
-            found[wanted["metadata"]["namespace"]] = workload
+        try:
+            async with room:
+                workload = await apply(api, wanted)
+        except (
+            TrustedPodsError
+        ) as error:  # the others are let end: an answer that nobody reads costs its connection
+            failed.append(error)
+        else:
+            if workload is not None:
+                found[wanted["metadata"]["namespace"]] = workload
 
     for group in turns(objects):
-        try:
-            async with trio.open_nursery() as nursery:
-                for wanted in group:
-                    nursery.start_soon(one, wanted)
-        except BaseExceptionGroup as group_error:
-            raise most_telling(group_error) from None
+        async with trio.open_nursery() as nursery:
+            for wanted in group:
+                nursery.start_soon(one, wanted)
+        if failed:
+            raise failed[0]
     return found
 
 

@@ -11,6 +11,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import label_of, remains, replicas, until_zero
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
+from trustedpods.provider.core.metering import REPORT_LAG_S
 
 pytestmark = pytest.mark.live
 
@@ -20,6 +21,10 @@ TOLD = ("started", "funds-warning", "funds-out", "grace-over")
 
 CLOSE_LAG_S = 30
 """Mining the release, and writing down that it happened."""
+
+
+OBSERVED_WITHIN_S = 5
+"""So long ago, at most, the daemon looked at what runs: what is due is known up to then."""
 
 
 def always_one(spec: Json) -> None:
@@ -150,6 +155,10 @@ def test_evict_and_drain_settle_first_and_say_why(
     opened = {pod.name: bank.channel(pod.channel) for pod in pods}
     owed = bank.owed()
     evicted, drained = pods
+    served = bank.time()
+    until(
+        "both owe more than may be told late", lambda: bank.time() > served + REPORT_LAG_S + OBSERVED_WITHIN_S
+    )
 
     host = httpx.URL(evicted.url).host
     [gone] = provider(quiet_market, "evict", host, "--reason", "abuse notice 4711")

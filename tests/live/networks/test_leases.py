@@ -271,8 +271,8 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
     killed = shop.start(shop.alice, "apply", file)
     until("node a serves, and b is on its way", lambda: shop.generation() >= 5)
     killed.kill()
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    told = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, told
     going_on = shop.run(shop.alice, "apply", file, "--wait", "1m")
     assert [(one["doing"], one["node"]) for one in going_on["nodes"]] == [("go on", "b")]
 

@@ -45,6 +45,10 @@ class Bank:
         assert "error" not in answer, answer
         return answer["result"]
 
+    def time(self) -> int:
+        """The newest block's, by which money is counted."""
+        return self.ask(lambda chain: chain.head()).time
+
     def head(self) -> int:
         """Number of the newest block."""
         return int(str(self.rpc("eth_blockNumber")), 16)

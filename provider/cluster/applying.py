@@ -28,8 +28,17 @@ A class of a secrets store stays until the namespace goes: it holds no secret, a
 cluster does not know the kind.
 """
 
-ONE_AFTER_ANOTHER = ("Namespace", "ResourceQuota", *(kind.kind for kind in workloads.ALL))
-"""Kinds that others wait for: what holds them, what bounds them, and what needs all of them."""
+COUNTED = ("PersistentVolumeClaim", "Service", "Ingress")
+"""Kinds of which the quota bounds the number: of two that come at once one may find its count changed."""
+
+ONE_AFTER_ANOTHER = ("Namespace", "ResourceQuota", *COUNTED, *(kind.kind for kind in workloads.ALL))
+"""Kinds of which each waits for all before it, and all behind it wait for it."""
+
+QUOTA_LOOK_S = 0.05
+"""How often an object is given again that came before its namespace's quota was first counted."""
+
+QUOTA_WITHIN_S = 10.0
+"""How long that goes on: the controller of quotas takes some milliseconds, and seconds on a busy machine."""
 
 SIDE_BY_SIDE = 8
 """Objects that are applied at once: as many as connections are kept. Most of it is waiting for a disk."""
@@ -53,10 +62,8 @@ async def apply_all(api: Api, objects: Sequence[KubeObject]) -> dict[str, worklo
     async def one(wanted: KubeObject) -> None:
         try:
             async with room:
-                workload = await apply(api, wanted)
-        except (
-            TrustedPodsError
-        ) as error:  # the others are let end: an answer that nobody reads costs its connection
+                workload = await _apply_counted(api, wanted)
+        except TrustedPodsError as error:  # the others are let end, or their answers would be left half read
             failed.append(error)
         else:
             if workload is not None:
@@ -69,6 +76,18 @@ async def apply_all(api: Api, objects: Sequence[KubeObject]) -> dict[str, worklo
         if failed:
             raise failed[0]
     return found
+
+
+async def _apply_counted(api: Api, wanted: KubeObject) -> workloads.Workload | None:
+    """As `apply`; a quota that is too new is waited for."""
+    until = trio.current_time() + QUOTA_WITHIN_S
+    while True:
+        try:
+            return await apply(api, wanted)
+        except errors.QuotaUnknown:
+            if trio.current_time() >= until:
+                raise
+            await trio.sleep(QUOTA_LOOK_S)
 
 
 async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:

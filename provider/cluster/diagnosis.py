@@ -14,6 +14,7 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster import views, workloads
+from trustedpods.provider.cluster.api.errors import QUOTA_UNKNOWN_WORDS
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 
@@ -60,7 +61,7 @@ _AWAY_WORDS = (
 _AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
 """How the kubelet calls the end of a container that the runtime lost, as it was killed meanwhile."""
 
-_PASSING = "status unknown for quota"
+_PASSING = QUOTA_UNKNOWN_WORDS
 """A replica set's first try can come before the quota has counted; it tries again."""
 
 _NO_MEMORY = "OOMKilled"

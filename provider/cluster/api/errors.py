@@ -34,6 +34,10 @@ class Taken(Refused):
     """Somebody else has the address, or the port of nodes, that a Service asked for; another helps."""
 
 
+class QuotaUnknown(Refused):
+    """The namespace's quota is new: nobody has counted yet what it bounds; a moment later it is taken."""
+
+
 TRANSPORT = (
     httpx.HTTPError,
     httpx.StreamError,
@@ -46,6 +50,9 @@ TRANSPORT = (
 
 _TAKEN_WORDS = "already allocated"
 """Of a clusterIP and of a nodePort alike (`ErrAllocated` of the API server's two allocators)."""
+
+QUOTA_UNKNOWN_WORDS = "status unknown for quota"
+"""Of the API server's admission, until the controller of quotas has looked at a new one."""
 
 _IMMUTABLE_WORDS = (
     "field is immutable",
@@ -82,6 +89,8 @@ def _refusal(status: int, said: dict[str, Any], words: str, reason: str, where: 
         return ImmutableChange(words, where=where, rule="immutable", hint=hint)
     if status == 409:
         return Conflict(words, where=where, rule=reason)
+    if status == 403 and QUOTA_UNKNOWN_WORDS in words:
+        return QuotaUnknown(words, where=where, rule=reason)
     return Refused(words, where=where, rule=reason or None)
 
 

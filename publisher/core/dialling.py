@@ -19,10 +19,11 @@ WAVES = (8, 8, 16, 32)
 """How many more are dialled with each wave that brought nobody; the last number again and again. The best
 few go together: some that are silent cost no wave of their own."""
 
-HEAD_START_S, MOST_MORE_S = 0.75, 2.0
+HEAD_START_S, MOST_MORE_S = 0.4, 2.0
 """What a dearer provider that has proven itself leaves to better ones: that long from their dialling on, or
 as long again as it took itself, but no more than the second number beyond that. A proof takes seven round
-trips: of 0.1 s across a continent, of 0.3 s around the world."""
+trips: of 0.05 s across a continent, of 0.3 s around the world. A deploy of two seconds should not wait for
+silence for more than a quarter of its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
-SLOW_S = 0.5
+SLOW_S = 0.25
 """On another continent."""
 
 

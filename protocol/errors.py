@@ -47,6 +47,10 @@ class TrustedPodsError(Exception):
         self.hint = hint
         self.rule = rule
 
+    def came_of(self, place: str) -> None:
+        """Let `where` begin with *place*, in which it happened."""
+        self.where = f"{place}: {self.where}" if self.where else place
+
     def __str__(self) -> str:
         """One line: where, what, and the rule in brackets."""
         text = f"{self.where}: {self.what}" if self.where else self.what

@@ -126,7 +126,7 @@ async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
 
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
     """Delete what other versions of the pod left in its namespace; *kept* has kinds and names."""
-    if await api.find(path_of("Namespace", None, namespace)) is None:
+    if await api.find(path_of("Namespace", name=namespace)) is None:
         return  # of a pod's first start: ten questions less
     for kind in OPTIONAL:
         for found in await api.items(path_of(kind, namespace), SELECTORS.get(kind, POD_LABEL)):

@@ -146,7 +146,7 @@ class Applying:
             else:
                 await self._deploy(wanted)
         except TrustedPodsError as error:
-            error.where = f"node {step.node}" + (f": {error.where}" if error.where else "")
+            error.came_of(f"node {step.node}")
             if wanted is not None:
                 for line in await self.pods.last_lines(step.node):
                     self.journal.show.line(f"node {step.node} wrote: {line}")
@@ -192,7 +192,7 @@ class Applying:
             failed = {node: error for node, error in failed.items() if node not in others}
             failed |= await self._tell_each(others)
         for node, error in failed.items():
-            error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+            error.came_of(f"node {node}")
             error.hint = error.hint or "`trustedpods network apply` again tells it the others' addresses"
             self._untold.append(error)
             self.journal.show.warning(f"{error}: it does not know where the others are now")

@@ -39,7 +39,7 @@ async def fund(
         try:
             caps[node] = (await find_pod(account, pod))[0].live.terms.cap_per_day
         except TrustedPodsError as error:
-            error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+            error.came_of(f"node {node}")
             raise
     wanted = dict.fromkeys(pods, funding)
     if funding.amount is not None:

@@ -102,7 +102,7 @@ async def backups_for(
                     hint="--store names another place; without `seed` in its file it starts empty",
                 )
         except TrustedPodsError as error:
-            error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+            error.came_of(f"node {node}")
             if node in must or isinstance(error, NetworkFailure):
                 raise
             journal.show.warning(f"{error}; `trustedpods restore {pods[node]}` fills it")
@@ -123,7 +123,7 @@ async def _check_empty(
             hint = f"write it beside `persistent`, or `--empty {node}` lets the node begin without"
             raise Refused(why, rule="no-restore", hint=hint)
     except TrustedPodsError as error:
-        error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+        error.came_of(f"node {node}")
         raise
 
 

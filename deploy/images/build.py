@@ -5,10 +5,10 @@
     python deploy/images/build.py pause busybox hello web echo --out DIRECTORY
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
-with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand, cometbft),
-busybox-static (busybox, hello, geth, drand, cometbft, postgres, redis, mpc), mmdebstrap (web, drand-tls,
-postgres, redis, mpc) and pip (mpc); the standard library is enough to run it. The first geth, drand and
-cometbft take minutes.
+with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand, cometbft, backup-room),
+busybox-static (busybox, hello, geth, drand, cometbft, backup-room, postgres, redis, mpc), mmdebstrap (web,
+drand-tls, postgres, redis, mpc) and pip (mpc); the standard library is enough to run it. The first geth,
+drand, cometbft and backup-room take minutes.
 """
 
 import argparse

@@ -85,7 +85,26 @@ def _height() -> Image:
     return program("height", ports=[3000])
 
 
+def _backup_room() -> Image:
+    """Versity's S3 gateway over a volume."""
+    folder = HERE / "backup-room"
+    tools = go_programs(
+        folder, {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}, "-ldflags=-s -w -buildid="
+    )
+    return Image(
+        "docker.io/local/backup-room:1",
+        [shell(), tools, _scripts(folder, ["run-room"])],
+        entrypoint=["/bin/run-room"],
+        environment=["PATH=/bin", "HOME=/tmp"],
+        user=f"{NOBODY}:{NOBODY}",
+        ports=[7070],
+    )
+
+
 RECIPES = {
+    "backup-room": Recipe(
+        _backup_room, lambda: hash_of(Path(__file__), HERE / "backup-room", run("go", "version"))
+    ),
     "drand": Recipe(_drand, lambda: hash_of(Path(__file__), HERE / "drand", run("go", "version"))),
     "drand-tls": Recipe(
         _drand_tls, lambda: hash_of(Path(__file__), HERE / "drand", run("go", "version"), debian_versions())

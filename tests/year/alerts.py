@@ -4,6 +4,7 @@
 import re
 import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -20,8 +21,9 @@ ONE = {"labels": "{}", "value": 1}
 WITHIN_S = 300
 
 
+@cache
 def rules():
-    """Each alert's rule by its name."""
+    """Each alert's rule by its name. Read once: reading them takes longer than the hour between two looks."""
     return {
         rule["alert"]: rule
         for group in yaml.safe_load(RULES.read_text())["groups"]
@@ -29,6 +31,7 @@ def rules():
     }
 
 
+@cache
 def asked_for():
     """Names of metrics in the rules."""
     return {name for rule in rules().values() for name in NAME.findall(rule["expr"])}

@@ -39,8 +39,8 @@ from trustedpods.provider.store.engines.migrating import newest_schema
 pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1500)]
 
 NEWER_VERSION = "99.0"
-PODS = 6
-"""Twenty are more than two cores bring up beside other tests."""
+PODS = 20
+"""All awake: two cores beside other tests take some minutes for them."""
 
 DEPLOYS_AT_ONCE = 2
 REQUESTS_A_SECOND = 1.0

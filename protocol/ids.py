@@ -30,8 +30,12 @@ SALT_BYTES = 32
 
 _SALT_TAG = b"trusted-pods/pod-salt/v1\0"
 _LABEL_TAG = b"trusted-pods/host-label/v1\0"
-_KNOWN = 8192
-"""Ids and labels kept, which are asked for at every turn: more than a provider has pods."""
+_KNOWN_IDS = 512
+"""Ids kept: one pod asks several times in a row, and a record keeps its own."""
+
+_KNOWN_LABELS = 2048
+"""Labels kept, which are asked for at every turn: twice the thousand pods that one provider is tried with. Of
+pods that are gone they stay until newer ones take their place: more would be memory that grows for a year."""
 
 _LABEL_LENGTH = 12  # 60 bits: no collision among a provider's pods, and short enough to read
 
@@ -86,7 +90,7 @@ class PodRef:
         object.__setattr__(self, "channel", _channel_id(self.owner, self.publisher, self.salt))
 
 
-@lru_cache(_KNOWN)
+@lru_cache(_KNOWN_IDS)
 def _channel_id(owner: Address, publisher: Address, salt: bytes) -> ChannelId:
     encoded = address_bytes(owner).rjust(32, b"\0") + address_bytes(publisher).rjust(32, b"\0") + salt
     return ChannelId(int.from_bytes(keccak256(encoded), "big") % (1 << CHANNEL_ID_BITS))
@@ -115,7 +119,7 @@ def channel_from_bytes(raw: bytes) -> ChannelId:
     return ChannelId(int.from_bytes(raw, "big"))
 
 
-@lru_cache(_KNOWN)
+@lru_cache(_KNOWN_LABELS)
 def host_label(channel: ChannelId) -> str:
     """The DNS label of a pod: says nothing of its publisher or its name."""
     digest = hashlib.sha256(_LABEL_TAG + channel_bytes(channel)).digest()

@@ -2,7 +2,7 @@
 """Units of usage and money. Integers only: what is billed is never rounded twice."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import NewType, Self
 
 TokenUnits = NewType("TokenUnits", int)
@@ -35,7 +35,13 @@ class Usage:
     @property
     def quantities(self) -> tuple[int, ...]:
         """The five numbers in the contract's order."""
-        return astuple(self)
+        return (
+            self.cpu_core_ms,
+            self.memory_mib_s,
+            self.storage_mib_s,
+            self.egress_kib,
+            self.ingress_kib,
+        )
 
     @classmethod
     def total(cls, parts: Iterable[Self]) -> Self:

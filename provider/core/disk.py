@@ -40,7 +40,12 @@ NO_SIZES = DiskSizes(0, 0)
 
 def must_spend(free: int, sizes: DiskSizes) -> bool:
     """Whether a reserve that is there has to be freed now."""
-    return free < sizes.reserve // SPEND_PART
+    return free < spared(sizes)
+
+
+def spared(sizes: DiskSizes) -> int:
+    """Bytes that what can wait leaves free, so that the reserve is not spent because of it."""
+    return sizes.reserve // SPEND_PART
 
 
 def may_set_aside(free: int, sizes: DiskSizes) -> bool:

@@ -4,6 +4,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -39,11 +40,13 @@ async def opened_books(
 
     While another one is, this node's *facade* rests.
     """
-    notify_opening(OPENED_WITHIN_S)
+    going_on = partial(notify_opening, OPENED_WITHIN_S)
+    going_on()
     path, vault = Path(config.store.path), Vault(keys.hpke.to_bytes())
     sizes = DiskSizes.of_mib(config.store.reserve_mib, config.store.min_free_mib)
     if config.store.database is None:
-        async with open_store(path, vault, sizes) as store:
+        # a migration of large books takes as long as it does
+        async with open_store(path, vault, sizes, going_on) as store:
             yield store
         return
     if config.identity.trust != "open" and not config.identity.tee.startswith(SIMULATED):

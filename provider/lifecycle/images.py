@@ -34,8 +34,8 @@ from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.store.spool import Spool
 
-MAX_REMEMBERED = 4096
-"""Layers whose unpacked size is remembered, by digest: some hundred images. Others are read once more."""
+MAX_REMEMBERED = 2048
+"""Layers whose unpacked size is remembered, by digest: two hundred images. Others are read once more."""
 
 MAX_READING = 1
 """Layers that are unpacked at once, to be counted: it is computing, and the daemon's other tasks want their

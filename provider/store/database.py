@@ -15,12 +15,12 @@ import trio
 from sqlalchemy import Connection
 
 from trustedpods.protocol.errors import Locked, StoreFailure
-from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
+from trustedpods.provider.core.disk import NO_SIZES, DiskSizes, spared
 from trustedpods.provider.store.disk import Disk
 from trustedpods.provider.store.engines.database import Database
 from trustedpods.provider.store.engines.sqlite_file import SqliteFile, held
 from trustedpods.provider.store.engines.writers import OF_WRITERS
-from trustedpods.provider.store.failures import FULL, translated
+from trustedpods.provider.store.failures import FULL, NotCopied, translated
 from trustedpods.provider.store.vault import Vault
 
 _MAX_READERS = 4
@@ -129,13 +129,16 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(path: Path, vault: Vault, sizes: DiskSizes = NO_SIZES) -> AsyncIterator[Store]:
-    """The store in the file *path*, made or migrated as needed.
+async def open_store(
+    path: Path, vault: Vault, sizes: DiskSizes = NO_SIZES, going_on: Callable[[], None] = lambda: None
+) -> AsyncIterator[Store]:
+    """The store in the file *path*, made or migrated as needed; *going_on* is called while that takes long.
 
     Locked while another daemon has it, `StoreFailure` when it cannot be opened, also with its reserve freed.
     """
     with held(path):
-        async with open_books(SqliteFile(path), path.parent, vault, sizes) as store:
+        books = SqliteFile(path, spare=spared(sizes), going_on=going_on)
+        async with open_books(books, path.parent, vault, sizes) as store:
             yield store
 
 
@@ -154,11 +157,16 @@ async def open_books(
 
 
 def _open(books: Database, disk: Disk) -> None:
-    """A start writes a little, and often on a disk that is why the daemon ended."""
+    """A start writes a little, and often on a disk that is why the daemon ended.
+
+    A migration's copy can wait until there is room for it: the reserve is not for it.
+    """
     for last in (False, True):
         try:
             with translated("the books cannot be opened", books.name):
                 books.open()
+        except NotCopied:
+            raise
         except StoreFailure:
             if last or not books.on_our_disk or not disk.spend():
                 raise

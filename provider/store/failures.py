@@ -90,6 +90,10 @@ _OF_SYSTEM = {
 }
 
 
+class NotCopied(StoreFailure):
+    """Books that a migration needs a copy of, and that cannot be copied: no reserve is spent on it."""
+
+
 class NewerSchema(Exception):
     """Books whose schema this version does not know; *hint* where more can be done than is usual."""
 

@@ -27,7 +27,7 @@ MIN_FREE_MIB = 256
 RESERVE_MIB = 1
 SPOOL_MIB = 4
 FINALITY = 2
-KEPT_TRANSACTIONS = 60
+KEPT_TRANSACTIONS = 24
 
 
 @dataclass
@@ -67,11 +67,11 @@ class ObservedChain(FakeChain):
         """What a node keeps of a channel that ended long ago is no part of what is measured here."""
         return self.lives.pop((owner, channel))
 
-    def forget_old(self):
-        """Nor is what it keeps of transactions."""
+    def forget_old(self, newest=KEPT_TRANSACTIONS):
+        """Nor is what it keeps of transactions, but of the *newest* ones."""
         self.log.clear()
         for kept in (self.roots, self.fees):
-            for one in list(kept)[:-KEPT_TRANSACTIONS]:
+            for one in list(kept)[: max(len(kept) - newest, 0)]:
                 del kept[one]
 
 

@@ -6,6 +6,7 @@ loop that looks every second looks once in a stride, as on a machine that was su
 nothing.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,4 +76,13 @@ def without_threads() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trio.to_thread, "run_sync", at_once)
+        yield
+
+
+@contextmanager
+def without_log_records() -> Iterator[None]:
+    """Nobody keeps what is logged: pytest does to a test's end, each error with all that its frames had."""
+    root = logging.getLogger()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(root, "handlers", [logging.NullHandler()])
         yield

@@ -3,6 +3,7 @@
 
 import gc
 import sys
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ DAY_S = 86_400
 MINUTE_S = 60
 STRIDE_S = 3600
 START_S = 60
+BEHIND_S = DAY_S + 3 * STRIDE_S
+"""A day after it ended a pod is in the books alone; a look for such pods is due each hour."""
+
 ANSWERED_S = 900
 PAGE = 1024
 
@@ -52,10 +56,12 @@ class Simulation:
     authority: Authority
     publishers: Any = None
     run: Any = None
-    tests: list = field(default_factory=list)
+    judged: list = field(default_factory=list)
     fired: set = field(default_factory=set)
     evenings: list = field(default_factory=list)
     sent_to_a_liar: int = 0
+    kept: Counter = field(default_factory=Counter)
+    """Our own objects that the daemon has a day behind the last pod and had not before the first, by type."""
     _nursery: Any = None
     _life: Any = None
     _over: Any = None
@@ -95,7 +101,7 @@ class Simulation:
         """Prometheus looks once a minute of `watch`."""
         window = Window(f"{name} on day {self.day}", MINUTE_S, fires, self.world.now, cleared)
         yield window
-        self.tests.append(window.as_test())
+        self.judged.append(window.save(self.world.tmp_path))
         self.fired |= fires
 
     async def watch(self, window, seconds):
@@ -139,6 +145,7 @@ class Simulation:
         """All days of the plan, and the end of the last pods."""
         async with trio.open_nursery() as self._nursery:
             await self.start()
+            before = own_objects()
             due = sorted(self.plan.events)
             while self.day < self.plan.days:
                 today = self.day
@@ -147,9 +154,11 @@ class Simulation:
                     await EVENTS[due.pop(0)[1]](self)
                 await self._evening()
             await self.publishers.go(self.run, list(self.publishers.standing.values()))
-            await self.world.time.stride(DAY_S, STRIDE_S)
+            await self.world.time.stride(BEHIND_S, STRIDE_S)
             assert not due
             self.earned = await self._earned()
+            self.world.chain.forget_old(0)
+            self.kept = own_objects() - before
             await self.stop()
 
     async def _morning(self, today):
@@ -193,6 +202,13 @@ class Simulation:
         sums = {sum(row.paid for row in rows_of(payments, [], by, Span())) for by in GroupedBy}
         assert len(sums) == 1
         return sums.pop()
+
+
+def own_objects():
+    """How many of each type of this project there are."""
+    gc.collect()
+    types = Counter(type(one) for one in gc.get_objects())
+    return Counter({kind.__qualname__: many for kind, many in types.items() if "'trustedpods." in str(kind)})
 
 
 def used_bytes(tx):

@@ -7,7 +7,7 @@ WAL with synchronous FULL: what is committed survives a power cut. Before a migr
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 _BUSY_TIMEOUT_S = 10
 _MODE = 0o600
 
+OPERATIONS = 10_000_000
+"""Of SQLite's machine: a migration tells that it goes on after each some tenths of a second."""
+
 _GO_BACK = (
     "start the version that wrote them, or a newer one; {copy} is from before their migration, without "
     "what was counted since: docs/operator.md tells how to go back to it"
@@ -35,8 +38,19 @@ class SqliteFile:
 
     on_our_disk = True
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        *,
+        spare: int = 0,
+        going_on: Callable[[], None] = lambda: None,
+        operations: int = OPERATIONS,
+    ) -> None:
+        """What a migration copies leaves *spare* bytes free.
+
+        *going_on* is called while one goes on: after each 64 MiB of the copy, and each so many *operations*.
+        """
+        self._path, self._spare, self._going_on, self._operations = path, spare, going_on, operations
         self.name = str(path)
         self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(self.engine, "connect", _configure)
@@ -52,7 +66,7 @@ class SqliteFile:
         if schema is None:
             self._migrate()
             return
-        copy = kept_copy.make(self._path, schema)
+        copy = kept_copy.make(self._path, schema, self._spare, self._going_on)
         self._migrate()
         kept_copy.remove_others(copy, self._path)
         _log.warning(
@@ -62,8 +76,14 @@ class SqliteFile:
     def _migrate(self) -> None:
         """All scripts or none: by itself Python's driver begins no transaction before a table is changed."""
         with self.engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            migrating.migrate(connection)
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.set_progress_handler(self._going_on, self._operations)
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                migrating.migrate(connection)
+            finally:
+                driver.set_progress_handler(None, 0)
 
     def _refuse_newer(self, schema: str | None) -> None:
         """The reason, and the copy from which this version can go on."""

@@ -39,8 +39,11 @@ from trustedpods.provider.store.engines.migrating import newest_schema
 pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1500)]
 
 NEWER_VERSION = "99.0"
-PODS = 6
-"""Twenty are more than two cores bring up beside other tests."""
+PODS = 20
+"""All awake: two cores beside other tests take some minutes for them."""
+
+CPU_OF_A_POD = "50m"
+"""All of them are one core: the node has two, and its own parts."""
 
 DEPLOYS_AT_ONCE = 2
 REQUESTS_A_SECOND = 1.0
@@ -167,6 +170,8 @@ def deployed(publisher: Publisher, count: int) -> list[Deployed]:
 
 def awake(spec: dict[str, Any]) -> None:
     spec["scale"] |= {"min": 1, "max": 1}
+    for container in spec["containers"]:
+        container["resources"]["limits"]["cpu"] = CPU_OF_A_POD
 
 
 def awake_by_http(spec: dict[str, Any]) -> None:

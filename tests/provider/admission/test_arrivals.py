@@ -47,3 +47,20 @@ def test_the_memory_of_addresses_is_bounded():
         bucket.take(f"192.0.2.{number}")
     assert len(bucket._spent) == 10
     assert not bucket.take("192.0.2.99")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 40)), max_size=60), st.integers(1, 3))
+def test_who_has_everything_back_is_not_remembered_and_nobody_gains_by_it(asked, burst):
+    """Against a memory that forgets nobody."""
+    now, spent = 0.0, {}
+    bucket = Arrivals(Allowance(burst, 10), lambda: now)
+    for number, pause in asked:
+        now += pause
+        before, at = spent.get(number, (0.0, now))
+        left = max(0.0, before - (now - at) / 10)
+        allowed = left + 1 <= burst
+        spent[number] = (left + 1 if allowed else left, now)
+        assert bucket.take(f"192.0.2.{number}") == allowed
+    now += 10 * burst + 1
+    bucket.take("192.0.2.99")
+    assert list(bucket._spent) == ["192.0.2.99"]

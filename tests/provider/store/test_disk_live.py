@@ -16,6 +16,7 @@ from trustedpods.protocol.errors import ExitCode, Refused, StoreFailure
 from trustedpods.protocol.limits import KIB, MIB
 from trustedpods.provider.core.disk import DiskSizes, DiskState
 from trustedpods.provider.store import Store, Vault, history, open_store, pods
+from trustedpods.provider.store.disk import Disk
 from trustedpods.provider.store.engines import kept_copy
 from trustedpods.provider.store.engines.migrating import migrate
 
@@ -110,14 +111,18 @@ SELECT CAST(i AS BLOB), zeroblob(100000), 'final', 5, i FROM n
 """Two MB."""
 
 
-async def test_books_are_migrated_once_there_is_room_for_their_copy(disk: Path) -> None:
-    """Also in the room that the copy of an earlier try takes."""
-    path = disk / "store.db"
+def make_old_books(path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         migrate(connection, OLD)
         connection.exec_driver_sql(CLAIMS)
     engine.dispose()
+
+
+async def test_books_are_migrated_once_there_is_room_for_their_copy(disk: Path) -> None:
+    """Also in the room that the copy of an earlier try takes."""
+    path = disk / "store.db"
+    make_old_books(path)
     fill_all_but(MIB, disk)  # what SQLite needs to open them
     for _ in range(2):
         with pytest.raises(StoreFailure, match="not migrated without a copy") as caught:
@@ -134,6 +139,23 @@ async def test_books_are_migrated_once_there_is_room_for_their_copy(disk: Path) 
     async with open_store(path, VAULT):
         pass
     assert copy.stat().st_size < 4 * MIB
+
+
+async def test_a_copy_does_not_take_the_reserve(disk: Path) -> None:
+    path = disk / "store.db"
+    make_old_books(path)
+    Disk(disk, SIZES).look()
+    reserve = disk / "reserve"
+    fill_all_but(2 * MIB, disk)
+    with pytest.raises(StoreFailure, match="free beside the reserve") as caught:
+        async with open_store(path, VAULT, SIZES):
+            pass
+    assert (caught.value.rule, reserve.stat().st_size) == ("store-full", SIZES.reserve)
+    for file in disk.glob("others-*"):
+        file.unlink()
+    async with open_store(path, VAULT, SIZES) as store:
+        assert store.disk.state is DiskState.GOOD
+    assert kept_copy.copies(path) == [kept_copy.place(path, OLD)]
 
 
 KUBECONFIG = """\

@@ -2,6 +2,7 @@
 """Books are copied before their schema changes, and change whole or not at all."""
 
 import logging
+import os
 import sqlite3
 from contextlib import closing
 
@@ -13,6 +14,8 @@ from trustedpods.protocol.errors import StoreFailure
 from trustedpods.provider.store import Vault, open_store
 from trustedpods.provider.store.engines import kept_copy
 from trustedpods.provider.store.engines.migrating import migrate, newest_schema
+from trustedpods.provider.store.engines.sqlite_file import SqliteFile
+from trustedpods.provider.store.failures import FULL, NotCopied
 
 OLD, OLDER = "0014", "0013"
 PAYMENT = "INSERT INTO claims (root, signed, state, created, number) VALUES (x'01', x'', 'final', 5, 1)"
@@ -131,6 +134,43 @@ async def test_books_that_cannot_be_copied_are_not_migrated(old):
             pass
     assert schema_and_claims(old) == (OLD, 1)
     assert {path.name for path in old.parent.iterdir() if path.name.startswith(".")} == set()
+
+
+def nothing():
+    pass
+
+
+async def test_a_copy_that_would_take_the_last_of_the_disk_is_not_begun(old):
+    found = os.statvfs(old.parent)
+    with pytest.raises(NotCopied, match="are free beside the reserve") as caught:
+        kept_copy.make(old, OLD, found.f_blocks * found.f_frsize, nothing)
+    assert (caught.value.rule, caught.value.where) == (FULL, str(kept_copy.place(old, OLD)))
+    assert kept_copy.copies(old) == []
+    assert schema_and_claims(old) == (OLD, 1)
+
+
+async def test_a_copy_and_a_migration_say_that_they_go_on(old):
+    """So that a start may take longer than systemd waits by itself."""
+    steps, told = [], []
+    kept_copy.make(old, OLD, 0, lambda: steps.append(1), pages=8)
+    assert len(steps) > 3
+    async with open_store(old, Vault(b"k" * 32), going_on=lambda: told.append(1)):
+        pass
+    assert told
+    told.clear()
+    async with open_store(old, Vault(b"k" * 32), going_on=lambda: told.append(1)):
+        assert schema_and_claims(old) == (newest_schema(), 1)
+    assert not told
+
+
+async def test_a_migration_says_that_it_goes_on(old):
+    """SQLite calls between its own steps; these scripts are too short for one call at the usual pace."""
+    told = []
+    book = SqliteFile(old, going_on=lambda: told.append(1), operations=50)
+    book.open()
+    book.engine.dispose()
+    assert len(told) > 10
+    assert schema_and_claims(old) == (newest_schema(), 1)
 
 
 async def test_books_of_a_newer_schema_are_refused_with_both_and_with_the_copy_to_go_back_to(old):

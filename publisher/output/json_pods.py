@@ -58,20 +58,21 @@ if TYPE_CHECKING:
 
 @json_of.register(DeployResult)
 def _deployed(result: DeployResult) -> "pods.DeployJson":
-    tree: pods.DeployJson = {
+    told: pods.DeployPart = {}
+    if result.update is not None:
+        told["update"] = result.update
+    if result.parked:
+        told["parked"] = True
+    if result.left:
+        told["left_behind"] = left_json(result, result.token)
+    return {
         "pod": result.pod,
         "publisher": result.publisher,
         **_chosen(result.chosen, result.token),
         "sent": sent_json(result.sent),
+        **told,
         **confirmed_json(result.confirmed),
     }
-    if result.update is not None:
-        tree["update"] = result.update
-    if result.parked:
-        tree["parked"] = True
-    if result.left:
-        tree["left_behind"] = left_json(result, result.token)
-    return tree
 
 
 @json_of.register(RestartPlanResult)
@@ -81,10 +82,8 @@ def _would_restart(plan: RestartPlanResult) -> "pods.RestartPlanJson":
 
 @json_of.register(RestartResult)
 def _restarted(result: RestartResult) -> "pods.RestartJson":
-    tree: pods.RestartJson = {**visited_json(result.pod), **confirmed_json(result.confirmed)}
-    if result.update is not None:
-        tree["update"] = result.update
-    return tree
+    told: pods.UpdatePart = {} if result.update is None else {"update": result.update}
+    return {**visited_json(result.pod), **told, **confirmed_json(result.confirmed)}
 
 
 @json_of.register(StoppedPod)
@@ -146,11 +145,14 @@ def _deploying(progress: DeployProgress) -> "pods.DeployingJson":
         tree["update"] = progress.update
     if progress.serves is not None:
         tree["serves"] = _serves(progress.serves)
-    return tree if progress.token is None else {**tree, **_deployed_so_far(progress, progress.token)}
+    if progress.token is None:
+        return tree
+    done = _deployed_so_far(progress, progress.token)
+    return {**tree, **done, **confirmed_json(progress.confirmed)}
 
 
 def _deployed_so_far(progress: DeployProgress, token: Token) -> "pods.DeployingJson":
-    tree: pods.DeployingJson = {**confirmed_json(progress.confirmed)}
+    tree: pods.DeployingJson = {}
     if progress.chosen is not None:
         tree = {**tree, **_chosen(progress.chosen, token)}
     if progress.sent is not None:
@@ -192,16 +194,17 @@ def _price(cost: "Cost", token: Token) -> "parts.PriceJson":
 @json_of.register(VisitedPod)
 def visited_json(pod: VisitedPod) -> "pods.VisitedJson":
     """A pod whose provider verified."""
-    tree: pods.VisitedJson = {
+    others: pods.OthersPart = {}
+    if pod.others:
+        others["other_channels"] = [channel_json(other, pod.token) for other in pod.others]
+    return {
         "pod": pod.name,
         "publisher": pod.publisher,
         **channel_json(pod.channel, pod.token),
+        **others,
         "trust": machine_json(pod.machine),
         "attested": attested_json(pod.attested),
     }
-    if pod.others:
-        tree["other_channels"] = [channel_json(other, pod.token) for other in pod.others]
-    return tree
 
 
 @json_of.register(VisitProgress)
@@ -225,17 +228,22 @@ def _visiting(progress: VisitProgress) -> "pods.VisitingJson":
 
 @json_of.register(DeleteProgress)
 def _deleting(progress: DeleteProgress) -> "pods.DeletingJson":
-    tree: pods.DeletingJson = {**_visiting(progress)}
+    told: pods.DeletingJson = {}
     if progress.token is not None and progress.money is not None:
-        tree["money"] = outcome_json(progress.money, progress.token)
-    return tree
+        told["money"] = outcome_json(progress.money, progress.token)
+    return {**_visiting(progress), **told}
 
 
 @json_of.register(StatusResult)
 def status_json(result: StatusResult) -> "pods.StatusJson":
     """What a pod does."""
     token = result.pod.token
-    tree: pods.StatusJson = {
+    told: pods.StatusPart = {}
+    if result.backups is not None:
+        told["backups"] = schedule_json(result.backups)
+    if result.parked_at is not None:
+        told["parked_at"] = result.parked_at
+    return {
         **visited_json(result.pod),
         "phase": result.phase,
         "reason": result.reason,
@@ -253,12 +261,8 @@ def status_json(result: StatusResult) -> "pods.StatusJson":
         "outliving": None if result.outliving is None else _outliving(result.outliving, token),
         "pod_events": [_event(event) for event in result.events],
         **confirmed_json(result.confirmed),
+        **told,
     }
-    if result.backups is not None:
-        tree["backups"] = schedule_json(result.backups)
-    if result.parked_at is not None:
-        tree["parked_at"] = result.parked_at
-    return tree
 
 
 def _failure(failure: PodFailure) -> "pods.PodFailureJson":

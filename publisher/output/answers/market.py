@@ -15,6 +15,7 @@ class ProofPart(TypedDict, total=False):
     error: ErrorJson
     evidence_digest: str
     verdict: VerdictJson
+    unfit: str
 
 
 class ListedProviderJson(ClassPart, ProofPart):
@@ -35,7 +36,6 @@ class ListedProviderJson(ClassPart, ProofPart):
     least_deposit: Tokens
     unlock_s: Seconds
     idle_mib: Mib
-    unfit: NotRequired[str]
 
 
 class ProvidersJson(TypedDict):

@@ -33,12 +33,17 @@ from trustedpods.publisher.output.answers.words import (
 from trustedpods.publisher.results.validated import UpdateWay
 
 
-class VisitedJson(ChannelJson):
+class OthersPart(TypedDict, total=False):
+    """Where more of them are: other channels of that name."""
+
+    other_channels: list[ChannelJson]
+
+
+class VisitedJson(ChannelJson, OthersPart):
     """A pod whose provider was found on chain and verified in this run."""
 
     pod: str
     publisher: str
-    other_channels: NotRequired[list[ChannelJson]]
     trust: MachineJson
     attested: AttestedJson
 
@@ -76,15 +81,25 @@ class ChosenJson(TypedDict):
     price: PriceJson
 
 
-class DeployJson(ChosenJson, ConfirmedJson):
+class UpdatePart(TypedDict, total=False):
+    """Where the pod ran before: what was done with that version."""
+
+    update: UpdateWay
+
+
+class DeployPart(UpdatePart, total=False):
+    """What is told of a deploy where there is something to tell."""
+
+    parked: Literal[True]
+    left_behind: list[LeftJson]
+
+
+class DeployJson(ChosenJson, ConfirmedJson, DeployPart):
     """A pod that serves, or is `parked`. `update` is there where it ran before."""
 
     pod: str
     publisher: str
     sent: SentJson
-    update: NotRequired[UpdateWay]
-    parked: NotRequired[Literal[True]]
-    left_behind: NotRequired[list[LeftJson]]
 
 
 class AfterUpdateJson(TypedDict):
@@ -188,7 +203,14 @@ class OutlivingJson(TypedDict):
     lasts_s: Seconds | None
 
 
-class StatusJson(VisitedJson, ConfirmedJson):
+class StatusPart(TypedDict, total=False):
+    """What is told of a pod where there is something to tell."""
+
+    backups: ScheduleJson
+    parked_at: UnixTime
+
+
+class StatusJson(VisitedJson, ConfirmedJson, StatusPart):
     """What the provider says, and what it signed. `runway_s`: how long the money lasts as it is."""
 
     phase: str
@@ -204,8 +226,6 @@ class StatusJson(VisitedJson, ConfirmedJson):
     services: list[ServiceJson]
     outliving: OutlivingJson | None
     pod_events: list[PodEventJson]
-    backups: NotRequired[ScheduleJson]
-    parked_at: NotRequired[UnixTime]
 
 
 class ListedPodJson(TypedDict):
@@ -303,10 +323,8 @@ class RestartPlanJson(TypedDict):
     update: UpdateWay
 
 
-class RestartJson(VisitedJson, ConfirmedJson):
+class RestartJson(VisitedJson, ConfirmedJson, UpdatePart):
     """New replicas of the same version serve. No `update`: one was under way already."""
-
-    update: NotRequired[UpdateWay]
 
 
 class KeptVersionJson(TypedDict):

@@ -33,6 +33,12 @@ PUBLISHED: Final = (
 """Verbs, as they are typed, by name."""
 
 
+ERROR: Final = "error"
+"""Not a verb: what every verb's object has after a failure, also of one that is not published."""
+
+
 def schema_id(verb: str) -> str | None:
     """What the schema of the answers of *verb* is called; None where there is none yet."""
-    return f"urn:trustedpods:answers:{VERSION}:{verb.replace(' ', '-')}" if verb in PUBLISHED else None
+    return (
+        f"urn:trustedpods:answers:{VERSION}:{verb.replace(' ', '-')}" if verb in (*PUBLISHED, ERROR) else None
+    )

@@ -34,6 +34,6 @@ class RunJson(TypedDict):
 
 
 class FailedJson(TypedDict):
-    """Beside whatever was known by then."""
+    """After a failure, beside whatever was known by then."""
 
     error: ErrorJson

@@ -17,7 +17,7 @@ from typing import (
 )
 
 from trustedpods.publisher.journal import Fact
-from trustedpods.publisher.output.answers.published import schema_id
+from trustedpods.publisher.output.answers.published import ERROR, schema_id
 from trustedpods.publisher.output.answers.run import EventJson, FailedJson, RunJson, StepJson
 from trustedpods.publisher.output.answers.verbs import ANSWERS
 from trustedpods.publisher.output.answers.words import Meaning
@@ -33,28 +33,34 @@ _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", None
 
 
 def schema(verb: str) -> Schema:
-    """What every answer of *verb* is held to. Raises KeyError for one without.
+    """What every answer of *verb* is held to; of `error` that of any verb that failed. Raises KeyError.
 
     It lets fields pass that it does not name: within a version some may come.
     """
-    name, answers = schema_id(verb), ANSWERS[verb]
-    assert name is not None
     found: dict[str, Schema] = {}
+    if verb == ERROR:
+        return _named(verb, _object((FailedJson, RunJson), found) | {"additionalProperties": True}, found)
+    answers, name = ANSWERS[verb], schema_id(verb)
     runs = [
         *((form, RunJson) for form in answers.done),
         *((form, RunJson, FailedJson) for form in answers.failed),
     ]
     several: list[Schema] = [_printed(forms, name, found) for forms in runs]
+    return _named(verb, {"anyOf": several}, found)
+
+
+def _named(verb: str, held: Schema, found: dict[str, Schema]) -> Schema:
+    told = "any verb that failed" if verb == ERROR else verb
     return {
         "$schema": DRAFT,
-        "$id": name,
-        "title": f"trustedpods {verb} -o json",
-        "anyOf": several,
+        "$id": schema_id(verb),
+        "title": f"trustedpods {told} -o json",
+        **held,
         "$defs": dict(sorted(found.items())),
     }
 
 
-def _printed(forms: tuple[type, ...], name: str, found: dict[str, Schema]) -> Schema:
+def _printed(forms: tuple[type, ...], name: str | None, found: dict[str, Schema]) -> Schema:
     """One object of the fields of all *forms*, which says itself what it is held to."""
     whole = _object(forms, found)
     properties = whole["properties"]

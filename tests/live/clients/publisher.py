@@ -140,7 +140,7 @@ def finish(process: "subprocess.Popen[str]", code: int) -> Said:
         finally:
             process.kill()
     said = Said(process.returncode, out, err)
-    hold([str(word) for word in process.args[1:]], out)  # type: ignore[index]  # always a list, see `start`
+    hold([str(word) for word in process.args[1:]], out)
     assert said.code == code, f"{process.args!r}: exit {said.code}, not {code}\n{said.out}\n{said.err}"
     return said
 

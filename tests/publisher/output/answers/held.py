@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from trustedpods.publisher.output.answers.published import PUBLISHED, schema_id
+from trustedpods.publisher.output.answers.published import ERROR, PUBLISHED, schema_id
 from trustedpods.publisher.output.answers.schema import schema
 
 TYPES = {
@@ -92,15 +92,19 @@ def verb_of(words: Sequence[str]) -> str | None:
 
 
 def hold(words: Sequence[str], out: str) -> None:
-    """Check what the command with these *words* printed; nothing where it has no schema or printed none.
+    """Check what the command with these *words* printed, if that is an object with a schema.
 
-    A usage error and Ctrl-C print no object. With `-f` each line is an object of its own.
+    A usage error and Ctrl-C print no object. With `-f`, and of `watch`, each line is one of its own. A verb
+    without a schema has one for its failures.
     """
     as_json = any(pair in {("-o", "json"), ("--output", "json")} for pair in pairwise(words))
-    verb = verb_of(words)
-    if not as_json or verb is None or not out.strip() or {"-f", "--follow", "--help"} & set(words):
+    if not as_json or not out.strip() or {"-f", "--follow", "--help", "watch"} & set(words):
         return
-    tree, whole = json.loads(out), schema_of(verb)
-    assert tree.get("schema") == schema_id(verb)
+    tree, verb = json.loads(out), verb_of(words)
+    if verb is None and "error" not in tree:
+        return
+    if verb is not None:
+        assert tree.get("schema") == schema_id(verb)
+    whole = schema_of(verb or ERROR)
     wrong = list(problems(tree, whole, whole))
     assert not wrong, f"`{' '.join(words)}` does not hold to its schema: {'; '.join(wrong[:8])}\n{out}"

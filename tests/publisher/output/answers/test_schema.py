@@ -11,7 +11,7 @@ from tests.publisher.output.answers.held import hold, problems, verb_of
 from tests.publisher.output.answers.pages import FOLDER, pages
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.output.answers import schema as made
-from trustedpods.publisher.output.answers.published import PUBLISHED, schema_id
+from trustedpods.publisher.output.answers.published import ERROR, PUBLISHED, schema_id
 from trustedpods.publisher.output.answers.schema import DRAFT, schema
 from trustedpods.publisher.output.answers.verbs import ANSWERS
 from trustedpods.publisher.output.answers.words import Meaning
@@ -95,15 +95,15 @@ def test_the_files_are_as_the_forms_are() -> None:
     assert kept == pages(), "python -m tests.publisher.output.answers.pages writes them anew"
 
 
-@pytest.mark.parametrize("verb", PUBLISHED)
+@pytest.mark.parametrize("verb", [*PUBLISHED, ERROR])
 def test_a_schema_has_its_draft_its_name_and_all_that_it_refers_to(verb: str) -> None:
     whole = schema(verb)
     text = json.dumps(whole)
     assert whole["$schema"] == DRAFT
     assert whole["$id"] == schema_id(verb)
     referred = {part.partition('"')[0] for part in text.split('"#/$defs/')[1:]}
-    assert referred == set(whole["$defs"])  # type: ignore[arg-type]  # an object
-    for name, form in whole["$defs"].items():  # type: ignore[union-attr]  # the same
+    assert referred == set(whole["$defs"])
+    for name, form in whole["$defs"].items():
         assert form["description"], f"{name} says what it is"
 
 
@@ -188,14 +188,14 @@ def test_the_verb_of_a_command_line(words: list[str], verb: str | None) -> None:
 
 
 RUN = {"schema": schema_id("events"), "seconds": 0.1, "steps": [], "events": []}
-ERROR = {"error": {"code": "bad-input", "exit": 2, "what": "no"}}
+ERROR_FIELDS = {"error": {"code": "bad-input", "exit": 2, "what": "no"}}
 
 
 def test_an_answer_is_held_with_all_that_stands_beside_it() -> None:
     step = {"step": None, "name": "ask", "began": 0.0, "seconds": 0.1, "fact": [1]}
     answer = {"pod": "web", "pod_events": [], **RUN, "steps": [step]}
     hold(["events", "web", "-o", "json"], json.dumps(answer))
-    hold(["events", "web", "-o", "json"], json.dumps(RUN | ERROR))
+    hold(["events", "web", "-o", "json"], json.dumps(RUN | ERROR_FIELDS))
     for wrong in (
         RUN,
         answer | {"schema": schema_id("usage")},
@@ -204,6 +204,13 @@ def test_an_answer_is_held_with_all_that_stands_beside_it() -> None:
     ):
         with pytest.raises(AssertionError):
             hold(["events", "web", "--output", "json"], json.dumps(wrong))
+
+
+def test_a_verb_without_a_schema_has_one_for_its_failures() -> None:
+    failed = {"valid": False, "seconds": 0.1, "steps": [], "events": []} | ERROR_FIELDS
+    hold(["validate", "pod.yaml", "-o", "json"], json.dumps(failed))
+    with pytest.raises(AssertionError, match="no what"):
+        hold(["validate", "-o", "json"], json.dumps(failed | {"error": {"code": "bad-input", "exit": 2}}))
 
 
 def test_what_is_no_answer_is_left_alone() -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A provider that fails in the middle of a deploy: the next one takes the pod, and no money is lost."""
 
-import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +14,7 @@ from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.channels.fallback import MAX_LEFT
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.output.json_forms import json_of
-from trustedpods.publisher.results.money import CloseProgress, GoneResult
-from trustedpods.publisher.results.pods import DeleteResult
+from trustedpods.publisher.results.money import CloseProgress
 from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs import money
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
@@ -128,37 +126,6 @@ async def test_what_was_left_behind_comes_back_by_itself_and_nothing_else_does(b
     (pays,) = standing(bench)
     assert pays.id == result.chosen.channel
     assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "open", "close"]
-
-
-async def test_a_second_delete_does_not_fail_with_the_provider_that_was_left(bench):
-    async with failing(bench, "dies") as first, bench.peer().serve():
-        await bench.deploy()
-        assert isinstance(await bench.delete(), DeleteResult)
-        again = await bench.delete()
-        assert isinstance(again, GoneResult)
-        assert (again.channel.provider.owner, again.money.state) == (first.owner, "unlocking")
-        assert again.money.left > 0
-        channel = channel_hex(again.channel.id)
-        assert again.line.startswith("hello was gone already")
-        assert f"`trustedpods close {channel}`" in again.line
-        assert json_of(again)["channel_open"] is True
-        row = bench.chain.rows.pop((first.owner, first.daemon))
-        assert (await bench.delete()).money.state == "unlocking"
-        bench.chain.rows[first.owner, first.daemon] = row
-        bench.chain.now += 60
-        await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
-        assert (await bench.delete()).money.state == "released", "the channel that was opened last"
-    assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "open", "release", "close"]
-
-
-async def test_a_delete_fails_where_the_notice_is_not_known_to_be_meant_so(bench):
-    """It may be there to move the channel; and a channel without one pays for what may run."""
-    async with failing(bench, "dies"), bench.peer().serve():
-        await bench.deploy()
-        await bench.delete()
-        shutil.rmtree(bench.folder / "home")
-        with pytest.raises(NetworkFailure):
-            await bench.delete()
 
 
 async def test_what_is_said_of_a_channel_that_was_left_would_not_end_the_pod(bench):

@@ -89,7 +89,7 @@ def form_of(result: object) -> "Answer":
     return json_of(result)
 
 
-def _verb() -> str:
+def verb_typed() -> str:
     """The verb that runs, as it was typed: `provider list`; empty outside of a command."""
     context = click.get_current_context(silent=True)
     return "" if context is None else context.command_path.partition(" ")[2]
@@ -182,7 +182,7 @@ class Run:
         if self.common.as_json:
             from trustedpods.publisher.output.json_run import run_json
 
-            self._print_object(run_json(form(result), self.journal, verb=_verb()))
+            self._print_object(run_json(form(result), self.journal, verb=verb_typed()))
         else:
             print_lines(lines(result))
         return result
@@ -215,7 +215,7 @@ class Run:
     def _print_failure(self, error: "TrustedPodsError") -> None:
         from trustedpods.publisher.output.json_run import run_json
 
-        self._print_object(run_json(form_of(self.progress), self.journal, error, _verb()))
+        self._print_object(run_json(form_of(self.progress), self.journal, error, verb_typed()))
 
     def _print_object(self, tree: "Answer") -> None:
         if self.common.form == "yaml":

@@ -1,27 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on providers, and of a round of `watch`."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
-from trustedpods.publisher.output.evidence_text import evidence_text
-from trustedpods.publisher.output.json_error import error_json, known
-from trustedpods.publisher.output.json_of import Answer, JsonObject, as_facts, json_of
+from trustedpods.publisher.output.json_error import error_json
+from trustedpods.publisher.output.json_of import Answer, json_of
 from trustedpods.publisher.output.json_parts import (
-    attested_json,
-    outcome_json,
-    schedule_json,
-    transaction_json,
     verdict_json,
-)
-from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.backups.volumes import (
-    BackupScheduleResult,
-    VolumeBackupResult,
-    VolumeBackupsResult,
 )
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
@@ -33,10 +21,9 @@ from trustedpods.publisher.results.providers import (
     RenderResult,
 )
 from trustedpods.publisher.results.streams.opened import OpenedPod
-from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.output.answers import market
+    from trustedpods.publisher.output.answers import market, pods
 
 
 @json_of.register(ProvidersResult)
@@ -68,7 +55,7 @@ def _rendered(result: RenderResult) -> Answer:
 
 
 @json_of.register(OpenedPod)
-def _opened(result: OpenedPod) -> Answer:
+def _opened(result: OpenedPod) -> "pods.OpenJson":
     return {"pod": result.pod, "service": result.service, "url": result.url, "opened": result.opened}
 
 
@@ -137,9 +124,9 @@ def _proof(one: ListedProvider) -> "market.ProofPart":
     if one.proof is None:
         return {}
     if isinstance(one.proof, ErrorReport):
-        return {"evidence": evidence_text(one.proof), "error": error_json(one.proof)}
+        return {"evidence": one.evidence, "error": error_json(one.proof)}
     return {
-        "evidence": evidence_text(one.proof),
+        "evidence": one.evidence,
         "evidence_digest": one.proof.report_digest.hex(),
         "verdict": verdict_json(one.proof),
     }
@@ -175,69 +162,3 @@ def _offer(one: EstimatedOffer, token: Token) -> "market.OfferJson":
     if one.warm_hour is not None:
         tree["warm_hour"] = token.number(one.warm_hour)
     return tree
-
-
-@json_of.register(AttestResult)
-@json_of.register(AttestProgress)
-def _attested(result: AttestResult | AttestProgress) -> JsonObject:
-    tree = known(
-        provider=result.provider,
-        saved=None if result.saved is None else str(result.saved),
-        saved_at=None if result.saved_at is None else result.saved_at.isoformat(),
-        policy_draft=result.draft,
-    )
-    if result.listed is not None:
-        tree["class"] = result.listed
-    if result.verdict is not None:
-        tree["verdict"] = verdict_json(result.verdict)
-        tree["trust"] = trust_text(result.verdict.trust, simulated=result.verdict.simulated)
-    return tree
-
-
-@json_of.register(WatchResult)
-def _watched(result: WatchResult) -> JsonObject:
-    return {
-        "pods": [_watched_pod(pod, result.token) for pod in result.pods],
-        "exit": result.exit_code,
-        **known(backups=[schedule_json(one) for one in result.backups] or None),
-    }
-
-
-@json_of.register(VolumeBackupResult)
-def _backed_up(result: VolumeBackupResult) -> JsonObject:
-    return asdict(result) | {"size": result.size}
-
-
-@json_of.register(VolumeBackupsResult)
-def _backups(result: VolumeBackupsResult) -> JsonObject:
-    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
-
-
-@json_of.register(BackupScheduleResult)
-def _scheduled(result: BackupScheduleResult) -> JsonObject:
-    return {
-        "pod": result.pod,
-        "schedule": None if result.schedule is None else schedule_json(result.schedule),
-    }
-
-
-def _watched_pod(pod: WatchedPod, token: Token) -> JsonObject:
-    tree: JsonObject = {
-        "pod": pod.name,
-        "provider": pod.provider,
-        "class": pod.trust,
-        "channel": pod.channel,
-        "state": pod.state,
-        "exit": pod.exit_code,
-        "actions": list(pod.actions),
-        "problems": list(pod.problems),
-        "attested": attested_json(pod.attested),
-    }
-    if pod.phase is not None:
-        tree |= {"phase": pod.phase, "runway_s": pod.runway_s}
-    if pod.paid is not None:
-        tree |= {"paid": token.number(pod.paid), **as_facts(transaction_json(pod.transaction))}
-    return tree | known(
-        error=None if pod.error is None else error_json(pod.error),
-        money=None if pod.money is None else outcome_json(pod.money, token),
-    )

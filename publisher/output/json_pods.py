@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on pods."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.ids import channel_hex
@@ -47,7 +46,6 @@ from trustedpods.publisher.results.pods import (
     TopResult,
     VisitedPod,
     VisitProgress,
-    VolumeRestoreResult,
 )
 from trustedpods.publisher.results.watched import OverviewResult
 
@@ -99,7 +97,7 @@ def _turned(result: StoppedPod) -> "pods.StoppedJson":
 
 
 @json_of.register(PushResult)
-def _pushed(result: PushResult) -> Answer:
+def _pushed(result: PushResult) -> "pods.PushJson":
     return {**visited_json(result.pod), "sent": sent_json(result.sent)}
 
 
@@ -306,15 +304,6 @@ def _executed(result: ExecResult) -> Answer:
         "exit_code": result.exit_code,
         "stdout": result.stdout.decode(errors="backslashreplace"),
         "stderr": result.stderr.decode(errors="backslashreplace"),
-    }
-
-
-@json_of.register(VolumeRestoreResult)
-def _restored(result: VolumeRestoreResult) -> Answer:
-    return {
-        **visited_json(result.pod),
-        "backup": result.name,
-        "volumes": [asdict(one) for one in result.volumes],
     }
 
 

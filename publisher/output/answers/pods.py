@@ -327,6 +327,21 @@ class RestartJson(VisitedJson, ConfirmedJson, UpdatePart):
     """New replicas of the same version serve. No `update`: one was under way already."""
 
 
+class PushJson(VisitedJson):
+    """`image push`: the pod's provider has all of the images now."""
+
+    sent: SentJson
+
+
+class OpenJson(TypedDict):
+    """`open`: the address of that service of a pod, and whether a browser was told to open it."""
+
+    pod: str
+    service: str
+    url: str
+    opened: bool
+
+
 class KeptVersionJson(TypedDict):
     """A version that can be gone back to: the request that brought it, and its images by container."""
 

@@ -7,7 +7,9 @@ VERSION: Final = "v1"
 """Of all answers together. Within it fields come, and none goes or changes its meaning."""
 
 PUBLISHED: Final = (
+    "attest",
     "audit",
+    "backup",
     "balance",
     "bill",
     "close",
@@ -16,18 +18,22 @@ PUBLISHED: Final = (
     "estimate",
     "events",
     "fund",
+    "image push",
     "list",
     "logs",
     "network status",
+    "open",
     "provider inspect",
     "provider list",
     "restart",
+    "restore",
     "rollback",
     "start",
     "status",
     "stop",
     "top",
     "usage",
+    "watch",
     "withdraw",
 )
 """Verbs, as they are typed, by name."""

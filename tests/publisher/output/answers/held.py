@@ -94,13 +94,19 @@ def verb_of(words: Sequence[str]) -> str | None:
 def hold(words: Sequence[str], out: str) -> None:
     """Check what the command with these *words* printed, if that is an object with a schema.
 
-    A usage error and Ctrl-C print no object. With `-f`, and of `watch`, each line is one of its own. A verb
+    A usage error and Ctrl-C print no object. With `-f` each line is one of its own, of another form. A verb
     without a schema has one for its failures.
     """
     as_json = any(pair in {("-o", "json"), ("--output", "json")} for pair in pairwise(words))
-    if not as_json or not out.strip() or {"-f", "--follow", "--help", "watch"} & set(words):
+    if not as_json or not out.strip() or {"-f", "--follow", "--help"} & set(words):
         return
-    tree, verb = json.loads(out), verb_of(words)
+    verb = verb_of(words)
+    for told in out.splitlines() if verb == "watch" and "--once" not in words else [out]:
+        _hold(words, verb, told)
+
+
+def _hold(words: Sequence[str], verb: str | None, out: str) -> None:
+    tree = json.loads(out)
     if verb is None and "error" not in tree:
         return
     if verb is not None:

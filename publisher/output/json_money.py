@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 
 @json_of.register(FundResult)
-def _funded(result: FundResult) -> "money.FundJson":
+def funded_json(result: FundResult) -> "money.FundJson":
+    """What was paid in."""
     return {
         "pod": result.pod,
         **channel_json(result.channel, result.token),
@@ -45,7 +46,7 @@ def _funded(result: FundResult) -> "money.FundJson":
 
 @json_of.register(FundProgress)
 def _funding(progress: FundProgress) -> Answer:
-    return {} if progress.done is None else _funded(progress.done)
+    return {} if progress.done is None else funded_json(progress.done)
 
 
 @json_of.register(WithdrawResult)

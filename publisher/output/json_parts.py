@@ -19,7 +19,9 @@ from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.verdict import Verdict
     from trustedpods.publisher.output.answers import parts
+    from trustedpods.publisher.output.answers.networks import NetworkJson
     from trustedpods.publisher.results.deployed import DeployProgress, DeployResult, SentImages
+    from trustedpods.publisher.results.networks import NetworkId
 
 
 def hex_of(transaction: bytes | None) -> str | None:
@@ -230,3 +232,8 @@ def _terms(terms: Terms) -> "parts.TermsJson":
         "unlock_s": terms.unlock_s,
         "word": hex(terms.pack()),
     }
+
+
+def network_json(network: "NetworkId") -> "NetworkJson":
+    """A network's name and who founded it."""
+    return {"network": network.name, "founder": network.founder}

@@ -281,7 +281,8 @@ def _event(event: PodEvent) -> "pods.PodEventJson":
 
 
 @json_of.register(LogsResult)
-def _logs(result: LogsResult) -> "pods.LogsJson":
+def logs_json(result: LogsResult) -> "pods.LogsJson":
+    """What containers wrote."""
     pieces: list[pods.LogPieceJson] = [
         {
             "container": piece.container,

@@ -104,7 +104,8 @@ def _watched_pod(pod: WatchedPod, token: Token) -> "rounds.WatchedPodJson":
 
 
 @json_of.register(VolumeBackupResult)
-def _backed_up(result: VolumeBackupResult) -> "rounds.BackupJson":
+def backup_json(result: VolumeBackupResult) -> "rounds.BackupJson":
+    """One backup."""
     return {
         "pod": result.pod,
         "name": result.name,
@@ -121,7 +122,7 @@ def _backed_up(result: VolumeBackupResult) -> "rounds.BackupJson":
 def _backups(result: VolumeBackupsResult) -> "rounds.BackupsJson":
     return {
         "pod": result.pod,
-        "backups": [_backed_up(one) for one in result.backups],
+        "backups": [backup_json(one) for one in result.backups],
         "damaged": [{"name": one.name, "why": one.why} for one in result.damaged],
         "verified": result.verified,
     }

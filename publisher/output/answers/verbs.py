@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from trustedpods.publisher.output.answers import market, money, networks, pods, rounds
+from trustedpods.publisher.output.answers import manifests, market, money, networks, pods, rounds
 
 
 class NothingJson(TypedDict):
@@ -28,14 +28,24 @@ ANSWERS = {
     "balance": VerbAnswers((money.BalanceJson,)),
     "bill": VerbAnswers((money.BillJson,), _VISIT),
     "close": VerbAnswers((money.CloseJson,), (money.ClosingJson,)),
+    "convert": VerbAnswers((manifests.DraftJson,)),
     "delete": VerbAnswers((pods.DeleteJson, money.GoneJson), (pods.DeletingJson,)),
     "deploy": VerbAnswers((pods.DeployJson, pods.DeployPlanJson), (pods.DeployingJson,)),
     "estimate": VerbAnswers((market.EstimateJson,)),
     "events": VerbAnswers((pods.EventsJson,), _VISIT),
     "fund": VerbAnswers((money.FundJson,), (money.FundJson, NothingJson)),
     "image push": VerbAnswers((pods.PushJson,), _VISIT),
+    "init": VerbAnswers((manifests.DraftJson,)),
     "list": VerbAnswers((pods.ListJson,)),
     "logs": VerbAnswers((pods.LogsJson,), _VISIT),
+    "network apply": VerbAnswers((networks.NetworkApplyJson,)),
+    "network backup": VerbAnswers((networks.NetworkBackupJson,)),
+    "network delete": VerbAnswers((networks.NetworkDeleteJson,)),
+    "network endpoints": VerbAnswers((networks.NetworkEndpointsJson,)),
+    "network fund": VerbAnswers((networks.NetworkFundJson,)),
+    "network list": VerbAnswers((networks.NetworkListJson,)),
+    "network logs": VerbAnswers((networks.NetworkLogsJson,)),
+    "network plan": VerbAnswers((networks.NetworkPlanJson,)),
     "network status": VerbAnswers((networks.NetworkStatusJson,)),
     "open": VerbAnswers((pods.OpenJson,), _VISIT),
     "provider inspect": VerbAnswers((market.InspectJson,)),
@@ -48,6 +58,7 @@ ANSWERS = {
     "stop": VerbAnswers((pods.StoppedJson,), _VISIT),
     "top": VerbAnswers((pods.TopJson,), _VISIT),
     "usage": VerbAnswers((money.PodUsageJson,), _VISIT),
+    "validate": VerbAnswers((manifests.ValidateJson, manifests.ValidatedNetworkJson)),
     "watch": VerbAnswers((rounds.WatchJson,)),
     "withdraw": VerbAnswers((money.WithdrawJson,)),
 }

@@ -250,6 +250,7 @@ def status_json(result: StatusResult) -> "pods.StatusJson":
         "replicas": result.replicas,
         "ready": result.ready,
         "runway_s": result.runway_s,
+        "day": None if result.day is None else token.number(result.day),
         "deposit": token.number(result.deposit),
         "claimed": token.number(result.claimed),
         "accrued": token.number(result.accrued),

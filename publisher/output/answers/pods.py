@@ -220,6 +220,7 @@ class StatusJson(VisitedJson, ConfirmedJson, StatusPart):
     replicas: int
     ready: int
     runway_s: Seconds | None
+    day: Tokens | None
     deposit: Tokens
     claimed: Tokens
     accrued: Tokens

@@ -19,7 +19,7 @@ from trustedpods.publisher.commands.options import Common, Run, agreement, commo
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.output.json_of import Answer
     from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
     from trustedpods.publisher.results.money import GoneResult
     from trustedpods.publisher.results.pods import (
@@ -176,7 +176,7 @@ def validate(options: Common, file: Path, *, offline: bool) -> None:
         with run.opening(offline=offline) as opening:
             return validate(file, cache_dir(), opening)
 
-    def form(result: "ValidateResult | ValidatedNetwork") -> "JsonObject":
+    def form(result: "ValidateResult | ValidatedNetwork") -> "Answer":
         from trustedpods.publisher.output.json_validated import sound_json
 
         return sound_json(result)

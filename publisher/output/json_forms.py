@@ -6,10 +6,12 @@ from trustedpods.publisher.output import (
     json_money,
     json_networks,
     json_pods,
+    json_rounds,
     json_validated,
 )
+from trustedpods.publisher.output.documents import json_documents
 from trustedpods.publisher.output.json_of import json_of
 
 __all__ = ["FORMS", "json_of"]
 
-FORMS = (json_pods, json_money, json_market, json_networks, json_validated)
+FORMS = (json_pods, json_money, json_market, json_networks, json_documents, json_rounds, json_validated)

@@ -161,6 +161,13 @@ class StatusResult:
     parked_at: UnixSeconds | None = None
     """Since when its publisher has it stopped; None where it may run."""
 
+    @property
+    def day(self) -> TokenUnits | None:
+        """Base units that a day costs at the rate of now; None where nothing runs out, or it has ended."""
+        live = self.pod.channel.live
+        left = None if live is None else TokenUnits(max(0, live.left - self.accrued))
+        return day_at(left, self.runway_s)
+
 
 @dataclass(frozen=True, slots=True)
 class StoppedPod:

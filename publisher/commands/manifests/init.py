@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trustedpods.manifests.draft import DraftWords
     from trustedpods.protocol.messages.provider import TrustClass
     from trustedpods.publisher.journal import Journal
-    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.output.json_of import Answer
     from trustedpods.publisher.pod import Pod
     from trustedpods.publisher.results.validated import DraftResult
 
@@ -191,7 +191,7 @@ def print_draft(run: Run, making: "Callable[[], DraftResult]") -> None:
             run.show.warning(note)
         return done
 
-    def form(result: "DraftResult") -> "JsonObject":
+    def form(result: "DraftResult") -> "Answer":
         from trustedpods.publisher.output.json_validated import draft_json
 
         return draft_json(result)

@@ -87,6 +87,19 @@ async def test_a_wide_status_has_what_scripts_ask_for(bench):
     ]
 
 
+async def test_a_status_says_what_a_day_costs_as_a_list_does(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+        listed = await list_pods(bench.account, bench.journal())
+    (one,) = listed.pods
+    assert result.day == one.day > 0
+    (said,) = [line for line in status_lines(result) if "a day" in line]
+    assert said.endswith(f" at the present rate, {result.pod.token.rough(result.day)} a day")
+    assert json_of(result)["day"] == result.pod.token.number(result.day)
+    assert replace(result, runway_s=None).day is None
+
+
 async def test_a_status_from_the_end_of_time_is_told(bench):
     far = (1 << 64) - 1
     async with bench.peer().serve():

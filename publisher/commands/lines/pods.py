@@ -10,11 +10,12 @@ from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.deployed import VersionsResult
 from trustedpods.publisher.results.pods import (
-    ListedPod,
     ListResult,
+    ListedPod,
     ServiceStatus,
     StatusResult,
     VisitedPod,
+    day_at,
 )
 from trustedpods.publisher.results.providers import (
     VerifiedMachine,
@@ -106,7 +107,9 @@ def _money(result: StatusResult, *, wide: bool) -> list[str]:
     if live is None:
         return [*lines, "the channel has ended"]
     if result.runway_s is not None:
-        lines.append(f"lasts {duration_text(result.runway_s)} at the present rate")
+        day = day_at(live.left, result.runway_s)
+        rate = "" if not day else f", {token.rough(day)} a day"
+        lines.append(f"lasts {duration_text(result.runway_s)} at the present rate{rate}")
     if live.unlock_at:
         lines.append(f"UNLOCKING: the channel can be closed at {moment(live.unlock_at)}")
     return lines

@@ -87,6 +87,17 @@ async def test_a_wide_status_has_what_scripts_ask_for(bench):
     ]
 
 
+async def test_how_long_the_money_lasts_is_told_with_what_a_day_costs(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    assert [
+        line
+        for line in status_lines(result)
+        if line.endswith("lasts 1 h at the present rate, 0.284 TPT a day")
+    ]
+
+
 async def test_a_status_from_the_end_of_time_is_told(bench):
     far = (1 << 64) - 1
     async with bench.peer().serve():

@@ -10,8 +10,8 @@ from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.deployed import VersionsResult
 from trustedpods.publisher.results.pods import (
-    ListResult,
     ListedPod,
+    ListResult,
     ServiceStatus,
     StatusResult,
     VisitedPod,

@@ -206,6 +206,9 @@ VERBS = {
         "shell.completion:completion",
         "Print what makes SHELL complete verbs, options, and names of pods and providers.",
     ),
+    "schema": LazyVerb(
+        "shell.schema:schema", "The JSON schema (2020-12) of what VERB prints with -o json, done or failed."
+    ),
     "help": LazyVerb("shell.completion:help_", "Show what --help of a VERB shows."),
     "version": LazyVerb("shell.completion:version", "Which version of the command this is."),
 }

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | Mapping[str, Fact] | None"
-"""A JSON value that is told beside a step or an event; nothing in the client reads it back."""
+Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | Mapping[str, object] | None"
+"""A JSON value that is told beside a step or an event; nothing in the client reads it back.
+
+Of an object only that its keys are texts: some are forms, whose fields have types of their own.
+"""
 
 STEP_NUMBERS = {
     "start": 0,

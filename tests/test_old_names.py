@@ -128,6 +128,7 @@ RENAMED = {
     "publisher/journal.error_facts": "ErrorReport",
     "publisher/market/locations.places": "pod_locations",
     "publisher/market/market.Desk": "MarketAccount",
+    "publisher/output/evidence_text.evidence_text": "ListedProvider.evidence",
     "publisher/market/market.Window": "Market",
     "publisher/state/pod_records.Memos": "PodRecords",
     "publisher/state/pod_records.PodMemo": "PodRecord",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.images.opening import ImageOpening
     from trustedpods.publisher.keyfile import Key
     from trustedpods.publisher.market.market import MarketAccount
-    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.output.json_of import Answer
     from trustedpods.publisher.output.terminal import PlainShow
     from trustedpods.publisher.results.deployed import DeployPlanResult
 
@@ -104,13 +104,19 @@ def pod_name(context: click.Context, parameter: click.Parameter, value: str | No
         raise click.BadParameter(f"{error.what} ({error.hint})", context, parameter) from None
 
 
-def form_of(result: object) -> "JsonObject":
+def form_of(result: object) -> "Answer":
     """A result as JSON, nothing for none; only now all forms are imported."""
     if result is None:
         return {}
     from trustedpods.publisher.output.json_forms import json_of
 
     return json_of(result)
+
+
+def verb_typed() -> str:
+    """The verb that runs, as it was typed: `provider list`; empty outside of a command."""
+    context = click.get_current_context(silent=True)
+    return "" if context is None else context.command_path.partition(" ")[2]
 
 
 def _advice(rule: str) -> str | None:
@@ -191,7 +197,7 @@ class Run:
         self,
         work: Callable[[], R],
         lines: Callable[[R], Sequence[str]],
-        form: "Callable[[R], JsonObject]" = form_of,
+        form: "Callable[[R], Answer]" = form_of,
     ) -> R:
         """The same for work without trio; *form* is its JSON."""
         from trustedpods.publisher.output.terminal import print_lines
@@ -204,7 +210,7 @@ class Run:
         if self.common.as_json:
             from trustedpods.publisher.output.json_run import run_json
 
-            self._print_object(run_json(form(result), self.journal))
+            self._print_object(run_json(form(result), self.journal, verb=verb_typed()))
         else:
             print_lines(lines(result))
         return result
@@ -237,9 +243,9 @@ class Run:
     def _print_failure(self, error: "TrustedPodsError") -> None:
         from trustedpods.publisher.output.json_run import run_json
 
-        self._print_object(run_json(form_of(self.progress), self.journal, error))
+        self._print_object(run_json(form_of(self.progress), self.journal, error, verb_typed()))
 
-    def _print_object(self, tree: "JsonObject") -> None:
+    def _print_object(self, tree: "Answer") -> None:
         if self.common.form == "yaml":
             from trustedpods.publisher.commands.yaml_text import document
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, form_of, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, form_of, pod_name, verb_typed
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.money import Funding
@@ -197,7 +197,7 @@ def _tell_round(run: Run, result: "WatchResult") -> None:
     if run.common.as_json:
         from trustedpods.publisher.output.json_run import run_json
 
-        click.echo(json.dumps(run_json(form_of(result), run.journal)))
+        click.echo(json.dumps(run_json(form_of(result), run.journal, verb=verb_typed())))
     for one in result.backups:
         if one.exit_code:
             run.show.warning(f"{one.pod}: {one.line}")

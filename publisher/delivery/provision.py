@@ -16,6 +16,7 @@ from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.publisher.delivery.upload import Piece, Traffic, plan, upload
 from trustedpods.publisher.journal import Journal, Meter, Step
 from trustedpods.publisher.market.session import Conversation, Session, next_generation
+from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import sent_json
 from trustedpods.publisher.parallel import open_nursery
 
@@ -108,7 +109,7 @@ class ProvisionConversation:
             try:
                 await upload(self._session, self._ref, self.generation, work, meter.add, self.traffic)
             finally:
-                step.facts |= sent_json(self.traffic.so_far())
+                step.facts |= as_facts(sent_json(self.traffic.so_far()))
         self._sent.set()
 
     async def _create(self) -> None:

@@ -6,10 +6,11 @@ from trustedpods.publisher.output import (
     json_money,
     json_networks,
     json_pods,
+    json_rounds,
     json_validated,
 )
 from trustedpods.publisher.output.json_of import json_of
 
 __all__ = ["FORMS", "json_of"]
 
-FORMS = (json_pods, json_money, json_market, json_networks, json_validated)
+FORMS = (json_pods, json_money, json_market, json_networks, json_rounds, json_validated)

@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on providers, and of a round of `watch`."""
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
+from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
-from trustedpods.publisher.output.evidence_text import evidence_text
-from trustedpods.publisher.output.json_error import error_json, known
-from trustedpods.publisher.output.json_of import JsonObject, json_of
+from trustedpods.publisher.output.json_error import error_json
+from trustedpods.publisher.output.json_of import Answer, json_of
 from trustedpods.publisher.output.json_parts import (
-    attested_json,
-    outcome_json,
-    schedule_json,
-    transaction_json,
     verdict_json,
-)
-from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.backups.volumes import (
-    BackupScheduleResult,
-    VolumeBackupResult,
-    VolumeBackupsResult,
 )
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
@@ -31,28 +21,32 @@ from trustedpods.publisher.results.providers import (
     RenderResult,
 )
 from trustedpods.publisher.results.streams.opened import OpenedPod
-from trustedpods.publisher.results.watched import WatchedPod, WatchResult
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.output.answers import market, pods
 
 
 @json_of.register(ProvidersResult)
-def _providers(result: ProvidersResult) -> JsonObject:
-    return {
+def _providers(result: ProvidersResult) -> "market.ProvidersJson":
+    tree: market.ProvidersJson = {
         "token": result.token.symbol,
         "simulated": result.simulated,
         "providers": [_row(one, result.token) for one in result.providers],
-        **known(pod=result.pod),
     }
+    if result.pod is not None:
+        tree["pod"] = result.pod
+    return tree
 
 
 @json_of.register(ListProgress)
-def _so_far(progress: ListProgress) -> JsonObject:
+def _so_far(progress: ListProgress) -> Answer:
     """What has answered by then; nothing before the registry was read."""
     result = progress.result()
     return {} if result is None else _providers(result)
 
 
 @json_of.register(RenderResult)
-def _rendered(result: RenderResult) -> JsonObject:
+def _rendered(result: RenderResult) -> Answer:
     return {
         "provider": result.provider.name,
         "pod": result.pod,
@@ -61,22 +55,47 @@ def _rendered(result: RenderResult) -> JsonObject:
 
 
 @json_of.register(OpenedPod)
-def _opened(result: OpenedPod) -> JsonObject:
+def _opened(result: OpenedPod) -> "pods.OpenJson":
     return {"pod": result.pod, "service": result.service, "url": result.url, "opened": result.opened}
 
 
 @json_of.register(InspectResult)
-def _inspected(result: InspectResult) -> JsonObject:
+def _inspected(result: InspectResult) -> "market.InspectJson":
     return {
         "provider": result.provider.name,
         "class": result.verdict.trust,
         "trust": trust_text(result.verdict.trust, simulated=result.verdict.simulated),
-        "capabilities": result.capabilities.model_dump(mode="json"),
+        "capabilities": _capabilities(result.capabilities),
     }
 
 
-def _row(one: ListedProvider, token: Token) -> JsonObject:
+def _capabilities(found: Capabilities) -> "market.CapabilitiesJson":
     return {
+        "storage_classes": [
+            {"name": one.name, "grows": one.grows, "access_modes": one.access_modes}
+            for one in found.storage_classes
+        ],
+        "default_class": found.default_class,
+        "ingress_classes": [
+            {"name": one.name, "annotations": one.annotations} for one in found.ingress_classes
+        ],
+        "csi_drivers": found.csi_drivers,
+        "udp": found.udp,
+        "node_port": found.node_port,
+        "load_balancer": found.load_balancer,
+        "names": found.names,
+        "own_sleep": found.own_sleep,
+        "node_labels": found.node_labels,
+        "largest_node": {
+            "cpu_milli": found.largest_node.cpu_milli,
+            "memory_mib": found.largest_node.memory_mib,
+            "storage_mib": found.largest_node.storage_mib,
+        },
+    }
+
+
+def _row(one: ListedProvider, token: Token) -> "market.ListedProviderJson":
+    tree: market.ListedProviderJson = {
         "name": one.provider.name,
         "owner": one.provider.owner,
         "daemon": one.provider.daemon,
@@ -94,25 +113,27 @@ def _row(one: ListedProvider, token: Token) -> JsonObject:
         "unlock_s": one.least.unlock_s,
         "idle_mib": one.least.idle_mib,
         **_proof(one),
-        **known(unfit=one.unfit),
     }
+    if one.unfit is not None:
+        tree["unfit"] = one.unfit
+    return tree
 
 
-def _proof(one: ListedProvider) -> JsonObject:
+def _proof(one: ListedProvider) -> "market.ProofPart":
     """What its evidence showed; nothing where nobody asked."""
     if one.proof is None:
         return {}
-    tree: JsonObject = {"evidence": evidence_text(one.proof)}
     if isinstance(one.proof, ErrorReport):
-        return tree | {"error": error_json(one.proof)}
-    return tree | {
+        return {"evidence": one.evidence, "error": error_json(one.proof)}
+    return {
+        "evidence": one.evidence,
         "evidence_digest": one.proof.report_digest.hex(),
         "verdict": verdict_json(one.proof),
     }
 
 
 @json_of.register(EstimateResult)
-def _estimated(result: EstimateResult) -> JsonObject:
+def _estimated(result: EstimateResult) -> "market.EstimateJson":
     return {
         "pod": result.pod,
         "token": result.token.symbol,
@@ -126,8 +147,8 @@ def _estimated(result: EstimateResult) -> JsonObject:
     }
 
 
-def _offer(one: EstimatedOffer, token: Token) -> JsonObject:
-    return {
+def _offer(one: EstimatedOffer, token: Token) -> "market.OfferJson":
+    tree: market.OfferJson = {
         "provider": one.provider.name,
         "class": one.trust,
         "region": one.provider.region,
@@ -137,68 +158,7 @@ def _offer(one: EstimatedOffer, token: Token) -> JsonObject:
         "peak_day": token.number(one.cost.peak_day),
         "retained_hour": token.number(one.retained_hour),
         "deposit": token.number(one.deposit),
-        **({} if one.warm_hour is None else {"warm_hour": token.number(one.warm_hour)}),
     }
-
-
-@json_of.register(AttestResult)
-@json_of.register(AttestProgress)
-def _attested(result: AttestResult | AttestProgress) -> JsonObject:
-    tree = known(
-        provider=result.provider,
-        saved=None if result.saved is None else str(result.saved),
-        saved_at=None if result.saved_at is None else result.saved_at.isoformat(),
-        policy_draft=result.draft,
-    )
-    if result.listed is not None:
-        tree["class"] = result.listed
-    if result.verdict is not None:
-        tree["verdict"] = verdict_json(result.verdict)
-        tree["trust"] = trust_text(result.verdict.trust, simulated=result.verdict.simulated)
+    if one.warm_hour is not None:
+        tree["warm_hour"] = token.number(one.warm_hour)
     return tree
-
-
-@json_of.register(WatchResult)
-def _watched(result: WatchResult) -> JsonObject:
-    return {
-        "pods": [_watched_pod(pod, result.token) for pod in result.pods],
-        "exit": result.exit_code,
-        **known(backups=[schedule_json(one) for one in result.backups] or None),
-    }
-
-
-@json_of.register(VolumeBackupResult)
-def _backed_up(result: VolumeBackupResult) -> JsonObject:
-    return asdict(result) | {"size": result.size}
-
-
-@json_of.register(VolumeBackupsResult)
-def _backups(result: VolumeBackupsResult) -> JsonObject:
-    return asdict(result) | {"backups": [_backed_up(one) for one in result.backups]}
-
-
-@json_of.register(BackupScheduleResult)
-def _scheduled(result: BackupScheduleResult) -> JsonObject:
-    return {"pod": result.pod, "schedule": schedule_json(result.schedule)}
-
-
-def _watched_pod(pod: WatchedPod, token: Token) -> JsonObject:
-    tree: JsonObject = {
-        "pod": pod.name,
-        "provider": pod.provider,
-        "class": pod.trust,
-        "channel": pod.channel,
-        "state": pod.state,
-        "exit": pod.exit_code,
-        "actions": list(pod.actions),
-        "problems": list(pod.problems),
-        "attested": attested_json(pod.attested),
-    }
-    if pod.phase is not None:
-        tree |= {"phase": pod.phase, "runway_s": pod.runway_s}
-    if pod.paid is not None:
-        tree |= {"paid": token.number(pod.paid), **transaction_json(pod.transaction)}
-    return tree | known(
-        error=None if pod.error is None else error_json(pod.error),
-        money=None if pod.money is None else outcome_json(pod.money, token),
-    )

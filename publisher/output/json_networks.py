@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on networks of pods."""
 
+from typing import TYPE_CHECKING
+
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.history import HistoryRecord
@@ -11,6 +13,7 @@ from trustedpods.publisher.core.networks.telling import digest
 from trustedpods.publisher.output.json_error import error_json, known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import identity_json
+from trustedpods.publisher.output.json_pods import status_json
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
     ApplyResult,
@@ -42,6 +45,10 @@ from trustedpods.publisher.results.networks import (
     RepairResult,
     RestoreResult,
 )
+from trustedpods.publisher.results.pods import StatusResult
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.output.answers import networks, pods
 
 
 def _network(network: NetworkId) -> JsonObject:
@@ -238,8 +245,10 @@ def _role(role: Role | None) -> str | None:
 
 
 @json_of.register(NetworkStatusResult)
-def _status(result: NetworkStatusResult) -> JsonObject:
-    return _network(result.network) | {
+def _status(result: NetworkStatusResult) -> "networks.NetworkStatusJson":
+    return {
+        "network": result.network.name,
+        "founder": result.network.founder,
         "generation": result.generation,
         "clusters": dict(result.clusters),
         "members": {str(who): role for who, role in result.members.items()},
@@ -249,12 +258,7 @@ def _status(result: NetworkStatusResult) -> JsonObject:
     }
 
 
-def _node(node: NodeStatus) -> JsonObject:
-    live: JsonObject | None = None
-    if isinstance(node.live, ErrorReport):
-        live = {"error": error_json(node.live)}
-    elif node.live is not None:
-        live = json_of(node.live)
+def _node(node: NodeStatus) -> "networks.NodeJson":
     return {
         "cluster": node.cluster,
         "phase": node.phase,
@@ -262,8 +266,14 @@ def _node(node: NodeStatus) -> JsonObject:
         "pod": node.pod,
         "url": node.url,
         "sound": node.sound,
-        "live": live,
+        "live": _live(node.live),
     }
+
+
+def _live(live: StatusResult | ErrorReport | None) -> "pods.StatusJson | networks.UnknownJson | None":
+    if live is None:
+        return None
+    return {"error": error_json(live)} if isinstance(live, ErrorReport) else status_json(live)
 
 
 @json_of.register(NetworkEndpointsResult)
@@ -334,7 +344,7 @@ def _rendered_node(node: RenderedNode) -> JsonObject:
     return shown
 
 
-def _owner(link: OwnerStatus) -> JsonObject:
+def _owner(link: OwnerStatus) -> "networks.OwnerJson":
     return {
         "owner": link.owner,
         "state": link.state,

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of what several results are made of."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.sealing.public_keys import IDENTITY_FORMS, identity_text
+from trustedpods.protocol.sealing.public_keys import identity_text
+from trustedpods.protocol.units import Usage
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.output.json_error import error_json, known
-from trustedpods.publisher.output.json_of import JsonObject
+from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.results.backups.volumes import ScheduledState
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
@@ -19,6 +18,7 @@ from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.verdict import Verdict
+    from trustedpods.publisher.output.answers import parts
     from trustedpods.publisher.results.deployed import DeployProgress, DeployResult, SentImages
 
 
@@ -27,35 +27,58 @@ def hex_of(transaction: bytes | None) -> str | None:
     return None if transaction is None else "0x" + transaction.hex()
 
 
-def transaction_json(transaction: MinedTransaction | None) -> JsonObject:
+def transaction_json(transaction: MinedTransaction | None) -> "parts.TransactionJson":
     """A transaction; nothing for none."""
+    tree: parts.TransactionJson = {}
     if transaction is None:
-        return {}
-    return known(tx=hex_of(transaction.hash), gas=transaction.gas, block=transaction.block)
+        return tree
+    tree["tx"] = "0x" + transaction.hash.hex()
+    if transaction.gas is not None:
+        tree["gas"] = transaction.gas
+    if transaction.block is not None:
+        tree["block"] = transaction.block
+    return tree
 
 
-def outcome_json(outcome: DepositOutcome, token: Token) -> JsonObject:
+def outcome_json(outcome: DepositOutcome, token: Token) -> "parts.OutcomeJson":
     """What became of a deposit."""
-    return known(
-        state=outcome.state,
-        unlock_at=outcome.unlock_at,
-        left=None if outcome.left is None else token.number(outcome.left),
-        refund=None if outcome.refund is None else token.number(outcome.refund),
-        refund_units=None if outcome.refund is None else str(outcome.refund),
-        **transaction_json(outcome.transaction),
-        pushed=outcome.pushed,
-    )
+    tree: parts.OutcomeJson = {"state": outcome.state}
+    if outcome.unlock_at is not None:
+        tree["unlock_at"] = outcome.unlock_at
+    if outcome.left is not None:
+        tree["left"] = token.number(outcome.left)
+    if outcome.refund is not None:
+        tree["refund"] = token.number(outcome.refund)
+        tree["refund_units"] = str(outcome.refund)
+    tree = {**tree, **transaction_json(outcome.transaction)}
+    if outcome.pushed is not None:
+        tree["pushed"] = outcome.pushed
+    return tree
 
 
-def schedule_json(state: ScheduledState | None) -> JsonObject | None:
-    """A schedule of backups and how it goes; None for none."""
-    if state is None:
-        return None
-    tree = {name: value for name, value in asdict(state).items() if name not in ("exit_code", "stopped")}
-    return tree | {"exit": state.exit_code, **known(stopped=state.stopped or None)}
+def schedule_json(state: ScheduledState) -> "parts.ScheduleJson":
+    """A schedule of backups and how it goes."""
+    tree: parts.ScheduleJson = {
+        "pod": state.pod,
+        "store": state.store,
+        "every_s": state.every_s,
+        "keep": state.keep,
+        "next_at": state.next_at,
+        "last": state.last,
+        "last_at": state.last_at,
+        "size": state.size,
+        "failures": state.failures,
+        "failed_at": state.failed_at,
+        "why": state.why,
+        "begun": state.begun,
+        "exit": state.exit_code,
+    }
+    if state.stopped:
+        tree["stopped"] = True
+    return tree
 
 
-def sent_json(sent: "SentImages") -> JsonObject:
+def sent_json(sent: "SentImages") -> "parts.SentJson":
     """What was sent."""
     return {
         "sent_bytes": sent.sealed_bytes,
@@ -67,11 +90,8 @@ def sent_json(sent: "SentImages") -> JsonObject:
     }
 
 
-def left_json(deployed: "DeployResult | DeployProgress") -> list[JsonObject] | None:
-    """Providers that failed before the one that took the pod; None for none."""
-    token = deployed.token
-    if token is None or not deployed.left:
-        return None
+def left_json(deployed: "DeployResult | DeployProgress", token: Token) -> "list[parts.LeftJson]":
+    """Providers that failed before the one that took the pod."""
     return [
         {
             "provider": one.provider.name,
@@ -83,7 +103,7 @@ def left_json(deployed: "DeployResult | DeployProgress") -> list[JsonObject] | N
     ]
 
 
-def provider_json(provider: ProviderId) -> JsonObject:
+def provider_json(provider: ProviderId) -> "parts.ProviderJson":
     """Who a provider is."""
     return {
         "name": provider.name,
@@ -94,7 +114,7 @@ def provider_json(provider: ProviderId) -> JsonObject:
     }
 
 
-def machine_json(machine: VerifiedMachine) -> JsonObject:
+def machine_json(machine: VerifiedMachine) -> "parts.MachineJson":
     """What a machine proved."""
     verdict = machine.verdict
     return {
@@ -108,7 +128,7 @@ def machine_json(machine: VerifiedMachine) -> JsonObject:
     }
 
 
-def verdict_json(verdict: "Verdict") -> JsonObject:
+def verdict_json(verdict: "Verdict") -> "parts.VerdictJson":
     """All of a verdict."""
     return {
         "class": verdict.trust,
@@ -124,7 +144,7 @@ def verdict_json(verdict: "Verdict") -> JsonObject:
     }
 
 
-def attested_json(attested: LastAttestation) -> JsonObject:
+def attested_json(attested: LastAttestation) -> "parts.AttestedJson":
     """When a provider last verified, and against what."""
     return {
         "at": attested.at,
@@ -136,30 +156,30 @@ def attested_json(attested: LastAttestation) -> JsonObject:
     }
 
 
-def channel_json(channel: PodChannel, token: Token) -> JsonObject:
+def channel_json(channel: PodChannel, token: Token) -> "parts.ChannelJson":
     """A pod's provider and channel."""
-    ended: JsonObject = {
+    tree: parts.ChannelJson = {
         "provider": provider_json(channel.provider),
         "channel": channel_hex(channel.id),
         "channel_open": channel.live is not None,
         "token": token.symbol,
     }
-    if channel.live is None:
-        return ended
-    return ended | {
-        "left": token.number(channel.live.left),
-        "left_units": str(channel.live.left),
-        "unlock_at": channel.live.unlock_at or None,
-        "up_to": channel.live.up_to,
-    }
+    if channel.live is not None:
+        tree["left"] = token.number(channel.live.left)
+        tree["left_units"] = str(channel.live.left)
+        tree["unlock_at"] = channel.live.unlock_at or None
+        tree["up_to"] = channel.live.up_to
+    return tree
 
 
-def confirmed_json(confirmed: ConfirmedPod | None) -> JsonObject:
+def confirmed_json(confirmed: ConfirmedPod | None) -> "parts.ConfirmedJson":
     """What a provider signed; nothing for none."""
     if confirmed is None:
         return {}
     return {
-        "endpoints": [endpoint.model_dump() for endpoint in confirmed.endpoints],
+        "endpoints": [
+            {"service": one.service, "port": one.port, "url": one.url} for one in confirmed.endpoints
+        ],
         "images": dict(confirmed.images),
         "namespace": confirmed.namespace,
         "generation": confirmed.generation,
@@ -169,16 +189,43 @@ def confirmed_json(confirmed: ConfirmedPod | None) -> JsonObject:
     }
 
 
-def identity_json(identity: bytes) -> JsonObject:
+def identity_json(identity: bytes) -> "parts.IdentityJson":
     """What a pod is known by in each form that it has; nothing for nothing."""
-    texts = {form: identity_text(identity, form) for form in IDENTITY_FORMS if identity}
-    return {form: text for form, text in texts.items() if text}
+    tree: parts.IdentityJson = {}
+    if text := identity_text(identity, "hex"):
+        tree["hex"] = text
+    if text := identity_text(identity, "base64"):
+        tree["base64"] = text
+    if text := identity_text(identity, "pem"):
+        tree["pem"] = text
+    if text := identity_text(identity, "enodeId"):
+        tree["enodeId"] = text
+    return tree
 
 
-def _terms(terms: Terms) -> JsonObject:
-    """Terms of a channel, amounts in base units."""
+def usage_json(usage: Usage) -> "parts.UsageJson":
+    """What was used."""
     return {
-        "prices": terms.prices.model_dump(),
+        "cpu_core_ms": usage.cpu_core_ms,
+        "memory_mib_s": usage.memory_mib_s,
+        "storage_mib_s": usage.storage_mib_s,
+        "egress_kib": usage.egress_kib,
+        "ingress_kib": usage.ingress_kib,
+    }
+
+
+def _terms(terms: Terms) -> "parts.TermsJson":
+    """Terms of a channel, amounts in base units."""
+    prices = terms.prices
+    return {
+        "prices": {
+            "cpu_core_ms": prices.cpu_core_ms,
+            "memory_mib_s": prices.memory_mib_s,
+            "storage_mib_s": prices.storage_mib_s,
+            "egress_kib": prices.egress_kib,
+            "ingress_kib": prices.ingress_kib,
+            "scale": prices.scale,
+        },
         "cap_per_day": str(terms.cap_per_day),
         "unlock_s": terms.unlock_s,
         "word": hex(terms.pack()),

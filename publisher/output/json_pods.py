@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on pods."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages.pod import PodEvent, PodFailure
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.output.json_error import error_json, known
-from trustedpods.publisher.output.json_of import JsonObject, json_of
+from trustedpods.publisher.output.json_error import error_json
+from trustedpods.publisher.output.json_of import Answer, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
     channel_json,
     confirmed_json,
-    hex_of,
     left_json,
     machine_json,
     outcome_json,
@@ -33,8 +32,6 @@ from trustedpods.publisher.results.deployed import (
 )
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import (
-    AuditResult,
-    BillResult,
     DeleteProgress,
     DeleteResult,
     EventsResult,
@@ -47,96 +44,125 @@ from trustedpods.publisher.results.pods import (
     StoppedPod,
     TopPod,
     TopResult,
-    UsageResult,
     VisitedPod,
     VisitProgress,
-    VolumeRestoreResult,
 )
 from trustedpods.publisher.results.watched import OverviewResult
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.core.bill import Bill, Line
     from trustedpods.publisher.core.cost import Cost
+    from trustedpods.publisher.output.answers import parts, pods
 
 
 @json_of.register(DeployResult)
-def _deployed(result: DeployResult) -> JsonObject:
+def _deployed(result: DeployResult) -> "pods.DeployJson":
+    told: pods.DeployPart = {}
+    if result.update is not None:
+        told["update"] = result.update
+    if result.parked:
+        told["parked"] = True
+    if result.left:
+        told["left_behind"] = left_json(result, result.token)
     return {
         "pod": result.pod,
         "publisher": result.publisher,
         **_chosen(result.chosen, result.token),
         "sent": sent_json(result.sent),
-        **known(update=result.update, parked=result.parked or None, left_behind=left_json(result)),
+        **told,
         **confirmed_json(result.confirmed),
     }
 
 
 @json_of.register(RestartPlanResult)
-def _would_restart(plan: RestartPlanResult) -> JsonObject:
+def _would_restart(plan: RestartPlanResult) -> "pods.RestartPlanJson":
     return {"pod": plan.pod, "replicas": plan.replicas, "update": plan.update}
 
 
 @json_of.register(RestartResult)
-def _restarted(result: RestartResult) -> JsonObject:
-    return {**_visited(result.pod), **known(update=result.update), **confirmed_json(result.confirmed)}
+def _restarted(result: RestartResult) -> "pods.RestartJson":
+    told: pods.UpdatePart = {} if result.update is None else {"update": result.update}
+    return {**visited_json(result.pod), **told, **confirmed_json(result.confirmed)}
 
 
 @json_of.register(StoppedPod)
-def _turned(result: StoppedPod) -> JsonObject:
-    state = {"phase": result.phase, "parked_at": result.since, "runway_s": result.runway_s}
-    return {**_visited(result.pod), **state, "replicas": result.replicas, "ready": result.ready}
+def _turned(result: StoppedPod) -> "pods.StoppedJson":
+    return {
+        **visited_json(result.pod),
+        "phase": result.phase,
+        "parked_at": result.since,
+        "runway_s": result.runway_s,
+        "replicas": result.replicas,
+        "ready": result.ready,
+    }
 
 
 @json_of.register(PushResult)
-def _pushed(result: PushResult) -> JsonObject:
-    return {**_visited(result.pod), "sent": sent_json(result.sent)}
+def _pushed(result: PushResult) -> "pods.PushJson":
+    return {**visited_json(result.pod), "sent": sent_json(result.sent)}
 
 
 @json_of.register(DeployPlanResult)
-def _would(plan: DeployPlanResult) -> JsonObject:
-    changes: list[JsonObject] = [asdict(change) for change in plan.changes]
-    return {
+def _would(plan: DeployPlanResult) -> "pods.DeployPlanJson":
+    tree: pods.DeployPlanJson = {
         "pod": plan.pod,
         "publisher": plan.publisher,
         "provider": provider_json(plan.provider),
         "effect": plan.effect,
-        "changes": changes,
+        "changes": [{"what": one.what, "before": one.before, "after": one.after} for one in plan.changes],
         "stops": plan.stops,
         "terms": list(plan.terms),
         "known": plan.known,
-        **known(parked=plan.parked or None),
         "price": _price(plan.cost, plan.token),
         "price_before": None if plan.cost_before is None else _price(plan.cost_before, plan.token),
         "deposit": None if plan.deposit is None else plan.token.number(plan.deposit),
     }
+    if plan.parked:
+        tree["parked"] = True
+    return tree
 
 
 @json_of.register(VersionsResult)
-def _versions(result: VersionsResult) -> JsonObject:
-    kept: list[JsonObject] = [
-        {"generation": one.generation, "images": dict(one.images), "serves": one.serves}
-        for one in result.versions
-    ]
-    return {"pod": result.pod, "versions": kept}
+def _versions(result: VersionsResult) -> "pods.VersionsJson":
+    return {
+        "pod": result.pod,
+        "versions": [
+            {"generation": one.generation, "images": dict(one.images), "serves": one.serves}
+            for one in result.versions
+        ],
+    }
 
 
 @json_of.register(DeployProgress)
-def _deploying(progress: DeployProgress) -> JsonObject:
-    tree = known(pod=progress.pod, publisher=progress.publisher, update=progress.update)
+def _deploying(progress: DeployProgress) -> "pods.DeployingJson":
+    tree: pods.DeployingJson = {}
+    if progress.pod is not None:
+        tree["pod"] = progress.pod
+    if progress.publisher is not None:
+        tree["publisher"] = progress.publisher
+    if progress.update is not None:
+        tree["update"] = progress.update
     if progress.serves is not None:
         tree["serves"] = _serves(progress.serves)
     if progress.token is None:
         return tree
+    done = _deployed_so_far(progress, progress.token)
+    return {**tree, **done, **confirmed_json(progress.confirmed)}
+
+
+def _deployed_so_far(progress: DeployProgress, token: Token) -> "pods.DeployingJson":
+    tree: pods.DeployingJson = {}
     if progress.chosen is not None:
-        tree |= _chosen(progress.chosen, progress.token)
+        tree = {**tree, **_chosen(progress.chosen, token)}
     if progress.sent is not None:
         tree["sent"] = sent_json(progress.sent)
     if progress.money is not None:
-        tree["money"] = outcome_json(progress.money, progress.token)
-    return tree | known(left_behind=left_json(progress)) | confirmed_json(progress.confirmed)
+        tree["money"] = outcome_json(progress.money, token)
+    if progress.left:
+        tree["left_behind"] = left_json(progress, token)
+    return tree
 
 
-def _serves(after: AfterUpdate) -> JsonObject:
+def _serves(after: AfterUpdate) -> "pods.AfterUpdateJson":
     return {
         "version": after.version,
         "phase": after.phase,
@@ -145,7 +171,7 @@ def _serves(after: AfterUpdate) -> JsonObject:
     }
 
 
-def _chosen(chosen: ChosenProvider, token: Token) -> JsonObject:
+def _chosen(chosen: ChosenProvider, token: Token) -> "pods.ChosenJson":
     return {
         "provider": provider_json(chosen.provider),
         "trust": machine_json(chosen.machine),
@@ -154,7 +180,7 @@ def _chosen(chosen: ChosenProvider, token: Token) -> JsonObject:
     }
 
 
-def _price(cost: "Cost", token: Token) -> JsonObject:
+def _price(cost: "Cost", token: Token) -> "parts.PriceJson":
     return {
         "token": token.symbol,
         "awake_hour": token.number(cost.awake_hour),
@@ -164,24 +190,31 @@ def _price(cost: "Cost", token: Token) -> JsonObject:
 
 
 @json_of.register(VisitedPod)
-def _visited(pod: VisitedPod) -> JsonObject:
-    others = [channel_json(other, pod.token) for other in pod.others]
+def visited_json(pod: VisitedPod) -> "pods.VisitedJson":
+    """A pod whose provider verified."""
+    others: pods.OthersPart = {}
+    if pod.others:
+        others["other_channels"] = [channel_json(other, pod.token) for other in pod.others]
     return {
         "pod": pod.name,
         "publisher": pod.publisher,
         **channel_json(pod.channel, pod.token),
-        **({"other_channels": others} if others else {}),
+        **others,
         "trust": machine_json(pod.machine),
         "attested": attested_json(pod.attested),
     }
 
 
 @json_of.register(VisitProgress)
-def _visiting(progress: VisitProgress) -> JsonObject:
-    tree = known(pod=progress.name, publisher=progress.publisher)
+def _visiting(progress: VisitProgress) -> "pods.VisitingJson":
+    tree: pods.VisitingJson = {}
+    if progress.name is not None:
+        tree["pod"] = progress.name
+    if progress.publisher is not None:
+        tree["publisher"] = progress.publisher
     token = progress.token
     if token is not None and progress.channel is not None:
-        tree |= channel_json(progress.channel, token)
+        tree = {**tree, **channel_json(progress.channel, token)}
     if token is not None and progress.others:
         tree["other_channels"] = [channel_json(other, token) for other in progress.others]
     if progress.machine is not None:
@@ -192,22 +225,28 @@ def _visiting(progress: VisitProgress) -> JsonObject:
 
 
 @json_of.register(DeleteProgress)
-def _deleting(progress: DeleteProgress) -> JsonObject:
-    tree = _visiting(progress)
+def _deleting(progress: DeleteProgress) -> "pods.DeletingJson":
+    told: pods.DeletingJson = {}
     if progress.token is not None and progress.money is not None:
-        tree["money"] = outcome_json(progress.money, progress.token)
-    return tree
+        told["money"] = outcome_json(progress.money, progress.token)
+    return {**_visiting(progress), **told}
 
 
 @json_of.register(StatusResult)
-def _status(result: StatusResult) -> JsonObject:
+def status_json(result: StatusResult) -> "pods.StatusJson":
+    """What a pod does."""
     token = result.pod.token
+    told: pods.StatusPart = {}
+    if result.backups is not None:
+        told["backups"] = schedule_json(result.backups)
+    if result.parked_at is not None:
+        told["parked_at"] = result.parked_at
     return {
-        **json_of(result.pod),
+        **visited_json(result.pod),
         "phase": result.phase,
         "reason": result.reason,
         "version": result.version,
-        "failure": None if result.failure is None else result.failure.model_dump(),
+        "failure": None if result.failure is None else _failure(result.failure),
         "replicas": result.replicas,
         "ready": result.ready,
         "runway_s": result.runway_s,
@@ -218,15 +257,32 @@ def _status(result: StatusResult) -> JsonObject:
             {"name": one.name, "expose": one.expose, "urls": list(one.urls)} for one in result.services
         ],
         "outliving": None if result.outliving is None else _outliving(result.outliving, token),
-        "pod_events": [event.model_dump() for event in result.events],
+        "pod_events": [_event(event) for event in result.events],
         **confirmed_json(result.confirmed),
-        **known(backups=schedule_json(result.backups), parked_at=result.parked_at),
+        **told,
     }
 
 
+def _failure(failure: PodFailure) -> "pods.PodFailureJson":
+    return {
+        "reason": failure.reason,
+        "container": failure.container,
+        "exit_code": failure.exit_code,
+        "ended_at": failure.ended_at,
+        "lines": failure.lines,
+        "tries": failure.tries,
+        "next_try_at": failure.next_try_at,
+        "by_itself": failure.by_itself,
+    }
+
+
+def _event(event: PodEvent) -> "pods.PodEventJson":
+    return {"at": event.at, "reason": event.reason, "text": event.text}
+
+
 @json_of.register(LogsResult)
-def _logs(result: LogsResult) -> JsonObject:
-    pieces = [
+def _logs(result: LogsResult) -> "pods.LogsJson":
+    pieces: list[pods.LogPieceJson] = [
         {
             "container": piece.container,
             "replica": piece.replica,
@@ -235,13 +291,14 @@ def _logs(result: LogsResult) -> JsonObject:
         }
         for piece in result.pieces
     ]
-    return json_of(result.pod) | {"logs": pieces}
+    return {**visited_json(result.pod), "logs": pieces}
 
 
 @json_of.register(ExecResult)
-def _executed(result: ExecResult) -> JsonObject:
+def _executed(result: ExecResult) -> Answer:
     """What a command printed, as text: bytes that are none show as such."""
-    return json_of(result.pod) | {
+    return {
+        **visited_json(result.pod),
         "container": result.container,
         "replica": result.replica,
         "exit_code": result.exit_code,
@@ -250,23 +307,15 @@ def _executed(result: ExecResult) -> JsonObject:
     }
 
 
-@json_of.register(VolumeRestoreResult)
-def _restored(result: VolumeRestoreResult) -> JsonObject:
-    return json_of(result.pod) | {
-        "backup": result.name,
-        "volumes": [asdict(one) for one in result.volumes],
-    }
-
-
 @json_of.register(DeleteResult)
-def _deleted(result: DeleteResult) -> JsonObject:
+def _deleted(result: DeleteResult) -> "pods.DeleteJson":
     token = result.pod.token
     kept = None if result.retained is None else _outliving(result.retained, token)
     money = None if result.money is None else outcome_json(result.money, token)
-    return json_of(result.pod) | {"money": money, "retained": kept}
+    return {**visited_json(result.pod), "money": money, "retained": kept}
 
 
-def _outliving(volumes: OutlivingVolumes, token: Token) -> JsonObject:
+def _outliving(volumes: OutlivingVolumes, token: Token) -> "pods.OutlivingJson":
     return {
         "claims": [{"name": name, "mib": mib} for name, mib in volumes.claims.items()],
         "day": token.number(volumes.day),
@@ -274,95 +323,29 @@ def _outliving(volumes: OutlivingVolumes, token: Token) -> JsonObject:
     }
 
 
-@json_of.register(BillResult)
-def _billed(result: BillResult) -> JsonObject:
-    token = result.pod.token
-    return {
-        **json_of(result.pod),
-        **_bill(result.bill, token),
-        "claimed": None if result.claimed is None else token.number(result.claimed),
-        "claimed_units": None if result.claimed is None else str(result.claimed),
-        "problems": list(result.problems),
-    }
-
-
-def _bill(bill: "Bill", token: Token) -> JsonObject:
-    return {
-        "lines": [_line(line, token) for line in bill.lines],
-        "total": token.number(bill.total),
-        "total_units": str(bill.total),
-        "open_usage": asdict(bill.open_usage),
-        "open": token.number(bill.open_amount),
-        "open_units": str(bill.open_amount),
-    }
-
-
-def _line(line: "Line", token: Token) -> JsonObject:
-    return {
-        "from": line.from_,
-        "up_to": line.up_to,
-        **asdict(line.usage),
-        "amount": token.number(line.amount),
-        "amount_units": str(line.amount),
-        "cut": line.cut,
-        "root": line.root.hex(),
-        "tx": hex_of(line.transaction),
-    }
-
-
 @json_of.register(EventsResult)
-def _history(result: EventsResult) -> JsonObject:
-    return {"pod": result.pod.name, "pod_events": [event.model_dump() for event in result.events]}
-
-
-@json_of.register(UsageResult)
-def _used(result: UsageResult) -> JsonObject:
-    number = result.pod.token.number
-    days: list[JsonObject] = [
-        {"begins": day.begins, "usage": asdict(day.usage), "amount": number(day.amount)}
-        for day in result.days
-    ]
-    return {
-        "pod": result.pod.name,
-        "days": days,
-        "total": number(result.total),
-        "open": number(result.open_amount),
-        "month": None if result.month is None else number(result.month),
-        "problems": list(result.problems),
-    }
+def _history(result: EventsResult) -> "pods.EventsJson":
+    return {"pod": result.pod.name, "pod_events": [_event(event) for event in result.events]}
 
 
 @json_of.register(OverviewResult)
-def _overview(result: OverviewResult) -> JsonObject:
+def _overview(result: OverviewResult) -> Answer:
     log = result.log
     bill = error_json(result.bill) if isinstance(result.bill, ErrorReport) else json_of(result.bill)
     told = (
         [piece.data.decode(errors="replace") for piece in log] if isinstance(log, tuple) else error_json(log)
     )
-    return {**json_of(result.status), "log": told, "bill": bill}
-
-
-@json_of.register(AuditResult)
-def _audited(result: AuditResult) -> JsonObject:
-    token = result.pod.token
-    return {
-        **json_of(result.pod),
-        "leaves": result.leaves,
-        "total": token.number(result.total),
-        "total_units": str(result.total),
-        "checks": [asdict(finding) for finding in result.findings],
-        "holds": result.holds,
-    }
+    return {**status_json(result.status), "log": told, "bill": bill}
 
 
 @json_of.register(ListResult)
-def _listed(result: ListResult) -> JsonObject:
+def _listed(result: ListResult) -> "pods.ListJson":
     token = result.token
     return {"token": token.symbol, "pods": [_listed_pod(pod, token) for pod in result.pods]}
 
 
-def _listed_pod(pod: ListedPod, token: Token) -> JsonObject:
-    return {
+def _listed_pod(pod: ListedPod, token: Token) -> "pods.ListedPodJson":
+    tree: pods.ListedPodJson = {
         "name": pod.name,
         "channel": channel_hex(pod.channel),
         "provider": pod.provider,
@@ -376,16 +359,18 @@ def _listed_pod(pod: ListedPod, token: Token) -> JsonObject:
         "runway_s": pod.runway_s,
         "unlock_at": pod.unlock_at,
         "error": None if pod.error is None else error_json(pod.error),
-        **known(parked_at=pod.parked_at),
     }
+    if pod.parked_at is not None:
+        tree["parked_at"] = pod.parked_at
+    return tree
 
 
 @json_of.register(TopResult)
-def _topped(result: TopResult) -> JsonObject:
+def _topped(result: TopResult) -> "pods.TopJson":
     return {"token": result.token.symbol, "pods": [_top_pod(pod, result.token) for pod in result.pods]}
 
 
-def _top_pod(pod: TopPod, token: Token) -> JsonObject:
+def _top_pod(pod: TopPod, token: Token) -> "pods.TopPodJson":
     return {
         "name": pod.name,
         "phase": pod.phase,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
-from trustedpods.publisher.journal import Fact, Journal
+from trustedpods.publisher.journal import Journal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -173,7 +173,7 @@ def print_json_line(tree: Mapping[str, str | None]) -> None:
     print(json.dumps(tree), flush=True)  # noqa: T201
 
 
-def print_json(tree: Mapping[str, Fact]) -> None:
+def print_json(tree: Mapping[str, object]) -> None:
     """One object on standard output."""
     print(json.dumps(tree, indent=2), flush=True)  # noqa: T201
 

@@ -15,6 +15,7 @@ from trustedpods.protocol.ids import Address, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
 from trustedpods.publisher.payment import closing
 from trustedpods.publisher.results.money import MinedTransaction
@@ -101,7 +102,7 @@ async def _open(
         payment.there = True  # somebody else was faster: it is his, and no run of ours may call it untouched
         return await look(account, payment.ref)
     payment.there, payment.life = True, receipt.tx_hash
-    facts = transaction_json(MinedTransaction.of(receipt))
+    facts = as_facts(transaction_json(MinedTransaction.of(receipt)))
     step.facts |= {"opened": True, "deposit": account.token.number(payment.amount), **facts}
     text = f"paid {account.token.rough(payment.amount)} into a new channel (gas {receipt.gas_used})"
     journal.event("channel", text, **facts)
@@ -128,7 +129,7 @@ async def cancel_notice(account: MarketAccount, payment: ChannelPayment, journal
             account.publisher.key, payment.ref.owner, payment.ref.salt
         )
         payment.ours = True
-        facts = transaction_json(MinedTransaction.of(receipt))
+        facts = as_facts(transaction_json(MinedTransaction.of(receipt)))
         step.facts |= facts
         final = receipt.block + account.market.file.finality_blocks
         await _block(account, final)
@@ -147,7 +148,7 @@ async def raise_cap(
         account.publisher.key, payment.ref.owner, payment.ref.salt, raised.cap_mantissa, raised.cap_exponent
     )
     text = f"raised the cap of the pod's channel to {account.token.rough(raised.cap_per_day)} a day"
-    journal.event("cap-raised", text, **transaction_json(MinedTransaction.of(receipt)))
+    journal.event("cap-raised", text, **as_facts(transaction_json(MinedTransaction.of(receipt))))
     return replace(channel, terms=raised)
 
 

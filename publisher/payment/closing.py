@@ -7,6 +7,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.state.pod_records import FOLDER, PodRecords
@@ -40,5 +41,5 @@ async def end(account: MarketAccount, ref: PodRef, journal: Journal) -> DepositO
         return None
     transaction = MinedTransaction.of(receipt)
     text = f"closed: {account.token.rough(receipt.moved)} came back"
-    journal.event("closed", text, **transaction_json(transaction))
+    journal.event("closed", text, **as_facts(transaction_json(transaction)))
     return DepositOutcome("closed", refund=receipt.moved, transaction=transaction)

@@ -13,6 +13,7 @@ from trustedpods.publisher.core.channels.closing import notice_began
 from trustedpods.publisher.core.money import duration_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import outcome_json
 from trustedpods.publisher.payment import channel, closing
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
@@ -137,7 +138,7 @@ async def refunded(account: MarketAccount, ref: PodRef, journal: Journal) -> Dep
         journal.event("no-channel", "no channel is open")
         return DepositOutcome("closed")
     text = f"the provider released the channel: {account.token.rough(outcome.refund)} came back"
-    facts = outcome_json(outcome, account.token)
+    facts = as_facts(outcome_json(outcome, account.token))
     journal.event("refunded", text, **facts)
     return outcome
 

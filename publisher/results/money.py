@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from trustedpods.contracts.records import Receipt
-from trustedpods.protocol.ids import Address, ChannelId
+from trustedpods.protocol.ids import Address, ChannelId, channel_hex
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.channels import PodChannel
@@ -88,6 +88,14 @@ class GoneResult:
     @property
     def line(self) -> str:
         """For people."""
+        if self.money.state == "unlocking":
+            waits = "" if self.money.left is None else f"{self.token.rough(self.money.left)} "
+            channel = channel_hex(self.channel.id)
+            return (
+                f"{self.name} was gone already: {waits}at {self.channel.provider.name} comes back when the "
+                f"notice is over: `trustedpods watch` closes channel {channel} then, or `trustedpods close "
+                f"{channel}`"
+            )
         back = "" if self.money.refund is None else f", {self.token.rough(self.money.refund)} came back then"
         return f"{self.name} was gone already: its channel at {self.channel.provider.name} has ended{back}"
 

@@ -11,6 +11,7 @@ from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import LeastTerms, TrustClass
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
 
@@ -78,6 +79,15 @@ class ListedProvider:
     least: LeastTerms
     proof: "Verdict | ErrorReport | None"
     unfit: str | None = None
+
+    @property
+    def evidence(self) -> str:
+        """What its evidence showed, in one line: class and platform, or the error; empty: nobody asked."""
+        if self.proof is None:
+            return ""
+        if isinstance(self.proof, ErrorReport):
+            return f"{self.proof.code}: {self.proof.text}"
+        return f"{trust_text(self.proof.trust, simulated=self.proof.simulated)}: {self.proof.platform}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from trustedpods.publisher.core.networks.telling import moment
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
 from trustedpods.publisher.payment import channel, closing, refund
 from trustedpods.publisher.payment.gone import gone_already
@@ -165,7 +166,9 @@ async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -
         return WithdrawResult(address, account.token, owed)
     receipt = await account.chain.withdraw(account.publisher.key, address)
     transaction = MinedTransaction.of(receipt)
-    journal.event("withdrawn", f"{account.token.rough(receipt.moved)} came", **transaction_json(transaction))
+    journal.event(
+        "withdrawn", f"{account.token.rough(receipt.moved)} came", **as_facts(transaction_json(transaction))
+    )
     return WithdrawResult(address, account.token, receipt.moved, transaction)
 
 

@@ -24,7 +24,7 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.market.unlisted import is_channel
 from trustedpods.publisher.payment import refund
-from trustedpods.publisher.payment.gone import gone_already
+from trustedpods.publisher.payment.gone import UNLISTED, gone_already, left_already
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome, GoneResult
 from trustedpods.publisher.results.pods import (
@@ -207,13 +207,19 @@ async def delete(
 
     When the provider fails in the middle, *progress* says where the deposit is. Raises `Refused` (rule
     `not-agreed`), with nothing done, where the options' `agree` says no. A pod that is surely gone already is
-    no error.
+    no error, nor one of which only a deposit under notice is left at a provider that does not answer.
     """
     async with in_turn(account, name, "delete", journal):
         try:
             return await _delete(account, name, progress, journal, options or DeleteOptions())
         except Refused as error:
+            if error.rule == UNLISTED:
+                return await left_already(account, name, error)
             return await gone_already(account, name, error)
+        except NetworkFailure as error:
+            if progress.machine is not None:
+                raise
+            return await left_already(account, name, error)
 
 
 async def _delete(

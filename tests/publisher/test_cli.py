@@ -9,6 +9,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
+from tests.publisher.output.answers.held import hold
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.publisher.cli import OTHER_WORDS, VERBS, main
 
@@ -17,6 +18,7 @@ PODS = [
     "init",
     "convert",
     "explain",
+    "schema",
     "validate",
     "list",
     "estimate",
@@ -56,7 +58,9 @@ def cli(bench, monkeypatch):
 
     async def run(*arguments, typed=None):
         words, timing = [str(a) for a in arguments], bench.account.timing
-        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, typed, obj=timing))
+        done = await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, typed, obj=timing))
+        hold(words, done.stdout)
+        return done
 
     return run
 

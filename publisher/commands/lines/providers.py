@@ -4,7 +4,6 @@
 from trustedpods.publisher.commands.lines.moments import moment
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.core.trust import trust_text
-from trustedpods.publisher.output.evidence_text import evidence_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
 from trustedpods.publisher.results.providers import (
@@ -96,7 +95,7 @@ def _provider_row(one: ListedProvider, token: Token, *, wide: bool) -> tuple[str
         one.provider.region,
         *map(token.number if wide else token.short, prices),
         token.number(one.least.deposit) if wide else token.short(one.least.deposit, at_least=True),
-        evidence_text(one.proof),
+        one.evidence,
         *(
             (
                 token.number(one.prices.ingress_gib),

@@ -27,9 +27,14 @@ def closing(channel: Channel, intended: UnixSeconds | None, now: UnixSeconds) ->
         return "none"
     if now < channel.unlock_at:
         return "wait"
-    began = notice_began(channel)
-    ours = intended is not None and intended <= began <= intended + NOTICE_WITHIN_S
-    return "close" if ours else "others"
+    return "close" if meant_to_close(channel, intended) else "others"
+
+
+def meant_to_close(channel: Channel, intended: UnixSeconds | None) -> bool:
+    """Whether the notice of *channel* is the one that this client *intended* to give in order to close."""
+    if not channel.unlock_at or intended is None:
+        return False
+    return intended <= notice_began(channel) <= intended + NOTICE_WITHIN_S
 
 
 def notice_began(channel: Channel) -> UnixSeconds:

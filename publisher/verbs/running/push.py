@@ -15,6 +15,7 @@ from trustedpods.publisher.images.source import image_reference, open_image
 from trustedpods.publisher.journal import Journal, Meter
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import next_generation
+from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import sent_json
 from trustedpods.publisher.pod import read_pod, verified_blobs
 from trustedpods.publisher.results.deployed import PushResult
@@ -42,7 +43,7 @@ async def push(
             try:
                 await upload(session, ref, next_generation(), work, meter.add, traffic, ahead=True)
             finally:
-                step.facts |= sent_json(traffic.so_far())
+                step.facts |= as_facts(sent_json(traffic.so_far()))
         return PushResult(progress.visited(), traffic.so_far())
 
 

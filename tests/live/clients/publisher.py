@@ -15,6 +15,7 @@ import yaml
 
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.paths import EXAMPLES
+from tests.publisher.output.answers.held import hold
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.market import accounts
 from trustedpods.protocol.ids import Address
@@ -139,6 +140,7 @@ def finish(process: "subprocess.Popen[str]", code: int) -> Said:
         finally:
             process.kill()
     said = Said(process.returncode, out, err)
+    hold([str(word) for word in process.args[1:]], out)
     assert said.code == code, f"{process.args!r}: exit {said.code}, not {code}\n{said.out}\n{said.err}"
     return said
 

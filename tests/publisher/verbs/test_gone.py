@@ -7,10 +7,14 @@ import shutil
 import pytest
 
 from tests.publisher.test_cli import cli
+from tests.publisher.verbs.offers.test_fallback import failing
 from trustedpods.protocol.errors import ExitCode, NetworkFailure, Refused
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.money import CloseProgress, GoneResult
+from trustedpods.publisher.results.pods import DeleteResult
 from trustedpods.publisher.verbs import money
+from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 
 __all__ = ["cli"]
 
@@ -104,3 +108,36 @@ async def test_a_pod_that_was_deployed_again_is_deleted_and_not_gone(bench, gone
         await bench.deploy()
         result = await bench.delete()
     assert not isinstance(result, GoneResult)
+
+
+async def test_a_second_delete_does_not_fail_with_the_provider_that_was_left(bench):
+    bench.wait(release_s=0.1, silent_s=0.1, unsure_s=0.1)
+    async with failing(bench, "dies") as first, bench.peer().serve():
+        await bench.deploy()
+        assert isinstance(await bench.delete(), DeleteResult)
+        again = await bench.delete()
+        assert isinstance(again, GoneResult)
+        assert (again.channel.provider.owner, again.money.state) == (first.owner, "unlocking")
+        assert again.money.left > 0
+        channel = channel_hex(again.channel.id)
+        assert again.line.startswith("hello was gone already")
+        assert f"`trustedpods close {channel}`" in again.line
+        assert json_of(again)["channel_open"] is True
+        row = bench.chain.rows.pop((first.owner, first.daemon))
+        assert (await bench.delete()).money.state == "unlocking"
+        bench.chain.rows[first.owner, first.daemon] = row
+        bench.chain.now += 60
+        await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
+        assert (await bench.delete()).money.state == "released", "the channel that was opened last"
+    assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "open", "release", "close"]
+
+
+async def test_a_delete_fails_where_the_notice_is_not_known_to_be_meant_so(bench):
+    """It may be there to move the channel; and a channel without one pays for what may run."""
+    bench.wait(release_s=0.1, silent_s=0.1, unsure_s=0.1)
+    async with failing(bench, "dies"), bench.peer().serve():
+        await bench.deploy()
+        await bench.delete()
+        shutil.rmtree(bench.folder / "home")
+        with pytest.raises(NetworkFailure):
+            await bench.delete()

@@ -7,6 +7,7 @@ Pods are remembered in a dict; chain, cluster and facade are fakes.
 import json
 import secrets
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from tests.fakes.page.reader import status as a_status
 from tests.publisher.conftest import ListShow
+from tests.publisher.output.answers.held import hold
 from tests.publisher.verbs.networks.test_applying import FakePods
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
@@ -105,7 +107,8 @@ async def test_a_plan_names_the_nodes_that_are_stopped(team):
 
     planned = await plan(team.alice, team.file(), team.known, team.journal, ask)
     assert [(one.node, one.stopped) for one in planned.nodes] == [("a", True), ("b", False)]
-    assert [one.get("stopped") for one in json_of(planned)["outlook"]] == [True, None]
+    outlook: Any = json_of(planned)["outlook"]
+    assert [one.get("stopped") for one in outlook] == [True, None]
     line = f"node a is stopped, and stays so: `trustedpods start {stopped}` lets it run"
     assert line in outlook_lines(planned)
     assert not any("is stopped" in text for text in outlook_lines(await team.plan()))
@@ -315,6 +318,7 @@ async def test_the_command_line_has_exit_codes_and_remembers_only_what_is_asked(
 
     async def run(*words, code=0):
         result = await trio.to_thread.run_sync(partial(CliRunner().invoke, main, ["network", *words]))
+        hold(["network", *map(str, words)], result.stdout)
         assert result.exit_code == code, result.output
         return result
 

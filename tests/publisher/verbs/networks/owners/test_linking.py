@@ -12,6 +12,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
+from tests.publisher.output.answers.held import hold
 from tests.publisher.verbs.networks.test_apply import Team
 from tests.publisher.verbs.networks.test_applying import FakePods
 from trustedpods.protocol.errors import BadInput, Refused
@@ -280,6 +281,7 @@ async def test_the_command_line_exports_invites_and_says_what_is_none(sides, mon
     async def run(*words, code=0, given=None):
         invoke = partial(CliRunner().invoke, main, ["network", *words], input=given)
         result = await trio.to_thread.run_sync(invoke)
+        hold(["network", *map(str, words)], result.stdout)
         assert result.exit_code == code, result.output
         return result
 

@@ -329,12 +329,12 @@ class Client(StreamClient):
         manifest: str | Path | None = None,
         progress: ListProgress | None = None,
     ) -> ProvidersResult:
-        """The market's providers, cheapest core first; with *attest*, what each one proves.
+        """The market's providers, cheapest first; with *attest*, what each one proves.
 
-        With a *manifest*, why its pod cannot run at each. *progress* has what is known meanwhile.
+        With a *manifest*, its price at each, or why it cannot run there. *progress* has what is known so far.
         """
-        pod = None if manifest is None else await self._pod(manifest)
-        return await providers.list_providers(self._account.market, attest, pod, progress)
+        pod, options = None if manifest is None else await self._pod(manifest), providers.ListOptions(attest)
+        return await providers.list_providers(self._account.market, options, pod, progress)
 
     async def render(
         self,

@@ -3,6 +3,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ Examples:
   trustedpods deploy ./folder-with-a-Dockerfile --port 8080
   trustedpods deploy pod.yaml --dry-run
   trustedpods deploy pod.yaml --deposit 2.5 --explain
+  trustedpods deploy pod.yaml --choose
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
   trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
 """
@@ -60,6 +62,7 @@ Examples:
     shell_complete=complete_provider,
     help="Take this provider, not the cheapest.",
 )
+@click.option("--choose", is_flag=True, help="Show what it costs at each provider, and ask which to take.")
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
@@ -82,6 +85,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
     file: Path,
     provider: str | None,
+    choose: bool,
     deposit: str | None,
     trust: Any,  # noqa: ANN401 - click has checked it
     name: str | None,
@@ -115,6 +119,10 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         turn_s = wait_seconds(wait)
+        if choose:
+            from trustedpods.publisher.commands.choosing import check_choosing, chosen
+
+            check_choosing(provider, as_json=common_options.as_json)
         with run.journal.step("manifest") as step:
             pod = deployed_pod(file, name, trust, words, run, builder)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
@@ -134,6 +142,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             )
         run.progress = progress = DeployProgress()
         async with opening as account:
+            if choose:
+                options = replace(options, choice=await chosen(account.market, pod, funding))
             if dry_run:
                 return await plan(options, account, pod, run.journal)
             deployed = await deploy(options, account, pod, progress, run.journal)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import Address, parse_address
-from trustedpods.publisher.contexts import config_dir, load_contexts, read_toml
+from trustedpods.publisher.contexts import config_dir, load_contexts, parse_toml, read_toml
 
 MARKET_VARIABLE = "TRUSTEDPODS_MARKET"
 KEY_VARIABLE = "TRUSTEDPODS_KEY"
@@ -103,7 +103,15 @@ def load_market(flag: str | None, environment: Mapping[str, str] = os.environ) -
 
 def read_market(path: Path) -> MarketFile:
     """Read one market file; unknown, missing and mistyped fields are refused."""
-    table = read_toml(path)
+    return _market(read_toml(path), path)
+
+
+def parse_market(data: bytes, path: Path) -> MarketFile:
+    """The same of what would be the file at *path*."""
+    return _market(parse_toml(data, path), path)
+
+
+def _market(table: Mapping[str, object], path: Path) -> MarketFile:
     known = _FIELDS | _OPTIONAL
     for name, value in table.items():
         if name not in known:

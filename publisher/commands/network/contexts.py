@@ -88,6 +88,59 @@ def use(options: Common, name: str, policy: str | None) -> None:
 
 
 @context.command(
+    "fetch",
+    epilog="""\b
+Examples:
+  trustedpods context fetch play https://market.example.org/market.toml
+  trustedpods context fetch play https://market.example.org/market.toml --sha256 9f86d081884c7d65...
+""",
+)
+@click.argument("name")
+@click.argument("url")
+@click.option(
+    "--sha256", metavar="HEX", help="What the file's digest must be: what tells this market of another."
+)
+@common
+def fetch_market(options: Common, name: str, url: str, sha256: str | None) -> None:
+    """Fetch the file of a market that is published at URL, and let the context NAME have it from now on.
+
+    Kept is a file whose contracts are, on its chain, those of this version. Whose market it is, only its
+    digest says, which is printed: compare it with what those who run the market tell, or give it by --sha256.
+    """
+    run = Run(options)
+
+    async def work() -> "Contexts":
+        import trio
+
+        from trustedpods.protocol.networks.members import check_network_name
+        from trustedpods.publisher.contexts import Context, config_dir, load_contexts, save_contexts
+        from trustedpods.publisher.market import published
+
+        contexts = load_contexts(os.environ)
+        held = contexts.named.get(name) or Context(check_network_name(name))
+        place = config_dir(os.environ) / published.FOLDER / f"{name}.toml"
+        fetched = await trio.to_thread.run_sync(published.fetch, url, sha256, place, abandon_on_cancel=True)
+        await published.check_contracts(fetched.file, url)
+        published.keep(fetched)
+        contexts = contexts.using(replace(held, market=str(place)))
+        save_contexts(contexts)
+        run.journal.event(
+            "market",
+            f"chain {fetched.file.chain_id}, payments {fetched.file.payments}, token {fetched.file.token}; "
+            f"sha256 {fetched.sha256}",
+            sha256=fetched.sha256,
+        )
+        return contexts
+
+    def under_trio() -> "Contexts":
+        from trustedpods.publisher.commands import interrupts
+
+        return interrupts.run(work)
+
+    run.guard(under_trio, _lines, _form)
+
+
+@context.command(
     "map",
     epilog="""\b
 Examples:

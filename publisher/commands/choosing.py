@@ -34,7 +34,7 @@ def check_choosing(provider: str | None, *, as_json: bool) -> None:
 async def chosen(market: "OpenMarket", pod: "Pod", funding: "Funding | None") -> Choice:
     """The provider that the person at the terminal names by its number. Raises as `estimate` does."""
     offers = await estimate(market, pod, funding=funding)
-    return await trio.to_thread.run_sync(_ask, offers, abandon_on_cancel=True)
+    return await trio.to_thread.run_sync(_ask, offers, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 
 
 def _ask(result: "EstimateResult") -> Choice:

@@ -110,8 +110,6 @@ def fetch_market(options: Common, name: str, url: str, sha256: str | None) -> No
     run = Run(options)
 
     async def work() -> "Contexts":
-        import trio
-
         from trustedpods.protocol.networks.members import check_network_name
         from trustedpods.publisher.contexts import Context, config_dir, load_contexts, save_contexts
         from trustedpods.publisher.market import published
@@ -119,7 +117,7 @@ def fetch_market(options: Common, name: str, url: str, sha256: str | None) -> No
         contexts = load_contexts(os.environ)
         held = contexts.named.get(name) or Context(check_network_name(name))
         place = config_dir(os.environ) / published.FOLDER / f"{name}.toml"
-        fetched = await trio.to_thread.run_sync(published.fetch, url, sha256, place, abandon_on_cancel=True)
+        fetched = await published.fetch(url, sha256, place)
         await published.check_contracts(fetched.file, url)
         published.keep(fetched)
         contexts = contexts.using(replace(held, market=str(place)))

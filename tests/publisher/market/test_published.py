@@ -69,10 +69,10 @@ def publishing(answer: Answer) -> Iterator[str]:
 @pytest.mark.parametrize(
     "given", [None, hashlib.sha256(FILE).hexdigest(), hashlib.sha256(FILE).hexdigest().upper()]
 )
-def test_a_file_is_kept_byte_for_byte(tmp_path: Path, given: str | None) -> None:
+async def test_a_file_is_kept_byte_for_byte(tmp_path: Path, given: str | None) -> None:
     place = tmp_path / "markets" / "play.toml"
     with publishing(giving(FILE)) as url:
-        fetched = fetch(url, given, place)
+        fetched = await fetch(url, given, place)
     assert not place.parent.exists(), "nothing is kept before its contracts were looked at"
     keep(fetched)
     assert place.read_bytes() == FILE
@@ -91,15 +91,17 @@ def test_a_file_is_kept_byte_for_byte(tmp_path: Path, given: str | None) -> None
         (FILE + b"#" * MAX_BYTES, "larger than 64 KiB"),
     ],
 )
-def test_what_is_no_market_is_refused_with_its_address(tmp_path: Path, body: bytes, message: str) -> None:
+async def test_what_is_no_market_is_refused_with_its_address(
+    tmp_path: Path, body: bytes, message: str
+) -> None:
     with publishing(giving(body)) as url, pytest.raises(BadInput, match=message) as caught:
-        fetch(url, None, tmp_path / "play.toml")
+        await fetch(url, None, tmp_path / "play.toml")
     assert caught.value.where == url
 
 
-def test_another_digest_is_refused(tmp_path: Path) -> None:
+async def test_another_digest_is_refused(tmp_path: Path) -> None:
     with publishing(giving(FILE)) as url, pytest.raises(BadInput, match="not the one that was given"):
-        fetch(url, "0" * 64, tmp_path / "play.toml")
+        await fetch(url, "0" * 64, tmp_path / "play.toml")
 
 
 @pytest.mark.parametrize(
@@ -111,9 +113,9 @@ def test_another_digest_is_refused(tmp_path: Path) -> None:
     ],
     ids=["not there", "elsewhere", "cut off"],
 )
-def test_what_does_not_come_is_said(tmp_path: Path, answer: Answer, message: str) -> None:
+async def test_what_does_not_come_is_said(tmp_path: Path, answer: Answer, message: str) -> None:
     with publishing(answer) as url, pytest.raises(NetworkFailure, match=message) as caught:
-        fetch(url, None, tmp_path / "play.toml")
+        await fetch(url, None, tmp_path / "play.toml")
     assert caught.value.where == url
 
 
@@ -128,6 +130,6 @@ def test_what_does_not_come_is_said(tmp_path: Path, answer: Answer, message: str
         "ftp://127.0.0.1/a",
     ],
 )
-def test_only_tls_leaves_this_machine(tmp_path: Path, url: str) -> None:
+async def test_only_tls_leaves_this_machine(tmp_path: Path, url: str) -> None:
     with pytest.raises(BadInput, match="over https"):
-        fetch(url, None, tmp_path / "play.toml")
+        await fetch(url, None, tmp_path / "play.toml")

@@ -21,6 +21,9 @@ KEY_VARIABLE = "TRUSTEDPODS_KEY"
 MAX_FINALITY_BLOCKS = 10_000
 """Beyond this a deposit would be waited for longer than any pod's deploy."""
 
+LONGEST_SHOWN = 128
+"""Characters of a text, or bits of a number, that an error repeats: nobody reads more."""
+
 _FIELDS = {
     "rpc": str,
     "chain_id": int,
@@ -134,17 +137,23 @@ def _market(table: Mapping[str, object], path: Path) -> MarketFile:
 
 
 def _url(value: object, path: Path) -> str:
-    parts = urlsplit(str(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"rpc is not an http or https URL: {value}", where=str(path))
-    return str(value)
+    text = str(value)
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an address, a port that is none
+        sound = False
+    if not sound or not text.isascii() or not text.isprintable() or " " in text:
+        raise BadInput(f"rpc is not an http or https URL: {text[:LONGEST_SHOWN]!r}", where=str(path))
+    return text
 
 
 def _bounded(table: Mapping[str, object], name: str, low: int, high: int, path: Path) -> int:
     value = table[name]
     assert isinstance(value, int)
     if not low <= value <= high:
-        raise BadInput(f"{name} must be from {low} to {high}, not {value}", where=str(path))
+        told = f", not {value}" if value.bit_length() <= LONGEST_SHOWN else ""
+        raise BadInput(f"{name} must be from {low} to {high}{told}", where=str(path))
     return value
 
 

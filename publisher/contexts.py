@@ -110,7 +110,7 @@ def parse_toml(data: bytes, path: Path) -> dict[str, object]:
     """The same of what is, or would be, the file at *path*."""
     try:
         return tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with too many digits
         raise BadInput(f"not valid TOML: {error}", where=str(path)) from None
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from trustedpods.protocol.errors import BadInput, NetworkFailure
-from trustedpods.publisher.context import read_market
-from trustedpods.publisher.market.published import MAX_BYTES, fetch, keep
+from trustedpods.publisher.context import parse_market, read_market
+from trustedpods.publisher.market.published import MAX_BYTES, check_node, fetch, keep
 
 FILE = b"""rpc = "https://rpc.example.org"
 chain_id = 10
@@ -88,7 +88,8 @@ async def test_a_file_is_kept_byte_for_byte(tmp_path: Path, given: str | None) -
         (b"<html>", "not valid TOML"),
         (b"\xff", "not valid TOML"),
         (SIMULATED, "its hardware is simulated"),
-        (FILE + b"#" * MAX_BYTES, "larger than 64 KiB"),
+        (FILE.replace(b"= 10", b"= 0x" + b"f" * 3700), "chain_id must be from 1 to 18446744073709551615"),
+        (FILE + b"#" * MAX_BYTES, "larger than 4 KiB"),
     ],
 )
 async def test_what_is_no_market_is_refused_with_its_address(
@@ -97,6 +98,53 @@ async def test_what_is_no_market_is_refused_with_its_address(
     with publishing(giving(body)) as url, pytest.raises(BadInput, match=message) as caught:
         await fetch(url, None, tmp_path / "play.toml")
     assert caught.value.where == url
+
+
+async def test_one_that_drips_is_given_up(tmp_path: Path) -> None:
+    """Its headers never end: no single read of them takes long."""
+    ended = threading.Event()
+
+    def drips(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while not ended.wait(0.01):
+            request.wfile.write(b"x")
+
+    with publishing(drips) as url:
+        try:
+            with pytest.raises(NetworkFailure, match="it did not come within") as caught:
+                await fetch(url, None, tmp_path / "play.toml", whole_s=0.3)
+        finally:
+            ended.set()
+    assert caught.value.rule == "timeout"
+
+
+async def test_a_market_that_was_swapped_is_not_taken_for_the_one_that_is_kept(tmp_path: Path) -> None:
+    place, swapped = tmp_path / "play.toml", FILE.replace(b"chain_id = 10", b"chain_id = 11")
+    digest = hashlib.sha256(swapped).hexdigest()
+    place.write_bytes(FILE)
+    with publishing(giving(FILE)) as url:
+        await fetch(url, None, place, kept=place)
+    with publishing(giving(swapped)) as url:
+        with pytest.raises(BadInput, match=f"another market.*{digest}"):
+            await fetch(url, None, place, kept=place)
+        assert (await fetch(url, digest, place, kept=place)).data == swapped
+        assert (await fetch(url, None, place, kept=tmp_path / "none")).data == swapped
+    assert place.read_bytes() == FILE
+
+
+def test_a_node_is_asked_over_tls_where_a_file_comes_from_elsewhere() -> None:
+    inside = parse_market(FILE.replace(b"https://rpc.example.org", b"http://169.254.169.254/"), Path("a"))
+    check_node(inside, "http://127.0.0.1:1/market.toml")
+    with pytest.raises(BadInput, match="its rpc is not an https URL"):
+        check_node(inside, "https://market.example.org/market.toml")
+
+
+async def test_a_setting_of_the_environment_that_is_wrong_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "foo://x")
+    with pytest.raises(NetworkFailure, match="cannot be fetched"):
+        await fetch("https://market.invalid/market.toml", None, tmp_path / "play.toml")
 
 
 async def test_another_digest_is_refused(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"XDG_CONFIG_HOME": str(tmp_path)}
 
 
-def fetched(text: str) -> Result:
+def fetched(text: str, *flags: str) -> Result:
     with publishing(giving(text.encode())) as url:
-        return CliRunner().invoke(publisher, ["context", "fetch", "play", url])
+        return CliRunner().invoke(publisher, ["context", "fetch", "play", url, *flags])
 
 
 def test_a_market_is_used_by_its_address(market: str, home: dict[str, str]) -> None:
@@ -48,6 +48,20 @@ def test_a_market_is_used_by_its_address(market: str, home: dict[str, str]) -> N
     assert held is not None
     assert Path(str(held.market)).read_text() == market
     assert CliRunner().invoke(publisher, ["provider", "list"]).exit_code == ExitCode.DONE
+    swapped = fetched(market + "# another\n")
+    assert swapped.exit_code == ExitCode.BAD_INPUT
+    assert "another market than the one that is kept" in swapped.stderr
+    assert Path(str(held.market)).read_text() == market
+
+
+def test_the_key_that_is_named_is_kept_too(market: str, home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "my.key").touch()
+    done = fetched(market, "--key", str(tmp_path / "my.key"))
+    assert done.exit_code == ExitCode.DONE, done.output
+    held = load_contexts(home).chosen
+    assert held is not None
+    assert held.key == str(tmp_path / "my.key")
+    assert fetched(market, "--market", "a.toml").exit_code == ExitCode.BAD_INPUT
 
 
 def test_a_market_of_other_contracts_is_not_kept(market: str, home: dict[str, str]) -> None:

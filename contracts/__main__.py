@@ -181,13 +181,18 @@ def deploy_command(
 ) -> None:
     """Deploy a test token, the payment contract for it and a registry; print the market.
 
-    The deployer may mint the token afterwards.
+    As text it is the market file that `trustedpods` reads: publish it. The deployer may mint the token
+    afterwards.
     """
     from trustedpods.contracts.deploy import deploy  # noqa: PLC0415
 
     key, place = _key(key_file), rpc or DEFAULT_RPC
     market = _run(lambda: deploy(place, key, decimals, symbol=symbol, finality_blocks=finality_blocks))
-    _print({**_plain(market), "rpc": place}, output)
+    made = {"rpc": place, **_plain(market)}
+    if output == "json":
+        _print(made, output)
+    else:
+        click.echo("\n".join(f"{name} = {json.dumps(value)}" for name, value in made.items()))
 
 
 @main.command(epilog=_examples("verify --market market.json && echo genuine"))

@@ -292,13 +292,13 @@ class Client(StreamClient):
         return await money.fund(self._account, name, funding, shape, progress, self._journal())
 
     async def close(
-        self, name: str, *, wait: bool = False, progress: CloseProgress | None = None
+        self, name: str, *, wait_s: float = 0.0, progress: CloseProgress | None = None
     ) -> CloseResult:
         """Get the pod's deposit back without its provider: give notice, or close once that has passed.
 
-        With *wait* it returns when the notice has passed and the channels are closed.
+        With *wait_s* it returns when the notice has passed and the channels are closed.
         """
-        return await money.close(self._account, name, wait, progress or CloseProgress(), self._journal())
+        return await money.close(self._account, name, wait_s, progress or CloseProgress(), self._journal())
 
     async def list(self, *, ended: bool = False) -> ListResult:
         """All pods of the key, found on chain; with *ended* those too whose channel is closed."""
@@ -329,12 +329,12 @@ class Client(StreamClient):
         manifest: str | Path | None = None,
         progress: ListProgress | None = None,
     ) -> ProvidersResult:
-        """The market's providers, cheapest core first; with *attest*, what each one proves.
+        """The market's providers, cheapest first; with *attest*, what each one proves.
 
-        With a *manifest*, why its pod cannot run at each. *progress* has what is known meanwhile.
+        With a *manifest*, its price at each, or why it cannot run there. *progress* has what is known so far.
         """
-        pod = None if manifest is None else await self._pod(manifest)
-        return await providers.list_providers(self._account.market, attest, pod, progress)
+        pod, options = None if manifest is None else await self._pod(manifest), providers.ListOptions(attest)
+        return await providers.list_providers(self._account.market, options, pod, progress)
 
     async def render(
         self,

@@ -13,13 +13,16 @@ from urllib.parse import urlsplit
 
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import Address, parse_address
-from trustedpods.publisher.contexts import config_dir, load_contexts, read_toml
+from trustedpods.publisher.contexts import config_dir, load_contexts, parse_toml, read_toml
 
 MARKET_VARIABLE = "TRUSTEDPODS_MARKET"
 KEY_VARIABLE = "TRUSTEDPODS_KEY"
 
 MAX_FINALITY_BLOCKS = 10_000
 """Beyond this a deposit would be waited for longer than any pod's deploy."""
+
+LONGEST_SHOWN = 128
+"""Characters of a text, or bits of a number, that an error repeats: nobody reads more."""
 
 _FIELDS = {
     "rpc": str,
@@ -103,7 +106,15 @@ def load_market(flag: str | None, environment: Mapping[str, str] = os.environ) -
 
 def read_market(path: Path) -> MarketFile:
     """Read one market file; unknown, missing and mistyped fields are refused."""
-    table = read_toml(path)
+    return _market(read_toml(path), path)
+
+
+def parse_market(data: bytes, path: Path) -> MarketFile:
+    """The same of what would be the file at *path*."""
+    return _market(parse_toml(data, path), path)
+
+
+def _market(table: Mapping[str, object], path: Path) -> MarketFile:
     known = _FIELDS | _OPTIONAL
     for name, value in table.items():
         if name not in known:
@@ -126,17 +137,23 @@ def read_market(path: Path) -> MarketFile:
 
 
 def _url(value: object, path: Path) -> str:
-    parts = urlsplit(str(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"rpc is not an http or https URL: {value}", where=str(path))
-    return str(value)
+    text = str(value)
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an address, a port that is none
+        sound = False
+    if not sound or not text.isascii() or not text.isprintable() or " " in text:
+        raise BadInput(f"rpc is not an http or https URL: {text[:LONGEST_SHOWN]!r}", where=str(path))
+    return text
 
 
 def _bounded(table: Mapping[str, object], name: str, low: int, high: int, path: Path) -> int:
     value = table[name]
     assert isinstance(value, int)
     if not low <= value <= high:
-        raise BadInput(f"{name} must be from {low} to {high}, not {value}", where=str(path))
+        told = f", not {value}" if value.bit_length() <= LONGEST_SHOWN else ""
+        raise BadInput(f"{name} must be from {low} to {high}{told}", where=str(path))
     return value
 
 

@@ -103,10 +103,14 @@ def save_contexts(contexts: Contexts) -> None:
 
 def read_toml(path: Path) -> dict[str, object]:
     """A file of settings; `BadInput` where it cannot be read, is too large, or no TOML."""
-    data = read_whole(path, MAX_SETTINGS_FILE)
+    return parse_toml(read_whole(path, MAX_SETTINGS_FILE), path)
+
+
+def parse_toml(data: bytes, path: Path) -> dict[str, object]:
+    """The same of what is, or would be, the file at *path*."""
     try:
         return tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with too many digits
         raise BadInput(f"not valid TOML: {error}", where=str(path)) from None
 
 

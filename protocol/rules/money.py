@@ -13,6 +13,10 @@ MONEY = {
         "the operator's deny list is full", "take keys off it: `trustedpods-provider deny --help`"
     ),
     "gas": Rule("the account has too little of the chain's own coin to pay for gas", "send it some"),
+    "market-code": Rule(
+        "a market's contracts are not those of this version",
+        "ask whoever runs the market which version it is for",
+    ),
     "marks": Rule(
         "the provider cannot write down what it did in this boot", "make room in its folder of keys"
     ),

@@ -45,9 +45,10 @@ class ContainerProbe:
 
 @dataclass(slots=True)
 class Tally:
-    """How often a replica's probes failed in which way."""
+    """How often a replica's probes failed in which way, and where it listens, as far as somebody looked."""
 
     reasons: Counter[str] = field(default_factory=Counter)
+    listening: str = ""
 
     def add(self, reason: str) -> None:
         """One more failure; the newest stands last."""
@@ -58,7 +59,8 @@ class Tally:
     def __str__(self) -> str:
         """In words, the newest way first."""
         told = [f"{reason}, {times} times" for reason, times in reversed(self.reasons.items())]
-        return "; before that ".join(told)
+        words = "; before that ".join(told)
+        return f"{words} ({self.listening})" if words and self.listening else words
 
 
 def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[ContainerProbe, ...]:

@@ -10,6 +10,7 @@ import trio
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.cluster.freezer.listening import listening_words
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.readiness import Tally
@@ -30,6 +31,9 @@ DIAGNOSE_AFTER_S = 1.0
 
 DIAGNOSED_AT_ONCE = 16
 """Waking pods that are asked about side by side: one that is slow to tell must not hide the others."""
+
+LISTENING_LIMIT_S = 2.0
+"""A node tells within milliseconds where its replicas listen; one that hangs holds up no other pod."""
 
 _NONE: Mapping[str, PodView] = {}
 
@@ -144,6 +148,18 @@ class ReplicaWatch:
             return
         if pod_scaler.waking:
             pod_scaler.diagnosed(found)
+        if pod_scaler.waking and found is None:
+            await self._listen(pod_scaler)
+
+    async def _listen(self, pod_scaler: PodScaler) -> None:
+        """What runs and does not answer may listen elsewhere: then its publisher reads where."""
+        tallies = dict(pod_scaler.tallies)
+        if not tallies or not self._doors.freezer.there:
+            return
+        with trio.move_on_after(LISTENING_LIMIT_S):
+            for uid, listeners in (await self._doors.freezer.listening(tallies)).items():
+                if uid in tallies:
+                    tallies[uid].listening = listening_words(listeners)
 
     def next_change(self) -> trio.Event:
         """Happens when the watch shows anything after this call."""

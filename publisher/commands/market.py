@@ -26,6 +26,7 @@ Examples:
   trustedpods provider list
   trustedpods provider list --attest -o json
   trustedpods provider list --for pod.yaml
+  trustedpods provider list --class sealed --region eu-west --sort answer --attest
   trustedpods provider list -o wide
 """,
 )
@@ -34,17 +35,38 @@ Examples:
     "--for",
     "file",
     type=click.Path(path_type=Path),
-    help="Say of each why it cannot run this manifest's pod.",
+    help="What this manifest's pod costs at each, an hour; or why it cannot run there.",
+)
+@click.option("--class", "trust", type=click.Choice(["sealed", "open"]), help="Of this class alone.")
+@click.option("--region", metavar="REGION", help="Of this region alone.")
+@click.option("--tee", metavar="KIND", help="With this kind of hardware alone: sev-snp, tdx.")
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(["price", "region", "answer"]),
+    default="price",
+    show_default=True,
+    help="What comes first; `answer` is who proves itself fastest.",
 )
 @common
-def list_(options: Common, attest: bool, file: Path | None) -> None:
+def list_(
+    options: Common,
+    attest: bool,
+    file: Path | None,
+    trust: Any,  # noqa: ANN401 - click has checked it
+    region: str | None,
+    tee: str | None,
+    order: Any,  # noqa: ANN401 - click has checked it
+) -> None:
     """All providers in the registry with their prices. A row is a claim; --attest asks for proof."""
     run = Run(options)
 
     async def work() -> "ProvidersResult":
         market_file = run.market()
         from trustedpods.publisher.market.market import open_market
-        from trustedpods.publisher.verbs.providers import list_providers
+        from trustedpods.publisher.verbs.providers import ListOptions, list_providers
+
+        wanted = ListOptions(attest or order == "answer", trust, region, tee, order)
 
         pod = None
         if file is not None:
@@ -54,7 +76,7 @@ def list_(options: Common, attest: bool, file: Path | None) -> None:
             with run.opening() as opening:
                 pod = read_pod(file, cache_dir(), opening=opening)
         async with open_market(market_file) as market:
-            return await list_providers(market, attest, pod)
+            return await list_providers(market, wanted, pod)
 
     def lines(result: "ProvidersResult") -> list[str]:
         from trustedpods.publisher.commands.lines.providers import provider_lines

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import (
+    Common,
+    Run,
+    common,
+    pod_name,
+    wait_seconds,
+    waits,
+)
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -77,13 +84,13 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
     epilog="""\b
 Examples:
   trustedpods close web
-  trustedpods close web --wait
+  trustedpods close web --wait 2d
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
-@click.option("--wait", is_flag=True, help="Wait until the notice has passed, then close.")
+@waits("How long to wait for the notice to pass, and for another verb here that has the pod; 0s if not said.")
 @common
-def close(options: Common, name: str, wait: bool) -> None:
+def close(options: Common, name: str, wait: str | None) -> None:
     """Get the deposit of the pod NAME back without its provider's help.
 
     Gives notice first, and says when the channel can be closed; after that, closes it. `delete`
@@ -92,13 +99,14 @@ def close(options: Common, name: str, wait: bool) -> None:
     run = Run(options)
 
     async def work() -> "CloseResult":
-        opening = run.account()
+        wait_s = wait_seconds(wait)
+        opening = run.account(wait_s)
         from trustedpods.publisher.results.money import CloseProgress
         from trustedpods.publisher.verbs.money import close
 
         run.progress = progress = CloseProgress()
         async with opening as account:
-            return await close(account, name, wait, progress, run.journal)
+            return await close(account, name, wait_s, progress, run.journal)
 
     def lines(result: "CloseResult") -> list[str]:
         ended = f"{name} was gone already: " if result.gone else ""

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 import click
@@ -49,6 +49,30 @@ class Common:
     def as_json(self) -> bool:
         """Whether a program reads it: one object, as JSON or as YAML."""
         return self.form in ("json", "yaml")
+
+
+def waits(help_text: str) -> Callable[[F], F]:
+    """Add --wait DURATION; *help_text* says for what, and for how long where it is not given."""
+    return click.option("--wait", metavar="DURATION", help=help_text)
+
+
+def wait_seconds(text: str | None, otherwise: float = 0.0) -> float:
+    """What `--wait` says, or *otherwise* where it is not given. Raises BadInput."""
+    if text is None:
+        return otherwise
+    from trustedpods.publisher.core.money import parse_duration
+
+    return float(parse_duration(text, "--wait"))
+
+
+WAIT_HELP = (
+    "How long to wait for a provider that goes away in the middle (60s if not said), and for another verb "
+    "here that has the pod (0s)."
+)
+"""Of `--wait`, where a version is sent."""
+
+TURN_HELP = "How long to wait for another verb here that has the pod; not at all if not said."
+"""Of `--wait`, where nothing else is waited for."""
 
 
 def common(verb: F) -> F:
@@ -151,13 +175,17 @@ class Run:
         with at_once():
             yield ImageOpening(self.show, offline, builder)
 
-    def account(self) -> "AbstractAsyncContextManager[MarketAccount]":
-        """The market and the key, to be entered; what is missing is said before slow imports."""
+    def account(self, turn_s: float = 0.0) -> "AbstractAsyncContextManager[MarketAccount]":
+        """The market and the key, to be entered; what is missing is said before slow imports.
+
+        *turn_s*: how long another verb on this machine that has the pod is waited for.
+        """
         market, key = self.market(), self.key()
         from trustedpods.publisher.market.market import open_account
         from trustedpods.publisher.market.timing import Timing
 
-        return open_account(market, key, click.get_current_context().find_object(Timing))
+        timing = click.get_current_context().find_object(Timing) or Timing()
+        return open_account(market, key, replace(timing, turn_s=turn_s))
 
     def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
         """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""

@@ -3,6 +3,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,17 @@ from trustedpods.publisher.commands.manifests.init import (
     draft_words,
     without_manifest,
 )
-from trustedpods.publisher.commands.options import Common, Run, agreement, common, pod_name
+from trustedpods.publisher.commands.options import (
+    TURN_HELP,
+    WAIT_HELP,
+    Common,
+    Run,
+    agreement,
+    common,
+    pod_name,
+    wait_seconds,
+    waits,
+)
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
@@ -39,6 +50,7 @@ Examples:
   trustedpods deploy ./folder-with-a-Dockerfile --port 8080
   trustedpods deploy pod.yaml --dry-run
   trustedpods deploy pod.yaml --deposit 2.5 --explain
+  trustedpods deploy pod.yaml --choose
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
   trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
 """
@@ -50,16 +62,11 @@ Examples:
     shell_complete=complete_provider,
     help="Take this provider, not the cheapest.",
 )
+@click.option("--choose", is_flag=True, help="Show what it costs at each provider, and ask which to take.")
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
-@click.option(
-    "--patience",
-    metavar="DURATION",
-    default="60s",
-    show_default=True,
-    help="How long to wait for a provider that goes away in the middle.",
-)
+@waits(WAIT_HELP)
 @click.option(
     "--policy",
     metavar="FILE|NAME",
@@ -78,10 +85,11 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
     file: Path,
     provider: str | None,
+    choose: bool,
     deposit: str | None,
     trust: Any,  # noqa: ANN401 - click has checked it
     name: str | None,
-    patience: str,
+    wait: str | None,
     policy: str | None,
     explain: bool,
     dry_run: bool,
@@ -107,28 +115,35 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
     async def work() -> "DeployResult | DeployPlanResult":
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
-        from trustedpods.publisher.core.money import parse_duration, parse_funding
+        from trustedpods.publisher.core.money import parse_funding
 
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
-        patience_s = parse_duration(patience, "--patience")
+        turn_s = wait_seconds(wait)
+        if choose:
+            from trustedpods.publisher.commands.choosing import check_choosing, chosen
+
+            check_choosing(provider, as_json=common_options.as_json)
         with run.journal.step("manifest") as step:
             pod = deployed_pod(file, name, trust, words, run, builder)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
-            opening = run.account()
+            opening = run.account(turn_s)
             from trustedpods.publisher.contexts import context_policy
             from trustedpods.publisher.core.select import parse_choice
             from trustedpods.publisher.results.deployed import DeployProgress
-            from trustedpods.publisher.verbs.deploy import DeployOptions, deploy, plan
+            from trustedpods.publisher.verbs.deploy import PATIENCE_S, DeployOptions, deploy, plan
 
             choice = None if provider is None else parse_choice(provider)
             agree = None if yes else agreement(run, without_terminal=not without_manifest(file))
             otherwise = context_policy(os.environ)
+            patience_s = wait_seconds(wait, PATIENCE_S)
             options = DeployOptions(
                 choice, funding, explain, policy, patience_s, otherwise, agree, start=start
             )
         run.progress = progress = DeployProgress()
         async with opening as account:
+            if choose:
+                options = replace(options, choice=await chosen(account.market, pod, funding))
             if dry_run:
                 return await plan(options, account, pod, run.journal)
             deployed = await deploy(options, account, pod, progress, run.journal)
@@ -280,13 +295,15 @@ def status(options: Common, name: str, *, check: bool) -> None:
 Examples:
   trustedpods delete web
   trustedpods delete database --purge
+  trustedpods delete web --wait 5m
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
+@waits(TURN_HELP)
 @click.option("--purge", is_flag=True, help="With the volumes that would be kept; also of a deleted pod.")
 @click.option("-y", "--yes", is_flag=True, help="Keep volumes, and pay for them, without being asked.")
 @common
-def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
+def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bool) -> None:
     """Remove the pod NAME; what is left of its deposit comes back at once.
 
     Volumes that outlive it (`retain`, usual for workload: stateful) stay, and its channel goes on paying for
@@ -298,7 +315,7 @@ def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
         return click.confirm("Delete all but these volumes?", err=True)
 
     async def work() -> "DeleteResult | GoneResult":
-        opening = run.account()
+        opening = run.account(wait_seconds(wait))
         from trustedpods.publisher.results.pods import DeleteProgress
         from trustedpods.publisher.verbs.pods import DeleteOptions, delete
 

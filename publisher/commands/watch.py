@@ -45,7 +45,7 @@ and may not be topped up, 6 a pod waits for something, 8 a provider or the chain
     help="Give notice on the deposit when evidence or usage does not hold.",
 )
 @click.option(
-    "--patience",
+    "--wait",
     metavar="DURATION",
     default="60s",
     show_default=True,
@@ -61,7 +61,7 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     top_up_below: str | None,
     max_per_day: str | None,
     unlock_on_violation: bool,
-    patience: str,
+    wait: str,
 ) -> None:
     """Look after the pods that were deployed from here, or after those NAMEd.
 
@@ -80,7 +80,7 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         from trustedpods.publisher.core.money import parse_duration, parse_funding
 
         pause_s = parse_duration(interval, "--interval")
-        patience_s = parse_duration(patience, "--patience")
+        patience_s = parse_duration(wait, "--wait")
         below_s = None if top_up_below is None else parse_duration(top_up_below, "--top-up-below")
         limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
         opening = run.account()

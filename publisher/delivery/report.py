@@ -77,6 +77,7 @@ def nobody(selection: Selection, trust: TrustClass) -> Refused:
     return Refused(
         f"none of {len(out)} providers can take a pod of class {trust}: {reasons}{more}",
         rule="no-provider",
+        hint="`trustedpods provider list --for FILE` says of each in a line why it cannot run it",
     )
 
 

@@ -25,6 +25,9 @@ class Timing:
     update_look_s: float = 1.0
     """Between two looks at a provider that goes back to the version before."""
 
+    turn_s: float = 0.0
+    """How long a verb waits for another one on this machine that has the pod: `--wait`, where it is given."""
+
     release_s: float = 90.0
     """How long a provider that said no may take to give the money back: some of its claim batches."""
 

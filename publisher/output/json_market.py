@@ -116,6 +116,11 @@ def _row(one: ListedProvider, token: Token) -> "market.ListedProviderJson":
     }
     if one.unfit is not None:
         tree["unfit"] = one.unfit
+    if one.answered_ms is not None:
+        tree["answered_ms"] = one.answered_ms
+    if one.awake_hour is not None and one.asleep_hour is not None:
+        tree["awake_hour"] = token.number(one.awake_hour)
+        tree["asleep_hour"] = token.number(one.asleep_hour)
     return tree
 
 

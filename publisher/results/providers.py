@@ -79,6 +79,12 @@ class ListedProvider:
     least: LeastTerms
     proof: "Verdict | ErrorReport | None"
     unfit: str | None = None
+    answered_ms: int | None = None
+    """How long it took to dial it and to prove itself; None where it did not, or nobody asked."""
+
+    awake_hour: TokenUnits | None = None
+    asleep_hour: TokenUnits | None = None
+    """Of the pod that was asked for, in base units, awake and asleep; None where it does not fit."""
 
     @property
     def evidence(self) -> str:
@@ -92,7 +98,7 @@ class ListedProvider:
 
 @dataclass(frozen=True, slots=True)
 class ProvidersResult:
-    """`provider list`: every row, cheapest core first. `simulated`: the market is a localnet.
+    """`provider list`: rows in the order that was asked for. `simulated`: the market is a localnet.
 
     `pod` is the name of the pod that they were held against, if any.
     """
@@ -101,6 +107,11 @@ class ProvidersResult:
     simulated: bool
     providers: tuple[ListedProvider, ...]
     pod: str | None = None
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether any was asked for proof."""
+        return any(one.proof is not None for one in self.providers)
 
 
 @dataclass(slots=True)

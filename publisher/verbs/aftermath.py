@@ -4,8 +4,8 @@
 The provider is asked each time, as the answer of a minute ago may have been overtaken.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import trio
@@ -24,12 +24,16 @@ from trustedpods.publisher.core.ownership import (
     whose,
 )
 from trustedpods.publisher.delivery.standing import told_by
+from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.payment.refund import Kept
 from trustedpods.publisher.state.pod_lock import pod_lock
+
+TURN_LOOK_S = 0.2
+"""Between two looks at whether another verb has let the pod go; a look opens a file."""
 
 ASK_LIMIT_S = 10.0
 """For a provider to say what is there, dialled once more where the line is gone."""
@@ -124,4 +128,25 @@ def alone(account: MarketAccount, name: str, verb: str, beside: Collection[str] 
     file = account.market.file
     scope = f"{file.chain_id} {file.payments} {account.publisher.address}".lower()
     with pod_lock(state_dir(), scope, name, verb, beside):
+        yield
+
+
+@asynccontextmanager
+async def in_turn(
+    account: MarketAccount, name: str, verb: str, journal: Journal, beside: Collection[str] = ()
+) -> AsyncIterator[None]:
+    """As `alone`, once whoever has the pod now lets it go; `Locked` where it does not within `turn_s`."""
+    deadline, told = trio.current_time() + account.timing.turn_s, ""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(alone(account, name, verb, beside))
+                break
+            except Locked as error:
+                if trio.current_time() >= deadline:
+                    raise
+                if error.what != told:
+                    told = error.what
+                    journal.event("turn", f"{told}; waiting until it has ended")
+            await trio.sleep(TURN_LOOK_S)
         yield

@@ -55,7 +55,7 @@ from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.state.pod_records import Provenance
-from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.verbs.aftermath import in_turn
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.verbs.offers.fallback import Fallback, tell_unlisted
 from trustedpods.publisher.verbs.offers.planned import make_plan
@@ -98,7 +98,7 @@ async def deploy(
     _begin(pod, journal)
     with journal.step("verify"):
         verified = await trio.to_thread.run_sync(verify_images, pod)
-    with alone(account, pod.name, "deploy"):
+    async with in_turn(account, pod.name, "deploy", journal):
         await Deploy(options, account, pod, verified, progress, journal).run()
     return progress.result()
 

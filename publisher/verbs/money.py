@@ -8,13 +8,14 @@ import trio
 
 from trustedpods.contracts.records import Channel, OpenedChannel
 from trustedpods.contracts.terms import DAY_S, MAX_DEPOSIT
-from trustedpods.protocol.errors import BadInput, Locked, Refused
+from trustedpods.protocol.errors import BadInput, Locked, NetworkFailure, Refused
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages.provider import LeastTerms
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of
 from trustedpods.publisher.core.money import Funding
+from trustedpods.publisher.core.networks.telling import moment
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
@@ -36,8 +37,11 @@ from trustedpods.publisher.results.money import (
 )
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import known_names
-from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.verbs.aftermath import in_turn
 from trustedpods.publisher.visits import records
+
+LONGEST_LOOK_S = 30
+"""Between two looks at a channel whose notice runs: a deploy may take it back."""
 
 
 def top_up_amount(
@@ -86,15 +90,16 @@ async def fund(
 
 
 async def close(
-    account: MarketAccount, name: str, wait: bool, progress: CloseProgress, journal: Journal
+    account: MarketAccount, name: str, wait_s: float, progress: CloseProgress, journal: Journal
 ) -> CloseResult:
-    """Get a channel's money back: give notice, and close it once that is over.
+    """Get a channel's money back: give notice, and close it once that is over, if that is within *wait_s*.
 
     Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere. Where all
     have ended before, the result says so.
-    When it raises, *progress* has those that were seen to.
+    When it raises, *progress* has those that were seen to. Raises NetworkFailure (rule `timeout`) where a
+    notice is not over by then.
     """
-    with alone(account, name, "close", beside=("backup",)):  # money does not wait for one
+    async with in_turn(account, name, "close", journal, beside=("backup",)):  # money does not wait for one
         try:
             location, others = await find_pod(account, name, everywhere=True)
         except Refused as error:
@@ -102,14 +107,15 @@ async def close(
             ended = ClosedChannel(found.channel.provider, found.channel.id, found.money)
             return CloseResult(name, account.token, (ended,), gone=True)
         progress.pod, progress.token = name, account.token
+        deadline = trio.current_time() + wait_s if wait_s else None
         for one in (location, *others):
-            outcome = await _close(account, one, name, wait, journal)
+            outcome = await _close(account, one, name, deadline, journal)
             progress.channels.append(ClosedChannel(ProviderId.of(one.row), one.ref.channel, outcome))
     return CloseResult(name, account.token, tuple(progress.channels))
 
 
 async def _close(
-    account: MarketAccount, location: PodLocation, name: str, wait: bool, journal: Journal
+    account: MarketAccount, location: PodLocation, name: str, deadline: float | None, journal: Journal
 ) -> DepositOutcome:
     noted = await refund.give_notice(account, location.ref, name, journal)
     while noted.state == "unlocking":
@@ -126,10 +132,22 @@ async def _close(
         if head.time >= current.unlock_at:
             ended = await closing.end(account, location.ref, journal)
             return ended or await refund.refunded(account, location.ref, journal)
-        if not wait:
+        if deadline is None:
             return noted
-        await trio.sleep(min(30, max(1, current.unlock_at - head.time)))
+        left_s = deadline - trio.current_time()
+        if left_s <= 0:
+            raise _not_over(name, current.unlock_at)
+        await trio.sleep(min(left_s, LONGEST_LOOK_S, max(1, current.unlock_at - head.time)))
     return noted
+
+
+def _not_over(name: str, unlock_at: int) -> NetworkFailure:
+    return NetworkFailure(
+        f"the notice runs until {moment(unlock_at)}",
+        where=name,
+        rule="timeout",
+        hint=f"`trustedpods close {name}` gets the deposit then; `trustedpods watch` does so by itself",
+    )
 
 
 async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -> WithdrawResult:
@@ -157,7 +175,7 @@ async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -
 def _whole(name: str, *, unlocks: bool) -> Refused:
     """Why a channel gives nothing back now: all of its deposit is what its provider counts on."""
     ends = f"`trustedpods delete {name}` ends the pod, and all that is left comes back at once"
-    closes = f"its notice runs: `trustedpods close {name} --wait` gets it when that is over"
+    closes = f"its notice runs: `trustedpods close {name} --wait 30d` gets it when that is over"
     return Refused(
         f"the channel of {name} pays for it, and the contract gives no part of a deposit back",
         rule="whole-deposit",

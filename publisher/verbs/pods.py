@@ -38,7 +38,7 @@ from trustedpods.publisher.results.pods import (
     VisitProgress,
 )
 from trustedpods.publisher.state.names import known_names
-from trustedpods.publisher.verbs.aftermath import Aftermath, alone, newer_is_locked
+from trustedpods.publisher.verbs.aftermath import Aftermath, in_turn, newer_is_locked
 from trustedpods.publisher.verbs.backups.states import state_of
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.newest_book import NewestBook
@@ -209,7 +209,7 @@ async def delete(
     `not-agreed`), with nothing done, where the options' `agree` says no. A pod that is surely gone already is
     no error, nor one of which only a deposit under notice is left at a provider that does not answer.
     """
-    with alone(account, name, "delete"):
+    async with in_turn(account, name, "delete", journal):
         try:
             return await _delete(account, name, progress, journal, options or DeleteOptions())
         except Refused as error:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`provider list`, `provider inspect`: the registry, the proof behind each row, and what each offers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import trio
 
@@ -11,8 +11,10 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import DAY_S, due
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages.capabilities import Capabilities
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.net import open_host
-from trustedpods.protocol.units import KIB, Usage
+from trustedpods.protocol.units import KIB, TokenUnits, Usage
+from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import HOUR_S
 from trustedpods.publisher.core.select import Choice, requirements_of, select
@@ -39,31 +41,71 @@ if TYPE_CHECKING:
 MONTH_S = 30 * DAY_S
 
 
+ListOrder = Literal["price", "region", "answer"]
+"""What comes first: the cheapest (for the pod, if there is one; else a core), the first name of a region, or
+whoever proved itself fastest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """Which rows: of class `trust`, of `region`, with hardware `tee`; None: any. `attest`: ask for proof."""
+
+    attest: bool = False
+    trust: TrustClass | None = None
+    region: str | None = None
+    tee: str | None = None
+    order: ListOrder = "price"
+
+    def take(self, row: RegistryRow) -> bool:
+        """Whether a row is meant."""
+        return (
+            self.trust in (None, row.trust)
+            and self.region in (None, row.region)
+            and (self.tee is None or self.tee in row.tee)
+        )
+
+
 async def list_providers(
-    market: OpenMarket, attest: bool, pod: "Pod | None" = None, progress: ListProgress | None = None
+    market: OpenMarket,
+    options: ListOptions,
+    pod: "Pod | None" = None,
+    progress: ListProgress | None = None,
 ) -> ProvidersResult:
-    """Every row, cheapest core first; with *attest*, what its evidence says, or that it did not come in time.
+    """The rows that *options* mean, with what each one's evidence says, or that it did not come in time.
 
-    With a *pod*, why it cannot run at each; they prove themselves for that too. *progress* has what is known
-    meanwhile.
+    With a *pod*, why it cannot run at each, or what it would cost; they prove themselves for that too.
+    *progress* has what is known meanwhile.
     """
-    rows = await market.rows()
+    rows = [row for row in await market.rows() if options.take(row)]
     known: dict[int, _Known] = {}
-    ranked = sorted(rows, key=lambda row: (due(_CORE_HOUR, row.prices), row.owner, row.daemon))
 
-    def made(unfit: Mapping[int, str | None]) -> ProvidersResult:
+    def made(fits: Mapping[int, _Fit]) -> ProvidersResult:
+        found = [_listed(row, known.get(id(row)), fits.get(id(row), _Fit())) for row in rows]
         return ProvidersResult(
             token=market.token,
             simulated=market.file.simulated_root is not None,
-            providers=tuple(_listed(row, known.get(id(row)), unfit.get(id(row))) for row in ranked),
+            providers=tuple(sorted(found, key=_ORDERS[options.order])),
             pod=None if pod is None else pod.name,
         )
 
     if progress is not None:
         progress.made = lambda: made({})
-    if attest or pod is not None:
+    if options.attest or pod is not None:
         await _attest_all(market, rows, known)
-    return made({} if pod is None else _unfit(market, pod, rows, known))
+    return made({} if pod is None else _fits(market, pod, rows, known))
+
+
+def _by_price(one: ListedProvider) -> tuple[object, ...]:
+    """Who cannot take the pod comes last."""
+    price = one.prices.core_hour if one.awake_hour is None else one.awake_hour
+    return one.unfit is not None, price, one.provider.owner, one.provider.daemon
+
+
+_ORDERS: Mapping[ListOrder, Callable[[ListedProvider], tuple[object, ...]]] = {
+    "price": _by_price,
+    "region": lambda one: (one.provider.region, *_by_price(one)),
+    "answer": lambda one: (one.answered_ms is None, one.answered_ms or 0, *_by_price(one)),
+}
 
 
 async def inspect(market: OpenMarket, choice: Choice) -> InspectResult:
@@ -73,14 +115,25 @@ async def inspect(market: OpenMarket, choice: Choice) -> InspectResult:
         return InspectResult(ProviderId.of(row), proven.verdict, proven.profile.capabilities)
 
 
-def _unfit(
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What the pod costs there, or why it cannot run there."""
+
+    cost: Cost | None = None
+    unfit: str | None = None
+
+
+def _fits(
     market: OpenMarket, pod: "Pod", rows: list[RegistryRow], known: dict[int, "_Known"]
-) -> dict[int, str | None]:
-    """Why the pod cannot run at the provider of each row, by the row's id(); None where it can."""
+) -> dict[int, _Fit]:
+    """How the pod would fare at the provider of each row, by the row's id()."""
     wanted = requirements_of(pod.manifest, pod.image_bytes, market.file.token, market.token)
-    left_out = {id(out.row): out.reason for out in select(wanted, rows).left_out}
-    ask = admit_body(pod.manifest, pod.image_bytes)
-    return {id(row): left_out.get(id(row)) or why_not(ask, known[id(row)].offered) for row in rows}
+    selection, ask = select(wanted, rows), admit_body(pod.manifest, pod.image_bytes)
+    fits = {id(out.row): _Fit(unfit=out.reason) for out in selection.left_out}
+    for offer in selection.offers:
+        reason = why_not(ask, known[id(offer.row)].offered)
+        fits[id(offer.row)] = _Fit(offer.cost) if reason is None else _Fit(unfit=reason)
+    return fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +142,7 @@ class _Known:
 
     proof: "Verdict | ErrorReport"
     offered: Capabilities | TrustedPodsError
+    answered_ms: int | None = None
 
 
 async def _attest_all(market: OpenMarket, rows: list[RegistryRow], known: dict[int, _Known]) -> None:
@@ -111,10 +165,12 @@ async def _attest_all(market: OpenMarket, rows: list[RegistryRow], known: dict[i
 
 
 async def _proof(market: OpenMarket, host: "Host", row: RegistryRow) -> _Known:
+    began = trio.current_time()
     proven = await proof_of(host, row, market.policy(row.trust))
+    took_ms = round(1000 * (trio.current_time() - began))
     if isinstance(proven, TrustedPodsError):
         return _Known(ErrorReport.of(proven), proven)
-    return _Known(proven.verdict, proven.profile.capabilities)
+    return _Known(proven.verdict, proven.profile.capabilities, took_ms)
 
 
 _CORE_HOUR = Usage(cpu_core_ms=1000 * HOUR_S)
@@ -124,7 +180,7 @@ _GIB_OUT = Usage(egress_kib=KIB * KIB)
 _GIB_IN = Usage(ingress_kib=KIB * KIB)
 
 
-def _listed(row: RegistryRow, known: _Known | None, unfit: str | None) -> ListedProvider:
+def _listed(row: RegistryRow, known: _Known | None, fit: _Fit) -> ListedProvider:
     return ListedProvider(
         provider=ProviderId.of(row),
         trust=row.trust,
@@ -139,5 +195,8 @@ def _listed(row: RegistryRow, known: _Known | None, unfit: str | None) -> Listed
         ),
         least=row.least,
         proof=None if known is None else known.proof,
-        unfit=unfit,
+        unfit=fit.unfit,
+        answered_ms=None if known is None else known.answered_ms,
+        awake_hour=None if fit.cost is None else TokenUnits(fit.cost.awake_hour),
+        asleep_hour=None if fit.cost is None else TokenUnits(fit.cost.asleep_hour),
     )

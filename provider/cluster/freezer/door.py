@@ -7,13 +7,14 @@ thaws whatever anybody ends, as the kernel ends nothing that is frozen.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.units import MIB
+from trustedpods.provider.cluster.freezer.listening import Listener, parse_listeners
 from trustedpods.provider.cluster.networks.node_socket import NodeProgram
 
 LEASE_S = 20
@@ -53,6 +54,7 @@ class FreezerAnswer:
 
     replicas: Mapping[str, FrozenView]
     memory: NodeMemory
+    listening: Mapping[str, tuple[Listener, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Freezer:
         answers = await self._ask("size", uids)
         return {uid: view for one in answers for uid, view in one.replicas.items()}
 
+    async def listening(self, uids: Collection[str]) -> dict[str, tuple[Listener, ...]]:
+        """Where their programs take TCP connections; replicas that no agent sees into are left out."""
+        answers, _ = await self._answers("listening", uids)
+        return {uid: listeners for one in answers for uid, listeners in one.listening.items()}
+
     async def _ask(self, verb: str, uids: Collection[str]) -> list[FreezerAnswer]:
         """One that is away counts where a replica is missing."""
         found, failures = await self._answers(verb, uids)
@@ -124,15 +131,18 @@ class Freezer:
 def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
     """`{"pods": {UID: {frozen, memory}}, "memory": {total, available}}`, all of it in bytes.
 
+    Whoever asked where replicas listen finds `"listens": {UID: ["ADDRESS:PORT"]}` beside them.
+
     NetworkFailure where it makes no sense: who answers so is no agent, and cannot be relied on.
     """
     try:
         told = json.loads(answer)
         replicas = {uid: _view(**one) for uid, one in told["pods"].items()}
         memory = _memory(**told["memory"])
+        listening = {uid: parse_listeners(one) for uid, one in told.get("listens", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NetworkFailure(f"no answer of the node's agent: {error!r}", where=where) from None
-    return FreezerAnswer(replicas, memory)
+    return FreezerAnswer(replicas, memory, listening)
 
 
 def _memory(total: int, available: int) -> NodeMemory:

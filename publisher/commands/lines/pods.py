@@ -106,7 +106,7 @@ def _money(result: StatusResult, *, wide: bool) -> list[str]:
     if live is None:
         return [*lines, "the channel has ended"]
     if result.runway_s is not None:
-        costs = "" if result.day is None else f", {token.rough(result.day)} a day"
+        costs = "" if not result.day else f", {token.rough(result.day)} a day"
         lines.append(f"lasts {duration_text(result.runway_s)} at the present rate{costs}")
     if live.unlock_at:
         lines.append(f"UNLOCKING: the channel can be closed at {moment(live.unlock_at)}")

@@ -35,7 +35,7 @@ def attest_lines(result: AttestResult, *, draft_only: bool) -> list[str]:
 
 def provider_lines(result: ProvidersResult, *, wide: bool = False) -> list[str]:
     """Providers with prices; evidence where it was asked for. *wide*: prices in full, and all of a row."""
-    rows = [_provider_row(one, result.token, wide=wide) for one in result.providers]
+    rows = [_provider_row(one, result, wide=wide) for one in result.providers]
     header = (
         "PROVIDER",
         "CLASS",
@@ -45,6 +45,8 @@ def provider_lines(result: ProvidersResult, *, wide: bool = False) -> list[str]:
         "STORED GIB/MONTH",
         "OUT/GIB",
         "DEPOSIT",
+        *(("ASLEEP/H", "AWAKE/H") if result.pod else ()),
+        *(("ANSWER",) if result.was_asked else ()),
         "EVIDENCE",
         *(("IN/GIB", "NOTICE", "HARDWARE", "ROW WRITTEN") if wide else ()),
     )
@@ -55,6 +57,12 @@ def provider_lines(result: ProvidersResult, *, wide: bool = False) -> list[str]:
         f"{one.provider.name}: not for {result.pod}: {one.unfit}" for one in result.providers if one.unfit
     ]
     return [*table(header, rows), f"(in {result.token.symbol})", *unfit, *([""] if notes else []), *notes]
+
+
+def _of_the_pod(one: ListedProvider, token: Token) -> tuple[str, str]:
+    if one.asleep_hour is None or one.awake_hour is None:
+        return "", ""
+    return token.short(one.asleep_hour), token.short(one.awake_hour)
 
 
 def inspect_lines(result: InspectResult) -> list[str]:
@@ -82,7 +90,8 @@ def inspect_lines(result: InspectResult) -> list[str]:
     return [result.provider.name, *table(("", ""), rows)[1:]]
 
 
-def _provider_row(one: ListedProvider, token: Token, *, wide: bool) -> tuple[str, ...]:
+def _provider_row(one: ListedProvider, result: ProvidersResult, *, wide: bool) -> tuple[str, ...]:
+    token = result.token
     prices = (
         one.prices.core_hour,
         one.prices.gib_hour,
@@ -95,6 +104,8 @@ def _provider_row(one: ListedProvider, token: Token, *, wide: bool) -> tuple[str
         one.provider.region,
         *map(token.number if wide else token.short, prices),
         token.number(one.least.deposit) if wide else token.short(one.least.deposit, at_least=True),
+        *(_of_the_pod(one, token) if result.pod else ()),
+        *((("" if one.answered_ms is None else f"{one.answered_ms} ms"),) if result.was_asked else ()),
         one.evidence,
         *(
             (

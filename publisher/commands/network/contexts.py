@@ -88,6 +88,66 @@ def use(options: Common, name: str, policy: str | None) -> None:
 
 
 @context.command(
+    "fetch",
+    epilog="""\b
+Examples:
+  trustedpods context fetch play https://market.example.org/market.toml
+  trustedpods context fetch play https://market.example.org/market.toml --sha256 9f86d081884c7d65...
+""",
+)
+@click.argument("name")
+@click.argument("url")
+@click.option(
+    "--sha256", metavar="HEX", help="What the file's digest must be: what tells this market of another."
+)
+@common
+def fetch_market(options: Common, name: str, url: str, sha256: str | None) -> None:
+    """Fetch the file of a market that is published at URL, and let the context NAME have it from now on.
+
+    Kept is a file whose contracts are, by the node that it names, those of this version. Whose market it is,
+    only its digest says, which is printed: compare it with what those who run the market tell, or give it by
+    --sha256. A context that has another market already gets a new one by --sha256 alone.
+    """
+    run = Run(options)
+
+    async def work() -> "Contexts":
+        from trustedpods.protocol.errors import BadInput
+        from trustedpods.protocol.networks.members import check_network_name
+        from trustedpods.publisher.context import KEY_VARIABLE, locate
+        from trustedpods.publisher.contexts import Context, config_dir, load_contexts, save_contexts
+        from trustedpods.publisher.market import published
+
+        if options.market is not None:
+            raise BadInput("the market is the one at URL", where="--market", hint="leave it out")
+        check_network_name(name)
+        place = config_dir(os.environ).absolute() / published.FOLDER / f"{name}.toml"
+        key = options.key and str(locate("key", options.key, KEY_VARIABLE, "key", os.environ).absolute())
+        known = load_contexts(os.environ).named.get(name, Context(name))
+        kept = place if known.market is None else Path(known.market)
+        fetched = await published.fetch(url, sha256, place, kept=kept)
+        await published.check_contracts(fetched.file, url)
+        published.keep(fetched)
+        contexts = load_contexts(os.environ)  # as they are now: the network took its time
+        held = contexts.named.get(name, known)
+        contexts = contexts.using(replace(held, market=str(place), key=key or held.key))
+        save_contexts(contexts)
+        run.journal.event(
+            "market",
+            f"chain {fetched.file.chain_id}, payments {fetched.file.payments}, token {fetched.file.token}; "
+            f"sha256 {fetched.sha256}",
+            sha256=fetched.sha256,
+        )
+        return contexts
+
+    def under_trio() -> "Contexts":
+        from trustedpods.publisher.commands import interrupts
+
+        return interrupts.run(work)
+
+    run.guard(under_trio, _lines, _form)
+
+
+@context.command(
     "map",
     epilog="""\b
 Examples:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import (
+    TURN_HELP,
+    Common,
+    Run,
+    common,
+    pod_name,
+    wait_seconds,
+    waits,
+)
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -22,10 +30,11 @@ Examples:
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
+@waits(TURN_HELP)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done: exit code 10.")
 @click.option("-y", "--yes", is_flag=True, help="Start it anew without being asked.")
 @common
-def restart(options: Common, name: str, *, dry_run: bool, yes: bool) -> None:
+def restart(options: Common, name: str, wait: str | None, *, dry_run: bool, yes: bool) -> None:
     """Start the pod NAME anew, with all its containers, from the bundle that its provider has.
 
     New replicas are proven beside those that run, and no request fails where an update would fail none. A pod
@@ -38,7 +47,7 @@ def restart(options: Common, name: str, *, dry_run: bool, yes: bool) -> None:
         return click.confirm(f"Start {plan.pod} anew?", err=True)
 
     async def work() -> "RestartResult | RestartPlanResult":
-        opening = run.account()
+        opening = run.account(wait_seconds(wait))
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.running.restart import restart, restart_plan
 

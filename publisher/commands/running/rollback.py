@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, agreement, common, pod_name
+from trustedpods.publisher.commands.options import (
+    WAIT_HELP,
+    Common,
+    Run,
+    agreement,
+    common,
+    pod_name,
+    wait_seconds,
+    waits,
+)
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -22,10 +31,13 @@ Examples:
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.argument("generation", type=click.IntRange(min=0), required=False)
+@waits(WAIT_HELP)
 @click.option("--list", "listing", is_flag=True, help="Only list the versions that can be gone back to.")
 @click.option("-y", "--yes", is_flag=True, help="Change what runs without being asked.")
 @common
-def rollback(options: Common, name: str, generation: int | None, *, listing: bool, yes: bool) -> None:
+def rollback(
+    options: Common, name: str, generation: int | None, wait: str | None, *, listing: bool, yes: bool
+) -> None:
     """Let an earlier version of the pod NAME run again: the one before, or that of GENERATION.
 
     Versions that proved themselves are kept on the machine that deployed them, sealed with the key. What
@@ -35,15 +47,17 @@ def rollback(options: Common, name: str, generation: int | None, *, listing: boo
     run = Run(options)
 
     async def work() -> "DeployResult | VersionsResult":
-        opening = run.account()
+        opening = run.account(wait_seconds(wait))
         from trustedpods.publisher.results.deployed import DeployProgress
+        from trustedpods.publisher.verbs.deploy import PATIENCE_S
         from trustedpods.publisher.verbs.running.rollback import RollbackOptions, rollback, versions
 
         run.progress = progress = DeployProgress()
         async with opening as account:
             if listing:
                 return await versions(account, name, run.journal)
-            wanted = RollbackOptions(generation, None if yes else agreement(run, without_terminal=True))
+            agree = None if yes else agreement(run, without_terminal=True)
+            wanted = RollbackOptions(generation, agree, wait_seconds(wait, PATIENCE_S))
             return await rollback(account, name, wanted, progress, run.journal)
 
     def lines(result: "DeployResult | VersionsResult") -> list[str]:

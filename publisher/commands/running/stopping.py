@@ -68,7 +68,7 @@ def _turn(options: Common, name: str, verb: Literal["stop", "start"], wait: str)
         from trustedpods.publisher.core.money import parse_duration
 
         wait_s = float(parse_duration(wait, "--wait"))
-        opening = run.account()
+        opening = run.account(wait_s)
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.running import stopping
 

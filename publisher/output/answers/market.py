@@ -15,7 +15,10 @@ class ProofPart(TypedDict, total=False):
     error: ErrorJson
     evidence_digest: str
     verdict: VerdictJson
+    answered_ms: int
     unfit: str
+    awake_hour: Tokens
+    asleep_hour: Tokens
 
 
 class ListedProviderJson(ClassPart, ProofPart):
@@ -39,7 +42,7 @@ class ListedProviderJson(ClassPart, ProofPart):
 
 
 class ProvidersJson(TypedDict):
-    """Every row, cheapest core first; `pod` is the one that they were held against."""
+    """Rows in the order that was asked for; `pod` is the one that they were held against."""
 
     token: str
     simulated: bool

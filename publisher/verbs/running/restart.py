@@ -27,7 +27,7 @@ from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.deployed import RestartPlanResult, RestartResult
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.results.validated import update_way
-from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.verbs.aftermath import in_turn
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.visits.visit import Visit
 
@@ -57,7 +57,7 @@ async def restart(
     *agree* is asked with the plan first; None: nobody is. Raises Refused (rules `not-agreed`, `not-serving`),
     what a start raises, and what a visit raises; what is in place then is in the error's hint.
     """
-    with alone(account, name, "restart"):
+    async with in_turn(account, name, "restart", journal):
         async with visit(account, name, progress, journal) as visited:
             if agree is not None:
                 plan = await _plan(visited, name)

@@ -36,7 +36,7 @@ from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.results.validated import UpdateWay
 from trustedpods.publisher.state.pod_records import Provenance, SentVersion
-from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.verbs.aftermath import in_turn
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.verbs.deploy import PATIENCE_S, agreed
 from trustedpods.publisher.verbs.offers.planned import (
@@ -57,10 +57,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """Which version: a `generation`, else the one before the newest. `agree` as of a deploy."""
+    """Which version: a `generation`, else the one before the newest. The rest as of a deploy."""
 
     generation: int | None = None
     agree: Callable[[DeployPlanResult], bool] | None = None
+    patience_s: float = PATIENCE_S
 
 
 async def rollback(
@@ -73,28 +74,30 @@ async def rollback(
     the provider has lost images of it that are not on this disk any more, and what a deploy raises.
     """
     progress.pod, progress.publisher, progress.token = name, account.publisher.address, account.token
-    with alone(account, name, "rollback"):
-        async with visit(account, name, VisitProgress(), journal) as visited:
-            sent = _chosen(account, visited, name, options.generation)
-            wanted = _wanted(sent.bundle, name)
-            policy = policy_for(account.market, sent.provenance.trust, sent.provenance.policy)
-            await check_signed(policy, await _named_images(sent, policy), journal)
-            async with open_host(None, []) as host, _attested(host, visited, sent, policy) as session:
-                again = replace(visited, session=session)
-                plan = plan_over(account, wanted, session, again.location, await again.status(), journal)
-                await agreed(plan, options.agree, journal)
-                parcel = _parcel(account, wanted, sent.provenance, plan.way(wanted.manifest))
-                handing = Delivery(
-                    account,
-                    parcel,
-                    _payment(account, again, wanted),
-                    again.location,
-                    policy,
-                    progress,
-                    journal,
-                )
-                _tell(again, wanted, progress)
-                await handing.run(host, session, PATIENCE_S)
+    async with (
+        in_turn(account, name, "rollback", journal),
+        visit(account, name, VisitProgress(), journal) as visited,
+    ):
+        sent = _chosen(account, visited, name, options.generation)
+        wanted = _wanted(sent.bundle, name)
+        policy = policy_for(account.market, sent.provenance.trust, sent.provenance.policy)
+        await check_signed(policy, await _named_images(sent, policy), journal)
+        async with open_host(None, []) as host, _attested(host, visited, sent, policy) as session:
+            again = replace(visited, session=session)
+            plan = plan_over(account, wanted, session, again.location, await again.status(), journal)
+            await agreed(plan, options.agree, journal)
+            parcel = _parcel(account, wanted, sent.provenance, plan.way(wanted.manifest))
+            handing = Delivery(
+                account,
+                parcel,
+                _payment(account, again, wanted),
+                again.location,
+                policy,
+                progress,
+                journal,
+            )
+            _tell(again, wanted, progress)
+            await handing.run(host, session, options.patience_s)
     return progress.result()
 
 

@@ -14,7 +14,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.results.pods import StoppedPod, VisitProgress
-from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.verbs.aftermath import in_turn
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.visits.visit import Visit
 
@@ -54,12 +54,11 @@ async def _turn(
     journal: Journal,
     wait_s: float,
 ) -> StoppedPod:
-    with alone(account, name, verb):
-        async with visit(account, name, progress, journal) as visited:
-            body, ref = StopBody() if verb == "stop" else StartBody(), visited.location.ref
-            status = await visited.session.ask(verb, ref, body, next_generation(), PodStatus)
-            journal.event("stopped" if verb == "stop" else "started", f"{name}: the provider has taken it")
-            status = await _until(visited, status, name, wait_s, stopped=verb == "stop")
+    async with in_turn(account, name, verb, journal), visit(account, name, progress, journal) as visited:
+        body, ref = StopBody() if verb == "stop" else StartBody(), visited.location.ref
+        status = await visited.session.ask(verb, ref, body, next_generation(), PodStatus)
+        journal.event("stopped" if verb == "stop" else "started", f"{name}: the provider has taken it")
+        status = await _until(visited, status, name, wait_s, stopped=verb == "stop")
     since = None if status.parked_at is None else UnixSeconds(status.parked_at)
     return StoppedPod(progress.visited(), status.phase, since, status.replicas, status.ready, status.runway_s)
 

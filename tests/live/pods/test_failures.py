@@ -64,6 +64,12 @@ def check_the_end(market: LiveLocalnet, person: Publisher, said: Said, had: int)
             ["exit code 7", "out of cheese"],
             id="crash at start",
         ),
+        pytest.param(
+            ["httpd", "-f", "-p", "9999"],
+            ["connection refused or broken", "(its programs listen on port 9999)"],
+            id="it listens elsewhere",
+            marks=pytest.mark.soak,  # all of the minute that a start may take
+        ),
     ],
 )
 def test_a_pod_that_does_not_start(

@@ -31,7 +31,7 @@ ENDS_WITHIN_S = 100
 """Each verb dials for 15 s at most, and reads the chain; the machine may be busy."""
 
 NOTICED_WITHIN_S = 90
-"""In the middle of a deploy: 30 s without an answer to a ping, then `--patience`, and dials of 10 s."""
+"""In the middle of a deploy: 30 s without an answer to a ping, then `--wait`, and dials of 10 s."""
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def test_a_provider_that_hangs_in_the_middle_of_a_deploy(market: LiveLocalnet, p
     name = unique("hang")
     file = person.manifest("web", name)
     records, pid = _spool(market), market.pid(daemons.part())
-    process = person.start("deploy", file.name, "--patience", "5s", "-o", "json")
+    process = person.start("deploy", file.name, "--wait", "5s", "-o", "json")
     began = time.monotonic()
     while not _spool(market) - records:
         assert time.monotonic() - began < NOTICED_WITHIN_S

@@ -154,7 +154,7 @@ def test_with_the_channel_in_the_contract(case: Case) -> None:
 
     It gives none where the daemon is not back in time to say that nothing serves.
     """
-    client = case.start("--patience", "0s")
+    client = case.start("--wait", "0s")
     bank = Bank(case.market)
     kept = kill_when(case, lambda: bank.transactions_of(case.person.address), client)
     assert len(case.channels()) == 1

@@ -16,8 +16,12 @@ from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.files import freezer_socket
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.freezer.door import Freezer
+from trustedpods.provider.cluster.freezer.listening import Listener
 
 pytestmark = pytest.mark.live
+
+PORT = 8080
+"""At which the image of `hello` serves."""
 
 
 def sleeps_warm(spec: Json) -> None:
@@ -49,6 +53,8 @@ def test_a_frozen_pod_wakes_and_outlives_its_daemon_and_agent_and_is_deleted(
 ) -> None:
     deployed = publisher.deploy(publisher.manifest("hello", unique("warm"), sleeps_warm))
     uid = until_frozen(market, deployed.namespace)
+    listening = trio.run(Freezer([freezer_socket(market.cluster())]).listening, [uid])
+    assert listening == {uid: (Listener(PORT, own=False),)}
     assert web.get(deployed.url).status == 200
     assert uids(market, deployed.namespace) == [uid], "the request found it as it was"
 

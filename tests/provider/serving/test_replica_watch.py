@@ -4,12 +4,16 @@
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import pytest
 import trio
 import trio.testing
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.serving.replica_watch import DIAGNOSE_AFTER_S, ReplicaWatch
+from trustedpods.provider.cluster.freezer.door import Freezer
+from trustedpods.provider.cluster.freezer.listening import Listener
+from trustedpods.provider.facade.readiness import Tally
+from trustedpods.provider.serving.replica_watch import DIAGNOSE_AFTER_S, LISTENING_LIMIT_S, ReplicaWatch
 
 
 @dataclass
@@ -19,6 +23,8 @@ class Cluster:
     answers: trio.Event = field(default_factory=trio.Event)
 
     async def diagnose(self, namespace):
+        if namespace == "well":
+            return None
         if namespace == "silent":
             await self.answers.wait()
         if namespace == "away":
@@ -34,6 +40,7 @@ class Starting:
     waking: bool = True
     since: float = 0.0
     told: list[str] = field(default_factory=list)
+    tallies: dict[str, Tally] = field(default_factory=dict)
 
     @property
     def published(self):
@@ -44,7 +51,7 @@ class Starting:
         return SimpleNamespace(since=self.since)
 
     def diagnosed(self, found):
-        self.told.append(found.text)
+        self.told.append(found and found.text)
 
 
 async def test_one_that_is_slow_to_tell_hides_no_other(autojump_clock):
@@ -72,3 +79,43 @@ async def test_what_is_told_too_late_is_told_to_nobody(autojump_clock):
         pod.waking = False
         cluster.answers.set()
     assert pod.told == []
+
+
+@dataclass
+class Node:
+    """An agent that tells of one replica, or hangs."""
+
+    there: bool = True
+    hangs: bool = False
+
+    async def listening(self, uids):
+        if self.hangs:
+            await trio.sleep_forever()
+        return {uid: (Listener(9999, own=False),) for uid in (*uids, "another")}
+
+
+def waiting_for_probes(namespace="well"):
+    pod = Starting(namespace, since=-DIAGNOSE_AFTER_S)
+    pod.tallies["uid"] = Tally()
+    pod.tallies["uid"].add("connection to port 8080: refused")
+    return pod
+
+
+@pytest.mark.parametrize(
+    ("namespace", "node", "told"),
+    [
+        ("well", Node(), " (its programs listen on port 9999)"),
+        ("well", Node(hangs=True), ""),
+        ("well", Freezer(), ""),
+        ("a", Node(), ""),
+    ],
+    ids=["told", "hangs", "no agent", "it does not run"],
+)
+async def test_what_runs_and_does_not_answer_is_told_with_where_it_listens(
+    autojump_clock, namespace, node, told
+):
+    pod = waiting_for_probes(namespace)
+    watch = ReplicaWatch(SimpleNamespace(cluster=Cluster(), freezer=node), None, None, None)
+    with trio.fail_after(LISTENING_LIMIT_S + 1):
+        await watch.diagnose_waking([pod])
+    assert str(pod.tallies["uid"]) == f"connection to port 8080: refused, 1 times{told}"

@@ -39,7 +39,7 @@ def in_a_real_market(bench):
 
 
 async def watch_once(cli, *flags):
-    result = await cli("watch", "--once", "--patience", "0s", "-o", "json", *flags)
+    result = await cli("watch", "--once", "--wait", "0s", "-o", "json", *flags)
     return result.exit_code, json.loads(result.stdout)
 
 

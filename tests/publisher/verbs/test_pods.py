@@ -263,7 +263,7 @@ async def test_what_the_contract_owes_is_withdrawn_once(bench, cli):
         assert "whole-deposit" in refused.stderr
         assert "`trustedpods delete hello`" in refused.stderr
         await cli("close", "hello")
-        assert "`trustedpods close hello --wait`" in (await cli("withdraw", "hello")).stderr
+        assert "`trustedpods close hello --wait 30d`" in (await cli("withdraw", "hello")).stderr
     assert "owes you nothing" in (await cli("withdraw")).stdout
     assert "withdraw" not in (await cli("balance")).stdout
     address = bench.account.publisher.address

@@ -4,14 +4,19 @@
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
 import trio
 
 from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.net import open_host
+from trustedpods.publisher.commands.lines.providers import provider_lines
 from trustedpods.publisher.market.profiles import LISTED_AT_ONCE, proof_of
+from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import ListProgress
-from trustedpods.publisher.verbs.providers import list_providers
+from trustedpods.publisher.verbs.estimate import estimate
+from trustedpods.publisher.verbs.providers import ListOptions, list_providers
 
 DEAD = 3 * LISTED_AT_ONCE
 MOST_S = 10
@@ -64,7 +69,7 @@ async def test_who_answers_is_known_while_the_dead_are_still_waited_for(bench):
     assert progress.result() is None
     async with silence() as silent, bench.peer().serve() as peer, trio.open_nursery() as nursery:
         put_dead_rows(bench.chain, peer, silent.port)
-        nursery.start_soon(list_providers, bench.account.market, True, None, progress)
+        nursery.start_soon(list_providers, bench.account.market, ListOptions(attest=True), None, progress)
         with trio.fail_after(MOST_S):
             while progress.result() is None or not heard(progress) or silent.open < LISTED_AT_ONCE:
                 await trio.sleep(0.05)
@@ -90,6 +95,55 @@ async def test_a_silent_one_is_given_up(bench):
 async def test_without_proof_nobody_is_asked(bench):
     progress = ListProgress()
     async with bench.peer().serve() as peer:
-        listed = await list_providers(bench.account.market, False, progress=progress)
+        listed = await list_providers(bench.account.market, ListOptions(), progress=progress)
     assert peer.log == []
     assert progress.result() == listed
+
+
+def put_rows(bench, peer):
+    """Beside the honest row a dearer one that says class open, which its peer cannot prove, and elsewhere."""
+    row = bench.chain.rows[peer.owner, 0]
+    prices = row.prices.model_copy(update={"cpu_core_ms": 2 * row.prices.cpu_core_ms})
+    bench.chain.rows[peer.owner, 1] = replace(row, daemon=1, prices=prices, trust="open", region="another")
+
+
+@pytest.mark.parametrize(
+    ("options", "daemons"),
+    [
+        (ListOptions(), [0, 1]),
+        (ListOptions(trust="open"), [1]),
+        (ListOptions(trust="sealed"), [0]),
+        (ListOptions(region="another"), [1]),
+        (ListOptions(region="nowhere"), []),
+        (ListOptions(tee="sev-snp"), [0, 1]),
+        (ListOptions(tee="tdx"), []),
+        (ListOptions(order="region"), [1, 0]),
+    ],
+)
+async def test_rows_that_are_meant_in_the_order_that_is_meant(bench, options, daemons):
+    async with bench.peer().serve() as peer:
+        put_rows(bench, peer)
+        listed = await list_providers(bench.account.market, options)
+    assert [one.provider.daemon for one in listed.providers] == daemons
+
+
+async def test_with_a_pod_each_row_says_what_an_hour_costs_or_why_not(bench):
+    pod = read_pod(bench.folder / "pod.yaml", bench.folder / "cache")
+    async with bench.peer().serve() as peer:
+        put_rows(bench, peer)
+        listed = await list_providers(bench.account.market, ListOptions(order="answer"), pod)
+        estimated = await estimate(bench.account.market, pod)
+    first, second = listed.providers
+    assert (first.provider.daemon, first.unfit) == (0, None)
+    assert first.answered_ms is not None
+    assert (first.awake_hour, first.asleep_hour) == (
+        estimated.offers[0].cost.awake_hour,
+        estimated.offers[0].cost.asleep_hour,
+    )
+    assert (second.awake_hour, second.asleep_hour) == (None, None)
+    assert second.unfit
+    rows = provider_lines(listed)
+    assert rows[0].split()[9:12] == ["ASLEEP/H", "AWAKE/H", "ANSWER"]
+    assert f"{first.answered_ms} ms" in rows[1]
+    told = json_of(listed)["providers"][0]
+    assert told["awake_hour"] == listed.token.number(first.awake_hour)

@@ -4,12 +4,14 @@
 The rival is another machine, so no lock of this one keeps it away: it comes at each step of our verb.
 """
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import pytest
+import trio
 
 from tests.fakes.provider.peer import ProviderPeer
-from trustedpods.protocol.errors import ExitCode, Locked, Refused, TrustedPodsError
+from trustedpods.protocol.errors import ExitCode, Locked, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_bytes, channel_bytes
 from trustedpods.protocol.messages.pod import Endpoint, Statement
 from trustedpods.protocol.sealing.replies import sign_statement
@@ -17,6 +19,7 @@ from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.results.money import CloseProgress
 from trustedpods.publisher.state.pod_lock import pod_lock
 from trustedpods.publisher.verbs import money, watch
+from trustedpods.publisher.verbs.aftermath import TURN_LOOK_S, in_turn
 
 STEPS = ("admit", "provision", "paid", "outcome", "asked", "waiting")
 """Before ours is taken, while it is paid for, before it ends, when we ask what is there, while we wait."""
@@ -195,7 +198,7 @@ async def test_a_close_that_waits_stops_when_a_deploy_takes_the_notice_back(benc
 
         monkeypatch.setattr("trustedpods.publisher.verbs.money.trio.sleep", pause)
         with pytest.raises(Locked, match="a newer deploy"):
-            await money.close(bench.account, "hello", True, CloseProgress(), bench.journal())
+            await money.close(bench.account, "hello", 60, CloseProgress(), bench.journal())
     assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "cancel_unlock"]
 
 
@@ -218,11 +221,50 @@ async def test_on_one_machine_they_take_turns(bench, verb):
                         "deploy": bench.deploy,
                         "delete": bench.delete,
                         "close": lambda: money.close(
-                            bench.account, "hello", False, CloseProgress(), bench.journal()
+                            bench.account, "hello", 0, CloseProgress(), bench.journal()
                         ),
                     }[verb]()
                 assert len(peer.log) == requests
     assert bench.chain.log == log
+
+
+@pytest.mark.parametrize(("turn_s", "waits"), [(60.0, True), (1.0, False)])
+async def test_one_that_may_wait_has_its_turn_when_the_other_has_ended(bench, autojump_clock, turn_s, waits):
+    """By its lock alone: nobody dials meanwhile."""
+    held_s, journal = 5, bench.journal()
+    timing = replace(bench.account.publisher.timing, turn_s=turn_s)
+    account = replace(bench.account, publisher=replace(bench.account.publisher, timing=timing))
+    file = bench.account.market.file
+    scope = f"{file.chain_id} {file.payments} {bench.address}".lower()
+
+    async def other() -> None:
+        with pod_lock(state_dir(), scope, "hello", "deploy"):
+            holds.set()
+            await trio.sleep(held_s)
+
+    holds = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await holds.wait()
+        began = trio.current_time()
+        with nullcontext() if waits else pytest.raises(Locked, match="has it since"):
+            async with in_turn(account, "hello", "delete", journal):
+                assert trio.current_time() - began >= held_s
+        assert trio.current_time() - began <= max(held_s, turn_s) + TURN_LOOK_S
+    assert [one["event"] for one in journal.events] == ["turn"]
+
+
+async def test_a_close_waits_no_longer_than_it_is_told(bench, autojump_clock):
+    async with bench.peer().serve():
+        await bench.deploy()
+        began = trio.current_time()
+        with pytest.raises(NetworkFailure, match="the notice runs until") as caught:
+            await money.close(bench.account, "hello", 90, CloseProgress(), bench.journal())
+        assert caught.value.rule == "timeout"
+        assert trio.current_time() - began == pytest.approx(90)
+        bench.chain.now += 10**6
+        closed = await money.close(bench.account, "hello", 90, CloseProgress(), bench.journal())
+        assert [one.outcome.state for one in closed.channels] == ["closed"]
 
 
 async def test_a_bundle_that_another_client_replaced_is_not_released_again(bench):

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -28,8 +29,9 @@ type memory struct {
 }
 
 type answer struct {
-	Pods   map[string]Pod `json:"pods"`
-	Memory memory         `json:"memory"`
+	Pods    map[string]Pod              `json:"pods"`
+	Listens map[string][]netip.AddrPort `json:"listens,omitempty"` // "0.0.0.0:80", "[::]:80"
+	Memory  memory                      `json:"memory"`
 }
 
 // Answer does what is asked in one line of JSON, and tells how it is then.
@@ -52,6 +54,8 @@ func (l *Leases) Answer(from io.Reader, to io.Writer) error {
 		told.Pods = l.Thaw(asked.Pods)
 	case "size":
 		told.Pods = l.Size(asked.Pods)
+	case "listening":
+		told.Pods, told.Listens = l.Size(asked.Pods), l.Listening(asked.Pods)
 	default:
 		return fmt.Errorf("no verb of this agent: %.80q", asked.Verb)
 	}

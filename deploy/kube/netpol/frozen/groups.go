@@ -37,16 +37,17 @@ type Groups struct {
 	state  string // below it stand the pods' groups that are stopped
 	memory string
 	second bool
+	proc   string // where the kernel shows processes
 }
 
 // Open finds the groups below a mount as /sys/fs/cgroup; *root* is the kubelet's own, "/" mostly.
 func Open(mount, root string) *Groups {
 	first := filepath.Join(mount, "freezer")
 	if _, err := os.Stat(first); err == nil {
-		return &Groups{filepath.Join(first, root), filepath.Join(mount, "memory", root), false}
+		return &Groups{filepath.Join(first, root), filepath.Join(mount, "memory", root), false, "/proc"}
 	}
 	here := filepath.Join(mount, root)
-	return &Groups{here, here, true}
+	return &Groups{here, here, true, "/proc"}
 }
 
 // pods are the groups of all pods, by their uids, as paths below the state's and the memory's folders.

@@ -151,7 +151,7 @@ func TestALeaseIsNotForgottenWhileGroupsCannotBeRead(t *testing.T) {
 	leases.Freeze([]string{one}, time.Second, now)
 	readable := leases.groups
 	write(t, "", mount, "a file")
-	leases.groups = &Groups{filepath.Join(mount, "a file"), "", false}
+	leases.groups = &Groups{state: filepath.Join(mount, "a file")}
 	leases.Lapse(now.Add(time.Minute))
 	leases.Ends(one)
 	leases.groups = readable

@@ -17,14 +17,16 @@ from trustedpods.provider.cluster.freezer.door import (
     NodeMemory,
     parse_answer,
 )
+from trustedpods.provider.cluster.freezer.listening import Listener
 
 ONE, OTHER = "11111111-2222-3333-4444-555555555555", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
 
 @asynccontextmanager
-async def agent(path: Path, pods: dict[str, dict[str, object]]):
+async def agent(path: Path, pods: dict[str, dict[str, object]], **more: object):
     """An agent that always says this; yields what it was asked."""
     asked: list[dict[str, object]] = []
+    said = {"pods": pods, "memory": {"total": 9, "available": 4}, **more}
     listener = trio.socket.socket(trio.socket.AF_UNIX)
     await listener.bind(str(path))
     listener.listen()
@@ -32,7 +34,7 @@ async def agent(path: Path, pods: dict[str, dict[str, object]]):
     async def talk(stream: trio.SocketStream) -> None:
         async with stream:
             asked.append(json.loads(b"".join([data async for data in stream])))
-            await stream.send_all(json.dumps({"pods": pods, "memory": {"total": 9, "available": 4}}).encode())
+            await stream.send_all(json.dumps(said).encode())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, talk, [trio.SocketListener(listener)])
@@ -94,11 +96,21 @@ async def test_many_are_kept_though_a_node_is_away(tmp_path: Path) -> None:
         b'{"pods": {"a": {"frozen": 1, "memory": 0}}, "memory": {"total": 1, "available": 0}}',
         b'{"pods": {"a": {"frozen": true, "memory": "0"}}, "memory": {"total": 1, "available": 0}}',
         b'{"pods": {"a": {"frozen": true}}, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {}, "listens": [], "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {}, "listens": {"a": ["here:80"]}, "memory": {"total": 1, "available": 0}}',
     ],
 )
 def test_other_answers_are_refused(answer: bytes) -> None:
     with pytest.raises(NetworkFailure):
         parse_answer(answer, "here")
+
+
+async def test_where_replicas_listen(tmp_path: Path) -> None:
+    told = {"pods": {}, "listens": {ONE: ["0.0.0.0:9999", "127.0.0.1:81"]}}
+    async with agent(tmp_path / "1", **told) as asked:
+        found = await Freezer([tmp_path / "1", tmp_path / "2"]).listening([ONE, OTHER])
+        assert [one["verb"] for one in asked] == ["listening"]
+    assert found == {ONE: (Listener(81, own=True), Listener(9999, own=False))}
 
 
 def test_without_agents_nothing_is_frozen() -> None:

@@ -17,6 +17,7 @@ from trustedpods.publisher.output.answers.verbs import ANSWERS
 from trustedpods.publisher.output.answers.words import Meaning
 
 WITHOUT = {
+    "context fetch",
     "context list",
     "context map",
     "context unmap",

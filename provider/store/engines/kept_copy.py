@@ -16,7 +16,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.whole_file import sync_folder
-from trustedpods.provider.store.failures import FULL, NotCopied, translated
+from trustedpods.provider.store.failures import NotCopied, translated
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def _check_room(books: Path, copy: Path, spare: int) -> None:
             f"{-(-needed // MIB)} MiB are needed",
             where=str(copy),
             hint="make room on this disk",
-            rule=FULL,
+            rule="store-full",
         )
 
 

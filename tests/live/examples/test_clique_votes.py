@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from tests.live.clients.publisher import Json
+from tests.live.examples.chain_node import have_same
 from tests.live.faults.providers import without_node
 from tests.live.networks.test_two_orgs import TwoOrganisations, two
-from tests.live.networks.two_orgs import FILE, NETWORK, meet
+from tests.live.networks.two_orgs import FILE, NETWORK
 from tests.live.observers.waiting import until
 from trustedpods.publisher.verbs.drafts.clique import signer_account
 
@@ -90,11 +91,11 @@ def test_a_linked_owners_node_signs_once_the_others_voted_and_no_more_after_it_l
         return bool(boot.ask("clique_status")["sealerActivity"].get(signer, 0) > 0)
 
     until("it signs blocks", signs)
-    above = boot.height()
-    until("heights meet", lambda: meet(boot, guest, above))
+    above = boot.told_height()
+    until("heights meet", lambda: have_same([boot, guest], above))
     acme.run("leave", NETWORK, "bolt")
     acme.run("apply", FILE)
     until("Acme's nodes voted it out", lambda: signer not in boot.ask("clique_getSigners"), VOTED_S)
-    above = boot.height()
+    above = boot.told_height()
     until("Acme's chain goes on", lambda: boot.height() > above + 3)
     assert two.acmes_runs() == runs, "its hooks voted, and nothing was restarted"

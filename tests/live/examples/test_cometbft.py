@@ -108,7 +108,8 @@ def test_who_looked_on_becomes_the_fifth_validator(chain: Chain) -> None:
         return observer.own_address() in voter.signers(voter.height() - 1)
 
     until("it signs blocks", signs)
-    until("heights meet", lambda: chain.meet(voter.height()))
+    above = voter.height()
+    until("heights meet", lambda: chain.meet(above))
     assert runs == {
         (who, node): chain.owners[who].runs(chain.owners[who].namespace(node)) for who, node in runs
     }, "nothing was restarted for it"

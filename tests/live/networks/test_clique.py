@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped chain over two clusters, on real geth: seven pods of one file, applied, seen, gone."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -139,6 +140,22 @@ def test_a_second_file_is_not_written_over_the_first(shipped: Shipped) -> None:
     said = shipped.person.run("network", "init", NETWORK, "--kind", "clique", "--nodes", "5", code=2).json
     assert "--keep" in said["error"]["hint"]
     assert Path(shipped.person.folder / NETWORK / "genesis.json").is_file()
+
+
+def test_no_private_key_is_in_any_configmap(shipped: Shipped) -> None:
+    """What was brought, what is known beside it, and what was made inside."""
+    folder = shipped.person.folder / NETWORK
+    brought = [json.loads((folder / f"account-{name}").read_text())["crypto"]["mac"] for name in CHAIN]
+    secret = [*brought, (folder / "password").read_text().strip()]
+    for node, one in shipped.status().items():
+        where = ("-n", one["live"]["namespace"], "get")
+        index = int(one["cluster"].removeprefix("k"))
+        maps = shipped.pair.kubectl(*where, "configmaps", "-o", "json", index=index)
+        kept = json.loads(shipped.pair.kubectl(*where, "secrets", "-o", "json", index=index))["items"]
+        made = [key for each in kept for name, key in each.get("data", {}).items() if name == "nodekey"]
+        assert (node == "web") == (not made)
+        inside = [base64.b64decode(key).decode().strip() for key in made]
+        assert not [word for word in (*secret, *made, *inside) if word in maps]
 
 
 def test_an_apply_that_changes_nothing_moves_nothing_and_is_soon_over(shipped: Shipped) -> None:

@@ -47,7 +47,7 @@ class FakePods:
             raise Refused(f"another book of {known.age}", rule="other-book")
         await self._act(("tell", node), lambda: self.books.update({node: book}))
 
-    async def remove(self, node):
+    async def remove(self, node, cluster):
         await self._act(("remove", node), lambda: self.running.pop(node, None))
 
     async def leave(self, node, cluster):

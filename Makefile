@@ -91,6 +91,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.billing.busy_pods
 	$(BIN)/python -m tests.bench.registry
+	$(BIN)/python -m tests.bench.networks.many_nodes
 	$(BIN)/python -m tests.bench.gas
 
 soak: setup coverage slither ## the full lengths (hours)

@@ -60,7 +60,7 @@ class StateMetadata(Message):
 class LostCluster(Message):
     """An owner's word that a cluster is lost: when (Unix seconds), whose, and why.
 
-    The members' change `lose` signs the cluster's name and the reason (`members.lost_digest`).
+    The members' change `lose` signs the cluster's name, its provider and the reason (`members.lost_digest`).
     """
 
     at: U64

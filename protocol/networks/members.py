@@ -36,7 +36,9 @@ NOBODY: Final = bytes(ADDRESS_BYTES)
 
 _SALT_TAG: Final = b"trusted-pods/network-salt/v1\0"
 _CHAIN_TAG: Final = b"trusted-pods/network-members/v1\0"
-_LOST_TAG: Final = b"trusted-pods/network-lost-cluster/v1\0"
+_LOST_NAME_TAG: Final = b"trusted-pods/network-lost-cluster/v1\0"
+_LOST_TAG: Final = b"trusted-pods/network-lost-cluster/v2\0"
+_DAEMON_BYTES: Final = 4
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 Signature = Annotated[bytes, Field(min_length=SIGNATURE_BYTES, max_length=SIGNATURE_BYTES)]
@@ -131,9 +133,19 @@ def network_salt(name: str) -> bytes:
     return hashlib.sha256(_SALT_TAG + name.encode()).digest()
 
 
-def lost_digest(cluster: str, reason: str) -> bytes:
-    """What an owner signs who declares *cluster* lost; both stand in the sealed state."""
-    return hashlib.sha256(_LOST_TAG + cluster.encode() + b"\0" + reason.encode()).digest()
+def lost_digest(cluster: str, owner: bytes, daemon: int, reason: str) -> bytes:
+    """What an owner signs who declares *cluster* lost, which is row *daemon* of the provider *owner*.
+
+    All stand in the sealed state. The word is of that provider: it makes no other lost that bears the name.
+    """
+    provider = owner + daemon.to_bytes(_DAEMON_BYTES, "big")
+    named = cluster.encode() + b"\0" + reason.encode()
+    return hashlib.sha256(_LOST_TAG + provider + named).digest()
+
+
+def lost_digest_by_name(cluster: str, reason: str) -> bytes:
+    """What was signed before: the name and the reason alone. It is read, and nobody signs it any more."""
+    return hashlib.sha256(_LOST_NAME_TAG + cluster.encode() + b"\0" + reason.encode()).digest()
 
 
 def no_members(network: NetworkName) -> Roster:

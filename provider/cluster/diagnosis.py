@@ -71,6 +71,12 @@ _QUOTA = "exceeded quota"
 _PLACE = re.compile(r"\b(?:Insufficient |Too many pods)")
 """Words of the quota and of the scheduler (its plugin NodeResourcesFit) about room that is taken."""
 
+_CLAIM_ON_ITS_WAY = re.compile(
+    r'persistentvolumeclaim "[^"]*" not found|unbound immediate PersistentVolumeClaims'
+)
+"""Words of the scheduler about a claim that it has not heard of, or that waits for its volume. It is made
+before its pod, and the scheduler tries again as soon as it hears of it, or it is bound."""
+
 _LOG_GONE = (
     b"failed to try resolving symlinks in path ",
     b"failed to open log file ",
@@ -282,7 +288,7 @@ def waiting(pod: KubeObject) -> Diagnosis | None:
     if words is None:
         return None
     reason = words.partition(":")[0]
-    hopeless = reason in _HOPELESS and not _away(words)
+    hopeless = reason in _HOPELESS and not _away(words) and not _CLAIM_ON_ITS_WAY.search(words)
     room = _PLACE.search(words) is not None
     return Diagnosis(readable(words), hopeless, room=room, tried_again=reason in _TRIED_AGAIN)
 

@@ -28,6 +28,7 @@ from trustedpods.protocol.networks.members import (
     Role,
     Roster,
     lost_digest,
+    lost_digest_by_name,
     no_members,
     roster_of,
     sign_card,
@@ -112,7 +113,11 @@ def _in_clear_epoch(read: ReadState, epoch: int | None) -> ReadState:
 def _check_lost(roster: Roster, content: NetworkContent) -> None:
     """Refused (rule `members`) where a cluster is lost by no owner's word: daemons cannot see that."""
     for cluster in content.clusters:
-        if cluster.lost is not None and lost_digest(cluster.name, cluster.lost.reason) not in roster.lost:
+        if cluster.lost is None:
+            continue
+        name, reason = cluster.name, cluster.lost.reason
+        words = {lost_digest(name, cluster.owner, cluster.daemon, reason), lost_digest_by_name(name, reason)}
+        if roster.lost.isdisjoint(words):
             raise Refused(
                 f"cluster {cluster.name} stands as lost in {roster.network}, and no owner declared it so",
                 rule="members",

@@ -3,12 +3,15 @@
 
 import io
 import json
+import os
+import re
 import subprocess
 import tarfile
 
 import pytest
 
 from tests.fakes.images.example_images import build, oci, recipes
+from tests.paths import IMAGES
 
 FILES = {"srv/a.txt": oci.Entry(b"a", mode=0o644, uid=7), "bin/sh": oci.Entry(link="busybox")}
 
@@ -97,3 +100,30 @@ def test_examples_are_reproducible(tmp_path, name):
     ]
     first, second = (path.read_bytes() for path in archives)
     assert first == second
+
+
+SIGNERS = ["0x" + digit * 40 for digit in "AbC"]
+
+
+def votes_of(folder, signers):
+    """For whom the hook of the geth image votes, of the *signers* that its file now has."""
+    (folder / "keys/signers").write_text("".join(f"{one} 02ab\n" for one in ["# who signs", *signers]))
+    script = (IMAGES / "geth/call-peers").read_text()
+    for place in ("/keys", "/data"):
+        script = script.replace(f"{place}/", f"{folder}{place}/")
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", script], env=environment, check=True, timeout=10)
+    return re.findall(r'vote\("(0x\w+)",(\w+)\)', (folder / "asked").read_text())
+
+
+def test_a_nodes_hook_votes_for_who_is_there_and_against_who_went_and_for_nobody_else(tmp_path):
+    for name in ("keys", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "keys/peers.toml").write_text("StaticNodes = [\n]\n")
+    (tmp_path / "geth").write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\necho true\n')
+    (tmp_path / "geth").chmod(0o755)
+    a, b, c = (one.lower() for one in SIGNERS)
+    assert votes_of(tmp_path, []) == [], "whose node was never there is voted neither in nor out"
+    assert votes_of(tmp_path, SIGNERS[:2]) == [(a, "true"), (b, "true")]
+    assert votes_of(tmp_path, SIGNERS[1:]) == [(a, "false"), (b, "true"), (c, "true")]
+    assert votes_of(tmp_path, SIGNERS) == [(one, "true") for one in (a, b, c)]

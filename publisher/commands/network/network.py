@@ -58,6 +58,9 @@ def _replacing_options(verb: F) -> F:
     )
     @functools.wraps(verb)
     def wrapped(*, agreed: bool, store: str | None, empty: tuple[str, ...], **arguments: Any) -> Any:  # noqa: ANN401 - click's own
+        if not agreed and (store is not None or empty):
+            given = "--empty" if store is None else "--store"
+            raise click.UsageError(f"{given} is for nodes of lost clusters: give it with --replace-lost")
         return verb(replacing=(agreed, store, empty), **arguments)
 
     return cast("F", wrapped)

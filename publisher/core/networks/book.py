@@ -75,13 +75,15 @@ def check_identities(
     text: str,
     manifests: Mapping[str, PodManifest],
     external: Mapping[str, Sequence[BookEntry]] = NOBODY_OUTSIDE,
+    gone: Collection[str] = (),
 ) -> None:
     """That nodes whose identity *text* refers to have one, in that form. Raises WrongReference.
 
-    While a node is not there, a line about its identity is left out: so it would be for ever.
+    While a node is not there, a line about its identity is left out: so it would be for ever. Of nodes that
+    are *gone*, as their owner left, it is to be.
     """
     for one in references(text):
-        if one.field not in NODE_FORMS or one.node == ALL_NODES:
+        if one.field not in NODE_FORMS or one.node == ALL_NODES or one.node in gone:
             continue
         curve = {"enodeId": "secp256k1", ANCHOR_FORM: "p256"}.get(one.field)
         if one.node in external:

@@ -6,7 +6,7 @@ other is made in their machines.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,6 +80,8 @@ def chain_files(signers: int) -> dict[str, str]:
     """The files of the network's folder, by name: the first block, each node's account, and its peers."""
     names = [f"node-{number}" for number in range(1, signers + 1)]
     files = signing_files([BOOT, *names], names)
+    accounts = {name: files[f"signer-{name}"] for name in names}
+    files |= {f"signers-{name}": votes(name, accounts) for name in (BOOT, *names)}
     return files | {f"peers-{name}.toml": peers(name, [BOOT, *names]) for name in (BOOT, *names, "web")}
 
 
@@ -106,6 +108,15 @@ def peers(node: str, nodes: Sequence[str]) -> str:
         if one != node
     ]
     return "\n".join(["[Node.P2P]", "StaticNodes = [", *lines, "]", ""])
+
+
+def votes(node: str, signers: Mapping[str, str]) -> str:
+    """For whom *node* votes: accounts of *signers*, by node, but its own, each while its node is in the book.
+
+    A line goes when its node does: then the image's reload hook votes against the account that it had.
+    """
+    lines = [f"{signers[one]} ${{node.{one}.identity.hex}}" for one in signers if one != node]
+    return "\n".join(["# who signs, while its node is there", *lines, ""])
 
 
 def network_file(name: str, signers: int) -> str:
@@ -156,13 +167,14 @@ spec:
           - {name: data, persistent: {size: 256Mi}}
           - name: keys
             secret:
-              rendered: [peers.toml]
+              rendered: [peers.toml, signers]
               onChange: reload
               generate: {nodekey: {type: secp256k1, identity: true}}
               files:
                 password: NAME/password
                 genesis.json: NAME/genesis.json
                 peers.toml: "NAME/peers-${self.name}.toml"
+                signers: "NAME/signers-${self.name}"
                 account-0: "NAME/account-${self.name}"
                 signer-0: "NAME/signer-${self.name}"
     web:

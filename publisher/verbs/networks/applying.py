@@ -50,8 +50,8 @@ class NodePods(Protocol):
     async def tell(self, node: str, book: NetworkBook) -> None:
         """Bring a newer *book* to the node's pod, which runs."""
 
-    async def remove(self, node: str) -> None:
-        """Remove the node's pod; one that is gone already is no error.
+    async def remove(self, node: str, cluster: NetworkCluster) -> None:
+        """Remove the node's pod from *cluster*; one that is gone already is no error.
 
         Refused (rule `not-agreed`), with the pod not touched, where volumes of it would be kept.
         """
@@ -259,7 +259,7 @@ class Applying:
         before = self._content
         await self._let_be(components.stopping(component))
         try:
-            await self.pods.remove(component.name)
+            await self.pods.remove(component.name, self._cluster(component.cluster))
         except Refused as error:
             if error.rule == NOT_AGREED:
                 async with self._writing:

@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -114,9 +114,16 @@ def read_network(file: Path, cache: Path, who: Address, opening: ImageOpening | 
 
 
 def check_references(
-    network: str, pods: Mapping[str, Pod], asked: Iterable[str], external: Mapping[str, Sequence[BookEntry]]
+    network: str,
+    pods: Mapping[str, Pod],
+    asked: Iterable[str],
+    external: Mapping[str, Sequence[BookEntry]],
+    gone: Collection[str] = (),
 ) -> None:
-    """That nodes that *asked* ones call are there, and have what files say of them. Raises BadInput."""
+    """That nodes that *asked* ones call are there, and have what files say of them. Raises BadInput.
+
+    Of those of *external* that are *gone*, as their owner left, files may say what is not known any more.
+    """
     manifests = {name: pod.manifest for name, pod in pods.items()}
     for name in asked:
         pod = pods[name]
@@ -127,7 +134,7 @@ def check_references(
                 try:
                     assert given is not None
                     rendered(text, given)
-                    check_identities(text, manifests, external)
+                    check_identities(text, manifests, external, gone)
                 except WrongReference as wrong:
                     place = f"node {name}: {volume.name}/{file}:{place_in(text, wrong.at)}"
                     raise BadInput(wrong.what, where=place) from None

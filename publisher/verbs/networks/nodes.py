@@ -20,6 +20,7 @@ from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.payment import channel
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import (
@@ -91,9 +92,11 @@ class MarketPods:
             records.keep_book(self.account, visited.record.channel, taken, self.journal)
             visited.remember(external=list(self.external))
 
-    async def remove(self, node: str) -> None:
+    async def remove(self, node: str, cluster: NetworkCluster) -> None:
         """See `NodePods`; raises what `delete` raises."""
         name = pod_name(self.network, node)
+        if await channel.look(self.account, self._ref(node, cluster)) is None:
+            return  # by its name one would be asked for that is under notice at a provider which was lost
         options = pods.DeleteOptions(self.purge, _keeps_nothing)
         try:
             done = await pods.delete(self.account, name, DeleteProgress(), self.journal, options)

@@ -4,14 +4,18 @@
 import http.client
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.live.observers.waiting import until
 from trustedpods.localnet.network import entered
 
 ANSWER_S = 10.0
 RPC_PORT = 8545
+AWAY = (OSError, http.client.HTTPException)
+"""What a question ends with where nobody answers in time: on a busy machine also a node that is well."""
 
 
 def ask_http(namespace: Path, host: str, port: int, path: str = "/", body: str | None = None) -> bytes:
@@ -43,7 +47,20 @@ class ChainNode:
     address: str
 
     def ask(self, method: str, *params: Any) -> Any:
-        """What the node answers; OSError where it is not there, NodeSaysNo where it refuses."""
+        """What the node answers, as soon as it does; NodeSaysNo where it refuses."""
+
+        def tried() -> tuple[Any] | None:
+            try:
+                return (self.ask_once(method, *params),)
+            except AWAY:
+                return None
+
+        found = until(f"{self.address} answers {method}", tried)
+        assert found is not None
+        return found[0]
+
+    def ask_once(self, method: str, *params: Any) -> Any:
+        """The same of a node that may be away; one of `AWAY` where it is."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         told = json.loads(ask_http(self.namespace, self.address, RPC_PORT, body=body))
         if "error" in told:
@@ -53,11 +70,24 @@ class ChainNode:
     def height(self) -> int:
         """The number of its newest block; -1 where it does not answer."""
         try:
-            return int(self.ask("eth_blockNumber"), 16)
-        except (OSError, http.client.HTTPException):
+            return int(self.ask_once("eth_blockNumber"), 16)
+        except AWAY:
             return -1
+
+    def told_height(self) -> int:
+        """The same, as soon as it answers."""
+        return int(self.ask("eth_blockNumber"), 16)
 
     def block_hash(self, number: int) -> str | None:
         """Of the block with that number; None where it has none."""
         block = self.ask("eth_getBlockByNumber", hex(number), False)
         return None if block is None else str(block["hash"])
+
+
+def have_same(nodes: Sequence[ChainNode], above: int) -> bool:
+    """Whether all have the same block, which is higher than *above*."""
+    lowest = min(node.height() for node in nodes)
+    if lowest <= above:
+        return False
+    hashes = {node.block_hash(lowest) for node in nodes}
+    return len(hashes) == 1 and None not in hashes

@@ -108,7 +108,8 @@ def test_who_looked_on_becomes_the_fifth_validator(chain: Chain) -> None:
         return observer.own_address() in voter.signers(voter.height() - 1)
 
     until("it signs blocks", signs)
-    until("heights meet", lambda: chain.meet(voter.height()))
+    above = voter.height()
+    until("heights meet", lambda: chain.meet(above))
     assert runs == {
         (who, node): chain.owners[who].runs(chain.owners[who].namespace(node)) for who, node in runs
     }, "nothing was restarted for it"
@@ -117,5 +118,5 @@ def test_who_looked_on_becomes_the_fifth_validator(chain: Chain) -> None:
 def test_what_a_validator_signed_last_is_in_no_backup(chain: Chain) -> None:
     acme = chain.owners["acme"]
     pod = str(acme.run("status", NETWORK)["nodes"]["one"]["pod"])
-    refused = acme.person.run("backup", pod, "--folder", "kept", "--volume", "signing-state", code=6).json
+    refused = acme.person.run("backup", pod, "--store", "kept", "--volume", "signing-state", code=6).json
     assert "'signing-state' must not go back in time" in str(refused["error"])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.live.examples.chain_node import have_same
 from tests.live.faults.providers import (
     CUT_S,
     FaultyProvider,
@@ -20,7 +21,7 @@ from tests.live.faults.providers import (
     without_node,
 )
 from tests.live.networks.test_two_orgs import TwoOrganisations, two
-from tests.live.networks.two_orgs import FILE, NETWORK, Organisation, meet
+from tests.live.networks.two_orgs import FILE, NETWORK, Organisation
 from tests.live.observers.waiting import until
 
 __all__ = ["two"]
@@ -51,8 +52,8 @@ def acmes(two: TwoOrganisations) -> dict[str, Runs]:
 
 def meets(two: TwoOrganisations, place: str, when: str, limit_s: float) -> None:
     """Blocks grow, and Acme's `boot` and Bolt's node in *place* have the same."""
-    guest, above = two.bolt.node(place), two.boot.height()
-    within(f"heights meet {when}", lambda: meet(two.boot, guest, above), limit_s)
+    guest, above = two.bolt.node(place), two.boot.told_height()
+    within(f"heights meet {when}", lambda: have_same([two.boot, guest], above), limit_s)
 
 
 DAEMON_FAULTS: dict[str, Callable[[FaultyProvider], None]] = {
@@ -81,11 +82,11 @@ def test_a_provider_that_is_cut_off_for_a_minute_catches_up_alone(two: TwoOrgani
     before, boot, guest = (acmes(two), runs_at(two.bolt, place)), two.boot, two.bolt.node(place)
 
     def grows() -> None:
-        there = boot.height()
+        there = boot.told_height()
         until("blocks grow at Acme's, which signs", lambda: boot.height() > there, STALL_S)
 
     with FaultyProvider(two.bolt.pair, getattr(two, whose).index).cut_off():
-        at = guest.height()
+        at = guest.told_height()
         during(CUT_S, grows)
         assert guest.height() <= at + 1, "nothing came through"
     meets(two, place, f"after {whose}'s provider was cut off", AFTER_CUT_S)

@@ -104,7 +104,7 @@ def test_a_node_has_what_another_is_known_by_until_that_is_made_anew(people: Peo
     assert nodes.planned(file) == {"a": "to be made", "b": "none"}
     nodes.run("apply", file)
     first = nodes.made()
-    assert nodes.variable() == nodes.enode()
+    until("b has where a is", lambda: nodes.variable() == nodes.enode())
     file = nodes.write(greeting="anew")
     assert nodes.planned(file) == {"a": "made", "b": "none"}
     nodes.run("apply", file)

@@ -15,6 +15,7 @@ from tests.live.networks.calling_nodes import OTHER, PORT, CallingNodes
 from tests.live.networks.people import People, name
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
+from trustedpods.protocol.errors import ExitCode
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
 """A market of two clusters, which goes with this file and all that is in it, and a dozen deploys."""
@@ -91,3 +92,35 @@ def test_one_moves_to_another_cluster_and_back(people: People) -> None:
     daemons.restart(people.pair)
     assert nodes.calls("b")
     assert nodes.apply()["changes"] == 0
+
+
+def test_a_node_that_does_not_start_is_named_with_its_last_words_and_mended_by_the_next_apply(
+    people: People,
+) -> None:
+    network, person = name(), people.person
+    clusters = ("--cluster", people.named[0])
+
+    def write(command: list[str]) -> str:
+        def change(spec: Json) -> None:
+            spec["scale"] = {"min": 1, "max": 1}
+            spec["containers"][0] |= {"command": command} if command else {}
+
+        person.manifest("hello", f"{network}-bad", change)
+        person.manifest("hello", f"{network}-good", lambda spec: spec.update(scale={"min": 1, "max": 1}))
+        nodes = [{"name": node, "pod": f"{network}-{node}.yaml", "cluster": "k1"} for node in ("good", "bad")]
+        head = {"apiVersion": "trustedpods/v1", "kind": "Network", "metadata": {"name": network}}
+        file = person.folder / f"{network}.yaml"
+        file.write_text(yaml.safe_dump({**head, "spec": {"nodes": nodes}}))
+        return file.name
+
+    person.run("network", "connect", network, *clusters)
+    words = ["sh", "-c", "echo the key is wrong; exit 3"]
+    said = person.run("network", "apply", write(words), *clusters, code=ExitCode.REFUSED)
+    assert said.json["error"]["where"].startswith("node bad")
+    assert "the key is wrong" in said.err
+
+    planned = person.run("network", "plan", write([]), *clusters, code=ExitCode.PLAN_HAS_CHANGES).json
+    effects = {one["node"]: one["effect"] for one in planned["outlook"]}
+    assert effects["good"] == "unchanged", "who came beside it stays"
+    assert person.run("network", "apply", f"{network}.yaml", *clusters).json["changes"] == 1
+    person.run("network", "delete", network, *clusters)

@@ -114,9 +114,3 @@ def is_paid(node: ChainNode, sent: str) -> bool:
     """Whether *node* has the transaction in a block."""
     receipt = node.ask("eth_getTransactionReceipt", sent)
     return receipt is not None and receipt["status"] == "0x1"
-
-
-def meet(one: ChainNode, other: ChainNode, above: int) -> bool:
-    """Whether both have the same block, higher than *above*."""
-    lowest = min(one.height(), other.height())
-    return lowest > above and one.block_hash(lowest) == other.block_hash(lowest)

@@ -24,7 +24,7 @@ from tests.protocol.networks.team import (
 )
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.networks import members
 from trustedpods.protocol.networks.members import (
     MAX_CHANGES,
@@ -37,6 +37,7 @@ from trustedpods.protocol.networks.members import (
     check_card,
     check_network_name,
     lost_digest,
+    lost_digest_by_name,
     network_salt,
     no_members,
     roster_of,
@@ -128,11 +129,19 @@ def test_a_wallet_that_signs_texts_can_make_a_change() -> None:
 
 
 def test_a_cluster_is_declared_lost_by_an_owner() -> None:
-    subject = lost_digest("south", "the house burnt down")
+    provider = address_bytes(BOB.address)
+    subject = lost_digest("south", provider, 1, "the house burnt down")
     roster = roster_of(NETWORK, TEAM)
     told = sign_change(ALICE.secret, roster, "lose", at=AT, subject=subject)
     assert changed(roster, told).lost == {subject}
-    assert subject != lost_digest("sout", "hthe house burnt down")
+    others = [
+        lost_digest("sout", provider, 1, "hthe house burnt down"),
+        lost_digest("south", provider, 2, "the house burnt down"),
+        lost_digest("south", address_bytes(ALICE.address), 1, "the house burnt down"),
+        lost_digest_by_name("south", "the house burnt down"),
+    ]
+    assert subject not in others, "the word is of that cluster, of that provider, for that reason"
+    assert len(set(others)) == len(others)
     with pytest.raises(Refused, match="no owner"):
         changed(roster, sign_change(BOB.secret, roster, "lose", at=AT, subject=subject))
 

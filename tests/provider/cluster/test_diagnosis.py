@@ -144,6 +144,18 @@ def test_room_that_is_taken_is_told_from_what_never_fits(message, room):
     assert found == diagnosis.Diagnosis(f"Unschedulable: {message}", hopeless=True, room=room)
 
 
+@pytest.mark.parametrize(
+    "why",
+    ['persistentvolumeclaim "data-pod-0" not found', "pod has unbound immediate PersistentVolumeClaims"],
+)
+def test_a_claim_that_was_only_just_made_ends_no_start(why):
+    """It is made before its pod, and the scheduler may hear of it after that."""
+    message = f"0/1 nodes are available: {why}. not found"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    found = diagnosis.waiting({"status": {"conditions": [condition]}})
+    assert found == diagnosis.Diagnosis(f"Unschedulable: {message}", hopeless=False)
+
+
 def test_events_in_order_and_bounded():
     def event(when, kind, message, **more):
         about = {"kind": "Pod", "name": "p"}

@@ -11,7 +11,13 @@ from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.documents import Document, Generation
-from trustedpods.protocol.networks.members import NetworkName, Role, lost_digest, sign_change
+from trustedpods.protocol.networks.members import (
+    NetworkName,
+    Role,
+    lost_digest,
+    lost_digest_by_name,
+    sign_change,
+)
 from trustedpods.protocol.networks.migrations import SCHEMA
 from trustedpods.protocol.networks.sealed_documents import seal_body
 from trustedpods.publisher.networks.states import (
@@ -85,9 +91,18 @@ def test_a_cluster_is_lost_by_an_owners_word_alone() -> None:
         with pytest.raises(Refused, match="cluster k1 stands as lost") as caught:
             work()
         assert caught.value.rule == "members"
-    word = sign_change(ALICE.key, state.roster, "lose", at=AT, subject=lost_digest("k1", lost.reason))
-    said = Document(Generation(3), next_body(ALICE, read_state(ALICE, SHOP, two), content, [word]))
-    assert read_state(BOB, SHOP, said).content.clusters[0].lost == lost
+    own = state.content.clusters[0]
+    for subject in (
+        lost_digest("k1", own.owner, own.daemon, lost.reason),
+        lost_digest_by_name("k1", lost.reason),
+    ):
+        word = sign_change(ALICE.key, state.roster, "lose", at=AT, subject=subject)
+        said = Document(Generation(3), next_body(ALICE, read_state(ALICE, SHOP, two), content, [word]))
+        assert read_state(BOB, SHOP, said).content.clusters[0].lost == lost
+    other = lost_digest("k1", own.owner, own.daemon + 1, lost.reason)
+    word = sign_change(ALICE.key, state.roster, "lose", at=AT, subject=other)
+    with pytest.raises(Refused, match="cluster k1 stands as lost"):
+        next_body(ALICE, read_state(ALICE, SHOP, two), content, [word])
 
 
 def test_clusters_that_keep_nothing_begin_again_with_the_same_team() -> None:

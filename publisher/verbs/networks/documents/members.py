@@ -129,8 +129,9 @@ async def lose(
 
     def change(view: MemberView) -> tuple[list[MemberChange], NetworkContent]:
         content, roster, signed = view.read.writable(), view.roster, list[MemberChange]()
+        named = {one.name: one for one in content.clusters}
         for name in gone:
-            subject = lost_digest(name, reason)
+            subject = lost_digest(name, named[name].owner, named[name].daemon, reason)
             signed.append(sign_change(publisher.key, roster, "lose", at=at, subject=subject))
             roster = changed(roster, signed[-1])
         lost = LostCluster(at=at, by=address_bytes(publisher.address), reason=reason)

@@ -38,5 +38,5 @@ def with_links(file: NetworkFile, content: NetworkContent) -> NetworkFile:
             raise missing[name].error
     made = replace(file, external=found, others=others, missing=missing)
     whole = file.pods.keys() - made.callers_of_missing.keys()
-    check_references(file.network.name, file.pods, whole, found)
+    check_references(file.network.name, file.pods, whole, found, closed.keys() - others.keys())
     return made

@@ -216,6 +216,14 @@ def test_an_identity_that_no_node_will_have_is_told_before_anything_is_paid(text
         check_identities(f"ab {text}", manifests, outside)
 
 
+def test_of_a_node_whose_owner_left_a_file_may_say_what_nobody_knows_any_more():
+    left = {"guest-one": [entry("guest-one", "p2p", 30303, address="")]}
+    text = "0xab ${node.guest-one.identity.hex}"
+    with pytest.raises(WrongReference, match="is known by nothing"):
+        check_identities(text, {}, left)
+    check_identities(text, {}, left, gone={"guest-one"})
+
+
 def test_linked_nodes_that_do_not_fit_one_book_are_said():
     twice = [entry("l-one", "a", 30), entry("l-one", "b", 30)]
     with pytest.raises(BadInput, match="same port"):

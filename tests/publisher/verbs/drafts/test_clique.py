@@ -53,25 +53,34 @@ def test_each_node_calls_all_others_by_names_that_stay():
         assert {one.field for one in found} == {"enodeId", "name", "port"}, "what changes would be told anew"
 
 
+def test_each_votes_for_the_others_that_sign_while_they_are_in_its_book():
+    files = chain_files(3)
+    for name in (BOOT, *SIGNERS):
+        others = [one for one in SIGNERS if one != name]
+        text = files[f"signers-{name}"]
+        assert [one.node for one in references(text)] == others
+        assert {one.field for one in references(text)} == {"hex"}
+        entries = [entry(others[0], public(1)), *(entry(one, b"") for one in others[1:])]
+        book = NetworkBook(network="ring", node=name, generation=1, entries=entries)
+        lines = rendered(text, book).splitlines()
+        assert lines[1:] == [f"{files[f'signer-{others[0]}']} {public(1).hex()}"]
+
+
 @pytest.mark.parametrize("known", [0, 1, 3])
 def test_geths_configuration_is_whole_however_many_keys_are_known(known):
     others = [BOOT, "node-2", "node-3"]
-    entries = [
-        BookEntry(
-            node=name,
-            service="p2p",
-            port=30303,
-            transport="TCP",
-            identity=public(number) if number < known else b"",
-        )
-        for number, name in enumerate(others)
-    ]
+    entries = [entry(name, public(number) if number < known else b"") for number, name in enumerate(others)]
     book = NetworkBook(network="ring", node="node-1", generation=1, entries=entries)
     peers = tomllib.loads(rendered(chain_files(3)["peers-node-1.toml"], book))["Node"]["P2P"]["StaticNodes"]
     assert peers == [
         f"enode://{public(number).hex()}@{name}.ring.internal:30303"
         for number, name in enumerate(others[:known])
     ]
+
+
+def entry(node: str, identity: bytes) -> BookEntry:
+    """The node's one port in a book; no *identity* is known where it is empty."""
+    return BookEntry(node=node, service="p2p", port=30303, transport="TCP", identity=identity)
 
 
 def public(number: int) -> bytes:

@@ -345,3 +345,10 @@ def test_every_verb_has_help_with_an_example():
     for verb in ("card", "connect", "plan", "apply", "status", "delete", "endpoints", "logs", "fund", "exec"):
         result = CliRunner().invoke(main, ["network", verb, "--help"])
         assert f"trustedpods network {verb}" in result.output
+
+
+@pytest.mark.parametrize("given", [("--store", "kept"), ("--empty", "db")])
+def test_what_lost_nodes_begin_with_is_not_taken_without_the_word_that_they_come_anew(given):
+    result = CliRunner().invoke(main, ["network", "apply", "network.yaml", *given])
+    assert result.exit_code == 2
+    assert f"{given[0]} is for nodes of lost clusters: give it with --replace-lost" in result.stderr

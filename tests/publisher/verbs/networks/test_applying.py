@@ -47,7 +47,7 @@ class FakePods:
             raise Refused(f"another book of {known.age}", rule="other-book")
         await self._act(("tell", node), lambda: self.books.update({node: book}))
 
-    async def remove(self, node):
+    async def remove(self, node, cluster):
         await self._act(("remove", node), lambda: self.running.pop(node, None))
 
     async def leave(self, node, cluster):
@@ -210,7 +210,11 @@ async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(v
         lost = LostCluster(at=1, by=bytes(20), reason="a lake")
         clusters = [content.clusters[0].model_copy(update={"lost": lost}), content.clusters[1]]
         word = sign_change(
-            ALICE.key, view_of(change).roster, "lose", at=1, subject=lost_digest("k1", lost.reason)
+            ALICE.key,
+            view_of(change).roster,
+            "lose",
+            at=1,
+            subject=lost_digest("k1", content.clusters[0].owner, content.clusters[0].daemon, lost.reason),
         )
         await change.write(content.model_copy(update={"clusters": clusters}), changes=[word], result="done")
     with pytest.raises(BadInput, match="no cluster 'k1'; it has: k2"):

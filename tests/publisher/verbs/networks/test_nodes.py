@@ -32,12 +32,13 @@ async def test_a_node_with_volumes_that_outlive_it_is_not_touched_until_it_is_pu
     async with bench.peer().serve() as peer:
         await bench.deploy(name)
         peer.outliving = {"data-pod-0": 512}
+        cluster = NetworkCluster(name="one", owner=address_bytes(peer.owner), daemon=0)
         with pytest.raises(Refused) as caught:
-            await pods().remove("a")
+            await pods().remove("a", cluster)
         assert (caught.value.rule, peer.phase) == ("not-agreed", "serving")
         assert "--purge" in caught.value.hint
         assert f"trustedpods delete {name} --purge" in caught.value.hint
-        await pods(purge=True).remove("a")
+        await pods(purge=True).remove("a", cluster)
         assert (await bench.status(name)).pod.channel.live is None
 
 
@@ -133,8 +134,9 @@ async def test_what_is_closed_at_a_provider_is_known_before_a_channel_is_opened(
 
 
 async def test_a_pod_that_is_gone_already_is_no_error(bench):
-    async with bench.peer().serve():
-        await MarketPods(bench.account, SHOP, {}, DeployOptions(), bench.journal()).remove("a")
+    async with bench.peer().serve() as peer:
+        cluster = NetworkCluster(name="one", owner=address_bytes(peer.owner), daemon=0)
+        await MarketPods(bench.account, SHOP, {}, DeployOptions(), bench.journal()).remove("a", cluster)
 
 
 async def test_a_stopped_node_takes_its_new_version_stays_stopped_and_that_is_said(bench):

@@ -98,6 +98,23 @@ async def test_what_pays_a_dead_provider_is_given_notice_before_the_node_comes_e
         assert (await bench.status(NAME)).phase == "serving"
 
 
+async def test_a_removal_that_was_killed_goes_on_though_a_lost_provider_has_notice_still(bench):
+    """The pod is gone where it was; by its name there is only the one that nobody can be asked about."""
+    dead, other = bench.peer(), bench.peer()
+    pods = made_pods(bench, bench.journal())
+    async with dead.serve():
+        await pods.deploy("a", cluster_of(dead), None)
+    await pods.leave("a", cluster_of(dead))
+    async with other.serve():
+        await pods.deploy("a", cluster_of(other), None)
+        for _ in range(2):
+            await pods.remove("a", cluster_of(other))
+    assert await channel_at(bench, other)[0] is None
+    assert (await channel_at(bench, dead)[0]).unlock_at > 0
+    with pytest.raises(NetworkFailure):
+        await pods.remove("a", cluster_of(dead))
+
+
 async def test_what_was_never_paid_for_is_left_and_a_silent_chain_is_no_answer(bench):
     peer, journal = bench.peer(), bench.journal()
     pods = made_pods(bench, journal)

@@ -36,7 +36,6 @@ NOBODY: Final = bytes(ADDRESS_BYTES)
 
 _SALT_TAG: Final = b"trusted-pods/network-salt/v1\0"
 _CHAIN_TAG: Final = b"trusted-pods/network-members/v1\0"
-_LOST_NAME_TAG: Final = b"trusted-pods/network-lost-cluster/v1\0"
 _LOST_TAG: Final = b"trusted-pods/network-lost-cluster/v2\0"
 _DAEMON_BYTES: Final = 4
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -141,11 +140,6 @@ def lost_digest(cluster: str, owner: bytes, daemon: int, reason: str) -> bytes:
     provider = owner + daemon.to_bytes(_DAEMON_BYTES, "big")
     named = cluster.encode() + b"\0" + reason.encode()
     return hashlib.sha256(_LOST_TAG + provider + named).digest()
-
-
-def lost_digest_by_name(cluster: str, reason: str) -> bytes:
-    """What was signed before: the name and the reason alone. It is read, and nobody signs it any more."""
-    return hashlib.sha256(_LOST_NAME_TAG + cluster.encode() + b"\0" + reason.encode()).digest()
 
 
 def no_members(network: NetworkName) -> Roster:

@@ -28,7 +28,6 @@ from trustedpods.protocol.networks.members import (
     Role,
     Roster,
     lost_digest,
-    lost_digest_by_name,
     no_members,
     roster_of,
     sign_card,
@@ -116,8 +115,7 @@ def _check_lost(roster: Roster, content: NetworkContent) -> None:
         if cluster.lost is None:
             continue
         name, reason = cluster.name, cluster.lost.reason
-        words = {lost_digest(name, cluster.owner, cluster.daemon, reason), lost_digest_by_name(name, reason)}
-        if roster.lost.isdisjoint(words):
+        if lost_digest(name, cluster.owner, cluster.daemon, reason) not in roster.lost:
             raise Refused(
                 f"cluster {cluster.name} stands as lost in {roster.network}, and no owner declared it so",
                 rule="members",

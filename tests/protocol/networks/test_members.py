@@ -37,7 +37,6 @@ from trustedpods.protocol.networks.members import (
     check_card,
     check_network_name,
     lost_digest,
-    lost_digest_by_name,
     network_salt,
     no_members,
     roster_of,
@@ -138,7 +137,6 @@ def test_a_cluster_is_declared_lost_by_an_owner() -> None:
         lost_digest("sout", provider, 1, "hthe house burnt down"),
         lost_digest("south", provider, 2, "the house burnt down"),
         lost_digest("south", address_bytes(ALICE.address), 1, "the house burnt down"),
-        lost_digest_by_name("south", "the house burnt down"),
     ]
     assert subject not in others, "the word is of that cluster, of that provider, for that reason"
     assert len(set(others)) == len(others)

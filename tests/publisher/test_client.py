@@ -176,7 +176,8 @@ NOT_CALLED = {
     "ui",  # a page for a person, made of `list`, `providers` and `overview`
     "completion", "help", "version",  # of a shell, or of a person at it
     "schema",  # what a program reads of the command; its own results have types
-    "context fetch", "context list", "context map", "context unmap", "context use",  # a program hands in files
+    # a program hands in files
+    "context fetch", "context list", "context map", "context unmap", "context use",
     "convert", "explain", "init", "network init", "network render",  # files for a person to read and change
     # what two owners hand to each other as files: no method yet
     "network accept", "network export", "network import", "network invite", "network join", "network leave",

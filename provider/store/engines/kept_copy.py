@@ -75,9 +75,15 @@ def _check_room(books: Path, copy: Path, spare: int) -> None:
             f"{_NOT_COPIED}: {free // MIB} MiB are free beside the reserve, "
             f"{-(-needed // MIB)} MiB are needed",
             where=str(copy),
-            hint="make room on this disk",
+            hint=_hint(books, copy),
             rule=FULL,
         )
+
+
+def _hint(books: Path, copy: Path) -> str:
+    """What helps: mostly what is in the way is the copy of the migration before."""
+    older = [f"remove {other}, of an earlier migration, or " for other in copies(books) if other != copy]
+    return "".join(older[:1]) + "make room on this disk, or install the version before: it reads these books"
 
 
 def _fill(draft: Path, books: Path, going_on: Callable[[], None], pages: int) -> None:

@@ -34,8 +34,7 @@ _KNOWN_IDS = 512
 """Ids kept: one pod asks several times in a row, and a record keeps its own."""
 
 _KNOWN_LABELS = 2048
-"""Labels kept, which are asked for at every turn: twice the thousand pods that one provider is tried with. Of
-pods that are gone they stay until newer ones take their place: more would be memory that grows for a year."""
+"""Labels kept, as ids are. More would be memory of pods that are gone, growing for a year."""
 
 _LABEL_LENGTH = 12  # 60 bits: no collision among a provider's pods, and short enough to read
 
@@ -84,10 +83,14 @@ class PodRef:
     salt: bytes
     channel: ChannelId = field(init=False, repr=False, compare=False)
     """The id under which the payment contract keeps this pod's channel; asked for very often."""
+    label: str = field(init=False, repr=False, compare=False)
+    """Its `host_label`, which a provider asks for at every turn for each of its pods."""
 
     def __post_init__(self) -> None:
         """Compute what everybody asks for once."""
-        object.__setattr__(self, "channel", _channel_id(self.owner, self.publisher, self.salt))
+        channel = _channel_id(self.owner, self.publisher, self.salt)
+        object.__setattr__(self, "channel", channel)
+        object.__setattr__(self, "label", host_label(channel))
 
 
 @lru_cache(_KNOWN_IDS)

@@ -77,16 +77,16 @@ class Arrivals:
         spent = self._left(spent, at, now)
         allowed = spent + 1 <= self._allowance.burst
         self._spent[key] = (spent + 1 if allowed else spent, now)
-        while len(self._spent) > self._most or self._is_over(next(iter(self._spent.values())), now):
+        while self._spent and self._may_go(next(iter(self._spent.values())), now):
             self._spent.popitem(last=False)
         return allowed
 
     def _left(self, spent: float, at: float, now: float) -> float:
         return max(0.0, spent - (now - at) / self._allowance.every_s)
 
-    def _is_over(self, entry: tuple[float, float], now: float) -> bool:
+    def _may_go(self, entry: tuple[float, float], now: float) -> bool:
         """Who has everything back is as unknown as before: a provider remembers no caller for ever."""
-        return self._left(*entry, now) == 0
+        return len(self._spent) > self._most or self._left(*entry, now) == 0
 
     def give_back(self, address: str) -> None:
         """What was counted for *address* turned out to be paid for."""

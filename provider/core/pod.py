@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from trustedpods.contracts.records import Channel
-from trustedpods.protocol.ids import Address, ChannelId, PodRef, host_label
+from trustedpods.protocol.ids import Address, ChannelId, PodRef
 from trustedpods.protocol.units import Resources, TokenUnits, UnixSeconds
 
 
@@ -251,4 +251,4 @@ class PodRecord:
     @property
     def label(self) -> str:
         """The pod's host label, and its name wherever others can see it."""
-        return host_label(self.ref.channel)
+        return self.ref.label

@@ -94,6 +94,14 @@ class NotCopied(StoreFailure):
     """Books that a migration needs a copy of, and that cannot be copied: no reserve is spent on it."""
 
 
+class NoRoom(Exception):
+    """Less is free than something needs; *hint* is what helps there."""
+
+    def __init__(self, told: str, hint: str) -> None:
+        super().__init__(told)
+        self.hint = hint
+
+
 class NewerSchema(Exception):
     """Books whose schema this version does not know; *hint* where more can be done than is usual."""
 
@@ -121,6 +129,8 @@ def translated(what: str, path: Path | str) -> Iterator[None]:
         raise _failure(what, "no connection came free in time", path, AWAY) from error
     except NewerSchema as error:
         raise _failure(what, str(error), path, NEWER, error.hint) from None
+    except NoRoom as error:
+        raise _failure(what, str(error), path, FULL, error.hint) from None
     except OSError as error:
         rule = _OF_SYSTEM.get(error.errno or 0, IO)
         raise _failure(what, error.strerror or str(error), path, rule) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.whole_file import sync_folder
-from trustedpods.provider.store.failures import NotCopied, translated
+from trustedpods.provider.store.failures import NoRoom, NotCopied, translated
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +51,6 @@ def make(books: Path, schema: str, spare: int, going_on: Callable[[], None], pag
             _fill(draft, books, going_on, pages)
             draft.replace(copy)
             sync_folder(copy.parent)
-    except NotCopied:
-        raise
     except StoreFailure as error:
         raise NotCopied(error.what, where=error.where, hint=error.hint, rule=error.rule) from error
     finally:
@@ -71,13 +69,14 @@ def _check_room(books: Path, copy: Path, spare: int) -> None:
     found = os.statvfs(books.parent)
     free, needed = found.f_bavail * found.f_frsize, pages * size + spare
     if free < needed:
-        raise NotCopied(
-            f"{_NOT_COPIED}: {free // MIB} MiB are free beside the reserve, "
-            f"{-(-needed // MIB)} MiB are needed",
-            where=str(copy),
-            hint="make room on this disk",
-            rule="store-full",
-        )
+        told = f"{free // MIB} MiB are free beside the reserve, {-(-needed // MIB)} MiB are needed"
+        raise NoRoom(told, _hint(books, copy))
+
+
+def _hint(books: Path, copy: Path) -> str:
+    """What helps: mostly what is in the way is the copy of the migration before."""
+    older = [f"remove {other}, of an earlier migration, or " for other in copies(books) if other != copy]
+    return "".join(older[:1]) + "make room on this disk, or install the version before: it reads these books"
 
 
 def _fill(draft: Path, books: Path, going_on: Callable[[], None], pages: int) -> None:

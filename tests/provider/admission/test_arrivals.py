@@ -64,3 +64,11 @@ def test_who_has_everything_back_is_not_remembered_and_nobody_gains_by_it(asked,
     now += 10 * burst + 1
     bucket.take("192.0.2.99")
     assert list(bucket._spent) == ["192.0.2.99"]
+
+
+def test_where_nothing_is_allowed_nobody_may():
+    """An allowance of none: everybody has everything back at once, and is not remembered."""
+    bucket = Arrivals(Allowance(0, 10), lambda: 0.0)
+    assert not bucket.take("192.0.2.1")
+    assert not bucket.take("192.0.2.1")
+    assert not bucket._spent

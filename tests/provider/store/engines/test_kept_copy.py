@@ -149,6 +149,20 @@ async def test_a_copy_that_would_take_the_last_of_the_disk_is_not_begun(old):
     assert schema_and_claims(old) == (OLD, 1)
 
 
+async def test_without_room_for_a_copy_it_is_said_what_helps(old):
+    """The copy of an earlier migration is as large as the books, and goes only with the next."""
+    found = os.statvfs(old.parent)
+    kept_copy.place(old, OLDER).write_bytes(b"an earlier one")
+    with pytest.raises(NotCopied) as caught:
+        kept_copy.make(old, OLD, found.f_blocks * found.f_frsize, nothing)
+    assert f"remove {kept_copy.place(old, OLDER)}" in caught.value.hint
+    assert "install the version before" in caught.value.hint
+    kept_copy.place(old, OLDER).unlink()
+    with pytest.raises(NotCopied) as caught:
+        kept_copy.make(old, OLD, found.f_blocks * found.f_frsize, nothing)
+    assert caught.value.hint.startswith("make room on this disk")
+
+
 async def test_a_copy_and_a_migration_say_that_they_go_on(old):
     """So that a start may take longer than systemd waits by itself."""
     steps, told = [], []

@@ -10,6 +10,7 @@ import trio
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.commands.manifests.estimate_lines import estimate_lines
 from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.output.terminal import one_line
 from trustedpods.publisher.verbs.estimate import estimate
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ async def chosen(market: "OpenMarket", pod: "Pod", funding: "Funding | None") ->
 
 def _ask(result: "EstimateResult") -> Choice:
     for line in numbered(result):
-        click.echo(line, err=True)
+        click.echo(one_line(line), err=True)  # why one was left out may be in a provider's own words
     last = len(result.offers)
     number = click.prompt("Which provider", type=click.IntRange(1, last), default=1, err=True)
     provider = result.offers[number - 1].provider

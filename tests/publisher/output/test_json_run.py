@@ -73,7 +73,7 @@ async def test_deploy_and_validate(bench, printed):
 async def test_a_deploy_that_fails_says_where_the_money_is(bench, printed, run, faults):
     bench.wait(release_s=0.1, silent_s=0.1)
     async with bench.peer(*faults).serve():
-        await printed(run, "deploy", bench.folder / "pod.yaml", "--patience", "0s")
+        await printed(run, "deploy", bench.folder / "pod.yaml", "--wait", "0s")
 
 
 async def test_an_update_that_fails_keeps_the_channel(bench, printed):
@@ -147,7 +147,7 @@ async def test_providers_and_evidence(bench, printed, draft):
 
 
 async def test_rounds_of_watch(bench, printed):
-    flags = ("--once", "--patience", "0s")
+    flags = ("--once", "--wait", "0s")
     async with bench.peer().serve() as peer:
         await printed("watch nothing", "watch", *flags)
         await bench.deploy()

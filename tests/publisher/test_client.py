@@ -175,6 +175,7 @@ NOT_CALLED = {
     "open",  # `status` has the addresses, a program its own browser
     "ui",  # a page for a person, made of `list`, `providers` and `overview`
     "completion", "help", "version",  # of a shell, or of a person at it
+    "schema",  # what a program reads of the command; its own results have types
     "context list", "context map", "context unmap", "context use",  # a program hands in files
     "convert", "explain", "init", "network init", "network render",  # files for a person to read and change
     # what two owners hand to each other as files: no method yet

@@ -181,6 +181,7 @@ NOT_CALLED = {
     # what two owners hand to each other as files: no method yet
     "network accept", "network export", "network import", "network invite", "network join", "network leave",
     "network exec",  # `exec` of the node's pod, whose name `network_status` has
+    "context fetch",  # a program hands in files
 }  # fmt: skip
 """Verbs without a method, and why."""
 

@@ -33,7 +33,11 @@ DIAGNOSED_AT_ONCE = 16
 """Waking pods that are asked about side by side: one that is slow to tell must not hide the others."""
 
 LISTENING_LIMIT_S = 2.0
-"""A node tells within milliseconds where its replicas listen; one that hangs holds up no other pod."""
+"""A node tells within milliseconds where its replicas listen; one that hangs holds up no other pod. Who has
+had no turn by then is looked at the next time."""
+
+LISTENED_AT_ONCE = 4
+"""Each question has every node look for the pod among all of its own."""
 
 _NONE: Mapping[str, PodView] = {}
 
@@ -134,12 +138,15 @@ class ReplicaWatch:
     async def diagnose_waking(self, pod_scalers: Iterable[PodScaler]) -> None:
         """Tell waking pods why they are not there yet, some side by side; hopeless ends the attempt."""
         now, limiter = trio.current_time(), trio.CapacityLimiter(DIAGNOSED_AT_ONCE)
+        nodes = trio.CapacityLimiter(LISTENED_AT_ONCE)
         async with trio.open_nursery() as nursery:
             for pod_scaler in pod_scalers:
                 if pod_scaler.waking and now - pod_scaler.state.since >= DIAGNOSE_AFTER_S:
-                    nursery.start_soon(self._diagnose_one, pod_scaler, limiter)
+                    nursery.start_soon(self._diagnose_one, pod_scaler, limiter, nodes)
 
-    async def _diagnose_one(self, pod_scaler: PodScaler, limiter: trio.CapacityLimiter) -> None:
+    async def _diagnose_one(
+        self, pod_scaler: PodScaler, limiter: trio.CapacityLimiter, nodes: trio.CapacityLimiter
+    ) -> None:
         try:
             async with limiter:
                 found = await self.diagnose(pod_scaler.published.namespace)
@@ -149,15 +156,17 @@ class ReplicaWatch:
         if pod_scaler.waking:
             pod_scaler.diagnosed(found)
         if pod_scaler.waking and found is None:
-            await self._listen(pod_scaler)
+            await self._listen(pod_scaler, nodes)
 
-    async def _listen(self, pod_scaler: PodScaler) -> None:
+    async def _listen(self, pod_scaler: PodScaler, nodes: trio.CapacityLimiter) -> None:
         """What runs and does not answer may listen elsewhere: then its publisher reads where."""
         tallies = dict(pod_scaler.tallies)
         if not tallies or not self._doors.freezer.there:
             return
         with trio.move_on_after(LISTENING_LIMIT_S):
-            for uid, listeners in (await self._doors.freezer.listening(tallies)).items():
+            async with nodes:
+                found = await self._doors.freezer.listening(tallies)
+            for uid, listeners in found.items():
                 if uid in tallies:
                     tallies[uid].listening = listening_words(listeners)
 

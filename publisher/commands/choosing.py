@@ -4,12 +4,12 @@
 import sys
 from typing import TYPE_CHECKING
 
-import click
 import trio
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.commands.manifests.estimate_lines import estimate_lines
 from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.output.terminal import ask_number
 from trustedpods.publisher.verbs.estimate import estimate
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ async def chosen(market: "OpenMarket", pod: "Pod", funding: "Funding | None") ->
 
 
 def _ask(result: "EstimateResult") -> Choice:
-    for line in numbered(result):
-        click.echo(line, err=True)
-    last = len(result.offers)
-    number = click.prompt("Which provider", type=click.IntRange(1, last), default=1, err=True)
+    number = ask_number("Which provider", numbered(result), len(result.offers))
     provider = result.offers[number - 1].provider
     return Choice(provider.owner, provider.daemon)
 

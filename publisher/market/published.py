@@ -118,13 +118,20 @@ async def _within(whole_s: float, url: str) -> bytes:
     raise NetworkFailure(f"it did not come within {whole_s:g} s", where=url, rule="timeout")
 
 
-async def check_contracts(file: MarketFile, url: str) -> None:
+async def check_contracts(file: MarketFile, url: str, whole_s: float = WHOLE_S) -> None:
     """Refused (rule `market-code`) where its chain has other code there than that of the packaged contracts.
 
-    NetworkFailure where its node does not answer.
+    NetworkFailure where its node does not answer within *whole_s*.
     """
     market = Market(file.chain_id, file.payments, file.registry, file.token, file.finality_blocks)
-    differing = [name for name in await unlike_source(file.rpc, market) if name != TOKEN]
+    found = None
+    with trio.move_on_after(whole_s):
+        found = await unlike_source(file.rpc, market)
+    if found is None:
+        raise NetworkFailure(
+            f"its node at {file.rpc} did not answer within {whole_s:g} s", where=url, rule="timeout"
+        )
+    differing = [name for name in found if name != TOKEN]
     if differing:
         raise Refused(
             f"its {' and '.join(differing)} at {file.rpc} are not the contracts of this version",

@@ -168,6 +168,15 @@ def choose_one(question: str, choices: Sequence[str]) -> str:
     return choices[click.prompt(question, type=numbers, err=True) - 1]
 
 
+def ask_number(question: str, lines: Iterable[str], last: int) -> int:
+    """A number from 1 to *last*, of what *lines* show on stderr; 1 is offered. Only on a terminal."""
+    import click  # noqa: PLC0415 - for questions only
+
+    for line in lines:
+        print(one_line(line), file=sys.stderr)  # noqa: T201
+    return int(click.prompt(question, type=click.IntRange(1, last), default=1, err=True))
+
+
 def print_json_line(tree: Mapping[str, str | None]) -> None:
     """One object on a line of its own, seen at once: of a stream of them. Raises BrokenPipeError."""
     print(json.dumps(tree), flush=True)  # noqa: T201

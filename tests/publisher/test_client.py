@@ -176,12 +176,12 @@ NOT_CALLED = {
     "ui",  # a page for a person, made of `list`, `providers` and `overview`
     "completion", "help", "version",  # of a shell, or of a person at it
     "schema",  # what a program reads of the command; its own results have types
-    # a program hands in files
-    "context fetch", "context list", "context map", "context unmap", "context use",
+    "context list", "context map", "context unmap", "context use",  # a program hands in files
     "convert", "explain", "init", "network init", "network render",  # files for a person to read and change
     # what two owners hand to each other as files: no method yet
     "network accept", "network export", "network import", "network invite", "network join", "network leave",
     "network exec",  # `exec` of the node's pod, whose name `network_status` has
+    "context fetch",  # a program hands in files
 }  # fmt: skip
 """Verbs without a method, and why."""
 

@@ -25,7 +25,7 @@ Examples:
     default="60s",
     metavar="DURATION",
     show_default=True,
-    help="How long its replicas may take to end; 0s waits for none.",
+    help="How long its replicas may take to end, and another verb here to let the pod go; 0s waits for none.",
 )
 @common
 def stop(options: Common, name: str, wait: str) -> None:
@@ -50,7 +50,7 @@ Examples:
     default="5m",
     metavar="DURATION",
     show_default=True,
-    help="How long it may take until it is ready; 0s does not wait.",
+    help="How long it may take until it is ready, and another verb here to let the pod go; 0s does not wait.",
 )
 @common
 def start(options: Common, name: str, wait: str) -> None:

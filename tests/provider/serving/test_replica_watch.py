@@ -13,7 +13,12 @@ from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.cluster.freezer.listening import Listener
 from trustedpods.provider.facade.readiness import Tally
-from trustedpods.provider.serving.replica_watch import DIAGNOSE_AFTER_S, LISTENING_LIMIT_S, ReplicaWatch
+from trustedpods.provider.serving.replica_watch import (
+    DIAGNOSE_AFTER_S,
+    LISTENED_AT_ONCE,
+    LISTENING_LIMIT_S,
+    ReplicaWatch,
+)
 
 
 @dataclass
@@ -87,10 +92,16 @@ class Node:
 
     there: bool = True
     hangs: bool = False
+    at_once: int = 0
+    most: int = 0
 
     async def listening(self, uids):
-        if self.hangs:
-            await trio.sleep_forever()
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            await (trio.sleep_forever() if self.hangs else trio.testing.wait_all_tasks_blocked())
+        finally:
+            self.at_once -= 1
         return {uid: (Listener(9999, own=False),) for uid in (*uids, "another")}
 
 
@@ -119,3 +130,13 @@ async def test_what_runs_and_does_not_answer_is_told_with_where_it_listens(
     with trio.fail_after(LISTENING_LIMIT_S + 1):
         await watch.diagnose_waking([pod])
     assert str(pod.tallies["uid"]) == f"connection to port 8080: refused, 1 times{told}"
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_many_that_wake_ask_the_nodes_by_turns_and_no_longer_than_one_may(autojump_clock, hangs):
+    waking, node = [waiting_for_probes() for _ in range(10 * LISTENED_AT_ONCE)], Node(hangs=hangs)
+    watch = ReplicaWatch(SimpleNamespace(cluster=Cluster(), freezer=node), None, None, None)
+    with trio.fail_after(LISTENING_LIMIT_S + 1):
+        await watch.diagnose_waking(waking)
+    assert node.most == LISTENED_AT_ONCE
+    assert all(pod.tallies["uid"].listening for pod in waking) is not hangs

@@ -8,8 +8,9 @@ import pytest
 
 from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import BadInput
-from trustedpods.publisher.commands.choosing import check_choosing, chosen, numbered
+from trustedpods.publisher.commands.choosing import _ask, check_choosing, chosen, numbered
 from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.results.estimated import EstimatedNot
 from trustedpods.publisher.verbs.estimate import estimate
 
 __all__ = ["cli"]
@@ -38,6 +39,17 @@ async def test_a_person_takes_one_by_its_number(bench, monkeypatch, capsys, type
     assert shown.out == ""
     assert f"1  {peer.owner}/0" in shown.err
     assert f"2  {peer.owner}/1" in shown.err
+
+
+async def test_what_a_provider_says_reaches_no_terminal_as_it_is(bench, monkeypatch, capsys):
+    async with bench.peer().serve() as peer:
+        result = await estimate(bench.account.market, pod_of(bench))
+    left_out = EstimatedNot(replace(result.offers[0].provider, daemon=1), "full\x1b]0;x\x07\nWhich provider")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert _ask(replace(result, left_out=(left_out,))).owner == peer.owner
+    shown = capsys.readouterr().err
+    assert "full\N{REPLACEMENT CHARACTER}]0;x" in shown
+    assert "\x1b" not in shown
 
 
 async def test_numbers_stand_before_those_that_can_be_taken(bench):

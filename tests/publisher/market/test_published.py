@@ -12,7 +12,7 @@ import pytest
 
 from trustedpods.protocol.errors import BadInput, NetworkFailure
 from trustedpods.publisher.context import parse_market, read_market
-from trustedpods.publisher.market.published import MAX_BYTES, check_node, fetch, keep
+from trustedpods.publisher.market.published import MAX_BYTES, check_contracts, check_node, fetch, keep
 
 FILE = b"""rpc = "https://rpc.example.org"
 chain_id = 10
@@ -51,6 +51,9 @@ def publishing(answer: Answer) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            answer(self)
+
+        def do_POST(self) -> None:
             answer(self)
 
         def log_message(self, *_: object) -> None:
@@ -100,8 +103,9 @@ async def test_what_is_no_market_is_refused_with_its_address(
     assert caught.value.where == url
 
 
-async def test_one_that_drips_is_given_up(tmp_path: Path) -> None:
-    """Its headers never end: no single read of them takes long."""
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The URL of a server whose headers never end: no single read of them takes long."""
     ended = threading.Event()
 
     def drips(request: BaseHTTPRequestHandler) -> None:
@@ -111,10 +115,22 @@ async def test_one_that_drips_is_given_up(tmp_path: Path) -> None:
 
     with publishing(drips) as url:
         try:
-            with pytest.raises(NetworkFailure, match="it did not come within") as caught:
-                await fetch(url, None, tmp_path / "play.toml", whole_s=0.3)
+            yield url
         finally:
             ended.set()
+
+
+async def test_a_server_that_drips_is_given_up(tmp_path: Path) -> None:
+    with dripping() as url, pytest.raises(NetworkFailure, match="it did not come within") as caught:
+        await fetch(url, None, tmp_path / "play.toml", whole_s=0.3)
+    assert caught.value.rule == "timeout"
+
+
+async def test_a_node_that_drips_is_given_up() -> None:
+    with dripping() as url:
+        file = parse_market(FILE.replace(b"https://rpc.example.org", url.encode()), Path("a"))
+        with pytest.raises(NetworkFailure, match="did not answer within") as caught:
+            await check_contracts(file, url, whole_s=0.3)
     assert caught.value.rule == "timeout"
 
 

@@ -3,8 +3,10 @@
 package frozen
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -16,6 +18,10 @@ import (
 
 // maxListeners bounds what is told of one pod: it is for a person to read.
 const maxListeners = 32
+
+// maxTable bounds what is read of a table, which grows with every connection that a pod has: a pod must not
+// cost the agent its memory. The kernel lists who listens before all connections (tcp_seq_start).
+const maxTable = 1 << 20
 
 // listening is the state of a socket in the kernel's tables (include/net/tcp_states.h, TCP_LISTEN).
 const listening = "0A"
@@ -45,19 +51,33 @@ func (g *Groups) listeners(group string) ([]netip.AddrPort, error) {
 	}
 	for _, pid := range pids {
 		var ports []netip.AddrPort
-		first, err := os.ReadFile(filepath.Join(g.proc, pid, "net/tcp"))
+		first, err := readTable(filepath.Join(g.proc, pid, "net/tcp"))
 		if err != nil {
 			continue // it ended
 		}
-		second, _ := os.ReadFile(filepath.Join(g.proc, pid, "net/tcp6")) // a kernel may have none
-		for _, table := range [][]byte{first, second} {
-			ports = append(ports, parseListeners(string(table))...)
+		second, _ := readTable(filepath.Join(g.proc, pid, "net/tcp6")) // a kernel may have none
+		for _, table := range []string{first, second} {
+			ports = append(ports, parseListeners(table)...)
 		}
 		slices.SortFunc(ports, netip.AddrPort.Compare)
 		ports = slices.Compact(ports)
 		return ports[:min(len(ports), maxListeners)], nil
 	}
 	return nil, fmt.Errorf("no process of %s is seen", group)
+}
+
+// readTable reads the beginning of a table, in whole lines.
+func readTable(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxTable))
+	if len(data) == maxTable {
+		data = data[:bytes.LastIndexByte(data, '\n')+1]
+	}
+	return string(data), err
 }
 
 // processes are those of a pod's containers, as this process names them; 0 stands for one that it does not see.

@@ -61,6 +61,20 @@ func TestListenersOfAPod(t *testing.T) {
 	}
 }
 
+// A pod with a million connections has a table of 150 MB; and a line that is cut is no listener.
+func TestOfATableNoMoreIsReadThanIsBounded(t *testing.T) {
+	row := "   1: 0100007F:270F 0100007F:8888 01 00000000:00000000\n"
+	path := t.TempDir() + "/tcp"
+	write(t, table+strings.Repeat(row, 4*maxTable/len(row)), path)
+	read, err := readTable(path)
+	if err != nil || len(read) > maxTable || len(read) < maxTable-len(row) || !strings.HasSuffix(read, "\n") {
+		t.Fatal(len(read), err)
+	}
+	if found := fmt.Sprint(parseListeners(read)); found != "[127.0.0.1:8081 0.0.0.0:9999]" {
+		t.Fatal(found)
+	}
+}
+
 func TestThisProcessIsSeenToListen(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

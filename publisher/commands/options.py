@@ -116,7 +116,9 @@ def form_of(result: object) -> "Answer":
 def verb_typed() -> str:
     """The verb that runs, as it was typed: `provider list`; empty outside of a command."""
     context = click.get_current_context(silent=True)
-    return "" if context is None else context.command_path.partition(" ")[2]
+    if context is None:
+        return ""
+    return context.command_path.removeprefix(context.find_root().command_path).strip()
 
 
 def _advice(rule: str) -> str | None:

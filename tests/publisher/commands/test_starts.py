@@ -82,3 +82,28 @@ def test_a_verb_loads_only_what_it_uses(home, verb):
     assert "httpx" in names
     assert NEVER & names == set()
     assert (LATER.keys() - AT_ONCE.get(verb, set())) & names == set()
+    assert forms(names) == set()
+
+
+FORMS = "trustedpods.publisher.output.answers"
+"""Types of what `-o json` prints, and the schemas that are made of them: for `schema` alone."""
+
+
+def forms(names):
+    return {name for name in names if name.startswith(f"{FORMS}.")}
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("status", "--help"), ("schema", "--help"), ("init", "--help")], ids=" ".join
+)
+def test_help_loads_no_form(home, words):
+    code, names = loaded(words, home)
+    assert code == 0
+    assert forms(names) == set()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_object_names_its_schema_and_loads_no_form(home, verb):
+    code, names = loaded((*VERBS[verb], "-o", "json"), home)
+    assert code == 8
+    assert forms(names) == {f"{FORMS}.published"}

@@ -56,5 +56,12 @@ def test_no_verb_that_prints_loads_a_form_or_a_schema() -> None:
     assert sorted(done.stdout.split()) == [package, f"{package}.published"]
 
 
+@pytest.mark.parametrize("program", ["trustedpods", "python -m trustedpods"])
+def test_an_object_names_the_schema_of_its_verb_however_the_program_is_called(program: str) -> None:
+    words = ["provider", "list", "-o", "json"]
+    done = CliRunner(env={"TRUSTEDPODS_MARKET": "/nowhere"}).invoke(main, words, prog_name=program)
+    assert json.loads(done.stdout)["schema"] == schema_id("provider list")
+
+
 def test_a_shell_completes_verbs() -> None:
     assert complete_verb(None, None, "st") == ["start", "status", "stop"]

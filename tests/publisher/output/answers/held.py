@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from trustedpods.publisher.output.answers.published import ERROR, PUBLISHED, schema_id
@@ -94,23 +94,27 @@ def verb_of(words: Sequence[str]) -> str | None:
 def hold(words: Sequence[str], out: str) -> None:
     """Check what the command with these *words* printed, if that is an object with a schema.
 
-    A usage error and Ctrl-C print no object. With `-f` each line is one of its own, of another form. A verb
-    without a schema has one for its failures.
+    A usage error and Ctrl-C print no object. With `-f` each line is one of its own, of another form; what
+    comes after `--` is a pod's. A verb without a schema has one for its failures.
     """
+    words = list(takewhile(lambda word: word != "--", words))
     as_json = any(pair in {("-o", "json"), ("--output", "json")} for pair in pairwise(words))
-    if not as_json or not out.strip() or {"-f", "--follow", "--help"} & set(words):
+    if not as_json or {"-f", "--follow", "--help"} & set(words):
         return
-    verb = verb_of(words)
-    for told in out.splitlines() if verb == "watch" and "--once" not in words else [out]:
-        _hold(words, verb, told)
+    verb, rest = verb_of(words), out.strip()
+    while rest:  # `watch` prints one for each round
+        tree, end = json.JSONDecoder().raw_decode(rest)
+        _hold(words, verb, tree)
+        rest = rest[end:].lstrip()
 
 
-def _hold(words: Sequence[str], verb: str | None, out: str) -> None:
-    tree = json.loads(out)
-    if verb is None and "error" not in tree:
+def _hold(words: Sequence[str], verb: str | None, tree: Any) -> None:
+    if verb is None and (not isinstance(tree, dict) or "error" not in tree):
         return
     if verb is not None:
         assert tree.get("schema") == schema_id(verb)
     whole = schema_of(verb or ERROR)
     wrong = list(problems(tree, whole, whole))
-    assert not wrong, f"`{' '.join(words)}` does not hold to its schema: {'; '.join(wrong[:8])}\n{out}"
+    assert not wrong, (
+        f"`{' '.join(words)}` does not hold to its schema: {'; '.join(wrong[:8])}\n{json.dumps(tree)}"
+    )

@@ -198,8 +198,19 @@ def test_a_verb_without_a_schema_has_one_for_its_failures() -> None:
         hold(["history", "-o", "json"], json.dumps(failed | {"error": {"code": "bad-input", "exit": 2}}))
 
 
+def test_each_round_of_watch_is_held() -> None:
+    run = {"schema": schema_id("watch"), "seconds": 0.1, "steps": [], "events": []}
+    sound = json.dumps({"pods": [], "exit": 0, **run})
+    failed = json.dumps(run | ERROR_FIELDS, indent=2)
+    hold(["watch", "-o", "json"], f"{sound}\n{sound}\n{failed}\n")
+    with pytest.raises(AssertionError, match="no exit"):
+        hold(["watch", "-o", "json"], f"{sound}\n{json.dumps({'pods': [], **run})}\n")
+
+
 def test_what_is_no_answer_is_left_alone() -> None:
     hold(["events", "web"], "a line")
+    hold(["exec", "web", "--", "kubectl", "get", "pods", "-o", "json"], "a line")
+    hold(["context", "list", "-o", "json"], "[1]")
     hold(["events", "-o", "json"], "")
     hold(["history", "shop", "-o", "json"], "{}")
     hold(["logs", "web", "-f", "-o", "json"], '{"text": "a"}\n{"text": "b"}\n')

@@ -100,10 +100,6 @@ TALKING = {
     "stall": Rule("the peer took nothing for a while", _AGAIN),
     "statement-*": Rule("the provider confirms something else than was sent", _BROKEN),
     "statement-channel": Rule("the provider's statement is about another pod", _BROKEN),
-    "store-full": Rule(
-        "the disk of the provider's books has no room for a copy of them",
-        "make room on that disk, then start the daemon again",
-    ),
     "system": Rule("an embedded cluster needs Linux", "use `--existing KUBECONFIG`"),
     "taken": Rule("Kubernetes gave that number to somebody else", _AGAIN),
     "timeout": Rule("there was no answer in time", _AGAIN),

@@ -48,6 +48,7 @@ SHARED = {
     "tests/live/billing/test_funds.py": "quiet markets",
     "tests/live/commands/test_tutorial.py": "own localnets",
     "tests/live/examples/test_clique_votes.py": "own localnets",
+    "tests/live/examples/test_outside_node.py": "own localnets",
     "tests/live/examples/test_cometbft.py": "own localnets",
     "tests/live/examples/test_mpc.py": "own localnets",
     "tests/live/examples/test_two_users.py": "own localnets",

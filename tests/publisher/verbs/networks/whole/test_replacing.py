@@ -110,9 +110,12 @@ async def test_a_removal_that_was_killed_goes_on_though_a_lost_provider_has_noti
         for _ in range(2):
             await pods.remove("a", cluster_of(other))
     assert await channel_at(bench, other)[0] is None
+    await pods.remove("a", cluster_of(dead))  # notice was given from here, and ends it
     assert (await channel_at(bench, dead)[0]).unlock_at > 0
+    async with other.serve():
+        await pods.deploy("a", cluster_of(other), None)
     with pytest.raises(NetworkFailure):
-        await pods.remove("a", cluster_of(dead))
+        await pods.remove("a", cluster_of(other))
 
 
 async def test_what_was_never_paid_for_is_left_and_a_silent_chain_is_no_answer(bench):

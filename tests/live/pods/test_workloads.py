@@ -82,7 +82,7 @@ def test_an_edited_secret_replaces_the_replicas(market: LiveLocalnet, publisher:
     after = {one["metadata"]["uid"] for one in replicas(market, newer.namespace)}
     assert len(after - before) == 2
     shown = publisher.run("status", pod.name).out
-    assert "answer" not in shown
+    assert "answer = " not in shown, "a secret is in no status"
 
 
 def test_each_replica_keeps_its_name_and_its_data(market: LiveLocalnet, publisher: Publisher) -> None:

@@ -71,13 +71,13 @@ def name_partner(acme: Organisation, key: PrivateKey) -> None:
         {
             "name": PARTNER,
             "owner": "0x" + secrets.token_hex(20),
-            "identity": key.public_key.format().hex(),
+            "identity": key.public_key.format(compressed=False)[1:].hex(),  # as an enode's URL has it
             "endpoints": {"p2p": f"{outside.SERVER}:{PORT}"},
         }
     ]
     tree["spec"]["templates"]["node"]["spec"]["network"]["nodes"].append(PARTNER)
     file.write_text(yaml.safe_dump(tree))
-    line = f'  "enode://${{node.{PARTNER}.identity.enodeId}}@${{node.{PARTNER}.p2p.address}}",\n]'
+    line = f'  "enode://${{node.{PARTNER}.identity.enodeId}}@${{node.{PARTNER}.p2p.address}}:${{node.{PARTNER}.p2p.port}}",\n]'
     for peers in (acme.folder / "keys").glob("peers-*.toml"):
         peers.write_text(peers.read_text().replace("\n]", f"\n{line}"))
 

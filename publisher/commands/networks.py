@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.options import Common, Run, common, wait_seconds
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.networks import (
@@ -23,13 +23,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 wait_option = click.option(
     "--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases."
 )
-
-
-def wait_seconds(text: str) -> int:
-    """What `--wait` says, in seconds. Raises BadInput."""
-    from trustedpods.publisher.core.money import parse_duration
-
-    return parse_duration(text, "--wait")
 
 
 def of_network(verb: F) -> F:

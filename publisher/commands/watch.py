@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, form_of, pod_name, verb_typed
+from trustedpods.publisher.commands.options import (
+    Common,
+    Run,
+    common,
+    form_of,
+    pod_name,
+    verb_typed,
+    wait_seconds,
+)
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.money import Funding
@@ -80,7 +88,7 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         from trustedpods.publisher.core.money import parse_duration, parse_funding
 
         pause_s = parse_duration(interval, "--interval")
-        patience_s = parse_duration(wait, "--wait")
+        patience_s = wait_seconds(wait)
         below_s = None if top_up_below is None else parse_duration(top_up_below, "--top-up-below")
         limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
         opening = run.account()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.networks import of_network, state, wait_option, wait_seconds
-from trustedpods.publisher.commands.options import Common, Run
+from trustedpods.publisher.commands.networks import of_network, state, wait_option
+from trustedpods.publisher.commands.options import Common, Run, wait_seconds
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.networks import (

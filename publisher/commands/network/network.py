@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from trustedpods.publisher.commands.networks import wait_option, wait_seconds
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.networks import wait_option
+from trustedpods.publisher.commands.options import Common, Run, common, wait_seconds
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.select import Choice

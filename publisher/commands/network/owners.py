@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from trustedpods.publisher.commands.network.network import cluster_option, known_clusters
-from trustedpods.publisher.commands.networks import of_network, wait_option, wait_seconds
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.networks import of_network, wait_option
+from trustedpods.publisher.commands.options import Common, Run, common, wait_seconds
 
 if TYPE_CHECKING:
     from trustedpods.publisher.keyfile import Key

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name, wait_seconds
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -204,9 +204,7 @@ def restore(
     run = Run(options)
 
     async def work() -> "VolumeRestoreResult":
-        from trustedpods.publisher.core.money import parse_duration
-
-        wait_s = parse_duration(wait, "--wait")
+        wait_s = wait_seconds(wait)
         opening = run.account()
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.running.restore import RestoreOptions, restore

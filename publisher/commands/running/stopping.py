@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name, wait_seconds
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def _turn(options: Common, name: str, verb: Literal["stop", "start"], wait: str)
     run = Run(options)
 
     async def work() -> "StoppedPod":
-        from trustedpods.publisher.core.money import parse_duration
-
-        wait_s = float(parse_duration(wait, "--wait"))
+        wait_s = wait_seconds(wait)
         opening = run.account(wait_s)
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.running import stopping

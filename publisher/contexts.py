@@ -94,11 +94,16 @@ def save_contexts(contexts: Contexts) -> None:
         if context.clusters:
             lines.append(f"[contexts.{_quoted(name)}.{_MAP}]")
             lines += [f"{_quoted(one)} = {_quoted(where)}" for one, where in context.clusters.items()]
+    write_settings(contexts.path, ("\n".join(lines) + "\n").encode())
+
+
+def write_settings(path: Path, data: bytes) -> None:
+    """Put a file of settings in place, whole or not at all. `BadInput` where it cannot be written."""
     try:
-        private_folder(contexts.path.parent)
-        replace_whole(contexts.path, ("\n".join(lines) + "\n").encode())
+        private_folder(path.parent)
+        replace_whole(path, data)
     except OSError as error:
-        raise BadInput(f"cannot write it: {error.strerror}", where=str(contexts.path)) from None
+        raise BadInput(f"cannot write it: {error.strerror}", where=str(path)) from None
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -19,9 +19,9 @@ from trustedpods.contracts.deploy import unlike_source
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.limits import KIB
-from trustedpods.protocol.whole_file import private_folder, read_whole_or_none, replace_whole
+from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.publisher.context import MarketFile, parse_market
-from trustedpods.publisher.contexts import MAX_SETTINGS_FILE
+from trustedpods.publisher.contexts import MAX_SETTINGS_FILE, write_settings
 
 TOKEN = "TestToken"  # noqa: S105 - a contract's name
 """Of a market that is real the token is somebody's own ERC-20."""
@@ -143,12 +143,7 @@ async def check_contracts(file: MarketFile, url: str, whole_s: float = WHOLE_S) 
 
 def keep(fetched: FetchedMarket) -> None:
     """Write it to its place, whole or not at all. Raises BadInput where it cannot be written."""
-    place = fetched.file.path
-    try:
-        private_folder(place.parent)
-        replace_whole(place, fetched.data)
-    except OSError as error:
-        raise BadInput(f"cannot write it: {error.strerror}", where=str(place)) from None
+    write_settings(fetched.file.path, fetched.data)
 
 
 def _download(url: str, whole_s: float) -> bytes:

@@ -8,9 +8,7 @@ from trustedpods.publisher.output.answers.parts import (
     AttestedJson,
     ChannelJson,
     ConfirmedJson,
-    EndpointJson,
     ErrorJson,
-    IdentityJson,
     LeftJson,
     MachineJson,
     OutcomeJson,
@@ -18,7 +16,6 @@ from trustedpods.publisher.output.answers.parts import (
     ProviderJson,
     ScheduleJson,
     SentJson,
-    TermsJson,
 )
 from trustedpods.publisher.output.answers.words import (
     BaseUnits,
@@ -111,7 +108,7 @@ class AfterUpdateJson(TypedDict):
     text: str
 
 
-class DeployingJson(TypedDict, total=False):
+class DeployingJson(ConfirmedJson, total=False):
     """How far a deploy came. `money` says where the deposit is, `serves` what an update that failed left."""
 
     pod: str
@@ -125,13 +122,6 @@ class DeployingJson(TypedDict, total=False):
     sent: SentJson
     money: OutcomeJson
     left_behind: list[LeftJson]
-    endpoints: list[EndpointJson]
-    images: dict[str, str]
-    namespace: str
-    generation: int
-    terms: TermsJson
-    issued_at: UnixTime
-    identity: IdentityJson
 
 
 class ChangeJson(TypedDict):

@@ -3,6 +3,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from time import monotonic
 
 import pytest
 
-from tests.live.clients.publisher import Json, Publisher
+from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.clients.web import get
 from tests.live.examples.chain_node import ChainNode, have_same
 from tests.live.examples.shipped import BUILD_LIMIT_S
@@ -117,6 +118,9 @@ def test_blocks_grow_over_two_clusters_and_heights_meet(shipped: Shipped) -> Non
     assert [one["effect"] for one in planned["outlook"]] == ["create"] * (len(CHAIN) + 1)
     applied = shipped.run("apply", FILE)
     assert [one["node"] for one in applied["nodes"]] == [*CHAIN, "web"]
+    (grows,) = applied["probes"]
+    assert (grows["name"], grows["node"]) == ("blocks-grow", "boot")
+    assert re.fullmatch(r"block \d+: 5 blocks in [1-5]?\d s", grows["said"]), grows
     status = shipped.status()
     assert {one["cluster"] for one in status.values()} == {"k1", "k2"}
     nodes = [shipped.node(status[name]) for name in CHAIN]
@@ -170,6 +174,25 @@ def test_an_apply_that_changes_nothing_moves_nothing_and_is_soon_over(shipped: S
     ratio = median(took["apply"]) / median(took["status"])
     sys.stderr.write(f"no change: {ratio:.2f} of a status; {took}\n")
     assert ratio <= NO_CHANGE
+
+
+def test_a_node_with_a_wrong_key_is_named_with_its_last_lines(shipped: Shipped) -> None:
+    """The account of another: geth has no key for the address by which node 3 is to sign."""
+    folder = shipped.person.folder / NETWORK
+    account = folder / "account-node-3"
+    right = account.read_text()
+    shipped.begin_anew()
+    shipped.run("apply", FILE, "--only", "boot")
+    account.write_text((folder / "account-node-2").read_text())
+    said = finish(
+        shipped.person.start("network", "apply", FILE, "--only", "node-3", *shipped.clusters, "-o", "json"),
+        6,
+    )
+    error = said.json["error"]
+    assert error["where"].startswith("node node-3"), error
+    assert "node node-3 wrote: Fatal: " in said.err
+    account.write_text(right)
+    shipped.run("apply", FILE, "--only", "node-3")
 
 
 def test_seven_side_by_side_take_less_than_one_after_another(shipped: Shipped) -> None:

@@ -148,3 +148,45 @@ def test_a_damaged_file_is_refused_with_its_place_or_sound(folder, data):
     with pytest.raises(BadInput) as caught:
         load_network(path, same)
     assert caught.value.where.startswith(str(path))
+
+
+PROBED = (
+    NETWORK
+    + """\
+  probes:
+    - {name: works, node: a, exec: {command: [look]}}
+    - name: whole
+      node: b
+      container: hello
+      exec: {command: [look, "-v"]}
+      timeoutSeconds: 5
+"""
+)
+
+
+def test_probes_are_asked_of_nodes_and_containers_that_are_there(folder):
+    loaded = load_network(write(folder, PROBED), same)
+    assert [
+        (one.name, one.node, one.container, one.exec.command, one.timeout_seconds)
+        for one in loaded.manifest.spec.probes
+    ] == [("works", "a", None, ["look"], 60), ("whole", "b", "hello", ["look", "-v"], 5)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("node: b", "node: c", "network.yaml:16 spec.probes[1].node: no node 'c' is there (there is: a, b)"),
+        ("name: whole", "name: works", "'works' is used twice"),
+        ("container: hello", "container: helo", "node 'b' has no container 'helo' (there is: hello)"),
+        ("timeoutSeconds: 5", "timeoutSeconds: 0", "spec.probes[1].timeoutSeconds"),
+        ("exec: {command: [look]}", "", "spec.probes[0]"),
+    ],
+)
+def test_a_probe_that_cannot_be_asked_is_refused(folder, old, new, told):
+    assert told in refused(folder, PROBED.replace(old, new))
+
+
+def test_of_several_containers_a_probe_names_one(folder):
+    second = '    - {name: beside, image: "oci-archive:hello.tar"}\n  services:'
+    (folder / "pod.yaml").write_text(POD.replace("  services:", second))
+    assert "name one `container` of hello, beside" in refused(folder, PROBED)

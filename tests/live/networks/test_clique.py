@@ -15,7 +15,7 @@ from time import monotonic
 
 import pytest
 
-from tests.live.clients.publisher import Json, Publisher, finish
+from tests.live.clients.publisher import Json, Publisher
 from tests.live.clients.web import get
 from tests.live.examples.chain_node import ChainNode, have_same
 from tests.live.examples.shipped import BUILD_LIMIT_S
@@ -184,13 +184,9 @@ def test_a_node_with_a_wrong_key_is_named_with_its_last_lines(shipped: Shipped) 
     shipped.begin_anew()
     shipped.run("apply", FILE, "--only", "boot")
     account.write_text((folder / "account-node-2").read_text())
-    said = finish(
-        shipped.person.start("network", "apply", FILE, "--only", "node-3", *shipped.clusters, "-o", "json"),
-        6,
-    )
-    error = said.json["error"]
+    error = shipped.run("apply", FILE, "--only", "node-3", code=6)["error"]
     assert error["where"].startswith("node node-3"), error
-    assert "node node-3 wrote: Fatal: " in said.err
+    assert "no key for given address or file" in error["what"], "its last lines"
     account.write_text(right)
     shipped.run("apply", FILE, "--only", "node-3")
 

@@ -59,13 +59,15 @@ def pair(tmp_path: Path) -> tuple[Node, Node]:
     return one, other
 
 
-async def greeted(caller: Node, server: Node | None) -> recognition.Greeting:
-    """What comes of a call to the *server*; to nobody where there is none."""
+async def greeted(
+    caller: Node, server: Node | None, said: bytes = b"wait\n", host: str = HOST
+) -> recognition.Greeting:
+    """What comes of a call to the *server*, which says so much; to nobody where there is none."""
 
     async def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             await reader.readline()
-            writer.write(b"wait\n")
+            writer.write(said)
             await writer.drain()
         writer.close()
 
@@ -75,13 +77,19 @@ async def greeted(caller: Node, server: Node | None) -> recognition.Greeting:
     if server is None:
         made.close()
         await made.wait_closed()
-    told = await recognition.Recognition(1, {}, caller.tls).greet(HOST, port)
+    told = await recognition.Recognition(1, {}, caller.tls).greet(host, port)
     made.close()
     return told
 
 
 def test_a_node_that_is_linked_is_known(pair: tuple[Node, Node]) -> None:
     assert asyncio.run(greeted(*pair)) is KNOWN
+
+
+def test_whatever_another_node_says_it_is_greeted_again(pair: tuple[Node, Node]) -> None:
+    """An error here would end all greetings, and after a while the node would be no more ready."""
+    assert asyncio.run(greeted(*pair, said=b"x" * 200_000)) is KNOWN
+    assert asyncio.run(greeted(*pair, host=f"{'x' * 70}.{HOST}")) is ABSENT
 
 
 def test_a_node_that_the_other_does_not_trust_is_refused(pair: tuple[Node, Node]) -> None:

@@ -13,8 +13,8 @@ from time import monotonic
 
 from connections import LINE_S, PeerTls
 
-GREET_S = 5.0
-"""Between two rounds of greetings."""
+GREET_S = 15.0
+"""Between two rounds of greetings: each is a handshake with every node, and traffic is paid for."""
 
 REFUSED_S = 120.0
 """Refused for so long by whoever answers, a node is not ready. Files of a secret come to a pod within a
@@ -60,7 +60,7 @@ class Recognition:
             return Greeting.ABSENT
         try:
             return await asyncio.wait_for(self._called(context, host, port), LINE_S)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, UnicodeError):  # the last of a name that is none
             return Greeting.ABSENT
 
     async def _called(self, context: ssl.SSLContext, host: str, port: int) -> Greeting:
@@ -75,7 +75,8 @@ class Recognition:
             return Greeting.REFUSED
         try:
             writer.write(json.dumps({"session": "", "node": self._own}).encode() + b"\n")
-            return Greeting.KNOWN if await reader.readline() else Greeting.REFUSED
+            # A byte is enough: a line that never ends would be an error, and nobody would be greeted again.
+            return Greeting.KNOWN if await reader.read(1) else Greeting.REFUSED
         except OSError:
             return Greeting.REFUSED
         finally:

@@ -4,9 +4,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from trustedpods.manifests.check.names import known, repeated
-from trustedpods.manifests.network.model import MAX_NETWORK_NODES, NetworkManifest, NetworkMember, NetworkSpec
+from trustedpods.manifests.network.model import (
+    MAX_NETWORK_NODES,
+    MAX_PROBE_COMMAND,
+    NetworkManifest,
+    NetworkMember,
+    NetworkProbe,
+    NetworkSpec,
+)
 from trustedpods.manifests.network.order import circle, meant_by, single_nodes, waits_for
 from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.spec.pod import PodSpec
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import parse_address
 
@@ -37,6 +45,9 @@ def _other_nodes(spec: NetworkSpec) -> Iterator[Problem]:
         if probe.node not in meant:
             text = f"no node {probe.node!r} is there{known(meant)}"
             yield Problem(("spec", "probes", index, "node"), text)
+        if sum(len(word.encode(errors="replace")) for word in probe.exec.command) > MAX_PROBE_COMMAND:
+            text = f"more than {MAX_PROBE_COMMAND} bytes: write a script into the image"
+            yield Problem(("spec", "probes", index, "exec", "command"), text)
     for index, node in enumerate(spec.external_nodes):
         if node.owner is not None:
             yield from _checksum(node.owner, ("spec", "externalNodes", index, "owner"))
@@ -56,17 +67,25 @@ def _members(members: Sequence[NetworkMember]) -> Iterator[Problem]:
         yield Problem(("spec", "members"), "no owner: somebody must be able to change members")
 
 
-def probe_problems(spec: NetworkSpec, containers: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
-    """Of probes, where the nodes' pods have the *containers* of these names: those that cannot be asked."""
+def probe_problems(spec: NetworkSpec, pods: Mapping[str, PodSpec]) -> Iterator[Problem]:
+    """Of probes, where the nodes have these *pods*: those that cannot be asked, or not at any time."""
     meant = meant_by(spec.nodes)
     for index, probe in enumerate(spec.probes):
-        for there in dict.fromkeys(tuple(containers[node]) for node in meant[probe.node]):
-            at: Location = ("spec", "probes", index)
-            if probe.container is None and len(there) > 1:
-                yield Problem(at, f"name one `container` of {', '.join(there)}")
-            elif probe.container is not None and probe.container not in there:
-                text = f"node {probe.node!r} has no container {probe.container!r}{known(there)}"
-                yield Problem((*at, "container"), text)
+        at: Location = ("spec", "probes", index)
+        alike = (problem for node in meant[probe.node] for problem in _of_probe(at, probe, pods[node]))
+        yield from dict.fromkeys(alike)
+
+
+def _of_probe(at: Location, probe: NetworkProbe, pod: PodSpec) -> Iterator[Problem]:
+    own, there = ([one.name for one in part] for part in (pod.containers, pod.running_containers))
+    if probe.container is None and len(own) > 1:
+        yield Problem(at, f"name one `container` of {', '.join(there)}")
+    elif probe.container is not None and probe.container not in there:
+        text = f"node {probe.node!r} has no container {probe.container!r}{known(there)}"
+        yield Problem((*at, "container"), text)
+    if not pod.scale.min:
+        text = f"node {probe.node!r} sleeps while nobody asks for it: give its pod `scale: {{min: 1}}`"
+        yield Problem((*at, "node"), text)
 
 
 def _node_names(spec: NetworkSpec) -> Iterator[Problem]:

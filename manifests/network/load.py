@@ -24,7 +24,7 @@ from trustedpods.manifests.parse import (
     refusal,
 )
 from trustedpods.manifests.problem import Location, Problem
-from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest, PodSpec
 from trustedpods.manifests.words.files import NETWORK_KIND, OURS
 from trustedpods.protocol.errors import BadInput
 
@@ -83,7 +83,7 @@ def load_network(path: Path, pod_of: Callable[[LoadedManifest], T]) -> LoadedNet
     reading.as_they_stand(file for file in files if _is_file(file))
     pods = reading.all(path, tree, manifest) if manifest is not None and not found else {}
     if manifest is not None and not found and not reading.wrong:
-        found += probe_problems(manifest.spec, reading.containers(manifest))
+        found += probe_problems(manifest.spec, reading.specs(manifest))
     if found or reading.wrong or manifest is None:
         raise _refusal([*([refusal(path, tree, found)] if found else []), *reading.wrong.values()])
     return LoadedNetwork(manifest, path, tuple(single_nodes(manifest.spec.nodes)), pods, tree)
@@ -119,13 +119,12 @@ class _Reading(Generic[T]):
             self.wrong.setdefault(str(error), error)
         return pods
 
-    def containers(self, manifest: NetworkManifest) -> dict[str, list[str]]:
-        """The names of each node's containers, by the node's; all pods were read."""
+    def specs(self, manifest: NetworkManifest) -> dict[str, PodSpec]:
+        """What each node's pod is, by the node's name; all were read."""
         found = {}
         for node in single_nodes(manifest.spec.nodes):
             file = node.entry.pod
-            read = self._manifests[node.name if file is None else self._folder / file]
-            found[node.name] = [one.name for one in read.spec.containers]
+            found[node.name] = self._manifests[node.name if file is None else self._folder / file].spec
         return found
 
     def _read(self, make: Callable[[], LoadedManifest], of: str | Path) -> T | None:

@@ -66,6 +66,9 @@ MAX_NETWORK_PROBES: Final = 16
 MAX_PROBE_S: Final = 3600
 """Of one probe: longer no apply should be waited for. A chain that begins needs a minute."""
 
+MAX_PROBE_COMMAND: Final = 16 * 1024
+"""Bytes of a probe's words: a request to run a command takes 24 KiB."""
+
 ValueName = Annotated[
     str, Spelling(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a letter, then letters, digits, `_` and `-`, up to 63")
 ]

@@ -115,15 +115,21 @@ async def apply(
 ) -> ApplyResult:
     """Bring the network to what *file* says, and see that it works; killed anywhere, the next apply goes on.
 
-    The file's probes are asked when all is done, and nobody's lease is held. Raises Refused (rules `role`,
-    `publisher`, `clusters`, `no-network`, `not-agreed`, `lost-nodes`, `network-probe`, and as `backups_for`),
-    Locked, CopiesDiffer, NetworkFailure, and what the deploy or delete of a node raises, with the node named.
+    The file's probes at own nodes are asked when all is done, and nobody's lease is held. Raises Refused
+    (rules `role`, `publisher`, `clusters`, `no-network`, `not-agreed`, `lost-nodes`, `network-probe`, and as
+    `backups_for`), Locked, CopiesDiffer, NetworkFailure, and what the deploy or delete of a node raises, with
+    the node named; EvidenceRefused where a probe's provider does not prove itself.
     """
     done, view = await _brought(account, file, options, journal)
-    if options.only:
+    if options.only or not file.probes:
         return done
     who = account.publisher.address
     own = {one.name for one in view.content.components if address_from_bytes(one.publisher) == who}
+    for probe in file.probes:
+        if probe.node not in own:
+            text = f"probe {probe.name} at node {probe.node} is not asked: another member deployed that"
+            journal.event("probe", text)
+    journal.if_interrupted = "the nodes are as the file says; the same command again asks its probes"
     pods = _pods(account, file, options, {}, journal)
     return replace(done, probes=await all_hold(pods, of_nodes(file.probes, own), journal))
 

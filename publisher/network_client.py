@@ -118,7 +118,8 @@ class NetworkClient:
         """Bring the network to what *file* says; killed anywhere, the next call goes on. Finds the others.
 
         *deposit* of each node is as `deploy` takes it; with *only* no other nodes are changed; with *purge*
-        volumes of removed nodes go too; with *replacing* nodes of lost clusters come anew.
+        volumes of removed nodes go too; with *replacing* nodes of lost clusters come anew. Without *only* it
+        returns when the file's probes hold at the own nodes, else raises Refused (rule `network-probe`).
         """
         read, known = await self._file(file), _known(clusters)
         funding = None if deposit is None else parse_funding(deposit, "deposit")

@@ -41,7 +41,11 @@ def _geth() -> Image:
     tools = go_programs(folder, GETH_TOOLS, "-ldflags=-s -w -buildid= -checklinkname=0")
     return Image(
         "docker.io/local/geth:1",
-        [shell(), tools, _scripts(folder, ["call-peers", "fill-node", "run-node", "tell-node"])],
+        [
+            shell(),
+            tools,
+            _scripts(folder, ["blocks-grow", "call-peers", "fill-node", "run-node", "tell-node"]),
+        ],
         environment=["PATH=/bin", "HOME=/tmp"],
         user=f"{NOBODY}:{NOBODY}",
         ports=[30303, 8545],

@@ -23,7 +23,15 @@ _KEEP = (
     *(f"*lib/x86_64-linux-gnu/{library}.so.*" for library in _LIBRARIES),
     "usr/share/doc/python3.11-minimal/copyright",
 )
-_PROGRAMS = ("connections.py", "database.py", "http_server.py", "node.py", "party.py", "session.py")
+_PROGRAMS = (
+    "connections.py",
+    "database.py",
+    "http_server.py",
+    "node.py",
+    "party.py",
+    "recognition.py",
+    "session.py",
+)
 
 
 def _packages(folder: Path) -> dict[str, Entry]:

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the model of a Network manifest cannot say: names used twice, circles, and a team without an owner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from trustedpods.manifests.check.names import known, repeated
-from trustedpods.manifests.network.model import MAX_NETWORK_NODES, NetworkManifest, NetworkSpec
+from trustedpods.manifests.network.model import (
+    MAX_NETWORK_NODES,
+    MAX_PROBE_COMMAND,
+    NetworkManifest,
+    NetworkMember,
+    NetworkProbe,
+    NetworkSpec,
+)
 from trustedpods.manifests.network.order import circle, meant_by, single_nodes, waits_for
 from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.spec.pod import PodSpec
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import parse_address
 
@@ -20,19 +28,34 @@ def network_problems(manifest: NetworkManifest) -> Iterator[Problem]:
     yield from repeated(("spec", "nodes"), [node.name for node in spec.nodes])
     yield from repeated(("spec", "sharedFiles"), [file.name for file in spec.shared_files])
     yield from repeated(("spec", "externalNodes"), [node.name for node in spec.external_nodes])
+    yield from repeated(("spec", "probes"), [probe.name for probe in spec.probes])
     yield from _node_names(spec)
     yield from _templates(spec)
     yield from _dependencies(spec)
+    yield from _other_nodes(spec)
+    if (founder := manifest.metadata.founder) is not None:
+        yield from _checksum(founder, ("metadata", "founder"))
+    yield from _members(spec.members or ())
+
+
+def _other_nodes(spec: NetworkSpec) -> Iterator[Problem]:
+    """Nodes that probes and nodes outside any cluster name."""
+    meant = meant_by(spec.nodes)
+    for index, probe in enumerate(spec.probes):
+        if probe.node not in meant:
+            text = f"no node {probe.node!r} is there{known(meant)}"
+            yield Problem(("spec", "probes", index, "node"), text)
+        if sum(len(word.encode(errors="replace")) for word in probe.exec.command) > MAX_PROBE_COMMAND:
+            text = f"more than {MAX_PROBE_COMMAND} bytes: write a script into the image"
+            yield Problem(("spec", "probes", index, "exec", "command"), text)
     for index, node in enumerate(spec.external_nodes):
         if node.owner is not None:
             yield from _checksum(node.owner, ("spec", "externalNodes", index, "owner"))
-        if node.name in meant_by(spec.nodes):
+        if node.name in meant:
             yield Problem(("spec", "externalNodes", index, "name"), f"{node.name!r} is a node of this file")
-    if (founder := manifest.metadata.founder) is not None:
-        yield from _checksum(founder, ("metadata", "founder"))
-    members = manifest.spec.members
-    if members is None:
-        return
+
+
+def _members(members: Sequence[NetworkMember]) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, member in enumerate(members):
         at: Location = ("spec", "members", index, "address")
@@ -40,8 +63,29 @@ def network_problems(manifest: NetworkManifest) -> Iterator[Problem]:
         if member.address.lower() in seen:
             yield Problem(at, f"the address {member.address} is used twice")
         seen.add(member.address.lower())
-    if not any(member.role == "owner" for member in members):
+    if members and not any(member.role == "owner" for member in members):
         yield Problem(("spec", "members"), "no owner: somebody must be able to change members")
+
+
+def probe_problems(spec: NetworkSpec, pods: Mapping[str, PodSpec]) -> Iterator[Problem]:
+    """Of probes, where the nodes have these *pods*: those that cannot be asked, or not at any time."""
+    meant = meant_by(spec.nodes)
+    for index, probe in enumerate(spec.probes):
+        at: Location = ("spec", "probes", index)
+        alike = (problem for node in meant[probe.node] for problem in _of_probe(at, probe, pods[node]))
+        yield from dict.fromkeys(alike)
+
+
+def _of_probe(at: Location, probe: NetworkProbe, pod: PodSpec) -> Iterator[Problem]:
+    own, there = ([one.name for one in part] for part in (pod.containers, pod.running_containers))
+    if probe.container is None and len(own) > 1:
+        yield Problem(at, f"name one `container` of {', '.join(there)}")
+    elif probe.container is not None and probe.container not in there:
+        text = f"node {probe.node!r} has no container {probe.container!r}{known(there)}"
+        yield Problem((*at, "container"), text)
+    if not pod.scale.min:
+        text = f"node {probe.node!r} sleeps while nobody asks for it: give its pod `scale: {{min: 1}}`"
+        yield Problem((*at, "node"), text)
 
 
 def _node_names(spec: NetworkSpec) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from trustedpods.manifests.documents import first_document, plain, text_of
-from trustedpods.manifests.network.check import network_problems
+from trustedpods.manifests.network.check import network_problems, probe_problems
 from trustedpods.manifests.network.model import NetworkManifest
 from trustedpods.manifests.network.order import SingleNode, single_nodes
 from trustedpods.manifests.network.templates import Templates, shared_problems
@@ -24,6 +24,7 @@ from trustedpods.manifests.parse import (
     refusal,
 )
 from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.spec.pod import PodManifest, PodSpec
 from trustedpods.manifests.words.files import NETWORK_KIND, OURS
 from trustedpods.protocol.errors import BadInput
 
@@ -77,10 +78,12 @@ def load_network(path: Path, pod_of: Callable[[LoadedManifest], T]) -> LoadedNet
     ]
     if manifest is not None:
         found += shared_problems(path, manifest)
-    reading = _Reading(pod_of)
+    reading = _Reading(path.parent, pod_of)
     files = [path.parent / name for at, name in _named_files(own) if at[1] == "nodes"]
     reading.as_they_stand(file for file in files if _is_file(file))
     pods = reading.all(path, tree, manifest) if manifest is not None and not found else {}
+    if manifest is not None and not found and not reading.wrong:
+        found += probe_problems(manifest.spec, reading.specs(manifest))
     if found or reading.wrong or manifest is None:
         raise _refusal([*([refusal(path, tree, found)] if found else []), *reading.wrong.values()])
     return LoadedNetwork(manifest, path, tuple(single_nodes(manifest.spec.nodes)), pods, tree)
@@ -89,15 +92,16 @@ def load_network(path: Path, pod_of: Callable[[LoadedManifest], T]) -> LoadedNet
 class _Reading(Generic[T]):
     """The pods of a network's nodes; what is `wrong` with one stands there once for all nodes alike."""
 
-    def __init__(self, pod_of: Callable[[LoadedManifest], T]) -> None:
-        self._pod_of = pod_of
+    def __init__(self, folder: Path, pod_of: Callable[[LoadedManifest], T]) -> None:
+        self._folder, self._pod_of = folder, pod_of
         self.wrong: dict[str, BadInput] = {}
         self.files: dict[Path, T] = {}
+        self._manifests: dict[str | Path, PodManifest] = {}
 
     def as_they_stand(self, files: Iterable[Path]) -> None:
         """Read each file that nodes take as it stands, once."""
         for file in dict.fromkeys(files):
-            pod = self._read(partial(load, file))
+            pod = self._read(partial(load, file), file)
             self.files |= {} if pod is None else {file: pod}
 
     def all(self, path: Path, tree: Any, manifest: NetworkManifest) -> dict[str, T]:  # noqa: ANN401 - YAML
@@ -115,11 +119,22 @@ class _Reading(Generic[T]):
             self.wrong.setdefault(str(error), error)
         return pods
 
-    def _read(self, make: Callable[[], LoadedManifest], of_node: str = "") -> T | None:
+    def specs(self, manifest: NetworkManifest) -> dict[str, PodSpec]:
+        """What each node's pod is, by the node's name; all were read."""
+        found = {}
+        for node in single_nodes(manifest.spec.nodes):
+            file = node.entry.pod
+            found[node.name] = self._manifests[node.name if file is None else self._folder / file].spec
+        return found
+
+    def _read(self, make: Callable[[], LoadedManifest], of: str | Path) -> T | None:
+        """The pod *of* a node that is made from a template, or of a file that is taken as it stands."""
         try:
-            return self._pod_of(make())
+            loaded = make()
+            self._manifests[of] = loaded.manifest
+            return self._pod_of(loaded)
         except BadInput as error:
-            self.wrong.setdefault(str(error), _of_node(error, of_node) if of_node else error)
+            self.wrong.setdefault(str(error), _of_node(error, of) if isinstance(of, str) else error)
             return None
 
 

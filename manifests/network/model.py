@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trustedpods.manifests.spec.part import ManifestPart, Spelling
+from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
+from trustedpods.manifests.spec.probe import Exec
 
 MAX_NETWORK_NODES = 128
 """Pods of one network: what its document holds (`trustedpods.protocol.networks.content`)."""
@@ -58,6 +59,15 @@ MAX_VALUE_TEXT: Final = 4096
 
 MAX_SHARED_FILES: Final = 32
 MAX_EXTERNAL_NODES: Final = 64
+
+MAX_NETWORK_PROBES: Final = 16
+"""Each is a session with a node's provider at every apply."""
+
+MAX_PROBE_S: Final = 3600
+"""Of one probe: longer no apply should be waited for. A chain that begins needs a minute."""
+
+MAX_PROBE_COMMAND: Final = 16 * 1024
+"""Bytes of a probe's words: a request to run a command takes 24 KiB."""
 
 ValueName = Annotated[
     str, Spelling(r"[A-Za-z][A-Za-z0-9_-]{0,62}", "a letter, then letters, digits, `_` and `-`, up to 63")
@@ -157,6 +167,21 @@ class ExternalNode(ManifestPart):
     identity: EndpointText | None = None
 
 
+class NetworkProbe(ManifestPart):
+    """What shows that the network as a whole works, once all nodes serve.
+
+    `network apply` runs the command in a `container` of the node (its only one where none is named) until it
+    ends with 0, and fails where that takes longer than `timeoutSeconds` in all. With replicas it is asked
+    of each. What it writes last is shown.
+    """
+
+    name: NodeLabel
+    node: NodeLabel
+    container: DnsLabel | None = None
+    exec: Exec
+    timeout_seconds: Annotated[int, Field(ge=1, le=MAX_PROBE_S)] = 60
+
+
 class NetworkSpec(ManifestPart):
     """Who and what. Without `members` the team stays as it is; with it, it is the whole team."""
 
@@ -165,6 +190,7 @@ class NetworkSpec(ManifestPart):
     shared_files: Annotated[list[SharedFile], Field(max_length=MAX_SHARED_FILES)] = []
     external_nodes: Annotated[list[ExternalNode], Field(max_length=MAX_EXTERNAL_NODES)] = []
     nodes: Annotated[list[NetworkNode], Field(max_length=MAX_NETWORK_NODES)]
+    probes: Annotated[list[NetworkProbe], Field(max_length=MAX_NETWORK_PROBES)] = []
 
 
 class NetworkMetadata(ManifestPart):

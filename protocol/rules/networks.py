@@ -48,6 +48,10 @@ NETWORKS = {
     ),
     "members": Rule("the change of the team cannot stand", _OWNER),
     "network": Rule("a request is about another network", "look at NAME, or write FOUNDER/NAME"),
+    "network-probe": Rule(
+        "the nodes serve, and a probe of the Network's file did not hold within its limit",
+        "`trustedpods network status` and `network logs` say how they are; `network apply` asks again",
+    ),
     "networks": Rule(
         "the provider keeps as many networks as it takes", "choose another provider for a cluster"
     ),

@@ -88,6 +88,10 @@ def _applied(result: ApplyResult) -> "networks.NetworkApplyJson":
         **_steps(result.network, result.plan),
         "generation": result.generation,
         "urls": dict(result.urls),
+        "probes": [
+            {"name": one.name, "node": one.node, "seconds": round(one.seconds, 1), "said": one.said}
+            for one in result.probes
+        ],
     }
 
 

@@ -155,13 +155,27 @@ class PlanResult:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkProbeResult:
+    """A probe that holds at a node, after how many seconds, and the last that it wrote."""
+
+    name: str
+    node: str
+    seconds: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What an apply did. `urls` has the first address of each node that was deployed."""
+    """What an apply did. `urls` has the first address of each node that was deployed.
+
+    `probes` are those of the file at the asker's own nodes: all hold. None were asked with `--only`.
+    """
 
     network: NetworkId
     plan: Plan
     generation: int
     urls: Mapping[str, str]
+    probes: tuple[NetworkProbeResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

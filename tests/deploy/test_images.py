@@ -5,8 +5,13 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
 import tarfile
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -127,3 +132,59 @@ def test_a_nodes_hook_votes_for_who_is_there_and_against_who_went_and_for_nobody
     assert votes_of(tmp_path, SIGNERS[:2]) == [(a, "true"), (b, "true")]
     assert votes_of(tmp_path, SIGNERS[1:]) == [(a, "false"), (b, "true"), (c, "true")]
     assert votes_of(tmp_path, SIGNERS) == [(one, "true") for one in (a, b, c)]
+
+
+@contextmanager
+def chain(height, begun, period):
+    """A node's RPC whose block number N came *period* seconds after the one before; the last is *height*."""
+
+    class Node(BaseHTTPRequestHandler):
+        def do_POST(self):
+            (block, _) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["params"]
+            number = height if block == "latest" else int(block, 16)
+            told = {"number": hex(number), "timestamp": hex(begun + period * number), "parentHash": "0xab"}
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": told}, separators=(",", ":"))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *words): ...
+
+    server = HTTPServer(("127.0.0.1", 0), Node)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def asked_whether_blocks_grow(url, **more):
+    script = ["busybox", "sh", str(IMAGES / "geth/blocks-grow")]
+    environment = {"PATH": os.environ["PATH"], "RPC": url} | more
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stderr == ""
+    return done.returncode, done.stdout.strip()
+
+
+def test_a_chains_probe_holds_while_five_blocks_come_a_minute():
+    now = int(time.time())
+    with chain(100, now - 200, 2) as url:
+        code, said = asked_whether_blocks_grow(url)
+        assert code == 0
+        assert re.fullmatch(r"block 100: 5 blocks in [1-5]\d s", said)
+    with chain(100, now - 300, 2) as url:
+        assert asked_whether_blocks_grow(url) == (1, "block 100: not 5 blocks in the last 60 s")
+    with chain(4, now - 8, 2) as url:
+        assert asked_whether_blocks_grow(url) == (1, "block 4: not 5 blocks yet")
+    code, said = asked_whether_blocks_grow(url)
+    assert (code, said.splitlines()[-1]) == (1, "the node does not answer")
+
+
+def test_a_chains_probe_does_not_wait_for_a_node_that_hangs():
+    """It would go on in the node's container when whoever asked has gone."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert asked_whether_blocks_grow(url, WITHIN="1") == (1, "the node does not answer")

@@ -13,11 +13,13 @@ import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import psycopg
 from connections import LINE_S, PeerTls, Streams, caller_names, requested_session
 from database import Database
 from http_server import Problem, Request, serve_http
+from recognition import Recognition
 from session import Refused, Session, SessionLost
 
 SDK_PORT, MPC_PORT = 8080, 9000
@@ -38,6 +40,7 @@ class Instance:
     """All sessions that this process has."""
 
     def __init__(self, own: int, peers: dict[int, tuple[str, int]], tls: PeerTls, database: Database) -> None:
+        self.recognition = Recognition(own, peers, tls)
         self.name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._own, self._peers, self._tls, self._database = own, peers, tls, database
         self._sessions: dict[str, Session] = {}
@@ -46,6 +49,8 @@ class Instance:
         """What a client asks; Problem where that cannot be."""
         if request.path == "/ready":
             # Not of the database: sessions that are here stay here while that is away.
+            if self.recognition.refused(monotonic()):
+                raise Problem(503, "the other nodes do not take this one's certificate; send them its export")
             return {"instance": self.name}
         if not hmac.compare_digest(request.key.encode(), f"Bearer {key}".encode()):
             raise Problem(401, "say the network's key: Authorization: Bearer KEY")
@@ -136,7 +141,8 @@ class Instance:
             session = self._sessions.get(name) if known else None
             if session is not None and await session.take_call(ends):
                 return
-            holder = await self._database.holder(name) if known else None
+            # A greeting names none, and is answered whatever the database does.
+            holder = await self._database.holder(name) if known and name else None
             writer.write(b"wait\n" if holder in (None, self.name) else b"elsewhere\n")
             await asyncio.wait_for(writer.drain(), LINE_S)
         except (OSError, TimeoutError, ValueError, psycopg.Error):
@@ -174,7 +180,9 @@ async def main() -> None:
         int(os.environ.get("SDK_PORT", SDK_PORT)), lambda asked: instance.answer(asked, api_key)
     )
     mpc = await served_peers(instance, tls, int(os.environ.get("MPC_PORT", MPC_PORT)), stop)
+    greetings = asyncio.create_task(instance.recognition.keep_asking())
     await stop.wait()
+    greetings.cancel()
     for server in (sdk, mpc):
         if server is not None:
             server.close()

@@ -216,7 +216,9 @@ def apply(
     def lines(result: "ApplyResult") -> list[str]:
         from trustedpods.publisher.commands.network_lines import plan_lines
 
-        return [*plan_lines(result.plan, done=True), *(f"{node} {url}" for node, url in result.urls.items())]
+        urls = [f"{node} {url}" for node, url in result.urls.items()]
+        holding = [f"{one.name} at {one.node}: {one.said}" for one in result.probes]
+        return [*plan_lines(result.plan, done=True), *urls, *holding]
 
     _with_file(options, file, clusters, work, lines)
 

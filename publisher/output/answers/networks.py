@@ -123,11 +123,21 @@ class NetworkPlanJson(StepsPart):
     tunnels: list[TunnelJson]
 
 
+class NetworkProbeJson(TypedDict):
+    """A probe that holds at a node, after how many seconds, and the last that it wrote."""
+
+    name: str
+    node: str
+    seconds: float
+    said: str
+
+
 class NetworkApplyJson(StepsPart):
-    """What an apply did, and the first address of each node that was deployed."""
+    """What an apply did, the first address of each node that was deployed, and the probes, which all hold."""
 
     generation: int
     urls: dict[str, str]
+    probes: list[NetworkProbeJson]
 
 
 class NetworkDeleteJson(NetworkJson):

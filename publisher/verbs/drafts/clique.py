@@ -137,6 +137,8 @@ spec:
     - {name: boot, template: node, placement: {}}
     - {name: node, template: node, placement: {}, replicas: SIGNERS, dependsOn: [boot]}
     - {name: web, template: web, placement: {}, dependsOn: [node]}
+  probes:
+    - {name: blocks-grow, node: boot, container: geth, exec: {command: [blocks-grow]}, timeoutSeconds: 120}
   templates:
     node:
       spec:

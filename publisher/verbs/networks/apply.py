@@ -4,10 +4,10 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
@@ -28,6 +28,7 @@ from trustedpods.publisher.core.networks.planning.replacing import (
     check_agreed,
     lost_nodes,
 )
+from trustedpods.publisher.core.networks.probes import of_nodes
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -44,6 +45,7 @@ from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 from trustedpods.publisher.verbs.networks.owners.linked import with_links
 from trustedpods.publisher.verbs.networks.status import AskPod, asking, live_nodes
+from trustedpods.publisher.verbs.networks.whole.probes import all_hold
 from trustedpods.publisher.verbs.networks.whole.replacing import backups_for, beginnings
 from trustedpods.publisher.verbs.offers.planned import deploy_keeps
 
@@ -111,12 +113,31 @@ async def plan(
 async def apply(
     account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal
 ) -> ApplyResult:
-    """Bring the network to what *file* says; killed anywhere, the next apply goes on.
+    """Bring the network to what *file* says, and see that it works; killed anywhere, the next apply goes on.
 
-    Raises Refused (rules `role`, `publisher`, `clusters`, `no-network`, `not-agreed`, `lost-nodes`, and as
+    The file's probes at own nodes are asked when all is done, and nobody's lease is held. Raises Refused
+    (rules `role`, `publisher`, `clusters`, `no-network`, `not-agreed`, `lost-nodes`, `network-probe`, and as
     `backups_for`), Locked, CopiesDiffer, NetworkFailure, and what the deploy or delete of a node raises, with
-    the node named.
+    the node named; EvidenceRefused where a probe's provider does not prove itself.
     """
+    done, view = await _brought(account, file, options, journal)
+    if options.only or not file.probes:
+        return done
+    who = account.publisher.address
+    own = {one.name for one in view.content.components if address_from_bytes(one.publisher) == who}
+    for probe in file.probes:
+        if probe.node not in own:
+            text = f"probe {probe.name} at node {probe.node} is not asked: another member deployed that"
+            journal.event("probe", text)
+    journal.if_interrupted = "the nodes are as the file says; the same command again asks its probes"
+    pods = _pods(account, file, options, {}, journal)
+    return replace(done, probes=await all_hold(pods, of_nodes(file.probes, own), journal))
+
+
+async def _brought(
+    account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal
+) -> tuple[ApplyResult, MemberView]:
+    """What was done, and the network afterwards."""
     publisher = account.publisher
     network = NetworkId(file.network.founder, file.network.name)
     async with AsyncExitStack() as stack:
@@ -158,7 +179,8 @@ async def apply(
         _tell_missing(file, journal)
         if waiting:
             raise next(iter(file.missing.values())).error
-        return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
+        view = view_of(change)
+        return ApplyResult(network, made, view.document.generation, dict(applying.urls)), view
 
 
 def _tell_missing(file: NetworkFile, journal: Journal) -> None:
@@ -171,10 +193,11 @@ def _tell_missing(file: NetworkFile, journal: Journal) -> None:
 
 async def _unchanged(
     account: MarketAccount, file: NetworkFile, options: ApplyOptions, clusters: NetworkClusters
-) -> ApplyResult | None:
-    """The result where all copies are equal and as the file says: then no lease is taken, nothing written.
+) -> tuple[ApplyResult, MemberView] | None:
+    """The result, and the network, where all copies are equal and as the file says.
 
-    None too where nodes call each other: they are told the newest addresses, one command after another.
+    Then no lease is taken, and nothing written. None too where nodes call each other: they are told the
+    newest addresses, one command after another.
     """
     if any(pod.manifest.spec.network.calls for pod in file.pods.values()):
         return None
@@ -187,7 +210,7 @@ async def _unchanged(
         return None
     with_links(file, view.content)
     network = NetworkId(file.network.founder, file.network.name)
-    return ApplyResult(network, made, view.document.generation, {})
+    return ApplyResult(network, made, view.document.generation, {}), view
 
 
 async def _wanted(

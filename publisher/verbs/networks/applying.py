@@ -21,6 +21,7 @@ from trustedpods.publisher.core.networks import book, components
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import NodeStep, WantedNode, pod_name
 from trustedpods.publisher.core.networks.planning.ordering import Ordering
+from trustedpods.publisher.core.networks.probes import NodeProbe, ProbeAnswer
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import RecordedChange
 from trustedpods.publisher.networks.states import MemberView
@@ -39,7 +40,7 @@ class ConfirmedNode:
 
 
 class NodePods(Protocol):
-    """What is done to the pods of nodes. Both may be repeated whenever it is not known what came of them."""
+    """What is done to the pods of nodes. All may be repeated whenever it is not known what came of them."""
 
     async def deploy(self, node: str, cluster: NetworkCluster, book: NetworkBook | None) -> ConfirmedNode:
         """Deploy the node's pod in *cluster*, or go on with it; what its provider confirms.
@@ -58,6 +59,9 @@ class NodePods(Protocol):
 
     async def leave(self, node: str, cluster: NetworkCluster) -> None:
         """Give notice on what pays for the node's pod in *cluster*, which is lost: nobody there is asked."""
+
+    async def ask(self, probe: NodeProbe) -> ProbeAnswer:
+        """Run the probe's command in its node's pod. Raises what `exec` does."""
 
     async def last_lines(self, node: str) -> Sequence[str]:
         """What the node's pod wrote last, for somebody who asks why it failed; nothing if nobody knows."""

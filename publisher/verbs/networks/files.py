@@ -28,6 +28,7 @@ from trustedpods.publisher.core.networks.book import book_for, check_identities,
 from trustedpods.publisher.core.networks.owners.missing import MissingNode
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
 from trustedpods.publisher.core.networks.planning.placing import FileNode
+from trustedpods.publisher.core.networks.probes import NodeProbe, node_probes
 from trustedpods.publisher.images.opening import ImageOpening
 from trustedpods.publisher.pod import Pod, pod_of
 
@@ -47,7 +48,8 @@ class NetworkFile:
 
     `external` are the book's entries of nodes outside any cluster, by their names; of those in `linked`, by
     their owners, a link to the owner says where they are. `others` are all nodes of open links, `missing`
-    those of `linked` of which their owners tell no more. `shared` are the bytes of shared files.
+    those of `linked` of which their owners tell no more. `shared` are the bytes of shared files,
+    `probes` what shows that the network works.
     """
 
     network: NetworkName
@@ -59,6 +61,7 @@ class NetworkFile:
     others: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
     missing: Mapping[str, MissingNode] = field(default_factory=dict)
     shared: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    probes: tuple[NodeProbe, ...] = ()
 
     @property
     def hashes(self) -> dict[str, bytes]:
@@ -110,6 +113,7 @@ def read_network(file: Path, cache: Path, who: Address, opening: ImageOpening | 
         external,
         linked,
         shared={one.name: (loaded.path.parent / one.file).read_bytes() for one in spec.shared_files},
+        probes=tuple(node_probes(spec)),
     )
 
 

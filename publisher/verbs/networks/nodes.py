@@ -16,6 +16,7 @@ from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.owners.nodes import without_refused
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.networks.planning.replacing import ChosenBackup
+from trustedpods.publisher.core.networks.probes import NodeProbe, ProbeAnswer
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -35,6 +36,7 @@ from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED, ConfirmedNode
 from trustedpods.publisher.verbs.networks.whole.replacing import filling, give_up
+from trustedpods.publisher.verbs.running.exec import execute, make_body
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.newest_book import GivenBook
 from trustedpods.publisher.visits.records import NodePlace
@@ -124,6 +126,22 @@ class MarketPods:
         owner = address_from_bytes(cluster.owner)
         return self.account.publisher.ref(owner, cluster.daemon, pod_name(self.network, node))
 
+    async def ask(self, probe: NodeProbe) -> ProbeAnswer:
+        """See `NodePods`."""
+        body = make_body(probe.command, stdin=False, container=probe.container)
+        end = bytearray()
+
+        async def write(_: str, data: bytes) -> None:
+            await trio.lowlevel.checkpoint()
+            end.extend(data)
+            del end[:-MAX_PROBE_OUTPUT]
+
+        name = pod_name(self.network, probe.node)
+        done = await execute(self.account, name, body, None, write, VisitProgress(), self.journal)
+        lines = bytes(end).decode(errors="replace").splitlines()
+        said = next((line for line in reversed(lines) if line.strip()), f"it ended with {done.exit_code}")
+        return ProbeAnswer(done.exit_code, _printable(said))
+
     async def last_lines(self, node: str) -> Sequence[str]:
         """See `NodePods`; the last error of the pod is the one that counts, so one of asking is left out."""
         pieces: list[LogPiece] = []
@@ -146,6 +164,9 @@ LAST_LINES = 10
 
 MAX_LINE = 400
 """Characters of one of them."""
+
+MAX_PROBE_OUTPUT = 4096
+"""Bytes that are kept of what a probe wrote last: its last line is shown."""
 
 LAST_LINES_S = 20.0
 """How long a provider is asked for them; the failure itself is told in any case."""

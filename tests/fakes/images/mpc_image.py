@@ -9,8 +9,10 @@ FOLDER = IMAGES / "mpc"
 
 sys.path.append(str(FOLDER))
 try:
+    import connections
     import http_server
+    import recognition
 finally:
     sys.path.remove(str(FOLDER))
 
-__all__ = ["http_server"]
+__all__ = ["connections", "http_server", "recognition"]

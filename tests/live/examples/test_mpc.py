@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped nodes of three owners that sign together: who loses an instance loses its sessions alone."""
 
+import random
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.live.clients.publisher import Json
 from tests.live.examples.signing_clients import Client, Said
+from tests.live.faults.providers import without_node
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.networks.three_signers import LinkedOwner, at_once, link
 from tests.live.observers.waiting import until
@@ -24,6 +28,12 @@ OPENED_S = 300.0
 
 SESSIONS, MOST_SESSIONS = 4, 12
 """Each of two instances takes up to eight."""
+
+STARTS = 20
+"""Each begins all six instances anew, in another order."""
+
+STRANGER_S = 240.0
+"""A node calls itself a stranger after two minutes of refusals; its probe takes some seconds more."""
 
 KEY = "wallet"
 MESSAGE = b"pay nobody"
@@ -140,6 +150,48 @@ def test_who_loses_an_instance_loses_its_sessions_and_no_others(nodes: SigningNo
             verify(sign(client), public)
     until("another instance serves", lambda: len(ready(acme.replicas(space))) == 2)
     verify(sign(nodes.opened()), public)
+
+
+@pytest.mark.timeout(2400)
+def test_nodes_that_start_in_any_order_sign_each_time(nodes: SigningNodes, public: str) -> None:
+    order = random.Random(int(time.time()))
+    sys.stderr.write(f"the order's state: {order.getstate()[1][:2]}\n")
+    for _ in range(STARTS):
+        every = [(one, name) for one in nodes.owners for name in ready(one.replicas(one.namespace))]
+        before = uids(nodes)
+        order.shuffle(every)
+        for owner, name in every:
+            words = ("-n", owner.namespace, "delete", "pod", name, "--wait=false")
+            owner.pair.kubectl(*words, index=owner.index)
+        until("none of them is left", lambda before=before: not before & uids(nodes))
+        client = nodes.opened()
+        verify(sign(client), public)
+        assert client.ask("close").well
+
+
+def test_a_node_with_a_key_that_nobody_knows_signs_nothing_and_is_not_ready(
+    nodes: SigningNodes, public: str
+) -> None:
+    """Last in its file: Cato's node is another one afterwards."""
+    cato, others = nodes.owners[2], nodes.owners[:2]
+    cato.run("apply", without_node(cato.folder / cato.file, "node"), "--purge")
+    cato.apply()
+    client = Client((*nodes.sdk[:2], (cato.endpoint("sdk"), cato.client_key())))
+    assert not client.ask("open").well
+    space = cato.namespace
+    until("none of its instances is ready", lambda: not ready(cato.replicas(space)), STRANGER_S)
+    assert all(len(ready(one.replicas(one.namespace))) == 2 for one in others), "theirs stay"
+    told = cato.text("export", cato.file)
+    for other in others:
+        other.link({cato.who: told})
+    moved = SigningNodes(nodes.owners, tuple((one.endpoint("sdk"), one.client_key()) for one in nodes.owners))
+    verify(sign(moved.opened()), public)
+    until("its instances are ready again", lambda: len(ready(cato.replicas(space))) == 2, STRANGER_S)
+
+
+def uids(nodes: SigningNodes) -> set[str]:
+    """Of all replicas that Kubernetes has of the nodes; those that are ending too."""
+    return {one["metadata"]["uid"] for owner in nodes.owners for one in owner.replicas(owner.namespace)}
 
 
 def ready(replicas: list[Json]) -> list[str]:

@@ -3,6 +3,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,9 @@ def test_blocks_grow_over_two_clusters_and_heights_meet(shipped: Shipped) -> Non
     assert [one["effect"] for one in planned["outlook"]] == ["create"] * (len(CHAIN) + 1)
     applied = shipped.run("apply", FILE)
     assert [one["node"] for one in applied["nodes"]] == [*CHAIN, "web"]
+    (grows,) = applied["probes"]
+    assert (grows["name"], grows["node"]) == ("blocks-grow", "boot")
+    assert re.fullmatch(r"block \d+: 5 blocks in [1-5]?\d s", grows["said"]), grows
     status = shipped.status()
     assert {one["cluster"] for one in status.values()} == {"k1", "k2"}
     nodes = [shipped.node(status[name]) for name in CHAIN]
@@ -170,6 +174,21 @@ def test_an_apply_that_changes_nothing_moves_nothing_and_is_soon_over(shipped: S
     ratio = median(took["apply"]) / median(took["status"])
     sys.stderr.write(f"no change: {ratio:.2f} of a status; {took}\n")
     assert ratio <= NO_CHANGE
+
+
+def test_a_node_with_a_wrong_key_is_named_with_its_last_lines(shipped: Shipped) -> None:
+    """The account of another: geth has no key for the address by which node 3 is to sign."""
+    folder = shipped.person.folder / NETWORK
+    account = folder / "account-node-3"
+    right = account.read_text()
+    shipped.begin_anew()
+    shipped.run("apply", FILE, "--only", "boot")
+    account.write_text((folder / "account-node-2").read_text())
+    error = shipped.run("apply", FILE, "--only", "node-3", code=6)["error"]
+    assert error["where"].startswith("node node-3"), error
+    assert "no key for given address or file" in error["what"], "its last lines"
+    account.write_text(right)
+    shipped.run("apply", FILE, "--only", "node-3")
 
 
 def test_seven_side_by_side_take_less_than_one_after_another(shipped: Shipped) -> None:

@@ -148,3 +148,78 @@ def test_a_damaged_file_is_refused_with_its_place_or_sound(folder, data):
     with pytest.raises(BadInput) as caught:
         load_network(path, same)
     assert caught.value.where.startswith(str(path))
+
+
+AWAKE = POD.replace("  services:", "  scale: {min: 1}\n  services:")
+PROBED = (
+    NETWORK
+    + """\
+  probes:
+    - {name: works, node: a, exec: {command: [look]}}
+    - name: whole
+      node: b
+      container: hello
+      exec: {command: [look, "-v"]}
+      timeoutSeconds: 5
+"""
+)
+
+
+@pytest.fixture
+def awake(folder):
+    """The same, with a pod that does not sleep."""
+    (folder / "pod.yaml").write_text(AWAKE)
+    return folder
+
+
+def test_probes_are_asked_of_nodes_and_containers_that_are_there(awake):
+    loaded = load_network(write(awake, PROBED), same)
+    assert [
+        (one.name, one.node, one.container, one.exec.command, one.timeout_seconds)
+        for one in loaded.manifest.spec.probes
+    ] == [("works", "a", None, ["look"], 60), ("whole", "b", "hello", ["look", "-v"], 5)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("node: b", "node: c", "network.yaml:16 spec.probes[1].node: no node 'c' is there (there is: a, b)"),
+        ("name: whole", "name: works", "'works' is used twice"),
+        ("container: hello", "container: helo", "node 'b' has no container 'helo' (there is: hello)"),
+        ("timeoutSeconds: 5", "timeoutSeconds: 0", "spec.probes[1].timeoutSeconds"),
+        ("exec: {command: [look]}", "", "spec.probes[0]"),
+        (
+            "exec: {command: [look]}",
+            f"exec: {{command: [{'x' * 9000}, {'y' * 9000}]}}",
+            "spec.probes[0].exec.command: more than 16384 bytes",
+        ),
+    ],
+)
+def test_a_probe_that_cannot_be_asked_is_refused(awake, old, new, told):
+    assert told in refused(awake, PROBED.replace(old, new))
+
+
+def test_of_several_containers_a_probe_names_one(awake):
+    second = '    - {name: beside, image: "oci-archive:hello.tar"}\n  scale:'
+    (awake / "pod.yaml").write_text(AWAKE.replace("  scale:", second))
+    assert "name one `container` of hello, beside" in refused(awake, PROBED)
+
+
+def test_a_probe_may_be_asked_of_a_sidecar(awake):
+    beside = """\
+  initContainers:
+    - {name: beside, image: "oci-archive:hello.tar", restartPolicy: Always}
+    - {name: before, image: "oci-archive:hello.tar"}
+  scale:"""
+    (awake / "pod.yaml").write_text(AWAKE.replace("  scale:", beside))
+    asked = PROBED.replace("container: hello", "container: beside")
+    assert load_network(write(awake, asked), same).manifest.spec.probes[0].container is None
+    told = refused(awake, PROBED.replace("container: hello", "container: before"))
+    assert "node 'b' has no container 'before' (there is: beside, hello)" in told
+
+
+def test_a_node_that_may_sleep_has_no_probe(folder):
+    """Asleep it runs nothing, and an apply would fail whenever nobody has asked for it lately."""
+    told = refused(folder, PROBED)
+    assert "spec.probes[0].node: node 'a' sleeps while nobody asks for it" in told
+    assert "spec.probes[1].node: node 'b' sleeps while nobody asks for it" in told

@@ -31,6 +31,7 @@ class FakePods:
 
     def __init__(self):
         self.running, self.acts, self.books, self.identities = {}, [], {}, {}
+        self.answers = {}
         self.trouble = lambda act: None
 
     async def deploy(self, node, cluster, book):
@@ -52,6 +53,10 @@ class FakePods:
 
     async def leave(self, node, cluster):
         await self._act(("leave", node, cluster.name), lambda: self.running.pop(node, None))
+
+    async def ask(self, probe):
+        await trio.lowlevel.checkpoint()
+        return next(self.answers[probe.node])
 
     async def last_lines(self, node):
         return [f"{node} says why"]

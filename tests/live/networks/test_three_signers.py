@@ -11,7 +11,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.networks.three_signers import FILE, NETWORK, Round, Signer, at_once, link
 from tests.live.observers.waiting import until
 
-pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
 """Two clusters, three nodes of three containers, each begun twice, and a key that they make: over 150 s."""
 
 PLACES = {"acme": 1, "bolt": 2, "cato": 2}

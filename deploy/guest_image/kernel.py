@@ -35,7 +35,7 @@ CLEAN: Final = {
 """All that a build has of the environment. Tools of other folders (another compiler, Rust) have no part."""
 
 BUILDER: Final = {
-    "KBUILD_BUILD_TIMESTAMP": "@1795996800",
+    "KBUILD_BUILD_TIMESTAMP": "Mon Nov 30 00:00:00 UTC 2026",
     "KBUILD_BUILD_USER": "trustedpods",
     "KBUILD_BUILD_HOST": "guest",
     "KBUILD_BUILD_VERSION": "1",
@@ -48,6 +48,7 @@ RECIPE: Final = 1
 IMAGE = "arch/x86/boot/bzImage"
 _OPTION = re.compile(r"(-?)([A-Z0-9_]+)(?:=(\"[^\"]*\"|\d+))?")
 _SET = re.compile(r"CONFIG_(\w+)=(.+)")
+_KNOWN = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 _UMASK: Final = 0o022
 _SAID: Final = 3
 """How many lines of a failed build are repeated: the compiler's first error, not make's last word."""
@@ -86,6 +87,14 @@ def differing(wanted: Iterable[Option], resolved: str) -> list[str]:
     """Which options did not come out as wanted in *resolved*, the text of a .config."""
     have = dict(_SET.findall(resolved))
     return [one.name for one in wanted if have.get(one.name) != one.value]
+
+
+def unknown(wanted: Iterable[Option], tree: Path) -> list[str]:
+    """Which options the kernel in *tree* does not have: what has another name there would stay in."""
+    known: set[str] = set()
+    for path in tree.rglob("Kconfig*"):
+        known.update(_KNOWN.findall(path.read_text(errors="replace")))
+    return [one.name for one in wanted if one.name not in known]
 
 
 def built(source: Path, cache: Path, linux: Path = LINUX, tools: Mapping[str, str] = TOOLS) -> Path:
@@ -155,6 +164,8 @@ def unpacked(source: Path, patches: Iterable[Path], folder: Path) -> Path:
 
 def configure(tree: Path, wanted: Iterable[Option]) -> None:
     """The source's own defaults with what is wanted; NotBuildable names what did not come out so."""
+    if names := unknown(wanted, tree):
+        raise NotBuildable(f"this kernel knows no option {', '.join(names)}")
     given = tree.parent / "wanted"
     given.write_text("".join(one.line() for one in wanted))
     make(tree, "alldefconfig", f"KCONFIG_ALLCONFIG={given}")

@@ -4,10 +4,13 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
-from tests.deploy.guest_image.builder import kernel, wheels
+from tests.deploy.guest_image.builder import FOLDER, kernel, wheels
+from tests.deploy.guest_image.machine import the_kernel, the_source
+from tests.paths import ROOT
 
 MAKEFILE = """\
 alldefconfig:
@@ -34,6 +37,9 @@ def source(tmp_path):
     tree.mkdir()
     (tree / "Makefile").write_text(MAKEFILE)
     (tree / "patched").write_text("Debian's\n")
+    (tree / "lib").mkdir()
+    (tree / "lib/Kconfig.some").write_text("menuconfig SMP\nconfig LOST\n\tconfig NAME\nconfig MODULES\n")
+    (tree / "Kconfig").write_text("config NUMBER\n")
     archive = folder / "usr/src/linux-source-6.tar.xz"
     subprocess.run(["tar", "-C", tmp_path, "-cJf", archive, tree.name], check=True)
     package = tmp_path / "source.deb"
@@ -93,6 +99,7 @@ def test_what_is_there_is_not_built_again_and_another_input_is_another_kernel(tm
     ("config", "patch", "said"),
     [
         ("LOST\n", PATCH, "came out with another LOST"),
+        ("-MODULE\nSMP\n", PATCH, "knows no option MODULE$"),
         ("SMP\n", PATCH.replace("Debian's", "another's"), "`patch .*failed"),
         ("SMP\n", PATCH + "--- /dev/null\n+++ b/broken\n@@ -0,0 +1 @@\n+x\n", r"not built: some\.c:1: error"),
     ],
@@ -147,3 +154,24 @@ def test_one_patch_refuses_tables_the_memory():
     ]
     assert "+#define should_use_kmap" not in text
     assert re.search(r"^\+ +return acpi_may_map\(phys, size\) \? ioremap_cache", text, re.MULTILINE)
+
+
+BUILDING = """
+import sys, pathlib
+sys.path[:0] = sys.argv[3:]
+import kernel
+kernel.built(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_two_builds_are_one_kernel(tmp_path):
+    """That of the cache, and one of another folder, umask, locale and number of processors."""
+    first, other = the_kernel(), tmp_path / "a folder" / "further in"
+    folders = [FOLDER, ROOT / "deploy/debian", ROOT / "deploy/setup"]
+    argv = ["taskset", "-c", "0", sys.executable, "-c", BUILDING, the_source(), other, *folders]
+    environment = {**os.environ, "TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "KCFLAGS": "-O1"}
+    subprocess.run(argv, check=True, umask=0o077, env=environment)
+    assert (other / first.name / "vmlinuz").read_bytes() == (first / "vmlinuz").read_bytes()
+    assert (other / first.name / "config").read_bytes() == (first / "config").read_bytes()

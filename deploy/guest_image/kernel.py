@@ -28,7 +28,7 @@ TOOLS: Final = {
 
 CLEAN: Final = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/nonexistent",
+    "HOME": "/",
     "LC_ALL": "C",
     "TZ": "UTC",
 }

@@ -20,8 +20,7 @@ PYTHON = "/usr/lib/python3.11"
 FILES = ("vmlinuz", "initrd.img", "root.img", "cmdline")
 WORDS = (
     "rdinit=/init", "panic=1", "oops=panic", "loglevel=4", "lockdown=confidentiality",
-    "module.sig_enforce=1", "sysctl.kernel.sysrq=0", "random.trust_cpu=1", "random.trust_bootloader=0",
-    "no-kvmclock", "mce=off", "audit=0", "efi=noruntime",
+    "random.trust_cpu=1", "random.trust_bootloader=0", "no-kvmclock", "mce=off", "efi=noruntime",
 )  # fmt: skip
 """The command line before the root: end at the first doubt, lock the kernel, take no randomness and no time
 from the host, call no firmware after the boot."""
@@ -48,39 +47,22 @@ def build(parts: Parts, out: Path, work: Path) -> None:
         raise NotBuildable("an image is built as root: its own Python compiles its modules in a chroot")
     os.umask(0o022)
     with tempfile.TemporaryDirectory(dir=work, prefix="guest-") as name:
-        kernel, root = Path(name, "kernel"), Path(name, "root")
-        for folder in (kernel, root):
-            folder.mkdir()
+        root = Path(name, "root")
+        root.mkdir()
         part.debian_root(parts, root)
-        run(["dpkg-deb", "--extract", str(part.kernel_of(parts)), str(kernel)], {})
-        early, late = modules(kernel)
-        overlay(parts, late, root)
+        overlay(parts, root)
         compile_modules(root, parts.pinned.epoch)
         settle(root, parts.pinned.epoch)
         erofs(root, out / "root.img", parts.pinned.epoch)
-        (image,) = kernel.glob("boot/vmlinuz-*")
-        (out / "vmlinuz").write_bytes(image.read_bytes())
     line = command_line(verity.append_tree(out / "root.img"))
     (out / "cmdline").write_text(line)
-    (out / "initrd.img").write_bytes(initrd.initrd(parts.init.read_bytes(), early, line))
+    (out / "initrd.img").write_bytes(initrd.initrd(parts.init.read_bytes(), line))
+    (out / "vmlinuz").write_bytes((parts.kernel / "vmlinuz").read_bytes())
+    (out / "kernel.config").write_bytes((parts.kernel / "config").read_bytes())
     (out / "manifest.json").write_text(manifest(parts, out))
 
 
-def modules(kernel: Path) -> tuple[list[initrd.Module], list[initrd.Module]]:
-    """The modules of modules.txt for the initrd, and those that are loaded from the root."""
-    wanted: dict[str, list[str]] = {}
-    for line in (part.HERE / "modules.txt").read_text().splitlines():
-        if line.startswith("["):
-            names = wanted.setdefault(line.strip("[]"), [])
-        elif not line.startswith("#"):
-            names.append(line)
-    early = initrd.loading(kernel, wanted["initrd"])
-    known = {one.name for one in early}
-    late = [one for one in initrd.loading(kernel, wanted["root"]) if one.name not in known]
-    return early, late
-
-
-def overlay(parts: Parts, late: list[initrd.Module], root: Path) -> None:
+def overlay(parts: Parts, root: Path) -> None:
     """What is ours, and what is Python's, over Debian's files."""
     ours = root / OURS
     for wheel in parts.wheels:
@@ -90,9 +72,6 @@ def overlay(parts: Parts, late: list[initrd.Module], root: Path) -> None:
     put(ours / "bin/trustedpods-provider", LAUNCHER.encode(), 0o755)
     put(ours / "init", parts.init.read_bytes(), 0o755)
     put(root / "usr/lib/cni/trustedpods-netpol", parts.plugin.read_bytes(), 0o755)
-    put(ours / "modules/order", initrd.order(late))
-    for one in late:
-        put(ours / "modules" / one.name, one.data)
     rows = (f"{pin.sha256}  {pin.name} {pin.version}\n" for pin in parts.pinned.packages)
     put(ours / "packages.txt", "".join(rows).encode())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import debian_packages
+import kernel
 import pins
 import root_tree
 import wheels
@@ -18,12 +19,16 @@ HERE = Path(__file__).resolve().parent
 GO_VERSION = "go1.26.8"
 """Another version of Go makes other programs; Go fetches this one where the machine has another."""
 
-KERNEL = "linux-image-"
+KERNEL = "linux-source-"
+"""The package of the kernel's source among the pinned ones: it is built, and no part of the root."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All inputs of an image; `packages` in the order of `pinned`, `programs` by their name inside."""
+    """All inputs of an image; `packages` in the order of `pinned`, `programs` by their name inside.
+
+    `kernel` is the folder of the built kernel.
+    """
 
     pinned: pins.Pins
     packages: tuple[Path, ...]
@@ -31,11 +36,19 @@ class Parts:
     programs: dict[str, Path]
     plugin: Path
     init: Path
+    kernel: Path
 
     def key(self) -> str:
         """The hash of everything that the image is made from, the builder's own text included."""
         total = hashlib.sha256()
-        paths = [*self.wheels, *self.programs.values(), self.plugin, self.init, *sources()]
+        paths = [
+            *self.wheels,
+            *self.programs.values(),
+            self.plugin,
+            self.init,
+            self.kernel / "vmlinuz",
+            *sources(),
+        ]
         for name in (str(self.pinned), *self.programs):
             total.update(hashlib.sha256(name.encode()).digest())
         for path in paths:
@@ -63,13 +76,15 @@ def collected(root: Path, cache: Path, work: Path) -> Parts:
     }
     for program in (*programs.values(), binaries.netpol_cni()):
         same_go(program)
+    packages = tuple(debian_packages.fetched(pinned.packages, cache))
     return Parts(
         pinned,
-        tuple(debian_packages.fetched(pinned.packages, cache)),
+        packages,
         (*dependencies, wheels.own(root, work / "wheel", pinned.epoch)),
         programs,
         binaries.netpol_cni(),
         init_program(HERE / "init", cache),
+        kernel.built(kernel_source(pinned, packages), cache),
     )
 
 
@@ -102,20 +117,16 @@ def init_program(folder: Path, cache: Path, go: str = GO_VERSION) -> Path:
     return wheels.kept_part(cache / f"guest-init-{inputs.hexdigest()[:16]}", build)
 
 
-def kernel_of(parts: Parts) -> Path:
-    """The package of the kernel among the pinned ones."""
-    found = [
-        path
-        for pin, path in zip(parts.pinned.packages, parts.packages, strict=True)
-        if pin.name.startswith(KERNEL)
-    ]
+def kernel_source(pinned: pins.Pins, packages: tuple[Path, ...]) -> Path:
+    """The package of the kernel's source among the pinned ones."""
+    found = [path for pin, path in zip(pinned.packages, packages, strict=True) if pin.name.startswith(KERNEL)]
     if len(found) != 1:
         raise NotBuildable(f"the pins have {len(found)} kernels, not one; {pins.RENEW}")
     return found[0]
 
 
 def debian_root(parts: Parts, root: Path) -> None:
-    """Everything of Debian's but the kernel under the empty folder *root*."""
-    kernel = kernel_of(parts)
-    root_tree.unpack((path for path in parts.packages if path != kernel), root)
+    """Everything of Debian's but the kernel's source under the empty folder *root*."""
+    source = kernel_source(parts.pinned, parts.packages)
+    root_tree.unpack((path for path in parts.packages if path != source), root)
     root_tree.complete(root)

@@ -1,10 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the machine image is built and tried with, where it is missing. Debian 12's, as root.
+# Installs what the machine image and its kernel are built and tried with, where it is missing. Debian 12's, as root.
 set -eu
 missing=
-for entry in mkfs.erofs:erofs-utils veritysetup:cryptsetup-bin qemu-system-x86_64:qemu-system-x86; do
+for entry in mkfs.erofs:erofs-utils veritysetup:cryptsetup-bin qemu-system-x86_64:qemu-system-x86 gcc:gcc make:make \
+    patch:patch xz:xz-utils bc:bc bison:bison flex:flex iasl:acpica-tools; do
     command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || missing="$missing ${entry#*:}"
+done
+for entry in gelf.h:libelf-dev stdio.h:libc6-dev; do
+    [ -e "/usr/include/${entry%%:*}" ] || missing="$missing ${entry#*:}"
 done
 [ -n "$missing" ] || exit 0
 echo "installing$missing"

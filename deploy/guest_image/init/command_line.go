@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// consoleWords may stand behind the image's own command line: the kernel then says on the serial port what it does,
-// and nobody reads that port. The measurement of such a machine is another one.
-const consoleWords = " console=ttyS0,115200"
+// consoleWords may stand behind the image's own command line: the kernel then writes its log, and what programs say, to
+// the serial port. It has no driver that reads that port. The measurement of such a machine is another one.
+const consoleWords = " earlyprintk=serial,ttyS0,115200,keep console=ttyprintk"
 
 // firmwareWords are put behind all others by OVMF, where it is what starts the kernel.
 const firmwareWords = " initrd=initrd"

@@ -31,7 +31,6 @@ var settings = []setting{
 	{"fs/protected_fifos", "2"},
 	{"fs/protected_regular", "2"},
 	{"fs/suid_dumpable", "0"},
-	{"kernel/modules_disabled", "1"},
 }
 
 func shutDoors() error {
@@ -66,6 +65,11 @@ var doors = []door{
 	{"writing to the root", func() error { return os.WriteFile("/usr/door", nil, 0o644) }},
 	{"making the root writable", func() error { return syscall.Mount("", "/", "", syscall.MS_REMOUNT, "") }},
 	{"settings of the host's firmware", func() error { return list("/sys/firmware/qemu_fw_cfg/by_name") }},
+	{"names of the host's firmware", func() error { return list("/sys/class/dmi/id") }},
+	{"variables of the firmware", func() error { return syscall.Mount("", "/mnt", "efivarfs", harmless, "") }},
+	{"a file system of the host", hostFileSystem},
+	{"a socket to the host", hostSocket},
+	{"typing on a serial port", func() error { return exists("/dev/ttyS0") }},
 	{"a weaker lockdown", lockdown},
 	{"a swap", swap},
 	{"a listening port", listening},
@@ -95,6 +99,30 @@ func readByte(path string, place int64) error {
 
 func list(path string) error {
 	_, err := os.ReadDir(path)
+	return err
+}
+
+func exists(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
+
+// hostFileSystem is nil where the kernel knows any kind of file system that a host or a program may serve.
+func hostFileSystem() error {
+	for _, kind := range []string{"virtiofs", "9p", "fuse", "nfs"} {
+		if err := syscall.Mount("door", "/mnt", kind, harmless, ""); err != syscall.ENODEV {
+			return nil
+		}
+	}
+	return syscall.ENODEV
+}
+
+func hostSocket() error {
+	const vsock = 40
+	place, err := syscall.Socket(vsock, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.Close(place)
+	}
 	return err
 }
 

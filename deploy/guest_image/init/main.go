@@ -18,7 +18,6 @@ import (
 
 const (
 	secondStage = "/usr/lib/trustedpods/init" // this program again, in the root
-	modules     = "/usr/lib/trustedpods/modules"
 	program     = "/usr/lib/trustedpods/bin/trustedpods-provider"
 	rootSerial  = "trustedpods-root"
 	consoleTime = time.Second // a serial port takes its time; the kernel restarts the machine right after
@@ -92,9 +91,6 @@ func openRoot() error {
 	if err != nil {
 		return err
 	}
-	if err := loadModules("/modules"); err != nil {
-		return err
-	}
 	disk, err := diskOf(rootSerial)
 	if err != nil {
 		return err
@@ -134,9 +130,6 @@ func enterRoot() error {
 // runRoot is the second stage. It returns only with an error.
 func runRoot() error {
 	if err := mountAll(late); err != nil {
-		return err
-	}
-	if err := loadModules(modules); err != nil {
 		return err
 	}
 	if err := shutDoors(); err != nil {

@@ -2,10 +2,8 @@
 """The builder of the machine image as its command imports it, and small inputs for it."""
 
 import io
-import lzma
 import sys
 import tarfile
-from pathlib import Path
 
 from tests.paths import ROOT
 
@@ -16,6 +14,7 @@ import debian_packages  # noqa: E402
 import guest_image  # noqa: E402
 import image  # noqa: E402
 import initrd  # noqa: E402
+import kernel  # noqa: E402
 import parts  # noqa: E402
 import pins  # noqa: E402
 import root_tree  # noqa: E402
@@ -26,7 +25,7 @@ import wheels  # noqa: E402
 
 __all__ = [
     "EPOCH", "FOLDER", "archive_contents", "archive_of", "debian_packages", "guest_image", "image", "initrd",
-    "kernel_module", "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
+    "kernel", "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
 ]  # fmt: skip
 
 EPOCH = 1_790_000_000
@@ -46,15 +45,6 @@ def archive_of(*members: tarfile.TarInfo | tuple[str, bytes, int]) -> io.BytesIO
             archive.addfile(head, io.BytesIO(content))
     stream.seek(0)
     return stream
-
-
-def kernel_module(folder: Path, name: str, depends: str = "", *, compressed: bool = False) -> Path:
-    """A file that says what it depends on as a module does."""
-    data = f"\x7fELF\0name={name}\0depends={depends}\0license=GPL\0".encode()
-    path = folder / f"{name}.ko{'.xz' if compressed else ''}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(lzma.compress(data) if compressed else data)
-    return path
 
 
 def archive_contents(data: bytes) -> dict[str, tuple[int, bytes]]:

@@ -5,10 +5,9 @@ Nothing is measured in it and nothing is encrypted: it shows what the image does
 attests.
 """
 
-import shutil
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.deploy.guest_image.builder import (
@@ -17,18 +16,19 @@ from tests.deploy.guest_image.builder import (
     debian_packages,
     image,
     initrd,
+    kernel,
     parts,
     pins,
     settling,
     staging,
     verity,
 )
+from trustedpods.guest.machine import CONSOLE_WORDS, Platform, machine_of, qemu_words
 from trustedpods.localnet.cluster import binaries
 
 MEMORY_MIB = 3072
 """Above 2816 MiB, as a release asks for."""
 
-CONSOLE = " console=ttyS0,115200"
 LONGEST = 1800.0
 """Seconds that a machine may take. It needs 10 of processor time to the last line; everything may be busy."""
 
@@ -45,54 +45,35 @@ class Boot:
 
 def boot(image: Path, log: Path, *, until: str, line: str | None = None, root: Path | None = None,
          initrd: Path | None = None, more: tuple[str, ...] = ()) -> Boot:  # fmt: skip
-    """Start it and wait for *until* on its console, or its end; the machine is gone afterwards."""
-    words = (image / "cmdline").read_text() + CONSOLE if line is None else line
-    argv = [
-        "nice",
-        "-n",
-        "19",
-        "qemu-system-x86_64",
-        "-accel",
-        "tcg,thread=multi",
-        "-machine",
-        "q35,smbus=off,hpet=off",
-    ]
-    argv += [
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        str(MEMORY_MIB),
-        "-nodefaults",
-        "-no-user-config",
-        "-no-reboot",
-    ]
-    argv += [
-        "-display",
-        "none",
-        "-monitor",
-        "none",
-        "-serial",
-        f"file:{log}",
-        "-kernel",
-        str(image / "vmlinuz"),
-    ]
-    argv += ["-initrd", str(initrd or image / "initrd.img"), "-append", words]
-    argv += ["-drive", f"id=root,if=none,format=raw,readonly=on,file={root or image / 'root.img'}"]
-    argv += ["-device", "virtio-blk-pci,drive=root,serial=trustedpods-root", *more]
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as machine:
+    """Start it and wait for *until* on its console, or its end; the machine is gone afterwards.
+
+    By the very command that `guest run --platform emulation` prints. *line*, *root* and *initrd* are put in
+    the place of the image's; *line* without the words of the console.
+    """
+    machine = machine_of(
+        image, Platform.EMULATION, vcpus=2, model="EPYC-v4", memory_mib=MEMORY_MIB, console=True
+    )
+    machine = replace(
+        machine,
+        root=root or machine.root,
+        initrd=initrd or machine.initrd,
+        line=machine.line if line is None else line + CONSOLE_WORDS,
+    )
+    argv = ["nice", "-n", "19", *qemu_words(machine), *more]
+    with log.open("wb") as console, subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+    ) as running:  # fmt: skip
         end = time.monotonic() + LONGEST
         try:
             while time.monotonic() < end:
-                ended = machine.poll() is not None
-                said = log.read_text(errors="replace") if log.exists() else ""
+                ended = running.poll() is not None
+                said = log.read_text(errors="replace")
                 if ended or until in said:
                     return Boot(said, ended)
                 time.sleep(_LOOK)
             raise AssertionError(f"neither {until!r} nor its end in {LONGEST:.0f} s:\n{said[-2000:]}")
         finally:
-            machine.kill()
+            running.kill()
 
 
 def small_image(out: Path) -> Path:
@@ -100,24 +81,28 @@ def small_image(out: Path) -> Path:
 
     It stops once every door was tried: there is no daemon to start. Needs the tools of `make guest`.
     """
-    pinned = pins.read((FOLDER / "pins.txt").read_text()).packages
-    kernels = [pin for pin in pinned if pin.name.startswith(parts.KERNEL)]
-    (package,) = debian_packages.fetched(kernels, binaries.cache())
-    kernel, root = out / "kernel", out / "root"
-    for name in ("dev", "proc", "run", "sys", "tmp", "var", "usr"):
+    kernel, root = the_kernel(), out / "root"
+    for name in ("dev", "mnt", "proc", "run", "sys", "tmp", "var", "usr"):
         (root / name).mkdir(parents=True)
-    subprocess.run(["dpkg-deb", "--extract", package, kernel], check=True)
     program = parts.init_program(FOLDER / "init", binaries.cache())
-    early, late = image.modules(kernel)
-    for name, data in [("init", program.read_bytes()), ("modules/order", initrd.order(late))]:
-        staging.put(root / image.OURS / name, data, 0o755)
-    for module in late:
-        staging.put(root / image.OURS / "modules" / module.name, module.data)
+    staging.put(root / image.OURS / "init", program.read_bytes(), 0o755)
     settling.settle(root, EPOCH)
     image.erofs(root, out / "root.img", EPOCH)
     line = image.command_line(verity.append_tree(out / "root.img"))
     (out / "cmdline").write_text(line)
-    (out / "initrd.img").write_bytes(initrd.initrd(program.read_bytes(), early, line))
-    (made,) = kernel.glob("boot/vmlinuz-*")
-    shutil.copyfile(made, out / "vmlinuz")
+    (out / "initrd.img").write_bytes(initrd.initrd(program.read_bytes(), line))
+    (out / "vmlinuz").write_bytes((kernel / "vmlinuz").read_bytes())
     return out
+
+
+def the_kernel() -> Path:
+    """The folder of the image's kernel, built where the cache does not have it (minutes)."""
+    return kernel.built(the_source(), binaries.cache())
+
+
+def the_source() -> Path:
+    """The pinned package of the kernel's source."""
+    pinned = pins.read((FOLDER / "pins.txt").read_text()).packages
+    sources = [pin for pin in pinned if pin.name.startswith(parts.KERNEL)]
+    (package,) = debian_packages.fetched(sources, binaries.cache())
+    return package

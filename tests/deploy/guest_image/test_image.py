@@ -17,7 +17,6 @@ from tests.deploy.guest_image.builder import (
     guest_image,
     image,
     initrd,
-    kernel_module,
     verity,
     wheels,
 )
@@ -36,7 +35,7 @@ def measured(folder, *, root=b"root" * 5000, program=b"program", kernel=b"kernel
     line = image.command_line(verity.append_tree(folder / "root.img")) + word
     contents = {
         "OVMF.fd": firmware(), "vmlinuz": kernel, "cmdline": line.encode(),
-        "initrd.img": initrd.initrd(program, [initrd.Module("a.ko", b"a")], line),
+        "initrd.img": initrd.initrd(program, line),
     }  # fmt: skip
     for name, data in contents.items():
         (folder / name).write_bytes(data)
@@ -62,19 +61,9 @@ def test_the_command_line_locks_the_machine_and_names_the_root():
     root = verity.Root("ab" * 32, "cd" * 32, 7)
     words = image.command_line(root).split(" ")
     assert words[-1] == f"trustedpods.root={root.digest}:{root.salt}:7"
-    assert {"rdinit=/init", "panic=1", "lockdown=confidentiality", "sysctl.kernel.sysrq=0"} <= set(words)
+    assert {"rdinit=/init", "panic=1", "lockdown=confidentiality", "efi=noruntime"} <= set(words)
     assert not [word for word in words if word.startswith(("console=", "init=", "earlyprintk", "debug"))]
     assert len(" ".join(words)) < 1024
-
-
-def test_modules_of_the_root_are_not_loaded_twice(tmp_path):
-    kernel_module(tmp_path, "virtio_blk", "virtio")
-    kernel_module(tmp_path, "virtio")
-    kernel_module(tmp_path, "virtio_net", "virtio,failover")
-    kernel_module(tmp_path, "failover")
-    early, late = image.modules(tmp_path)
-    assert [one.name for one in early] == ["virtio.ko", "virtio_blk.ko"]
-    assert [one.name for one in late] == ["failover.ko", "virtio_net.ko"]
 
 
 def test_another_version_of_the_file_systems_tool_is_refused(tmp_path, monkeypatch):

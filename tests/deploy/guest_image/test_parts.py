@@ -65,20 +65,22 @@ def test_what_somebody_else_has_made_in_the_meantime_stays(tmp_path):
 
 def test_what_lays_wheels_out_is_in_the_key():
     names = {path.relative_to(FOLDER.parent).as_posix() for path in parts.sources()}
-    assert {"debian/staging.py", "guest_image/image.py", "guest_image/modules.txt"} <= names
+    assert {"debian/staging.py", "guest_image/image.py", "guest_image/packages.txt"} <= names
 
 
 def of_one_kind(folder, **changed):
     """Parts that are small files."""
-    pinned = pins.Pins(EPOCH, (pins.Pin("linux-image-1", "1", "a" * 64), pins.Pin("runc", "1", "b" * 64)))
-    for name in ("wheel", "kube", "plugin", "init", "a.deb", "b.deb"):
+    pinned = pins.Pins(EPOCH, (pins.Pin("linux-source-1", "1", "a" * 64), pins.Pin("runc", "1", "b" * 64)))
+    for name in ("wheel", "kube", "plugin", "init", "vmlinuz", "a.deb", "b.deb"):
         (folder / name).write_text(changed.get(name, name))
     packages = (folder / "a.deb", folder / "b.deb")
     programs = {"kube": folder / "kube"}
-    return parts.Parts(pinned, packages, (folder / "wheel",), programs, folder / "plugin", folder / "init")
+    return parts.Parts(
+        pinned, packages, (folder / "wheel",), programs, folder / "plugin", folder / "init", folder
+    )
 
 
-@pytest.mark.parametrize("name", ["wheel", "kube", "plugin", "init"])
+@pytest.mark.parametrize("name", ["wheel", "kube", "plugin", "init", "vmlinuz"])
 def test_each_part_is_in_the_key(tmp_path, name):
     key = of_one_kind(tmp_path).key()
     assert of_one_kind(tmp_path).key() == key
@@ -87,10 +89,9 @@ def test_each_part_is_in_the_key(tmp_path, name):
 
 def test_there_is_one_kernel(tmp_path):
     found = of_one_kind(tmp_path)
-    assert parts.kernel_of(found) == tmp_path / "a.deb"
-    none = parts.Parts(pins.Pins(EPOCH, ()), (), (), {}, found.plugin, found.init)
+    assert parts.kernel_source(found.pinned, found.packages) == tmp_path / "a.deb"
     with pytest.raises(wheels.NotBuildable, match="0 kernels"):
-        parts.kernel_of(none)
+        parts.kernel_source(pins.Pins(EPOCH, ()), ())
 
 
 def test_a_program_of_another_go_is_refused(tmp_path, monkeypatch):

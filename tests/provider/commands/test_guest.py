@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`guest measure`: files in, the fields of an image in a release file out."""
+"""`guest`: an image in; the fields of a release file, a line for qemu, a domain for libvirt out."""
 
 import json
+import shlex
 
 import pytest
 from click.testing import CliRunner
@@ -65,3 +66,66 @@ def test_what_cannot_be_measured_is_one_line_and_exit_code_2(files):
     assert ran.exit_code == 2
     assert "measures no kernel, initrd and command line" in ran.stderr
     assert "Traceback" not in ran.output
+
+
+@pytest.fixture
+def folder(files, tmp_path):
+    """The same files as `make guest` names them, with the firmware of one platform."""
+    image = tmp_path / "image"
+    image.mkdir()
+    for name, path in {
+        "OVMF.snp.fd": files.firmware, "vmlinuz": files.kernel, "initrd.img": files.initrd,
+        "cmdline": files.command_line, "root.img": files.initrd,
+    }.items():  # fmt: skip
+        (image / name).write_bytes(path.read_bytes())
+    return image
+
+
+def asked(verb, folder, *more: str):
+    return CliRunner().invoke(main, ["guest", verb, "--image", str(folder), *more])
+
+
+def test_the_files_of_an_images_folder_are_measured_where_none_are_named(files, folder):
+    named, found = run(files, "-o", "json"), asked("measure", folder, "-o", "json")
+    assert found.exit_code == 0
+    assert found.stdout == named.stdout
+    assert "it has no OVMF.tdx.fd" in asked("measure", folder, "--platform", "tdx").stderr
+    some = CliRunner().invoke(main, ["guest", "measure", str(files.firmware), str(files.kernel)])
+    assert some.exit_code == 2
+    assert "all four files, or none" in some.stderr
+
+
+def test_the_folder_is_by_default_where_an_image_is_made(folder, tmp_path, monkeypatch):
+    (tmp_path / "build").mkdir()
+    folder.rename(tmp_path / "build/guest")
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(main, ["guest", "measure", "--vcpus", "1"])
+    assert ran.exit_code == 0
+
+
+def test_the_printed_line_starts_what_is_measured(folder):
+    words = json.loads(asked("run", folder, "--vcpus", "8", "-o", "json").stdout)["argv"]
+    assert words[words.index("-smp") + 1] == "8"
+    assert words[words.index("-append") + 1] == (folder / "cmdline").read_text()
+    ran = asked("run", folder, "--vcpus", "8")
+    assert shlex.split(ran.stdout) == words
+    assert ran.stdout.count("\n") == 1
+
+
+def test_only_an_emulated_machine_shows_its_log_unasked(folder):
+    line = (folder / "cmdline").read_text()
+    shown = [asked("run", folder, "--platform", "emulation"), asked("run", folder, "--console")]
+    hidden = [asked("run", folder), asked("run", folder, "--platform", "emulation", "--no-console")]
+    assert [f"{line} earlyprintk=" in one.stdout for one in (*shown, *hidden)] == [True, True, False, False]
+
+
+def test_the_domain_for_libvirt_and_the_hosts_settings(folder):
+    plain, told = asked("config", folder, "--name", "mine"), asked("config", folder, "-o", "json")
+    assert plain.exit_code == 0
+    assert "<name>mine</name>" in plain.stdout
+    found = json.loads(told.stdout)
+    assert found["libvirt"] == plain.stdout.replace("mine", "trustedpods-guest")
+    assert all(line in plain.stdout for line in found["host_firmware"])
+    refused = asked("config", folder, "--memory", "1024")
+    assert refused.exit_code == 2
+    assert "1024 MiB of memory: from 2816" in refused.stderr

@@ -4,7 +4,7 @@
 from trustedpods.contracts.client.payments import PaymentActions
 from trustedpods.contracts.client.registry import RegistryActions
 from trustedpods.contracts.client.rpc.methods import CallRequest
-from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.client.signers.signer import SigningKey, address_with
 from trustedpods.contracts.records import Receipt, TokenInfo
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import TokenUnits
@@ -41,12 +41,12 @@ class Chain(PaymentActions, RegistryActions):
         """What a unit of gas costs now, in wei: the newest block's fee and the usual tip."""
         return await self._node.read(self._node.eth.gas_price)
 
-    async def set_operator(self, key: bytes, operator: Address, allowed: bool = True) -> Receipt | None:
+    async def set_operator(self, key: SigningKey, operator: Address, allowed: bool = True) -> Receipt | None:
         """Let *operator* hand in moves and keep the registry rows of the key's owner, or not.
 
         Both contracts keep their own list; None when both say so already.
         """
-        owner = address_of(key)
+        owner = address_with(key)
         receipt = None
         for contract in (self._payments, self._registry):
             if await self._call(contract.functions.isOperator(owner, operator)) != allowed:
@@ -61,11 +61,11 @@ class Chain(PaymentActions, RegistryActions):
         ]
         return all(told)
 
-    async def mint(self, key: bytes, to: Address, amount: int) -> Receipt:
+    async def mint(self, key: SigningKey, to: Address, amount: int) -> Receipt:
         """Make test money; only the test token's deployer may ("NotMinter")."""
         return await self._do(key, self._token.functions.mint(to, amount))
 
-    async def send_gas(self, key: bytes, to: Address, wei: int) -> Receipt:
+    async def send_gas(self, key: SigningKey, to: Address, wei: int) -> Receipt:
         """Send some of the chain's own coin."""
         receipt, _ = await self._sender.send(key, CallRequest(to, value=wei))
         return receipt

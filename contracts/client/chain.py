@@ -65,6 +65,14 @@ class Chain(PaymentActions, RegistryActions):
         """Make test money; only the test token's deployer may ("NotMinter")."""
         return await self._do(key, self._token.functions.mint(to, amount))
 
+    async def send_tokens(self, key: SigningKey, to: Address, amount: int) -> Receipt:
+        """Send base units of the market's token."""
+        return await self._do(key, self._token.functions.transfer(to, amount))
+
+    def transfer_data(self, to: Address, amount: int) -> bytes:
+        """What the token is called with by whoever sends base units of it."""
+        return self._token.functions.transfer(to, amount).data
+
     async def send_gas(self, key: SigningKey, to: Address, wei: int) -> Receipt:
         """Send some of the chain's own coin."""
         receipt, _ = await self._sender.send(key, CallRequest(to, value=wei))

@@ -19,6 +19,7 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.keyfile import Key
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.market.timing import Timing
+from trustedpods.publisher.payers.payer import Payer
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
@@ -64,6 +65,8 @@ class MarketAccount:
 
     market: OpenMarket
     publisher: Publisher
+    payer: Payer | None = None
+    """Who brings what the publisher's address lacks for a deposit; None: nobody."""
 
     @property
     def chain(self) -> Chain:
@@ -102,10 +105,11 @@ async def open_market(file: MarketFile) -> AsyncIterator[OpenMarket]:
 
 @asynccontextmanager
 async def open_account(
-    file: MarketFile, key: Key, timing: Timing | None = None
+    file: MarketFile, key: Key, timing: Timing | None = None, payer: Payer | None = None
 ) -> AsyncIterator[MarketAccount]:
     """The same with a key: who asks, and how long he waits for others."""
     async with open_market(file) as market:
         secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
         context = ChainContext(chain_id=file.chain_id, payments=file.payments)
-        yield MarketAccount(market, Publisher(key.address, key.secret, secret, context, timing or Timing()))
+        publisher = Publisher(key.address, key.secret, secret, context, timing or Timing())
+        yield MarketAccount(market, publisher, payer)

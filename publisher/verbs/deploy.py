@@ -42,7 +42,7 @@ from trustedpods.publisher.market.candidates import Candidate, Reached, first_th
 from trustedpods.publisher.market.locations import PodLocation, by_liveness, pod_locations
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
-from trustedpods.publisher.payment import channel
+from trustedpods.publisher.payment import channel, paying_in
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
 from trustedpods.publisher.results.deployed import (
@@ -175,7 +175,8 @@ class Deploy:
             try:
                 await self._run_once()
             except TrustedPodsError as error:
-                self._fallback.go_on(error)
+                if not await paying_in.brought(self._account, error, self._journal):
+                    self._fallback.go_on(error)
             else:
                 return
 

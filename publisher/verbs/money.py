@@ -21,7 +21,7 @@ from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
-from trustedpods.publisher.payment import channel, closing, refund
+from trustedpods.publisher.payment import channel, closing, paying_in, refund
 from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.money import (
     BalanceResult,
@@ -76,6 +76,7 @@ async def fund(
     if shape is None and (record := records.load(channel_hex(location.ref.channel), journal)) is not None:
         shape = records.shape_of_record(record)
     amount = top_up_amount(account, location.live, funding, shape)
+    await paying_in.cover(account, amount, journal)
     await channel.check_funds(account, amount)
     if location.live.unlock_at:
         journal.show.warning("the channel is unlocking: a top-up does not take the notice back, deploy does")

@@ -83,7 +83,7 @@ def use(options: Common, name: str, policy: str | None, payer: str | None) -> No
             market=market or held.market,
             key=key or held.key,
             policy=_absolute(policy) or held.policy,
-            payer=held.payer if payer is None else str(parse_payer(payer, "--payer")),
+            payer=held.payer if payer is None else (payer and str(parse_payer(payer, "--payer"))) or None,
         )
         contexts = contexts.using(made)
         save_contexts(contexts)

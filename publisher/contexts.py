@@ -31,8 +31,8 @@ class Context:
     market: str | None = None
     key: str | None = None
     policy: str | None = None
-    payer: str | None = None
     clusters: Mapping[str, str] = field(default_factory=dict)
+    payer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 def test_what_is_written_is_read_again(tmp_path_factory, named):
     folder = tmp_path_factory.mktemp("home")
     path = folder / ".config/trustedpods/config.toml"
-    made = {name: Context(name, one, two, None, clusters, two) for name, (one, two, clusters) in named.items()}
+    made = {
+        name: Context(name, one, two, None, clusters, two) for name, (one, two, clusters) in named.items()
+    }
     written = Contexts(path, next(iter(made), None), made)
     save_contexts(written)
     assert load_contexts({"HOME": str(folder)}) == written

@@ -128,12 +128,19 @@ def close(options: Common, name: str, wait: str | None) -> None:
 Examples:
   trustedpods withdraw
   trustedpods withdraw web 2.5
+  trustedpods withdraw --to-payer
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod, required=False)
 @click.argument("amount", required=False)
+@click.option(
+    "--to-payer", is_flag=True, help="Send all tokens of the key's address to the payer afterwards."
+)
+@paid_by
 @common
-def withdraw(options: Common, name: str | None, amount: str | None) -> None:
+def withdraw(
+    options: Common, name: str | None, amount: str | None, to_payer: bool, payer: str | None
+) -> None:
     """Get what the payment contract owes the key's address: refunds that could not be paid at once.
 
     With the NAME of a pod that is paid for, it says how its money comes back: the contract gives no part of a
@@ -146,11 +153,13 @@ def withdraw(options: Common, name: str | None, amount: str | None) -> None:
 
         if amount is not None:
             parse_funding(amount, "AMOUNT")
-        opening = run.account()
+        from trustedpods.publisher.payers.payer import find_payer
+
+        opening = run.account(0.0, find_payer(payer))
         from trustedpods.publisher.verbs.money import withdraw
 
         async with opening as account:
-            return await withdraw(account, name, run.journal)
+            return await withdraw(account, name, run.journal, to_payer=to_payer)
 
     run.finish(work, lambda result: result.lines)
 

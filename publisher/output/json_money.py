@@ -51,12 +51,17 @@ def _funding(progress: FundProgress) -> Answer:
 
 @json_of.register(WithdrawResult)
 def _withdrawn(result: WithdrawResult) -> "money.WithdrawJson":
-    return {
+    tree: money.WithdrawJson = {
         "publisher": result.publisher,
         "token": result.token.symbol,
         "paid": result.token.number(result.paid),
         **transaction_json(result.transaction),
     }
+    if result.returned is not None:
+        tree["returned"] = result.token.number(result.returned)
+    if result.returned_by is not None:
+        tree["returned_tx"] = f"0x{result.returned_by.hash.hex()}"
+    return tree
 
 
 @json_of.register(CloseResult)

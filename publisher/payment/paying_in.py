@@ -7,14 +7,14 @@ met again: a run that ends before the money is there only has to be run again.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
 
 from trustedpods.contracts.client.signers.external import ANSWERED_WITHIN_S, ExternalSigner
 from trustedpods.contracts.client.signers.wire import SignerWire
-from trustedpods.protocol.errors import InsufficientFunds, NoContext, TrustedPodsError
+from trustedpods.protocol.errors import BadInput, InsufficientFunds, NoContext, TrustedPodsError
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.money import duration_text
@@ -22,10 +22,10 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
-from trustedpods.publisher.payers.payer import SafePayer, SignerPayer
+from trustedpods.publisher.payers.payer import Payer, SafePayer, SignerPayer
 from trustedpods.publisher.payers.safe_batch import SafeCall, batch_file
 from trustedpods.publisher.payment.channel import LackingFunds
-from trustedpods.publisher.results.money import MinedTransaction
+from trustedpods.publisher.results.money import MinedTransaction, WithdrawResult
 from trustedpods.publisher.state.files import write_whole
 
 OPEN_GAS = 250_000
@@ -71,6 +71,26 @@ async def cover(account: MarketAccount, amount: TokenUnits, journal: Journal) ->
 async def brought(account: MarketAccount, error: TrustedPodsError, journal: Journal) -> bool:
     """Whether the payer has brought since what *error* says is lacking; errors as `cover`."""
     return isinstance(error, LackingFunds) and await cover(account, error.amount, journal)
+
+
+def required_payer(account: MarketAccount) -> Payer:
+    """Who brings deposits; `BadInput` where nobody is named."""
+    if account.payer is None:
+        raise BadInput("no payer is named", where="--to-payer", hint="name one: --payer, or in the context")
+    return account.payer
+
+
+async def give_back(account: MarketAccount, result: WithdrawResult, journal: Journal) -> WithdrawResult:
+    """Send all tokens of the publisher's address to the payer, and say so in *result*."""
+    to = required_payer(account).address
+    balance = await account.chain.token_balance(account.publisher.address)
+    if not balance:
+        return replace(result, returned=balance)
+    receipt = await account.chain.send_tokens(account.publisher.key, to, balance)
+    transaction = MinedTransaction.of(receipt)
+    text = f"{account.token.text(balance)} went back to {to}"
+    journal.event("given-back", text, **as_facts(transaction_json(transaction)))
+    return replace(result, returned=balance, returned_by=transaction)
 
 
 async def _lacking(account: MarketAccount, amount: TokenUnits) -> _Lack:

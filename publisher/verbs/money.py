@@ -151,26 +151,31 @@ def _not_over(name: str, unlock_at: int) -> NetworkFailure:
     )
 
 
-async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -> WithdrawResult:
+async def withdraw(
+    account: MarketAccount, name: str | None, journal: Journal, *, to_payer: bool = False
+) -> WithdrawResult:
     """Have the contract pay what it owes the key's address: refunds that its token refused to pay at once.
 
-    It may be repeated: then nothing is owed. With the *name* of a pod whose channel stands it raises Refused
+    *to_payer*: all tokens of the address go to the account's payer afterwards; `BadInput` where there is none.
+    It may be repeated: then nothing is owed, and nothing is there. With the *name* of a pod whose channel stands it raises Refused
     (rule `whole-deposit`): the contract gives no part of a deposit back, and the error says what does.
     """
     address = account.publisher.address
+    if to_payer:
+        paying_in.required_payer(account)
     if name is not None:
         location, _ = await find_pod(account, name, ended=True)
         if location.channel is not None:
             raise _whole(name, unlocks=bool(location.channel.unlock_at))
     owed = TokenUnits(await account.chain.owed(address))
-    if not owed:
-        return WithdrawResult(address, account.token, owed)
-    receipt = await account.chain.withdraw(account.publisher.key, address)
-    transaction = MinedTransaction.of(receipt)
-    journal.event(
-        "withdrawn", f"{account.token.rough(receipt.moved)} came", **as_facts(transaction_json(transaction))
-    )
-    return WithdrawResult(address, account.token, receipt.moved, transaction)
+    result = WithdrawResult(address, account.token, owed)
+    if owed:
+        receipt = await account.chain.withdraw(account.publisher.key, address)
+        transaction = MinedTransaction.of(receipt)
+        text = f"{account.token.rough(receipt.moved)} came"
+        journal.event("withdrawn", text, **as_facts(transaction_json(transaction)))
+        result = replace(result, paid=receipt.moved, transaction=transaction)
+    return await paying_in.give_back(account, result, journal) if to_payer else result
 
 
 def _whole(name: str, *, unlocks: bool) -> Refused:

@@ -28,11 +28,13 @@ class FundJson(ChannelJson, TransactionJson):
 
 
 class WithdrawJson(TransactionJson):
-    """What the contract owed the address, and paid."""
+    """What the contract owed the address, and paid. `returned`: what went from there to the payer."""
 
     publisher: str
     token: str
     paid: Tokens
+    returned: NotRequired[Tokens]
+    returned_tx: NotRequired[TransactionHash]
 
 
 class ClosedChannelJson(OutcomeJson):

@@ -8,9 +8,10 @@ import pytest
 import trio
 
 from tests.fakes.signer_device import SignerDevice, refusing
-from trustedpods.protocol.errors import InsufficientFunds, Refused
+from trustedpods.protocol.errors import BadInput, InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.publisher.core.money import Funding, parse_funding
+from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.payers.payer import SafePayer, SignerPayer
 from trustedpods.publisher.results.money import FundProgress
 from trustedpods.publisher.verbs import money
@@ -96,6 +97,28 @@ async def test_an_update_of_a_pod_that_is_paid_for_asks_nobody(bench, device):
         bench.write_image(layers=(b"other" * 1000,))
         await bench.deploy()
     assert device.asked == []
+
+
+async def test_what_is_left_goes_back_to_the_payer_once(bench):
+    bench.account = replace(bench.account, payer=SafePayer(SAFE))
+    had, bench.chain.credit[bench.address] = bench.chain.tokens[bench.address], 2_500_000
+    result = await money.withdraw(bench.account, None, bench.journal(), to_payer=True)
+    assert (result.paid, result.returned) == (2_500_000, had + 2_500_000)
+    assert (bench.chain.tokens[SAFE], bench.chain.tokens[bench.address]) == (result.returned, 0)
+    assert result.lines[-1].endswith("went to the payer")
+    again = await money.withdraw(bench.account, None, bench.journal(), to_payer=True)
+    assert (again.returned, again.returned_by) == (0, None)
+    assert {"returned": "0", "paid": "0"}.items() <= json_of(again).items()
+    assert len(json_of(result)["returned_tx"]) == 66
+
+
+async def test_it_goes_nowhere_where_no_payer_is_named(bench):
+    had = bench.chain.tokens[bench.address]
+    with pytest.raises(BadInput, match="no payer is named"):
+        await money.withdraw(bench.account, None, bench.journal(), to_payer=True)
+    result = await money.withdraw(bench.account, None, bench.journal())
+    assert (result.returned, bench.chain.tokens[bench.address]) == (None, had)
+    assert "returned" not in json_of(result)
 
 
 async def test_fund_asks_the_payer_for_the_top_up(bench, device):

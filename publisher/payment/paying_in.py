@@ -22,6 +22,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
+from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payers.payer import Payer, SafePayer, SignerPayer
 from trustedpods.publisher.payers.safe_batch import SafeCall, batch_file
 from trustedpods.publisher.payment.channel import LackingFunds
@@ -119,14 +120,21 @@ async def _by_signer(
             rule="payer",
             hint="send it tokens, or pay in less with --deposit",
         )
-    to = account.publisher.address
-    if lack.coin:
-        _ask(journal, payer, f"{coin_text(lack.coin)} of the chain's coin, for gas", to, within_s)
-        _sent(journal, "coin", MinedTransaction.of(await account.chain.send_gas(signer, to, lack.coin)))
-    if lack.tokens:
-        _ask(journal, payer, account.token.text(lack.tokens), to, within_s)
-        receipt = await account.chain.send_tokens(signer, to, lack.tokens)
-        _sent(journal, account.token.text(lack.tokens), MinedTransaction.of(receipt))
+    to, chain = account.publisher.address, account.chain
+
+    async def send() -> None:
+        if lack.coin:
+            _ask(journal, payer, f"{coin_text(lack.coin)} of the chain's coin, for gas", to, within_s)
+            _sent(journal, "coin", MinedTransaction.of(await chain.send_gas(signer, to, lack.coin)))
+        if lack.tokens:
+            _ask(journal, payer, account.token.text(lack.tokens), to, within_s)
+            receipt = await chain.send_tokens(signer, to, lack.tokens)
+            _sent(journal, account.token.text(lack.tokens), MinedTransaction.of(receipt))
+
+    async with (
+        open_nursery() as nursery
+    ):  # trio gives Ctrl-C to the main task, which must not hang in a thread
+        nursery.start_soon(send)
     return True
 
 

@@ -156,9 +156,10 @@ async def withdraw(
 ) -> WithdrawResult:
     """Have the contract pay what it owes the key's address: refunds that its token refused to pay at once.
 
-    *to_payer*: all tokens of the address go to the account's payer afterwards; `BadInput` where there is none.
-    It may be repeated: then nothing is owed, and nothing is there. With the *name* of a pod whose channel stands it raises Refused
-    (rule `whole-deposit`): the contract gives no part of a deposit back, and the error says what does.
+    *to_payer*: all tokens of the address go to the account's payer then; `BadInput` where there is none.
+    It may be repeated: then nothing is owed, and nothing is there. With the *name* of a pod whose channel
+    stands it raises Refused (rule `whole-deposit`): the contract gives no part of a deposit back, and the
+    error says what does.
     """
     address = account.publisher.address
     if to_payer:

@@ -6,12 +6,13 @@ The Safe's is for the soak: its contracts are fetched for it.
 
 import json
 import secrets
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.node.safe import Safe
-from tests.fakes.signer_device import SignerDevice
+from tests.fakes.chain.signer_device import SignerDevice
 from tests.live.clients import web
 from tests.live.clients.publisher import Publisher, finish
 from tests.live.conftest import unique
@@ -20,6 +21,7 @@ from tests.live.observers.money import WHOLE_TOKENS, Bank
 from tests.live.observers.waiting import until
 from trustedpods.localnet.market import accounts
 from trustedpods.protocol.ids import Address
+from trustedpods.publisher.commands.options import INTERRUPTED
 
 
 def poor(market: LiveLocalnet, folder: Path) -> Publisher:
@@ -78,4 +80,12 @@ def test_a_person_at_a_signer_pays_for_a_deploy(market: LiveLocalnet, tmp_path: 
         unit = 10**market.settings.knobs.decimals
         assert left - bank.balance(device.address) == 3 * unit // 2
         assert bank.balance(person.address) == 0
+
+        device.holds.clear()  # nobody is at it
+        process, before = person.start("fund", deployed.name, "1.5", "--payer", payer), len(device.asked)
+        until("the person is asked", lambda: len(device.asked) > before)
+        process.send_signal(signal.SIGINT)
+        finish(process, INTERRUPTED)  # what is confirmed afterwards goes nowhere
+        device.holds.set()
+        assert left - bank.balance(device.address) == 3 * unit // 2
     person.close()

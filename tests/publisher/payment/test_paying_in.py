@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from tests.fakes.signer_device import SignerDevice, refusing
+from tests.fakes.chain.signer_device import SignerDevice, refusing
 from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.publisher.context import state_dir

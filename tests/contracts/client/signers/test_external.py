@@ -7,7 +7,7 @@ import secrets
 import pytest
 from eth_account import Account
 
-from tests.fakes.signer_device import SignerDevice, refusing
+from tests.fakes.chain.signer_device import SignerDevice, refusing
 from trustedpods.contracts.client.signers.external import ExternalSigner
 from trustedpods.contracts.client.signers.signer import LocalKey, UnsignedTransaction
 from trustedpods.contracts.client.signers.wire import SignerWire

@@ -8,7 +8,7 @@ import trio
 
 from tests.contracts.conftest import real_chain
 from tests.contracts.node.anvil import FUNDED_KEY
-from tests.fakes.signer_device import SignerDevice, refusing
+from tests.fakes.chain.signer_device import SignerDevice, refusing
 from trustedpods.contracts.client.signers.external import ExternalSigner
 from trustedpods.contracts.client.signers.signer import LocalKey
 from trustedpods.contracts.client.signers.wire import SignerWire

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trio
 
-from tests.fakes.signer_device import SignerDevice
+from tests.fakes.chain.signer_device import SignerDevice
 from trustedpods.contracts.client.signers.wire import SignerError, SignerWire
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 

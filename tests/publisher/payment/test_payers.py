@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from tests.fakes.signer_device import SignerDevice, refusing
+from tests.fakes.chain.signer_device import SignerDevice, refusing
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.publisher.core.money import Funding, parse_funding

@@ -51,12 +51,17 @@ def _funding(progress: FundProgress) -> Answer:
 
 @json_of.register(WithdrawResult)
 def _withdrawn(result: WithdrawResult) -> "money.WithdrawJson":
-    tree: money.WithdrawJson = {
+    return {
         "publisher": result.publisher,
         "token": result.token.symbol,
         "paid": result.token.number(result.paid),
         **transaction_json(result.transaction),
+        **_returned(result),
     }
+
+
+def _returned(result: WithdrawResult) -> "money.ReturnedJson":
+    tree: money.ReturnedJson = {}
     if result.returned is not None:
         tree["returned"] = result.token.number(result.returned)
     if result.returned_by is not None:

@@ -8,7 +8,7 @@ answer is believed: it counts when it is exactly what was asked for, and signed 
 from collections.abc import Mapping
 from typing import Any
 
-from trustedpods.contracts.client.signers.signer import UnsignedTransaction
+from trustedpods.contracts.client.signers.signer import TransactionToSign
 from trustedpods.contracts.client.signers.wire import SignerError, SignerWire, bad_answer
 from trustedpods.contracts.eip712 import TypedData
 from trustedpods.protocol.errors import Refused
@@ -37,7 +37,7 @@ class ExternalSigner:
         self._wire = wire
         self.address = address
 
-    def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
+    def sign_transaction(self, transaction: TransactionToSign) -> bytes:
         """As the protocol says; `Refused` with `signer-refused` when the person says no."""
         result = self._ask("account_signTransaction", [_asked(self.address, transaction)])
         raw = self._octets(result.get("raw") if isinstance(result, dict) else result)
@@ -73,7 +73,7 @@ class ExternalSigner:
         raise bad_answer(self._wire.place, "it holds no bytes in hex")
 
 
-def _asked(sender: Address, transaction: UnsignedTransaction) -> dict[str, object]:
+def _asked(sender: Address, transaction: TransactionToSign) -> dict[str, object]:
     """A transaction in the words of Clef's external API."""
     fields: dict[str, object] = {
         "from": sender,
@@ -88,7 +88,7 @@ def _asked(sender: Address, transaction: UnsignedTransaction) -> dict[str, objec
     return fields if transaction.to is None else fields | {"to": transaction.to}
 
 
-def differing(raw: bytes, asked: UnsignedTransaction, sender: Address) -> str | None:
+def differing(raw: bytes, asked: TransactionToSign, sender: Address) -> str | None:
     """How a signed transaction is not the one that was asked for; None where it is."""
     from eth_account import Account  # noqa: PLC0415 - as in `LocalKey`
     from eth_account.typed_transactions.typed_transaction import TypedTransaction  # noqa: PLC0415 - as above

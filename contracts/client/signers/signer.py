@@ -13,7 +13,7 @@ from trustedpods.protocol.ids import Address
 
 
 @dataclass(frozen=True, slots=True)
-class UnsignedTransaction:
+class TransactionToSign:
     """A transaction of EIP-1559; `to` is None when it creates a contract, `most` and `tip` are wei."""
 
     chain_id: int
@@ -51,7 +51,7 @@ class Signer(Protocol):
     def at_once(self) -> bool:
         """Whether it signs by itself; else a person is asked, and for nothing that nobody waits for."""
 
-    def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
+    def sign_transaction(self, transaction: TransactionToSign) -> bytes:
         """The signed transaction as it goes to a node. Blocking."""
 
     def sign_typed_data(self, data: TypedData) -> bytes:
@@ -67,7 +67,7 @@ class LocalKey:
         self._secret = secret
         self.address = address_of(secret)
 
-    def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
+    def sign_transaction(self, transaction: TransactionToSign) -> bytes:
         """As the protocol says."""
         from eth_account import Account  # noqa: PLC0415 - with all kinds of transactions; who only reads needs none
 

@@ -17,7 +17,7 @@ from trustedpods.contracts.client.errors import (
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.methods import CallRequest
-from trustedpods.contracts.client.signers.signer import SigningKey, UnsignedTransaction, signer_with
+from trustedpods.contracts.client.signers.signer import SigningKey, TransactionToSign, signer_with
 from trustedpods.contracts.client.transactions.pending_transactions import (
     Call,
     Fees,
@@ -110,7 +110,7 @@ class Wire:
 
     def sign(self, key: SigningKey, call: Call, nonce: int, fees: Fees) -> Form:
         """The transaction with this nonce and these fees."""
-        unsigned = UnsignedTransaction(
+        unsigned = TransactionToSign(
             self._chain_id, nonce, call.to, call.value, call.data, call.gas, fees.most, fees.tip
         )
         raw = signer_with(key).sign_transaction(unsigned)

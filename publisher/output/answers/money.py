@@ -27,14 +27,19 @@ class FundJson(ChannelJson, TransactionJson):
     paid: Tokens
 
 
-class WithdrawJson(TransactionJson):
-    """What the contract owed the address, and paid. `returned`: what went from there to the payer."""
+class ReturnedJson(TypedDict, total=False):
+    """What went to the payer, where that was asked for."""
+
+    returned: Tokens
+    returned_tx: TransactionHash
+
+
+class WithdrawJson(TransactionJson, ReturnedJson):
+    """What the contract owed the address, and paid."""
 
     publisher: str
     token: str
     paid: Tokens
-    returned: NotRequired[Tokens]
-    returned_tx: NotRequired[TransactionHash]
 
 
 class ClosedChannelJson(OutcomeJson):

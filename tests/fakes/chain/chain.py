@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 
 from tests.fakes.chain.payments import FakePayments
 from tests.fakes.chain.rows import FakeRows
-from trustedpods.contracts.client.signers.signer import UnsignedTransaction
+from trustedpods.contracts.client.signers.signer import TransactionToSign
 from trustedpods.contracts.records import Block, TokenInfo
 from trustedpods.protocol.ids import keccak256
 
@@ -76,6 +76,6 @@ class FakeChain(FakePayments, FakeRows):
         """Who sends; a signer is asked, as the real chain asks it."""
         if isinstance(key, bytes):
             return self._sender(key)
-        asked = UnsignedTransaction(self.market.chain_id, self.number, to, value, data, 10**5, 2, 1)
+        asked = TransactionToSign(self.market.chain_id, self.number, to, value, data, 10**5, 2, 1)
         await trio.to_thread.run_sync(key.sign_transaction, asked)
         return key.address

@@ -9,14 +9,14 @@ from eth_account import Account
 
 from tests.fakes.chain.signer_device import SignerDevice, refusing
 from trustedpods.contracts.client.signers.external import ExternalSigner
-from trustedpods.contracts.client.signers.signer import LocalKey, UnsignedTransaction
+from trustedpods.contracts.client.signers.signer import LocalKey, TransactionToSign
 from trustedpods.contracts.client.signers.wire import SignerWire
 from trustedpods.contracts.eip712 import Domain, Permit, permit_data
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
 
 TO = Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
-ASKED = UnsignedTransaction(31337, 7, TO, 5, b"\xa9\x05\x9c\xbb", 60_000, 10**9, 10**8)
+ASKED = TransactionToSign(31337, 7, TO, 5, b"\xa9\x05\x9c\xbb", 60_000, 10**9, 10**8)
 LONG_S = 30.0
 
 
@@ -34,8 +34,8 @@ def signer_of(device, address=None):
     "asked",
     [
         ASKED,
-        UnsignedTransaction(1, 0, None, 0, b"\x60\x00", 10**6, 1, 0),
-        UnsignedTransaction(1, 0, TO, 0, b"", 21_000, 1, 0),
+        TransactionToSign(1, 0, None, 0, b"\x60\x00", 10**6, 1, 0),
+        TransactionToSign(1, 0, TO, 0, b"", 21_000, 1, 0),
     ],
 )
 def test_what_it_signs_is_what_a_key_here_would_sign(device, asked):

@@ -30,7 +30,7 @@ def program() -> Path:
 class Clef:
     """A running Clef: `socket` is where it is asked; `agrees` what the person says; `shown` what he saw."""
 
-    def __init__(self, folder, key, chain_id):
+    def __init__(self, folder, key, chain_id, *more):
         self.agrees, self.shown = True, []
         self.address = Account.from_key(key).address
         self.socket = folder / "clef.ipc"
@@ -42,8 +42,8 @@ class Clef:
         )
         pipe = subprocess.PIPE
         options = ["--keystore", keys, "--configdir", folder, "--chainid", chain_id, "--ipcpath", folder]
-        alone = ["--nousb", "--lightkdf", "--stdio-ui", "--suppress-bootwarn", "--advanced", "--auditlog", ""]
-        words = [str(word) for word in (program(), *options, *alone)]
+        alone = ["--nousb", "--lightkdf", "--stdio-ui", "--suppress-bootwarn", "--auditlog", ""]
+        words = [str(word) for word in (program(), *options, *alone, *more)]
         with (folder / "clef.log").open("wb") as log:
             self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, cwd=folder)
         self._person = threading.Thread(target=self._sit)
@@ -85,9 +85,9 @@ class Clef:
 
 
 @contextmanager
-def running_clef(folder, key, chain_id):
-    """Clef for *key*, until the end of the block."""
-    clef = Clef(folder, key, chain_id)
+def running_clef(folder, key, chain_id, *more):
+    """Clef for *key*, with *more* options, until the end of the block."""
+    clef = Clef(folder, key, chain_id, *more)
     try:
         clef.start()
         yield clef

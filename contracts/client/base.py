@@ -98,13 +98,13 @@ class ChainBase:
 
         return await self._node.read(read)
 
-    async def resume(self, key: SigningKey) -> list[bytes]:
+    async def resume(self, key: SigningKey, *, told: bool = False) -> list[bytes]:
         """Bring what this key left unfinished (in an earlier run too) to its end; what was mined.
 
         Every write looks after what is in line before it, so this is only needed where no write
         follows. Raises `NetworkFailure` when that is not possible now.
         """
-        return await self._sender.resume(key)
+        return await self._sender.resume(key, told=told)
 
     async def _transact(
         self,

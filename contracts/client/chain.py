@@ -37,6 +37,10 @@ class Chain(PaymentActions, RegistryActions):
         """What *who* holds of the chain's own coin, in wei."""
         return await self._node.read(self._node.eth.balance, who)
 
+    async def has_code(self, who: Address) -> bool:
+        """Whether a contract is at that address."""
+        return bool(await self._node.read(self._node.eth.code, who))
+
     async def gas_price(self) -> int:
         """What a unit of gas costs now, in wei: the newest block's fee and the usual tip."""
         return await self._node.read(self._node.eth.gas_price)

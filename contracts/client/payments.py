@@ -82,6 +82,13 @@ class PaymentActions(Allowances):
         plain = self._payments.functions.openMany(words)
         return await self._pay(key, TokenPayment(("openMany", *words), total, None, plain))
 
+    async def earlier_top_up(
+        self, key: SigningKey, owner: Address, channel: ChannelId, amount: int
+    ) -> Receipt | None:
+        """The same `top_up` from a run that did not hear its end, which is waited for; None where none is."""
+        found = await self._sender.adopted(key, self._intent("topUp", owner, channel, amount))
+        return None if found is None else found[0]
+
     async def top_up(self, key: SigningKey, owner: Address, channel: ChannelId, amount: int) -> Receipt:
         """Add to a channel's deposit from the key's own money; anybody may."""
         arguments, functions = (owner, channel, amount), self._payments.functions

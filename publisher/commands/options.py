@@ -175,6 +175,13 @@ class Run:
             self.show.warning("no key is set: names and addresses are those of one that is made up")
             return None
 
+    def asks_no_payer(self) -> None:
+        """Say of a verb that pays what the key's address has: the payer that is named is not asked."""
+        from trustedpods.publisher.payers.payer import is_named
+
+        if is_named():
+            self.show.warning(f"{verb_typed()} asks no payer: it pays from what the key's address has")
+
     @contextmanager
     def opening(self, *, offline: bool = False, builder: str | None = None) -> Iterator["ImageOpening"]:
         """How images are opened within: told of as the rest of the run, and ended by Ctrl-C at once."""

@@ -57,11 +57,20 @@ def parse_payer(text: str, where: str) -> Payer:
         if text.startswith(_SAFE):
             return SafePayer(parse_address(text.removeprefix(_SAFE)))
         address, at, place = text.partition("@")
-        if at and place.startswith(("/", "http://")):
+        if at and (place.startswith("/") or (place.startswith("http://") and "@" not in place)):
             return SignerPayer(parse_address(address), place)
     except BadInput as error:
         raise BadInput(f"the payer's address: {error.what}", where=where, hint=error.hint or _FORMS) from None
     raise BadInput("this names no payer", where=where, hint=_FORMS)  # it may be a key: not repeated
+
+
+def is_named(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment or the context names a payer, whatever it is."""
+    named = environment.get(PAYER_VARIABLE)
+    if named is not None:
+        return bool(named)
+    context = load_contexts(environment).chosen
+    return context is not None and bool(context.payer)
 
 
 def find_payer(flag: str | None, environment: Mapping[str, str] = os.environ) -> Payer | None:

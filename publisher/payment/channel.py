@@ -74,6 +74,15 @@ async def check_funds(account: MarketAccount, amount: TokenUnits) -> None:
         )
 
 
+async def check_opening(account: MarketAccount, ref: PodRef, amount: TokenUnits) -> None:
+    """`check_funds`, unless the money is in the channel already, as a killed run's opening came late."""
+    try:
+        await check_funds(account, amount)
+    except LackingFunds:
+        if await look(account, ref) is None:
+            raise
+
+
 async def look(account: MarketAccount, ref: PodRef) -> Channel | None:
     """The channel as it is on chain now; None means that there is none."""
     (channel,) = await account.chain.channels(ref.owner, [ref.channel])

@@ -38,6 +38,9 @@ LIFE_GAS = 600_000
 FEE_ROOM = 2
 """A price of gas doubles within minutes."""
 
+ROUNDS = 4
+"""So often one deploy asks: a price may rise, and providers differ. A node may never show what came."""
+
 _LOOK_S = 2.0
 """Between two looks whether a Safe has paid: about a block."""
 
@@ -69,9 +72,23 @@ async def cover(account: MarketAccount, amount: TokenUnits, journal: Journal) ->
             return await _by_safe(account, payer, amount, journal)
 
 
-async def brought(account: MarketAccount, error: TrustedPodsError, journal: Journal) -> bool:
-    """Whether the payer has brought since what *error* says is lacking; errors as `cover`."""
-    return isinstance(error, LackingFunds) and await cover(account, error.amount, journal)
+class Payments:
+    """What a payer is asked for by one deploy."""
+
+    def __init__(self, account: MarketAccount, journal: Journal) -> None:
+        self._account, self._journal = account, journal
+        self._rounds = 0
+
+    async def brought(self, error: TrustedPodsError) -> bool:
+        """Whether what *error* says is lacking is there now, by the payer; errors as `cover`.
+
+        It is also where it came by itself: a transfer of an earlier run, or an owner of the Safe was fast.
+        """
+        if not isinstance(error, LackingFunds) or self._account.payer is None or self._rounds >= ROUNDS:
+            return False
+        self._rounds += 1
+        await cover(self._account, error.amount, self._journal)
+        return True
 
 
 def required_payer(account: MarketAccount) -> Payer:
@@ -83,21 +100,34 @@ def required_payer(account: MarketAccount) -> Payer:
 
 async def give_back(account: MarketAccount, result: WithdrawResult, journal: Journal) -> WithdrawResult:
     """Send all tokens of the publisher's address to the payer, and say so in *result*."""
-    to = required_payer(account).address
-    balance = await account.chain.token_balance(account.publisher.address)
+    payer, chain, address = required_payer(account), account.chain, account.publisher.address
+    await _require_safe(account, payer)
+    balance = await chain.token_balance(address)
     if not balance:
         return replace(result, returned=balance)
-    receipt = await account.chain.send_tokens(account.publisher.key, to, balance)
+    receipt = await chain.send_tokens(account.publisher.key, payer.address, balance)
+    if await chain.token_balance(address) >= balance:  # that was an earlier run's, of which nobody had heard
+        receipt = await chain.send_tokens(account.publisher.key, payer.address, balance)
     transaction = MinedTransaction.of(receipt)
-    text = f"{account.token.text(balance)} went back to {to}"
+    text = f"{account.token.text(balance)} went back to {payer.address}"
     journal.event("given-back", text, **as_facts(transaction_json(transaction)))
     return replace(result, returned=balance, returned_by=transaction)
+
+
+async def _require_safe(account: MarketAccount, payer: Payer) -> None:
+    """`BadInput` for a Safe that is none on this chain: what is sent there may never be had again."""
+    if isinstance(payer, SafePayer) and not await account.chain.has_code(payer.address):
+        raise BadInput(
+            f"there is no Safe at {payer.address} on chain {account.market.file.chain_id}",
+            where="payer",
+            hint="a Safe of another chain has its address there alone: name one of this chain",
+        )
 
 
 async def _lacking(account: MarketAccount, amount: TokenUnits) -> _Lack:
     chain, address = account.chain, account.publisher.address
     tokens = max(0, amount - await chain.token_balance(address))
-    price = FEE_ROOM * await chain.gas_price()
+    price = FEE_ROOM * max(1, await chain.gas_price())  # no coin at all is too little, even where gas is free
     coin = await chain.gas_balance(address)
     return _Lack(TokenUnits(tokens), 0 if coin >= OPEN_GAS * price else LIFE_GAS * price - coin)
 
@@ -108,7 +138,7 @@ async def _by_signer(
     """One transfer for the tokens, and one for coin where there is too little: each is asked for once."""
     within_s = ANSWERED_WITHIN_S if account.timing.payer_s is None else account.timing.payer_s
     signer = ExternalSigner(SignerWire(payer.place, within_s), payer.address)
-    await account.chain.resume(signer)  # what an earlier run had signed comes first
+    await account.chain.resume(signer, told=True)  # what an earlier run had signed comes first
     lack = await _lacking(account, amount)
     if not lack:
         return False
@@ -155,18 +185,22 @@ async def _by_safe(account: MarketAccount, payer: SafePayer, amount: TokenUnits,
     lack = await _lacking(account, amount)
     if not lack:
         return False
+    await _require_safe(account, payer)
     file = await trio.to_thread.run_sync(_write_batch, account, payer, lack)
     wait_s = account.timing.payer_s or 0.0
-    what = _told(account, lack)
+    what, asked = _told(account, lack), lack
     text = f"the Safe {payer.address} pays {what} to {account.publisher.address}: its owners execute {file}"
     journal.event("payer-asked", text, payer=payer.address, to=account.publisher.address, file=str(file))
     journal.if_interrupted = "once the Safe has paid, run the same again: it goes on from there"
     deadline = trio.current_time() + wait_s
-    while await _lacking(account, amount):
+    while lack := await _lacking(account, amount):
         left_s = deadline - trio.current_time()
         if left_s <= 0:
+            if lack.tokens != asked.tokens or bool(lack.coin) != bool(asked.coin):
+                # A part came, or more is needed: who executes the file must not pay all of it again.
+                await trio.to_thread.run_sync(_write_batch, account, payer, lack)
             raise InsufficientFunds(
-                f"the Safe {payer.address} has not paid {what} yet",
+                f"the Safe {payer.address} has not paid {_told(account, lack)} yet",
                 where=str(file),
                 rule="payer",
                 hint="execute the file in the Safe's Transaction Builder, then run the same again; "

@@ -160,6 +160,7 @@ class Deploy:
         self._fallback = Fallback(
             options.choice, pod.name, progress, journal, advises=options.network is None
         )
+        self._payer = paying_in.Payments(account, journal)
         self._way = update_way(pod.manifest.stops_for_update)
         spec = pod.manifest.spec
         self._policy_name = policy_name(options.policy, spec.policy or options.otherwise)
@@ -175,7 +176,7 @@ class Deploy:
             try:
                 await self._run_once()
             except TrustedPodsError as error:
-                if not await paying_in.brought(self._account, error, self._journal):
+                if not await self._payer.brought(error):
                     self._fallback.go_on(error)
             else:
                 return
@@ -333,7 +334,7 @@ class Deploy:
         )
         self._tell_cap(reached, payment)
         if location.channel is None:
-            await channel.check_funds(self._account, payment.amount)
+            await channel.check_opening(self._account, location.ref, payment.amount)
         self._remember(session, location)
         handing = Delivery(
             self._account,

@@ -76,12 +76,14 @@ async def fund(
     if shape is None and (record := records.load(channel_hex(location.ref.channel), journal)) is not None:
         shape = records.shape_of_record(record)
     amount = top_up_amount(account, location.live, funding, shape)
-    await paying_in.cover(account, amount, journal)
-    await channel.check_funds(account, amount)
     if location.live.unlock_at:
         journal.show.warning("the channel is unlocking: a top-up does not take the notice back, deploy does")
-    ref = location.ref
-    receipt = await account.chain.top_up(account.publisher.key, ref.owner, ref.channel, amount)
+    ref, key = location.ref, account.publisher.key
+    receipt = await account.chain.earlier_top_up(key, ref.owner, ref.channel, amount)
+    if receipt is None:
+        await paying_in.cover(account, amount, journal)
+        await channel.check_funds(account, amount)
+        receipt = await account.chain.top_up(key, ref.owner, ref.channel, amount)
     transaction = MinedTransaction.of(receipt)
     progress.done = FundResult(name, account.token, location.pod_channel, amount, transaction)
     after = await channel.look(account, ref)

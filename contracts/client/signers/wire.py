@@ -173,12 +173,13 @@ def check_place(place: str) -> str:
         parts = urlsplit(place)
         host = parts.hostname or ""
         sound = parts.scheme == "http" and parts.port != 0
+        sound = sound and "@" not in parts.netloc  # errors and contexts would repeat a password
         near = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         sound = near = False
     if not (sound and near):
         raise BadInput(
-            f"not a signer on this machine: {place[:128]!r}",
+            f"not a signer on this machine: {place[:128].rpartition('@')[2]!r}",
             hint="the path of its socket (/run/user/1000/clef.ipc), or http://127.0.0.1:8550",
         )
     return place

@@ -142,18 +142,20 @@ class Sender:
             box.attended.add(out.id)
         return await self._conclude(box, key, out)
 
-    async def resume(self, key: SigningKey) -> list[bytes]:
+    async def resume(self, key: SigningKey, *, told: bool = False) -> list[bytes]:
         """Bring everything that this key left unfinished to its end, all at once; hashes of what was mined.
 
-        Whoever asks for one of them again meanwhile adopts it. Raises `NetworkFailure` when the node does not
-        answer or a transaction is not final in time.
+        Whoever asks for one of them again meanwhile adopts it. *told*: what ended is forgotten, as the caller
+        sees by the chain what it did; the same asked for again is a new deed then. Raises `NetworkFailure`
+        when the node does not answer or a transaction is not final in time.
         """
         box = await self._outbox(address_with(key))
         mined: dict[int, bytes] = {}
         failed: list[TrustedPodsError] = []
+        brings = box.attended if told else box.resumed
 
         async def bring(out: Outgoing) -> None:
-            box.resumed.add(out.id)
+            brings.add(out.id)
             try:
                 done, latest = await self._watch(box, key, out)
                 if done is None:
@@ -162,7 +164,7 @@ class Sender:
             except TrustedPodsError as error:
                 failed.append(error)
             finally:
-                box.resumed.discard(out.id)
+                brings.discard(out.id)
 
         async with trio.open_nursery() as nursery:
             for out in await self._left(box):

@@ -29,8 +29,10 @@ def _archive() -> Path:
     folder = binaries.cache() / f"safe-contracts-{VERSION}"
     archive = folder / f"safe-global-safe-contracts-{VERSION}.tgz"
     if not archive.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "pack", f"{PACKAGE}@{VERSION}"], cwd=folder, check=True, capture_output=True)
+        drafts = folder / "draft"
+        drafts.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "pack", f"{PACKAGE}@{VERSION}"], cwd=drafts, check=True, capture_output=True)
+        (drafts / archive.name).replace(archive)  # whole, or not there: it may be killed
     assert hashlib.sha256(archive.read_bytes()).hexdigest() == SHA256
     return archive
 

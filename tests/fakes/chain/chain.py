@@ -52,7 +52,11 @@ class FakeChain(FakePayments, FakeRows):
         self._reach()
         return self.wei_per_gas
 
-    async def resume(self, key):
+    async def has_code(self, who):
+        self._reach()
+        return who not in self.bare
+
+    async def resume(self, key, *, told=False):
         self._reach()
         return []
 

@@ -4,7 +4,7 @@
 import pytest
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.publisher.payers.payer import SafePayer, SignerPayer, find_payer, parse_payer
+from trustedpods.publisher.payers.payer import SafePayer, SignerPayer, find_payer, is_named, parse_payer
 
 ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
@@ -31,6 +31,7 @@ def test_it_reads_as_it_is_written(text, payer):
         f"{ADDRESS}@",
         f"{ADDRESS}@clef.ipc",
         f"{ADDRESS}@https://127.0.0.1:1",
+        f"{ADDRESS}@http://me:secret@127.0.0.1:1",
         "safe:",
         "safe:0x12",
         "0x12@/run/clef.ipc",
@@ -75,6 +76,13 @@ def test_an_empty_text_takes_the_contexts_away(tmp_path):
 
 def test_nobody_is_named_by_nobody(tmp_path):
     assert find_payer(None, {"XDG_CONFIG_HOME": str(tmp_path)}) is None
+    assert is_named({"XDG_CONFIG_HOME": str(tmp_path)}) is False
+
+
+@pytest.mark.parametrize(("variable", "named"), [(None, True), ("", False), ("x", True)])
+def test_whether_one_is_named_is_known_without_reading_it(tmp_path, variable, named):
+    environment = context(tmp_path, "me") | ({} if variable is None else {"TRUSTEDPODS_PAYER": variable})
+    assert is_named(environment) is named
 
 
 def test_a_wrong_one_in_a_context_is_said_with_the_context(tmp_path):

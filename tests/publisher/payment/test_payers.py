@@ -9,10 +9,13 @@ import trio
 
 from tests.fakes.chain.signer_device import SignerDevice, refusing
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, Refused
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.ids import Address, PodRef
 from trustedpods.publisher.core.money import Funding, parse_funding
+from trustedpods.publisher.keyfile import Key
+from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.payers.payer import SafePayer, SignerPayer
+from trustedpods.publisher.payment import channel
 from trustedpods.publisher.results.money import FundProgress
 from trustedpods.publisher.verbs import money
 
@@ -110,6 +113,61 @@ async def test_what_is_left_goes_back_to_the_payer_once(bench):
     assert (again.returned, again.returned_by) == (0, None)
     assert {"returned": "0", "paid": "0"}.items() <= json_of(again).items()
     assert len(json_of(result)["returned_tx"]) == 66
+
+
+async def test_nothing_goes_to_a_safe_that_is_none_on_this_chain(bench):
+    bench.account, had = replace(bench.account, payer=SafePayer(SAFE)), bench.chain.tokens[bench.address]
+    bench.chain.bare.add(SAFE)
+    with pytest.raises(BadInput, match="no Safe at"):
+        await money.withdraw(bench.account, None, bench.journal(), to_payer=True)
+    assert bench.chain.tokens[bench.address] == had
+
+
+async def test_a_transfer_that_an_earlier_run_made_is_not_taken_for_this_one(bench, monkeypatch):
+    bench.account = replace(bench.account, payer=SafePayer(SAFE))
+    had, send, met = bench.chain.tokens[bench.address], bench.chain.send_tokens, []
+
+    async def meeting(key, to, amount):
+        met.append(amount)
+        return bench.chain._mined("send_tokens", to) if len(met) == 1 else await send(key, to, amount)
+
+    monkeypatch.setattr(bench.chain, "send_tokens", meeting)
+    result = await money.withdraw(bench.account, None, bench.journal(), to_payer=True)
+    assert (met, result.returned, bench.chain.tokens[SAFE]) == ([had, had], had, had)
+
+
+async def test_who_pays_for_himself_is_told_so(bench, tmp_path):
+    account = bench.account
+    file, key = account.market.file, Key(tmp_path, account.publisher.address, account.publisher.key)
+    with pytest.raises(BadInput, match="the key's own address"):
+        async with open_account(file, key, payer=SafePayer(bench.address)):
+            pass
+
+
+async def test_an_opening_that_came_late_is_no_lack(bench):
+    """A run was killed when it had sent the opening: the next looks before that is mined, and pays after."""
+    async with bench.peer().serve():
+        await bench.deploy(funding=HOUR)
+    bench.chain.tokens[bench.address] = 0
+    (((owner, _), life),) = bench.chain.lives.items()
+    await channel.check_opening(bench.account, PodRef(owner, bench.address, life.salt), 2_500_000)
+    with pytest.raises(channel.LackingFunds):
+        await channel.check_opening(bench.account, PodRef(owner, bench.address, bytes(32)), 2_500_000)
+
+
+async def test_a_top_up_of_a_killed_run_is_met_before_the_payer_is_asked(bench, device):
+    async with bench.peer().serve():
+        await bench.deploy(funding=HOUR)
+    bench.chain.tokens[bench.address] = 0
+    bench.chain.give(device.address, 10**9)
+    bench.account = replace(bench.account, payer=SignerPayer(device.address, device.path))
+    (place,) = bench.chain.lives
+    bench.chain.unheard[*place, 2_500_000] = bench.chain._mined("top_up", place[1])
+    asked = parse_funding("2.5", "AMOUNT")
+    await money.fund(bench.account, "hello", asked, None, FundProgress(), bench.journal())
+    assert device.asked == []
+    await money.fund(bench.account, "hello", asked, None, FundProgress(), bench.journal())
+    assert len(device.asked) == 1
 
 
 async def test_it_goes_nowhere_where_no_payer_is_named(bench):

@@ -9,12 +9,13 @@ import pytest
 import trio
 
 from tests.fakes.chain.signer_device import SignerDevice, refusing
-from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, NoContext, Refused
+from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.payers.payer import SafePayer, SignerPayer
 from trustedpods.publisher.payment import paying_in
-from trustedpods.publisher.payment.paying_in import FEE_ROOM, LIFE_GAS, OPEN_GAS, coin_text, cover
+from trustedpods.publisher.payment.channel import LackingFunds
+from trustedpods.publisher.payment.paying_in import FEE_ROOM, LIFE_GAS, OPEN_GAS, ROUNDS, coin_text, cover
 
 SAFE = Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 DEPOSIT = 2_500_000
@@ -181,8 +182,59 @@ async def test_a_file_that_cannot_be_written_is_said_so(poor):
 async def test_another_error_is_no_matter_of_the_payers(poor, device):
     by_device(poor, device)
     error = InsufficientFunds("the provider asks for more", rule="deposit")
-    assert await paying_in.brought(poor.account, error, poor.journal()) is False
+    assert await paying_in.Payments(poor.account, poor.journal()).brought(error) is False
     assert device.asked == []
+
+
+def lacking():
+    return LackingFunds("it has nothing", DEPOSIT, rule="token", hint="send some")
+
+
+async def test_money_that_came_meanwhile_is_as_good_as_what_was_asked_for(poor, device):
+    by_device(poor, device)
+    poor.chain.give(poor.address, DEPOSIT)
+    assert await paying_in.Payments(poor.account, poor.journal()).brought(lacking()) is True
+    assert device.asked == []
+
+
+async def test_a_chain_node_that_never_shows_what_came_drains_no_payer(poor, device):
+    by_device(poor, device)
+    payments = paying_in.Payments(poor.account, poor.journal())
+    told = []
+    for _ in range(ROUNDS + 1):
+        told.append(await payments.brought(lacking()))
+        poor.chain.tokens[poor.address] = 0
+    assert told == [*(ROUNDS * [True]), False]
+    assert len(device.asked) == ROUNDS
+
+
+async def test_a_safe_that_paid_a_part_is_not_handed_the_whole_again(poor, virtual_time):
+    by_safe(poor, wait_s=3600)
+
+    async def owners():
+        await trio.sleep(1800)
+        poor.chain.give(poor.address, DEPOSIT - 1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(owners)
+        with pytest.raises(InsufficientFunds, match=r"has not paid 0\.000001 TPT yet"):
+            await cover(poor.account, DEPOSIT, poor.journal())
+    assert batch(poor)["transactions"][0]["data"] == "0x" + poor.chain.transfer_data(poor.address, 1).hex()
+
+
+async def test_a_safe_that_is_none_on_this_chain_gets_no_file(poor):
+    by_safe(poor)
+    poor.chain.bare.add(SAFE)
+    with pytest.raises(BadInput, match=f"no Safe at {SAFE} on chain 31337"):
+        await cover(poor.account, DEPOSIT, poor.journal())
+    assert not (state_dir() / "safe").exists()
+
+
+async def test_who_has_no_coin_lacks_some_even_where_gas_is_free(poor, device):
+    by_device(poor, device)
+    poor.chain.wei_per_gas = poor.chain.gas[poor.address] = 0
+    await cover(poor.account, DEPOSIT, poor.journal())
+    assert poor.chain.gas[poor.address] > 0
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ async def test_what_it_refuses_takes_no_nonce_and_the_next_goes_through(chain, d
 
 async def test_a_local_key_is_a_signer_too(chain):
     assert (await chain.send_tokens(LocalKey(FUNDED_KEY), OWNER, 0)).gas_used > 0
+    assert await chain.has_code(chain.market.token)
+    assert not await chain.has_code(OWNER)
 
 
 async def test_who_waits_for_a_device_may_leave_and_comes_again(chain, device):

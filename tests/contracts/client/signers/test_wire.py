@@ -121,6 +121,7 @@ def test_a_signer_that_is_not_there_is_said_so(place):
     "place",
     [
         "http://10.0.0.1:8550",
+        "http://me:secret@127.0.0.1:8550",
         "http://signer.example:8550",
         "https://127.0.0.1:8550",
         "relative.ipc",
@@ -129,8 +130,9 @@ def test_a_signer_that_is_not_there_is_said_so(place):
     ],
 )
 def test_only_this_machine_is_asked(place):
-    with pytest.raises(BadInput, match="not a signer on this machine"):
+    with pytest.raises(BadInput, match="not a signer on this machine") as error:
         SignerWire(place, LONG_S)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(

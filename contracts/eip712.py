@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """EIP-712: what a meter signs (usage), what a publisher signs (permits, moves, vouchers). Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from eth_account.messages import encode_typed_data
 
@@ -17,6 +18,8 @@ from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
 PAYMENTS_NAME = "PodPayments"
 PAYMENTS_VERSION = "1"
+
+_Types: TypeAlias = Mapping[str, Sequence[Mapping[str, str]]]
 
 _USAGE_TYPES = {
     "Usage": [
@@ -83,6 +86,20 @@ class Domain:
             "chainId": self.chain_id,
             "verifyingContract": self.contract,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TypedData:
+    """Data to be signed by EIP-712: its types by their names, the signed one first, and its values."""
+
+    domain: Domain
+    types: _Types
+    message: Mapping[str, Any]
+
+    @property
+    def digest(self) -> bytes:
+        """The 32 bytes that are signed."""
+        return _digest(self.domain, self.types, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +201,21 @@ def sign_usage(meter_key: bytes, domain: Domain, claim: UsageClaim) -> SignedCla
     return SignedClaim(claim, meter, _sign(meter_key, domain, _USAGE_TYPES, _usage(claim)))
 
 
+def sign_typed(key: bytes, data: TypedData) -> bytes:
+    """Sign typed data with a private key: 65 bytes."""
+    return _sign(key, data.domain, data.types, data.message)
+
+
+def permit_data(domain: Domain, permit: Permit) -> TypedData:
+    """An allowance as whoever signs it is asked for it; *domain* is the token's."""
+    return TypedData(domain, _PERMIT_TYPES, _permit(permit))
+
+
+def parts_of(signature: bytes) -> VRS:
+    """A signature of 65 bytes in its parts."""
+    return VRS(v=signature[64], r=signature[:32], s=signature[32:64])
+
+
 def permit_digest(domain: Domain, permit: Permit) -> bytes:
     """What a token holder signs for an allowance."""
     return _digest(domain, _PERMIT_TYPES, _permit(permit))
@@ -191,8 +223,7 @@ def permit_digest(domain: Domain, permit: Permit) -> bytes:
 
 def sign_permit(key: bytes, domain: Domain, permit: Permit) -> VRS:
     """Sign an allowance; *domain* is the token's."""
-    signature = _sign(key, domain, _PERMIT_TYPES, _permit(permit))
-    return VRS(v=signature[64], r=signature[:32], s=signature[32:64])
+    return parts_of(sign_typed(key, permit_data(domain, permit)))
 
 
 def move_digest(domain: Domain, move: Move) -> bytes:
@@ -269,11 +300,11 @@ def _voucher(voucher: Voucher) -> dict[str, Any]:
     }
 
 
-def _digest(domain: Domain, types: dict[str, Any], message: dict[str, Any]) -> bytes:
-    signable = encode_typed_data(domain.fields(), types, message)
+def _digest(domain: Domain, types: _Types, message: Mapping[str, Any]) -> bytes:
+    signable = encode_typed_data(domain.fields(), dict(types), dict(message))
     return keccak256(b"\x19" + signable.version + signable.header + signable.body)
 
 
-def _sign(key: bytes, domain: Domain, types: dict[str, Any], message: dict[str, Any]) -> bytes:
+def _sign(key: bytes, domain: Domain, types: _Types, message: Mapping[str, Any]) -> bytes:
     address_of(key)  # a bad key is reported in our words
     return signatures.sign(key, _digest(domain, types, message))

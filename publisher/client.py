@@ -26,6 +26,7 @@ from trustedpods.publisher.journal import Show
 from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.network_client import LogShow
+from trustedpods.publisher.payers.payer import find_payer
 from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.deployed import (
@@ -95,15 +96,14 @@ def validate_manifest(manifest: str | Path) -> ValidateResult | ValidatedNetwork
 async def connect(
     market: str | Path | None = None, key: str | Path | None = None, show: Show | None = None
 ) -> AsyncIterator["Client"]:
-    """Open a market with a key, each a file, else what the command would take (docs/cli.md).
+    """Open a market with a key, each a file, else what the command would take (docs/cli.md), as its payer.
 
     Raises `NoContext` when there is none or the chain is another one, `BadInput` when a file is wrong,
     `NetworkFailure` when the chain does not answer.
     """
-    show = show or LogShow()
-    file = load_market(None if market is None else str(market))
+    show, file = show or LogShow(), load_market(None if market is None else str(market))
     secret = load_key(None if key is None else str(key), warn=show.warning)
-    async with open_account(file, secret) as account:
+    async with open_account(file, secret, payer=find_payer(None)) as account:
         yield Client(account, show)
 
 

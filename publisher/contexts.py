@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user's one configuration file: named contexts, each a market, a key, a policy and a map of clusters.
+"""The user's one configuration file: named contexts, each market, key, payer, policy and clusters.
 
 It holds what its user wrote into it by `trustedpods context`, and nothing that a verb found out by itself:
 with the same market, key and clusters on the command line every verb does the same without it.
@@ -19,7 +19,7 @@ CONFIG_FILE = "config.toml"
 MAX_SETTINGS_FILE = 64 * 1024
 """A page of settings and two certificates, or some hundred contexts."""
 
-_TEXTS = ("market", "key", "policy")
+_TEXTS = ("market", "key", "policy", "payer")
 _MAP = "clusters"
 
 
@@ -32,6 +32,7 @@ class Context:
     key: str | None = None
     policy: str | None = None
     clusters: Mapping[str, str] = field(default_factory=dict)
+    payer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ def _context(name: str, table: Mapping[str, object], path: Path) -> Context:
     for key, value in table.items():
         if key not in (*_TEXTS, _MAP):
             raise BadInput(
-                f"unknown field {where}.{key}; there are: market, key, policy, clusters", where=str(path)
+                f"unknown field {where}.{key}; there are: market, key, policy, payer, clusters",
+                where=str(path),
             )
         if key in _TEXTS and not isinstance(value, str):
             raise BadInput(f"{where}.{key} must be a text", where=str(path))

@@ -19,6 +19,6 @@ class OperatingClient(NetworkClient):
         """Let a stopped pod run again; returns once as many replicas as always run are ready."""
         return await stopping.start(self._account, name, VisitProgress(), self._journal(), wait_s)
 
-    async def withdraw(self, name: str | None = None) -> WithdrawResult:
+    async def withdraw(self, name: str | None = None, *, to_payer: bool = False) -> WithdrawResult:
         """Get what the payment contract owes the key's address; Refused for a pod that is paid for."""
-        return await money.withdraw(self._account, name, self._journal())
+        return await money.withdraw(self._account, name, self._journal(), to_payer=to_payer)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trustedpods.contracts.client.rpc.contract import ContractCall
+from trustedpods.contracts.client.signers.signer import SigningKey, address_with, signer_with
 from trustedpods.contracts.client.transactions.permit_lock import PermitLock
 from trustedpods.contracts.client.views import PaymentViews
-from trustedpods.contracts.eip712 import VRS, Domain, Permit, address_of, domain_separator, sign_permit
+from trustedpods.contracts.eip712 import Domain, Permit, domain_separator, parts_of, permit_data
 from trustedpods.contracts.records import Receipt
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
@@ -45,20 +46,20 @@ class Allowances(PaymentViews):
         allowed = await self._call(self._token.functions.allowance(holder, self.market.payments))
         return TokenUnits(allowed)
 
-    async def approve(self, key: bytes, amount: int) -> Receipt:
+    async def approve(self, key: SigningKey, amount: int) -> Receipt:
         """Set the standing allowance of the key's tokens; first to zero, as some tokens insist on."""
-        holder = address_of(key)
+        holder = address_with(key)
         if amount and await self.allowance(holder):
             await self._do(key, self._token.functions.approve(self.market.payments, 0))
         return await self._do(key, self._token.functions.approve(self.market.payments, amount))
 
-    async def _pay(self, key: bytes, payment: TokenPayment) -> Receipt:
+    async def _pay(self, key: SigningKey, payment: TokenPayment) -> Receipt:
         """Do it once: an earlier attempt that is still under way is met, not repeated."""
         intent = self._intent(*payment.deed)
         before = await self._sender.adopted(key, intent)
         if before is not None:
             return before[0]
-        holder = address_of(key)
+        holder = address_with(key)
         await self._require_balance(holder, payment.amount)
         domain = await self._permit_domain(holder) if payment.permitted else None
         async with self._sender.permit_turn(key) as turn:
@@ -74,22 +75,23 @@ class Allowances(PaymentViews):
                 rule="ERC20InsufficientBalance",
             )
 
-    async def _by_allowance(self, key: bytes, payment: TokenPayment, intent: bytes) -> Receipt:
+    async def _by_allowance(self, key: SigningKey, payment: TokenPayment, intent: bytes) -> Receipt:
         """Two transactions; the allowance stands until the second, and is used up by it."""
-        if await self.allowance(address_of(key)) < payment.amount:
+        if await self.allowance(address_with(key)) < payment.amount:
             await self.approve(key, payment.amount)
         return await self._do(key, payment.plain, intent)
 
     async def _by_permit(
-        self, key: bytes, payment: TokenPayment, domain: Domain, intent: bytes, turn: PermitLock
+        self, key: SigningKey, payment: TokenPayment, domain: Domain, intent: bytes, turn: PermitLock
     ) -> Receipt:
         assert payment.permitted is not None
-        holder = address_of(key)
+        holder = address_with(key)
         for attempt in range(_PERMIT_ATTEMPTS):
             nonce = await self._call(self._token.functions.nonces(holder))
             deadline = UnixSeconds((await self.head()).time + PERMIT_LIFETIME_S)
             permit = Permit(holder, self.market.payments, TokenUnits(payment.amount), nonce, deadline)
-            signed: VRS = await self._node.read(sign_permit, key, domain, permit)
+            signature = await self._node.write(signer_with(key).sign_typed_data, permit_data(domain, permit))
+            signed = parts_of(signature)
             arguments = (payment.amount, deadline, signed.v, signed.r, signed.s)
             try:
                 return await self._do(key, payment.permitted(arguments), intent, mined=turn.give_up)

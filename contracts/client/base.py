@@ -10,6 +10,7 @@ from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.contract import Contract, ContractCall, Event, Value
 from trustedpods.contracts.client.rpc.methods import CallRequest
+from trustedpods.contracts.client.signers.signer import SigningKey
 from trustedpods.contracts.client.transactions.journals import TransactionJournal
 from trustedpods.contracts.client.transactions.sender import MINED_WITHIN_S, Sender, Waiting, intent_of
 from trustedpods.contracts.records import Block, Market, Receipt
@@ -97,17 +98,17 @@ class ChainBase:
 
         return await self._node.read(read)
 
-    async def resume(self, key: bytes) -> list[bytes]:
+    async def resume(self, key: SigningKey, *, told: bool = False) -> list[bytes]:
         """Bring what this key left unfinished (in an earlier run too) to its end; what was mined.
 
         Every write looks after what is in line before it, so this is only needed where no write
         follows. Raises `NetworkFailure` when that is not possible now.
         """
-        return await self._sender.resume(key)
+        return await self._sender.resume(key, told=told)
 
     async def _transact(
         self,
-        key: bytes,
+        key: SigningKey,
         function: ContractCall,
         intent: bytes | None = None,
         *,
@@ -119,7 +120,7 @@ class ChainBase:
 
     async def _do(
         self,
-        key: bytes,
+        key: SigningKey,
         function: ContractCall,
         intent: bytes | None = None,
         *,

@@ -4,7 +4,7 @@
 from trustedpods.contracts.client.payments import PaymentActions
 from trustedpods.contracts.client.registry import RegistryActions
 from trustedpods.contracts.client.rpc.methods import CallRequest
-from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.client.signers.signer import SigningKey, address_with
 from trustedpods.contracts.records import Receipt, TokenInfo
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import TokenUnits
@@ -37,16 +37,20 @@ class Chain(PaymentActions, RegistryActions):
         """What *who* holds of the chain's own coin, in wei."""
         return await self._node.read(self._node.eth.balance, who)
 
+    async def has_code(self, who: Address) -> bool:
+        """Whether a contract is at that address."""
+        return bool(await self._node.read(self._node.eth.code, who))
+
     async def gas_price(self) -> int:
         """What a unit of gas costs now, in wei: the newest block's fee and the usual tip."""
         return await self._node.read(self._node.eth.gas_price)
 
-    async def set_operator(self, key: bytes, operator: Address, allowed: bool = True) -> Receipt | None:
+    async def set_operator(self, key: SigningKey, operator: Address, allowed: bool = True) -> Receipt | None:
         """Let *operator* hand in moves and keep the registry rows of the key's owner, or not.
 
         Both contracts keep their own list; None when both say so already.
         """
-        owner = address_of(key)
+        owner = address_with(key)
         receipt = None
         for contract in (self._payments, self._registry):
             if await self._call(contract.functions.isOperator(owner, operator)) != allowed:
@@ -61,11 +65,19 @@ class Chain(PaymentActions, RegistryActions):
         ]
         return all(told)
 
-    async def mint(self, key: bytes, to: Address, amount: int) -> Receipt:
+    async def mint(self, key: SigningKey, to: Address, amount: int) -> Receipt:
         """Make test money; only the test token's deployer may ("NotMinter")."""
         return await self._do(key, self._token.functions.mint(to, amount))
 
-    async def send_gas(self, key: bytes, to: Address, wei: int) -> Receipt:
+    async def send_tokens(self, key: SigningKey, to: Address, amount: int) -> Receipt:
+        """Send base units of the market's token."""
+        return await self._do(key, self._token.functions.transfer(to, amount))
+
+    def transfer_data(self, to: Address, amount: int) -> bytes:
+        """What the token is called with by whoever sends base units of it."""
+        return self._token.functions.transfer(to, amount).data
+
+    async def send_gas(self, key: SigningKey, to: Address, wei: int) -> Receipt:
         """Send some of the chain's own coin."""
         receipt, _ = await self._sender.send(key, CallRequest(to, value=wei))
         return receipt

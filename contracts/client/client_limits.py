@@ -47,7 +47,8 @@ class ClientLimits:
     """For one transaction, or the list of all: a claim of 100 channels is 20 KB in hex."""
 
     lock_s: float = 60.0
-    """The lock is held while one transaction is signed and handed in: some requests of 15 s at most."""
+    """The lock is held while one transaction is signed and handed in: some requests of 15 s at most. Where a
+    person signs it may be minutes: who comes meanwhile is told so, and comes again."""
 
 
 USUAL = ClientLimits()

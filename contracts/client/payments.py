@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from trustedpods.contracts.client.allowances import Allowances, TokenPayment
 from trustedpods.contracts.client.rpc.contract import ContractCall
-from trustedpods.contracts.eip712 import Move, Voucher, address_of
+from trustedpods.contracts.client.signers.signer import SigningKey, address_with
+from trustedpods.contracts.eip712 import Move, Voucher
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.usage import SignedClaim, SubmissionResult, UsageClaim
@@ -45,7 +46,7 @@ class PaymentActions(Allowances):
     # ---- the publisher ----
 
     async def open_with_permit(
-        self, key: bytes, ref: PodRef, meter: Address, terms: Terms, amount: int
+        self, key: SigningKey, ref: PodRef, meter: Address, terms: Terms, amount: int
     ) -> Receipt:
         """Open and fund a channel in one transaction; in two where the token knows no permits.
 
@@ -64,14 +65,14 @@ class PaymentActions(Allowances):
             ),
         )
 
-    async def open_channel(self, key: bytes, order: Order) -> Receipt:
+    async def open_channel(self, key: SigningKey, order: Order) -> Receipt:
         """Open and fund a channel from the standing allowance of the key's tokens; see `approve`."""
         deed = ("open", *order.words())
         return await self._pay(
             key, TokenPayment(deed, order.amount, None, self._payments.functions.open(order.words()))
         )
 
-    async def open_many(self, key: bytes, orders: Sequence[Order]) -> Receipt:
+    async def open_many(self, key: SigningKey, orders: Sequence[Order]) -> Receipt:
         """Open and fund several channels with one transfer; all of them or none ("Live").
 
         The allowance is set first where it does not cover the sum.
@@ -81,7 +82,14 @@ class PaymentActions(Allowances):
         plain = self._payments.functions.openMany(words)
         return await self._pay(key, TokenPayment(("openMany", *words), total, None, plain))
 
-    async def top_up(self, key: bytes, owner: Address, channel: ChannelId, amount: int) -> Receipt:
+    async def earlier_top_up(
+        self, key: SigningKey, owner: Address, channel: ChannelId, amount: int
+    ) -> Receipt | None:
+        """The same `top_up` from a run that did not hear its end, which is waited for; None where none is."""
+        found = await self._sender.adopted(key, self._intent("topUp", owner, channel, amount))
+        return None if found is None else found[0]
+
+    async def top_up(self, key: SigningKey, owner: Address, channel: ChannelId, amount: int) -> Receipt:
         """Add to a channel's deposit from the key's own money; anybody may."""
         arguments, functions = (owner, channel, amount), self._payments.functions
         return await self._pay(
@@ -95,25 +103,25 @@ class PaymentActions(Allowances):
         )
 
     async def raise_cap(
-        self, key: bytes, owner: Address, salt: bytes, mantissa: int, exponent: int
+        self, key: SigningKey, owner: Address, salt: bytes, mantissa: int, exponent: int
     ) -> Receipt:
         """Raise the rate cap of the key's channel; a lower one is refused."""
         return await self._do(key, self._payments.functions.raiseCap(owner, salt, mantissa, exponent))
 
-    async def unlock(self, key: bytes, owner: Address, salt: bytes) -> Receipt:
+    async def unlock(self, key: SigningKey, owner: Address, salt: bytes) -> Receipt:
         """Give notice on the key's channel; "Locked" when it runs already."""
         return await self._do(key, self._payments.functions.unlock(owner, salt))
 
-    async def cancel_unlock(self, key: bytes, owner: Address, salt: bytes) -> Receipt:
+    async def cancel_unlock(self, key: SigningKey, owner: Address, salt: bytes) -> Receipt:
         """Take the notice back."""
         return await self._do(key, self._payments.functions.cancelUnlock(owner, salt))
 
-    async def close(self, key: bytes, owner: Address, salt: bytes) -> Receipt:
+    async def close(self, key: SigningKey, owner: Address, salt: bytes) -> Receipt:
         """End the key's channel after its notice; `moved` is the refund. "Locked" before it."""
         return await self._refunding(key, self._payments.functions.close(owner, salt))
 
     async def move(
-        self, key: bytes, owner: Address, salt: bytes, old_meter: Address, new_meter: Address
+        self, key: SigningKey, owner: Address, salt: bytes, old_meter: Address, new_meter: Address
     ) -> Receipt:
         """Move the key's channel to another meter after the notice, without the provider."""
         return await self._do(key, self._payments.functions.move(owner, salt, old_meter, new_meter))
@@ -121,7 +129,7 @@ class PaymentActions(Allowances):
     # ---- the provider ----
 
     async def submit_usage_for(
-        self, key: bytes, owner: Address, signed: SignedClaim
+        self, key: SigningKey, owner: Address, signed: SignedClaim
     ) -> tuple[Receipt, list[SubmissionResult]]:
         """Send what a meter signed; *key* only pays the gas. One result an item, in order."""
         if signed.claim.owner != owner:
@@ -129,14 +137,16 @@ class PaymentActions(Allowances):
         function = self._payments.functions.submitUsageFor(*_batch(signed.claim), signed.signature)
         return await self._results(key, function, "UsageSubmitted", _gas_of(signed.claim))
 
-    async def submit_usage(self, key: bytes, claim: UsageClaim) -> tuple[Receipt, list[SubmissionResult]]:
+    async def submit_usage(
+        self, key: SigningKey, claim: UsageClaim
+    ) -> tuple[Receipt, list[SubmissionResult]]:
         """Send a batch by the meter itself, which pays the gas."""
         function = self._payments.functions.submitUsage(*_batch(claim))
         return await self._results(key, function, "UsageSubmitted", _gas_of(claim))
 
     async def redeem(
         self,
-        key: bytes,
+        key: SigningKey,
         owner: Address,
         signed: SignedClaim,
         vouchers: Sequence[tuple[Voucher, Address, bytes]],
@@ -156,7 +166,7 @@ class PaymentActions(Allowances):
 
     async def rotate(
         self,
-        key: bytes,
+        key: SigningKey,
         owner: Address,
         old_meter: Address,
         new_meter: Address,
@@ -167,18 +177,18 @@ class PaymentActions(Allowances):
         function = self._payments.functions.rotate(owner, old_meter, new_meter, packed)
         return await self._results(key, function, "Rotated", BATCH_GAS + len(packed) * MOVE_GAS)
 
-    async def release(self, key: bytes, refs: Sequence[PodRef]) -> Receipt:
+    async def release(self, key: SigningKey, refs: Sequence[PodRef]) -> Receipt:
         """End channels of the key's own at once; `moved` is the sum of the refunds."""
         pairs = [(ref.publisher, ref.salt) for ref in refs]
         return await self._refunding(key, self._payments.functions.release(pairs))
 
-    async def set_payout(self, key: bytes, to: Address) -> Receipt:
+    async def set_payout(self, key: SigningKey, to: Address) -> Receipt:
         """Set where the key's credit is paid."""
         return await self._do(key, self._payments.functions.setPayout(to))
 
     # ---- anybody ----
 
-    async def withdraw(self, key: bytes, who: Address) -> Receipt:
+    async def withdraw(self, key: SigningKey, who: Address) -> Receipt:
         """Pay out what *who* is owed; `moved` is the amount. "BadAmount" when it is nothing."""
         receipt, mined = await self._transact(key, self._payments.functions.withdraw(who))
         paid = sum(event.args["amount"] for event in self._payments.events("Withdrawn", mined.logs))
@@ -186,21 +196,21 @@ class PaymentActions(Allowances):
 
     # ---- inside ----
 
-    async def _refunding(self, key: bytes, function: ContractCall) -> Receipt:
+    async def _refunding(self, key: SigningKey, function: ContractCall) -> Receipt:
         receipt, mined = await self._transact(key, function)
         refunds = sum(event.args["refunded"] for event in self._payments.events("Closed", mined.logs))
         return Receipt(receipt.tx_hash, receipt.gas_used, receipt.block, TokenUnits(refunds))
 
     async def _results(
-        self, key: bytes, function: ContractCall, event: str, least_gas: int
+        self, key: SigningKey, function: ContractCall, event: str, least_gas: int
     ) -> tuple[Receipt, list[SubmissionResult]]:
         receipt, mined = await self._transact(key, function, least_gas=least_gas)
         words = [word for one in self._payments.events(event, mined.logs) for word in one.args["results"]]
         return receipt, [SubmissionResult.from_word(word) for word in words]
 
 
-def _require_sender(key: bytes, expected: Address, who: str) -> None:
-    if address_of(key) != expected:
+def _require_sender(key: SigningKey, expected: Address, who: str) -> None:
+    if address_with(key) != expected:
         raise LocalProtocolError(f"this key is not {who}'s, {expected}")
 
 

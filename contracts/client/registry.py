@@ -8,7 +8,7 @@ from typing import TypeVar
 import trio
 
 from trustedpods.contracts.client.base import ChainBase
-from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.client.signers.signer import SigningKey, address_with
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.registry_rows import (
     RegistryRow,
@@ -79,28 +79,28 @@ class RegistryActions(ChainBase):
             return None
         return row_of_struct(struct)
 
-    async def register(self, key: bytes, row: RegistryRow) -> Receipt:
+    async def register(self, key: SigningKey, row: RegistryRow) -> Receipt:
         """Add or replace the key's row; `updated_at` is the chain's."""
-        if address_of(key) != row.owner:
+        if address_with(key) != row.owner:
             raise LocalProtocolError(f"this key is not the row's owner, {row.owner}")
         return await self._do(key, self._registry.functions.register(row.daemon, entry(row)))
 
-    async def set_prices(self, key: bytes, daemon: int, prices: Prices, least: LeastTerms) -> Receipt:
+    async def set_prices(self, key: SigningKey, daemon: int, prices: Prices, least: LeastTerms) -> Receipt:
         """Change prices and least terms of the key's row; open channels keep theirs."""
         return await self._do(key, self._registry.functions.setPrices(daemon, pack_offer(prices, least)))
 
     async def update_row(
-        self, key: bytes, owner: Address, daemon: int, profile_digest: bytes, endpoint: str
+        self, key: SigningKey, owner: Address, daemon: int, profile_digest: bytes, endpoint: str
     ) -> Receipt:
         """Change endpoint and profile, as the owner or its operator."""
         raw = endpoint_bytes(endpoint)
         return await self._do(key, self._registry.functions.update(owner, daemon, profile_digest, raw))
 
-    async def heartbeat(self, key: bytes, owner: Address, daemon: int) -> Receipt:
+    async def heartbeat(self, key: SigningKey, owner: Address, daemon: int) -> Receipt:
         """Say that the daemon is still there, as the owner or its operator."""
         return await self._do(key, self._registry.functions.heartbeat(owner, daemon))
 
-    async def remove(self, key: bytes, daemon: int) -> Receipt:
+    async def remove(self, key: SigningKey, daemon: int) -> Receipt:
         """Remove the key's row."""
         return await self._do(key, self._registry.functions.remove(daemon))
 

@@ -39,9 +39,27 @@ MONEY = {
         "nobody remembers the meter that the channel names",
         "use a chain node that keeps events, or " + _CLOSE,
     ),
+    "payer": Rule(
+        "who is to bring the deposit has not, or cannot",
+        "a Safe's owners execute the file that is named, then run it again; `--wait 2h` waits for them",
+    ),
     "reverted": Rule(
         "a contract refused, or it is another contract",
         "look at `payments` and `registry` of the market file",
+    ),
+    "signer-answer": Rule(
+        "a signer answered with something else than was asked for, or for another account",
+        "sign what is shown as it is, with the account that `--payer` names; nothing was sent",
+    ),
+    "signer-away": Rule(
+        "the signer that `--payer` names cannot be reached", "start it, or name its socket or address right"
+    ),
+    "signer-refused": Rule(
+        "the person at the signer said no, or it does not have the account",
+        _AGAIN + " when it may be signed: nothing was sent, and nothing is lost",
+    ),
+    "signer-silent": Rule(
+        "nobody confirmed at the signer in time", _AGAIN + ", with a longer `--wait`: nothing was sent"
     ),
     "tee": Rule("the provider's TEE is not what it was", _OPERATOR),
     "tee-busy": Rule("the TEE gave no report", "try again later"),

@@ -10,6 +10,7 @@ from trustedpods.publisher.commands.options import (
     Common,
     Run,
     common,
+    paid_by,
     pod_name,
     wait_seconds,
     waits,
@@ -40,6 +41,7 @@ Examples:
   trustedpods fund web 2.5
   trustedpods fund web 7d
   trustedpods fund web 7d --manifest pod.yaml    # on a machine that did not deploy it
+  trustedpods fund web 7d --payer 0x70997970C51812dc3A010C7d01b50e0d17dc79C8@/run/user/1000/clef.ipc
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
@@ -50,8 +52,12 @@ Examples:
     type=click.Path(path_type=Path),
     help="Count a duration at the full size of this manifest, as deploy does.",
 )
+@paid_by
+@waits("How long to wait for a payer: 5m for a person at a signer, 0s for a Safe, if not said.")
 @common
-def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None:
+def fund(
+    options: Common, name: str, amount: str, manifest: Path | None, payer: str | None, wait: str | None
+) -> None:
     """Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d).
 
     A duration is counted at full size, as by deploy: that of --manifest, else the largest with which
@@ -64,7 +70,9 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
         from trustedpods.publisher.core.money import parse_funding
 
         funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
-        opening = run.account()
+        from trustedpods.publisher.payers.payer import find_payer
+
+        opening = run.account(0.0, find_payer(payer), None if wait is None else wait_seconds(wait))
         from trustedpods.publisher.results.money import FundProgress
         from trustedpods.publisher.verbs.money import fund
 
@@ -120,12 +128,19 @@ def close(options: Common, name: str, wait: str | None) -> None:
 Examples:
   trustedpods withdraw
   trustedpods withdraw web 2.5
+  trustedpods withdraw --to-payer
 """
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod, required=False)
 @click.argument("amount", required=False)
+@click.option(
+    "--to-payer", is_flag=True, help="Send all tokens of the key's address to the payer afterwards."
+)
+@paid_by
 @common
-def withdraw(options: Common, name: str | None, amount: str | None) -> None:
+def withdraw(
+    options: Common, name: str | None, amount: str | None, to_payer: bool, payer: str | None
+) -> None:
     """Get what the payment contract owes the key's address: refunds that could not be paid at once.
 
     With the NAME of a pod that is paid for, it says how its money comes back: the contract gives no part of a
@@ -138,11 +153,13 @@ def withdraw(options: Common, name: str | None, amount: str | None) -> None:
 
         if amount is not None:
             parse_funding(amount, "AMOUNT")
-        opening = run.account()
+        from trustedpods.publisher.payers.payer import find_payer
+
+        opening = run.account(0.0, find_payer(payer))
         from trustedpods.publisher.verbs.money import withdraw
 
         async with opening as account:
-            return await withdraw(account, name, run.journal)
+            return await withdraw(account, name, run.journal, to_payer=to_payer)
 
     run.finish(work, lambda result: result.lines)
 

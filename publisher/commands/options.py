@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.output.json_of import Answer
     from trustedpods.publisher.output.terminal import PlainShow
+    from trustedpods.publisher.payers.payer import Payer
     from trustedpods.publisher.results.deployed import DeployPlanResult
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,6 +64,12 @@ def wait_seconds(text: str | None, otherwise: float = 0.0) -> float:
     from trustedpods.publisher.core.money import parse_duration
 
     return float(parse_duration(text, "--wait"))
+
+
+def paid_by(verb: F) -> F:
+    """Add --payer to a verb that pays in."""
+    text = "Who brings the deposit: ADDRESS@SIGNER or safe:ADDRESS (else $TRUSTEDPODS_PAYER)."
+    return click.option("--payer", metavar="PAYER", help=text)(verb)
 
 
 WAIT_HELP = (
@@ -168,6 +175,13 @@ class Run:
             self.show.warning("no key is set: names and addresses are those of one that is made up")
             return None
 
+    def asks_no_payer(self) -> None:
+        """Say of a verb that pays what the key's address has: the payer that is named is not asked."""
+        from trustedpods.publisher.payers.payer import is_named
+
+        if is_named():
+            self.show.warning(f"{verb_typed()} asks no payer: it pays from what the key's address has")
+
     @contextmanager
     def opening(self, *, offline: bool = False, builder: str | None = None) -> Iterator["ImageOpening"]:
         """How images are opened within: told of as the rest of the run, and ended by Ctrl-C at once."""
@@ -177,17 +191,20 @@ class Run:
         with at_once():
             yield ImageOpening(self.show, offline, builder)
 
-    def account(self, turn_s: float = 0.0) -> "AbstractAsyncContextManager[MarketAccount]":
+    def account(
+        self, turn_s: float = 0.0, payer: "Payer | None" = None, payer_s: float | None = None
+    ) -> "AbstractAsyncContextManager[MarketAccount]":
         """The market and the key, to be entered; what is missing is said before slow imports.
 
-        *turn_s*: how long another verb on this machine that has the pod is waited for.
+        *turn_s*: how long another verb on this machine that has the pod is waited for. *payer* brings what a
+        deposit lacks, and is waited for *payer_s*, else as long as is usual for it.
         """
         market, key = self.market(), self.key()
         from trustedpods.publisher.market.market import open_account
         from trustedpods.publisher.market.timing import Timing
 
         timing = click.get_current_context().find_object(Timing) or Timing()
-        return open_account(market, key, replace(timing, turn_s=turn_s))
+        return open_account(market, key, replace(timing, turn_s=turn_s, payer_s=payer_s), payer)
 
     def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
         """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""

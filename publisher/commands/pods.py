@@ -23,6 +23,7 @@ from trustedpods.publisher.commands.options import (
     Run,
     agreement,
     common,
+    paid_by,
     pod_name,
     wait_seconds,
     waits,
@@ -51,6 +52,7 @@ Examples:
   trustedpods deploy pod.yaml --dry-run
   trustedpods deploy pod.yaml --deposit 2.5 --explain
   trustedpods deploy pod.yaml --choose
+  trustedpods deploy pod.yaml --payer safe:0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --wait 2h
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
   trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
 """
@@ -66,7 +68,7 @@ Examples:
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
-@waits(WAIT_HELP)
+@waits(WAIT_HELP + " Also for a payer: 5m for a person at a signer, 0s for a Safe, if not said.")
 @click.option(
     "--policy",
     metavar="FILE|NAME",
@@ -78,6 +80,7 @@ Examples:
 )
 @click.option("-y", "--yes", is_flag=True, help="Change what runs without being asked.")
 @click.option("--start", is_flag=True, help="A pod that you stopped runs again afterwards.")
+@paid_by
 @built_by
 @draft_words
 @common
@@ -95,6 +98,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     dry_run: bool,
     yes: bool,
     start: bool,
+    payer: str | None,
     builder: str | None,
     words: ImageWords,
 ) -> None:
@@ -127,7 +131,9 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             pod = deployed_pod(file, name, trust, words, run, builder)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
-            opening = run.account(turn_s)
+            from trustedpods.publisher.payers.payer import find_payer
+
+            opening = run.account(turn_s, find_payer(payer), None if wait is None else turn_s)
             from trustedpods.publisher.contexts import context_policy
             from trustedpods.publisher.core.select import parse_choice
             from trustedpods.publisher.results.deployed import DeployProgress

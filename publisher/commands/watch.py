@@ -91,6 +91,8 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         patience_s = wait_seconds(wait)
         below_s = None if top_up_below is None else parse_duration(top_up_below, "--top-up-below")
         limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
+        if below_s is not None:
+            run.asks_no_payer()
         opening = run.account()
         from trustedpods.publisher.attestation.policies import policy_name
         from trustedpods.publisher.verbs.watch import WatchOptions

@@ -11,7 +11,7 @@ import trio
 from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
 from trustedpods.publisher.context import MarketFile, state_dir
@@ -19,6 +19,7 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.keyfile import Key
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.market.timing import Timing
+from trustedpods.publisher.payers.payer import Payer
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
@@ -64,6 +65,8 @@ class MarketAccount:
 
     market: OpenMarket
     publisher: Publisher
+    payer: Payer | None = None
+    """Who brings what the publisher's address lacks for a deposit; None: nobody."""
 
     @property
     def chain(self) -> Chain:
@@ -102,10 +105,16 @@ async def open_market(file: MarketFile) -> AsyncIterator[OpenMarket]:
 
 @asynccontextmanager
 async def open_account(
-    file: MarketFile, key: Key, timing: Timing | None = None
+    file: MarketFile, key: Key, timing: Timing | None = None, payer: Payer | None = None
 ) -> AsyncIterator[MarketAccount]:
-    """The same with a key: who asks, and how long he waits for others."""
+    """The same with a key: who asks, how long he waits, and who pays; `BadInput` where he is both."""
+    if payer is not None and payer.address == key.address:
+        raise BadInput(
+            f"the payer is the key's own address, {key.address}",
+            hint="name another account, or no payer: the key's address pays what it has by itself",
+        )
     async with open_market(file) as market:
         secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
         context = ChainContext(chain_id=file.chain_id, payments=file.payments)
-        yield MarketAccount(market, Publisher(key.address, key.secret, secret, context, timing or Timing()))
+        publisher = Publisher(key.address, key.secret, secret, context, timing or Timing())
+        yield MarketAccount(market, publisher, payer)

@@ -28,6 +28,10 @@ class Timing:
     turn_s: float = 0.0
     """How long a verb waits for another one on this machine that has the pod: `--wait`, where it is given."""
 
+    payer_s: float | None = None
+    """How long a payer is waited for: `--wait`; if not given a person at a device has its usual time, and a
+    Safe, whose owners may take days, none."""
+
     release_s: float = 90.0
     """How long a provider that said no may take to give the money back: some of its claim batches."""
 

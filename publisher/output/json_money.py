@@ -56,7 +56,17 @@ def _withdrawn(result: WithdrawResult) -> "money.WithdrawJson":
         "token": result.token.symbol,
         "paid": result.token.number(result.paid),
         **transaction_json(result.transaction),
+        **_returned(result),
     }
+
+
+def _returned(result: WithdrawResult) -> "money.ReturnedJson":
+    tree: money.ReturnedJson = {}
+    if result.returned is not None:
+        tree["returned"] = result.token.number(result.returned)
+    if result.returned_by is not None:
+        tree["returned_tx"] = f"0x{result.returned_by.hash.hex()}"
+    return tree
 
 
 @json_of.register(CloseResult)

@@ -43,25 +43,44 @@ class ChannelPayment:
     life: bytes | None = None
 
 
+class LackingFunds(InsufficientFunds):
+    """The publisher's address does not have what a deposit of `amount` needs."""
+
+    def __init__(self, what: str, amount: TokenUnits, *, rule: str, hint: str) -> None:
+        super().__init__(what, rule=rule, hint=hint)
+        self.amount = amount
+
+
 async def check_funds(account: MarketAccount, amount: TokenUnits) -> None:
-    """Raise `InsufficientFunds` unless the publisher has *amount*, and coin for gas."""
+    """Raise `LackingFunds` unless the publisher has *amount*, and coin for gas."""
     token, address = account.token, account.publisher.address
     balance = await account.chain.token_balance(address)
     gasless = await account.chain.gas_balance(address) == 0
     if balance < amount:
         has = f"{token.text(balance)}{', and no coin of the chain to pay for gas' if gasless else ''}"
-        raise InsufficientFunds(
+        raise LackingFunds(
             f"the deposit is {token.text(amount)}, and {address} has {has}",
+            amount,
             rule="token",
             hint=f"pay in less with --deposit, or send tokens there{' and some coin' if gasless else ''}; "
             "docs/money.md says where both come from",
         )
     if gasless:
-        raise InsufficientFunds(
+        raise LackingFunds(
             f"{address} has no coin to pay for gas",
+            amount,
             rule="gas",
             hint="send it some of the chain's own coin; docs/money.md says where it comes from",
         )
+
+
+async def check_opening(account: MarketAccount, ref: PodRef, amount: TokenUnits) -> None:
+    """`check_funds`, unless the money is in the channel already, as a killed run's opening came late."""
+    try:
+        await check_funds(account, amount)
+    except LackingFunds:
+        if await look(account, ref) is None:
+            raise
 
 
 async def look(account: MarketAccount, ref: PodRef) -> Channel | None:

@@ -124,19 +124,26 @@ class CloseProgress:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawResult:
-    """`withdraw`: what the contract owed the address, and paid; no `transaction` where that was nothing."""
+    """`withdraw`: what the contract owed the address, and paid; no `transaction` where that was nothing.
+
+    `returned` went to the payer, where that was asked for, by `returned_by`.
+    """
 
     publisher: Address
     token: Token
     paid: TokenUnits
     transaction: MinedTransaction | None = None
+    returned: TokenUnits | None = None
+    returned_by: MinedTransaction | None = None
 
     @property
     def lines(self) -> list[str]:
         """For a person."""
-        if self.transaction is None:
-            return ["the payment contract owes you nothing"]
-        return [f"{self.token.text(self.paid)} came from the payment contract"]
+        came = f"{self.token.text(self.paid)} came from the payment contract"
+        lines = ["the payment contract owes you nothing" if self.transaction is None else came]
+        if self.returned is not None:
+            lines.append(f"{self.token.text(self.returned)} went to the payer")
+        return lines
 
 
 @dataclass(frozen=True, slots=True)

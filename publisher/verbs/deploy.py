@@ -42,7 +42,7 @@ from trustedpods.publisher.market.candidates import Candidate, Reached, first_th
 from trustedpods.publisher.market.locations import PodLocation, by_liveness, pod_locations
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
-from trustedpods.publisher.payment import channel
+from trustedpods.publisher.payment import channel, paying_in
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
 from trustedpods.publisher.results.deployed import (
@@ -160,6 +160,7 @@ class Deploy:
         self._fallback = Fallback(
             options.choice, pod.name, progress, journal, advises=options.network is None
         )
+        self._payer = paying_in.Payments(account, journal)
         self._way = update_way(pod.manifest.stops_for_update)
         spec = pod.manifest.spec
         self._policy_name = policy_name(options.policy, spec.policy or options.otherwise)
@@ -175,7 +176,8 @@ class Deploy:
             try:
                 await self._run_once()
             except TrustedPodsError as error:
-                self._fallback.go_on(error)
+                if not await self._payer.brought(error):
+                    self._fallback.go_on(error)
             else:
                 return
 
@@ -332,7 +334,7 @@ class Deploy:
         )
         self._tell_cap(reached, payment)
         if location.channel is None:
-            await channel.check_funds(self._account, payment.amount)
+            await channel.check_opening(self._account, location.ref, payment.amount)
         self._remember(session, location)
         handing = Delivery(
             self._account,

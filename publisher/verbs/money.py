@@ -21,7 +21,7 @@ from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
-from trustedpods.publisher.payment import channel, closing, refund
+from trustedpods.publisher.payment import channel, closing, paying_in, refund
 from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.money import (
     BalanceResult,
@@ -76,11 +76,14 @@ async def fund(
     if shape is None and (record := records.load(channel_hex(location.ref.channel), journal)) is not None:
         shape = records.shape_of_record(record)
     amount = top_up_amount(account, location.live, funding, shape)
-    await channel.check_funds(account, amount)
     if location.live.unlock_at:
         journal.show.warning("the channel is unlocking: a top-up does not take the notice back, deploy does")
-    ref = location.ref
-    receipt = await account.chain.top_up(account.publisher.key, ref.owner, ref.channel, amount)
+    ref, key = location.ref, account.publisher.key
+    receipt = await account.chain.earlier_top_up(key, ref.owner, ref.channel, amount)
+    if receipt is None:
+        await paying_in.cover(account, amount, journal)
+        await channel.check_funds(account, amount)
+        receipt = await account.chain.top_up(key, ref.owner, ref.channel, amount)
     transaction = MinedTransaction.of(receipt)
     progress.done = FundResult(name, account.token, location.pod_channel, amount, transaction)
     after = await channel.look(account, ref)
@@ -150,26 +153,32 @@ def _not_over(name: str, unlock_at: int) -> NetworkFailure:
     )
 
 
-async def withdraw(account: MarketAccount, name: str | None, journal: Journal) -> WithdrawResult:
+async def withdraw(
+    account: MarketAccount, name: str | None, journal: Journal, *, to_payer: bool = False
+) -> WithdrawResult:
     """Have the contract pay what it owes the key's address: refunds that its token refused to pay at once.
 
-    It may be repeated: then nothing is owed. With the *name* of a pod whose channel stands it raises Refused
-    (rule `whole-deposit`): the contract gives no part of a deposit back, and the error says what does.
+    *to_payer*: all tokens of the address go to the account's payer then; `BadInput` where there is none.
+    It may be repeated: then nothing is owed, and nothing is there. With the *name* of a pod whose channel
+    stands it raises Refused (rule `whole-deposit`): the contract gives no part of a deposit back, and the
+    error says what does.
     """
     address = account.publisher.address
+    if to_payer:
+        paying_in.required_payer(account)
     if name is not None:
         location, _ = await find_pod(account, name, ended=True)
         if location.channel is not None:
             raise _whole(name, unlocks=bool(location.channel.unlock_at))
     owed = TokenUnits(await account.chain.owed(address))
-    if not owed:
-        return WithdrawResult(address, account.token, owed)
-    receipt = await account.chain.withdraw(account.publisher.key, address)
-    transaction = MinedTransaction.of(receipt)
-    journal.event(
-        "withdrawn", f"{account.token.rough(receipt.moved)} came", **as_facts(transaction_json(transaction))
-    )
-    return WithdrawResult(address, account.token, receipt.moved, transaction)
+    result = WithdrawResult(address, account.token, owed)
+    if owed:
+        receipt = await account.chain.withdraw(account.publisher.key, address)
+        transaction = MinedTransaction.of(receipt)
+        text = f"{account.token.rough(receipt.moved)} came"
+        journal.event("withdrawn", text, **as_facts(transaction_json(transaction)))
+        result = replace(result, paid=receipt.moved, transaction=transaction)
+    return await paying_in.give_back(account, result, journal) if to_payer else result
 
 
 def _whole(name: str, *, unlocks: bool) -> Refused:

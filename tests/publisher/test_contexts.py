@@ -46,17 +46,28 @@ def run(*words, code=0):
 def test_a_context_is_made_used_changed_and_listed(home):
     assert "no contexts" in run("list").stdout
     run("use", "work", "--market", str(home / "work.toml"), "--policy", "strict")
+    run("use", "work", "--payer", f"safe:{OWNER}")
     run("use", "home", "--key", str(home / "work.key"))
     run("map", f"k1={OWNER}/2")
     shown = json.loads(run("use", "work", "--key", str(home / "work.key"), "-o", "json").stdout)
     assert shown["current"] == "work"
     assert shown["contexts"]["work"] == {
         "market": str(home / "work.toml"), "key": str(home / "work.key"), "policy": "strict", "clusters": {},
+        "payer": f"safe:{OWNER}",
     }  # fmt: skip
     assert shown["contexts"]["home"]["clusters"] == {"k1": f"{OWNER}/2"}
     text = run("list").stdout
     assert "* work" in text
+    assert f"    payer safe:{OWNER}" in text
     assert f"    cluster k1 is {OWNER}/2" in text
+
+
+def test_a_payer_of_a_context_is_checked_and_taken_away_by_an_empty_text(home):
+    run("use", "work", "--key", str(home / "work.key"), "--payer", f"{OWNER}@/run/clef.ipc")
+    assert "names no payer" in run("use", "work", "--payer", "me", code=2).stderr
+    assert f"{OWNER}@/run/clef.ipc" in run("list").stdout
+    run("use", "work", "--payer", "")
+    assert "    payer " not in run("list").stdout
 
 
 def test_a_cluster_of_the_kubeconfig_is_asked_once_which_daemon_it_has(home, kubectl, monkeypatch):
@@ -139,7 +150,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 def test_what_is_written_is_read_again(tmp_path_factory, named):
     folder = tmp_path_factory.mktemp("home")
     path = folder / ".config/trustedpods/config.toml"
-    made = {name: Context(name, one, two, None, clusters) for name, (one, two, clusters) in named.items()}
+    made = {
+        name: Context(name, one, two, None, clusters, two) for name, (one, two, clusters) in named.items()
+    }
     written = Contexts(path, next(iter(made), None), made)
     save_contexts(written)
     assert load_contexts({"HOME": str(folder)}) == written

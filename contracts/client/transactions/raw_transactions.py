@@ -5,7 +5,7 @@ import logging
 import time
 from dataclasses import replace
 from enum import Enum
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from trustedpods.contracts.client.errors import (
     MALFORMED,
@@ -17,6 +17,7 @@ from trustedpods.contracts.client.errors import (
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.methods import CallRequest
+from trustedpods.contracts.client.signers.signer import SigningKey, TransactionToSign, signer_with
 from trustedpods.contracts.client.transactions.pending_transactions import (
     Call,
     Fees,
@@ -27,7 +28,7 @@ from trustedpods.contracts.client.transactions.pending_transactions import (
 )
 from trustedpods.contracts.records import Receipt
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.ids import Address, keccak256
 
 _log = logging.getLogger(__name__)
 
@@ -107,24 +108,13 @@ class Wire:
             raise LookupError("baseFeePerGas")
         return Fees(2 * base + tip, tip)
 
-    def sign(self, key: bytes, call: Call, nonce: int, fees: Fees) -> Form:
+    def sign(self, key: SigningKey, call: Call, nonce: int, fees: Fees) -> Form:
         """The transaction with this nonce and these fees."""
-        fields: dict[str, Any] = {
-            "type": 2,
-            "chainId": self._chain_id,
-            "nonce": nonce,
-            "value": call.value,
-            "data": call.data,
-            "gas": call.gas,
-            "maxFeePerGas": fees.most,
-            "maxPriorityFeePerGas": fees.tip,
-        }
-        if call.to is not None:
-            fields["to"] = call.to
-        from eth_account import Account  # noqa: PLC0415 - with all kinds of transactions; who only reads needs none
-
-        signed = Account.sign_transaction(fields, key)
-        return Form(bytes(signed.raw_transaction), bytes(signed.hash), fees, time.time())
+        unsigned = TransactionToSign(
+            self._chain_id, nonce, call.to, call.value, call.data, call.gas, fees.most, fees.tip
+        )
+        raw = signer_with(key).sign_transaction(unsigned)
+        return Form(raw, keccak256(raw), fees, time.time())
 
     async def explain(self, out: Outgoing, sender: Address, receipt: Receipt) -> NoReturn:
         """Raise why it failed, by the same call after its block, where what came before it still shows."""

@@ -19,6 +19,7 @@ from trustedpods.contracts.client.errors import RpcError, means_nonce_taken
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.methods import CallRequest
+from trustedpods.contracts.client.signers.signer import SigningKey, address_with, signs_at_once
 from trustedpods.contracts.client.transactions.journals import TransactionJournal
 from trustedpods.contracts.client.transactions.outbox import Outbox
 from trustedpods.contracts.client.transactions.pending_transactions import (
@@ -39,7 +40,6 @@ from trustedpods.contracts.client.transactions.pending_transactions import (
 )
 from trustedpods.contracts.client.transactions.permit_lock import PermitLock, permit_turn
 from trustedpods.contracts.client.transactions.raw_transactions import NodeAnswer, Wire
-from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Receipt
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import Address, keccak256
@@ -97,7 +97,7 @@ class Sender:
 
     async def send(
         self,
-        key: bytes,
+        key: SigningKey,
         call: CallRequest,
         intent: bytes | None = None,
         *,
@@ -116,7 +116,7 @@ class Sender:
         before = await self.adopted(key, intent)
         if before is not None:
             return before
-        sender = address_of(key)
+        sender = address_with(key)
         wanted = await self._node.read(self._wire.estimate, sender, call, least_gas)
         fees = await self._node.read(self._wire.fees)
         box = await self._outbox(sender)
@@ -126,15 +126,15 @@ class Sender:
         return await self._conclude(box, key, out, mined)
 
     @asynccontextmanager
-    async def permit_turn(self, key: bytes) -> AsyncIterator[PermitLock]:
+    async def permit_turn(self, key: SigningKey) -> AsyncIterator[PermitLock]:
         """The right to sign the key's next permit; see `permit_turn`."""
-        box = await self._outbox(address_of(key))
+        box = await self._outbox(address_with(key))
         async with permit_turn(box.permits, box.permits_lock) as turn:
             yield turn
 
-    async def adopted(self, key: bytes, intent: bytes) -> Settled | None:
+    async def adopted(self, key: SigningKey, intent: bytes) -> Settled | None:
         """Bring an unfinished attempt at the same deed to its end; None when there is none."""
-        box = await self._outbox(address_of(key))
+        box = await self._outbox(address_with(key))
         async with box.turn:
             out = await self._node.write(_adopt, box, intent)
             if out is None:
@@ -142,18 +142,20 @@ class Sender:
             box.attended.add(out.id)
         return await self._conclude(box, key, out)
 
-    async def resume(self, key: bytes) -> list[bytes]:
+    async def resume(self, key: SigningKey, *, told: bool = False) -> list[bytes]:
         """Bring everything that this key left unfinished to its end, all at once; hashes of what was mined.
 
-        Whoever asks for one of them again meanwhile adopts it. Raises `NetworkFailure` when the node does not
-        answer or a transaction is not final in time.
+        Whoever asks for one of them again meanwhile adopts it. *told*: what ended is forgotten, as the caller
+        sees by the chain what it did; the same asked for again is a new deed then. Raises `NetworkFailure`
+        when the node does not answer or a transaction is not final in time.
         """
-        box = await self._outbox(address_of(key))
+        box = await self._outbox(address_with(key))
         mined: dict[int, bytes] = {}
         failed: list[TrustedPodsError] = []
+        brings = box.attended if told else box.resumed
 
         async def bring(out: Outgoing) -> None:
-            box.resumed.add(out.id)
+            brings.add(out.id)
             try:
                 done, latest = await self._watch(box, key, out)
                 if done is None:
@@ -162,7 +164,7 @@ class Sender:
             except TrustedPodsError as error:
                 failed.append(error)
             finally:
-                box.resumed.discard(out.id)
+                brings.discard(out.id)
 
         async with trio.open_nursery() as nursery:
             for out in await self._left(box):
@@ -196,9 +198,9 @@ class Sender:
         free = (out for out in found if attended or out.id not in box.watched)
         return [_latest(box, out) for out in free if before is None or out.nonce < before]
 
-    def _launch(self, box: Outbox, key: bytes, call: Call, intent: bytes, fees: Fees) -> Outgoing:
+    def _launch(self, box: Outbox, key: SigningKey, call: Call, intent: bytes, fees: Fees) -> Outgoing:
         """Sign with the next nonce, write it down, hand it in; in a thread that holds the turn."""
-        sender = address_of(key)
+        sender = address_with(key)
         with box.exclusive() as held:
             for attempt in range(_NONCE_ATTEMPTS):
                 nonce = next_nonce(held.values(), self._wire.pending_count(sender))
@@ -216,9 +218,9 @@ class Sender:
                     return sent_at(out, time.time()) if answer is NodeAnswer.TAKEN_IN else out
         raise AssertionError("the loop returns or raises")
 
-    def _fill(self, box: Outbox, key: bytes, out: Outgoing, fees: Fees) -> None:
+    def _fill(self, box: Outbox, key: SigningKey, out: Outgoing, fees: Fees) -> None:
         """Fill the gap before *out* if it still is one: of many that wait behind it one came first."""
-        sender = address_of(key)
+        sender = address_with(key)
         pending = self._wire.pending_count(sender)
         with box.exclusive() as held:
             gap = gap_before(out, held.values(), pending)
@@ -229,7 +231,7 @@ class Sender:
     # ---- one transaction ----
 
     async def _conclude(
-        self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
+        self, box: Outbox, key: SigningKey, out: Outgoing, mined: Callable[[], None] | None = None
     ) -> Settled:
         """Look and act until it is final. Whoever comes here has put its id among the attended."""
         try:
@@ -240,7 +242,7 @@ class Sender:
             raise self._unknown(latest)
         receipt, raw = done
         if raw.status != 1:
-            await self._wire.explain(latest, address_of(key), receipt)
+            await self._wire.explain(latest, address_with(key), receipt)
         return done
 
     def _unknown(self, out: Outgoing) -> NetworkFailure:
@@ -252,7 +254,7 @@ class Sender:
         )
 
     async def _watch(
-        self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
+        self, box: Outbox, key: SigningKey, out: Outgoing, mined: Callable[[], None] | None = None
     ) -> tuple[Settled | None, Outgoing]:
         done: Settled | None = None
         pause, mind_at = _FIRST_POLL_S, trio.current_time() + self._limits.mind_every_s
@@ -273,7 +275,7 @@ class Sender:
                 out, done = await self._advance(box, key, out)
         return done, out
 
-    async def _mind(self, box: Outbox, key: bytes, out: Outgoing) -> None:
+    async def _mind(self, box: Outbox, key: SigningKey, out: Outgoing) -> None:
         """Carry on what nobody waits for, but what is in line before ours."""
         try:
             out, _ = await self._advance(box, key, out)
@@ -282,9 +284,13 @@ class Sender:
         else:
             box.latest[out.id] = out
 
-    async def _mind_gap(self, box: Outbox, key: bytes, out: Outgoing, since: float | None) -> float | None:
+    async def _mind_gap(
+        self, box: Outbox, key: SigningKey, out: Outgoing, since: float | None
+    ) -> float | None:
         """See whether a nonce before this one is nobody's; fill it when it is for long. Since when it is."""
-        sender, now = address_of(key), trio.current_time()
+        sender, now = address_with(key), trio.current_time()
+        if not signs_at_once(key):
+            return None  # nobody asks a person to sign what does nothing
         try:
             pending = await self._node.read(self._wire.pending_count, sender)
             if not gap_before(out, await self._left(box, attended=True), pending):
@@ -299,10 +305,10 @@ class Sender:
             return since
         return None
 
-    async def _advance(self, box: Outbox, key: bytes, out: Outgoing) -> tuple[Outgoing, Settled | None]:
+    async def _advance(self, box: Outbox, key: SigningKey, out: Outgoing) -> tuple[Outgoing, Settled | None]:
         """Look once and do what follows; a node that cannot say now is asked again later."""
         try:
-            look, raw = await self._node.read(self._wire.look, out, address_of(key))
+            look, raw = await self._node.read(self._wire.look, out, address_with(key))
         except NetworkFailure as error:
             _log.debug("transaction 0x%s: %s", out.id.hex(), error)
             return out, None
@@ -322,7 +328,7 @@ class Sender:
             return out, (Receipt(included.tx_hash, raw.gas_used, included.block), raw)
         return out, None
 
-    def _act(self, box: Outbox, key: bytes, out: Outgoing, step: Step) -> Outgoing:
+    def _act(self, box: Outbox, key: SigningKey, out: Outgoing, step: Step) -> Outgoing:
         """Carry out a step; in a thread that holds the turn."""
         if step is Do.RESEND:
             return self._again(out)
@@ -336,6 +342,8 @@ class Sender:
             stored = held.get(out.id, out)
             if len(stored.forms) > len(out.forms):
                 return stored  # another process raised it
+            if not signs_at_once(key):
+                return self._again(out)  # a person is asked once: what was offered first is what is paid
             fees = raised(out, self._wire.fees())
             if fees is not None:
                 out = with_form(out, self._wire.sign(key, out.call, out.nonce, fees))

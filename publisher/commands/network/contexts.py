@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`context`: named markets, keys, policies and maps of clusters, in one file."""
+"""`context`: named markets, keys, policies, payers and maps of clusters, in one file."""
 
 import os
 import sys
@@ -50,9 +50,10 @@ Examples:
 )
 @click.argument("name")
 @click.option("--policy", metavar="FILE|NAME", help="What evidence must show, where a manifest says nothing.")
+@click.option("--payer", metavar="PAYER", help="Who brings deposits: ADDRESS@SIGNER or safe:ADDRESS.")
 @common
-def use(options: Common, name: str, policy: str | None) -> None:
-    """Let the context NAME hold from now on. With a file or policy it is made, or changed."""
+def use(options: Common, name: str, policy: str | None, payer: str | None) -> None:
+    """Let the context NAME hold from now on. With a file, policy or payer it is made, or changed."""
     run = Run(options)
 
     def work() -> "Contexts":
@@ -60,11 +61,11 @@ def use(options: Common, name: str, policy: str | None) -> None:
         from trustedpods.protocol.networks.members import check_network_name
         from trustedpods.publisher.context import KEY_VARIABLE, MARKET_VARIABLE, locate
         from trustedpods.publisher.contexts import Context, load_contexts, save_contexts
+        from trustedpods.publisher.payers.payer import parse_payer
 
         contexts = load_contexts(os.environ)
         known = contexts.named.get(name)
-        given = (options.market, options.key, policy)
-        if known is None and given == (None, None, None):
+        if known is None and not any((options.market, options.key, policy, payer)):
             there = ", ".join(contexts.named) or "none"
             raise NoContext(
                 f"no context {name!r}; there is: {there}", hint="make it: give --market and --key"
@@ -77,8 +78,12 @@ def use(options: Common, name: str, policy: str | None) -> None:
             )
         )
         held = known or Context(check_network_name(name))
-        made = Context(
-            name, market or held.market, key or held.key, _absolute(policy) or held.policy, held.clusters
+        made = replace(
+            held,
+            market=market or held.market,
+            key=key or held.key,
+            policy=_absolute(policy) or held.policy,
+            payer=held.payer if payer is None else (payer and str(parse_payer(payer, "--payer"))) or None,
         )
         contexts = contexts.using(made)
         save_contexts(contexts)
@@ -281,4 +286,4 @@ def _form(contexts: "Contexts") -> "JsonObject":
 
 
 def _parts(one: "Context") -> "JsonObject":
-    return {"market": one.market, "key": one.key, "policy": one.policy}
+    return {"market": one.market, "key": one.key, "policy": one.policy, "payer": one.payer}

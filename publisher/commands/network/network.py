@@ -202,6 +202,7 @@ def apply(
         from trustedpods.publisher.verbs.networks.apply import ApplyOptions
         from trustedpods.publisher.verbs.networks.apply import apply as bring
 
+        run.asks_no_payer()
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]

@@ -120,6 +120,7 @@ def fund(options: Common, name: str, amount: str, clusters: tuple[str, ...]) -> 
         from trustedpods.publisher.core.money import parse_funding
         from trustedpods.publisher.verbs.networks.whole.fund import fund as pay
 
+        run.asks_no_payer()
         return await pay(account, network, known, parse_funding(amount, "AMOUNT"), run.journal)
 
     def lines(result: "NetworkFundResult") -> list[str]:

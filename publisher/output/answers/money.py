@@ -27,7 +27,14 @@ class FundJson(ChannelJson, TransactionJson):
     paid: Tokens
 
 
-class WithdrawJson(TransactionJson):
+class ReturnedJson(TypedDict, total=False):
+    """What went to the payer, where that was asked for."""
+
+    returned: Tokens
+    returned_tx: TransactionHash
+
+
+class WithdrawJson(TransactionJson, ReturnedJson):
     """What the contract owed the address, and paid."""
 
     publisher: str

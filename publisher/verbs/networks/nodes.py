@@ -73,7 +73,8 @@ class MarketPods:
             while True:
                 pod = replace(self.pods[node], book=book)
                 try:
-                    done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
+                    alone = replace(self.account, payer=None)  # many at once would ask him side by side
+                    done = await deploy(options, alone, pod, DeployProgress(), self.journal)
                     break
                 except Refused as error:
                     book = _open_part(book, error, self.theirs, self.journal)

@@ -231,6 +231,9 @@ async def test_resuming_sends_what_was_only_written_down(world, monkeypatch):
     world.proxy.plan.clear()
     async with world.client() as chain:
         assert len(await chain.resume(world.publisher.key)) == 1
+        same = (world.publisher.key, world.owner.address, world.ref.channel, 7)
+        assert await chain.earlier_top_up(*same) is not None
+        assert await chain.earlier_top_up(*same) is None  # somebody was told of it
     assert await world.left() == DEPOSIT + 7
 
 

@@ -5,9 +5,16 @@ Rules and arithmetic are the contract's, by its twin in plain numbers. Time stan
 test moves `now`. `broken` makes every call fail like a node that is gone; `log` lists the writes.
 """
 
+import trio
+from eth_abi.abi import encode
+
 from tests.fakes.chain.payments import FakePayments
 from tests.fakes.chain.rows import FakeRows
+from trustedpods.contracts.client.signers.signer import TransactionToSign
 from trustedpods.contracts.records import Block, TokenInfo
+from trustedpods.protocol.ids import keccak256
+
+TRANSFER = keccak256(b"transfer(address,uint256)")[:4]
 
 
 class FakeChain(FakePayments, FakeRows):
@@ -45,6 +52,34 @@ class FakeChain(FakePayments, FakeRows):
         self._reach()
         return self.wei_per_gas
 
-    async def resume(self, key):
+    async def has_code(self, who):
+        self._reach()
+        return who not in self.bare
+
+    async def resume(self, key, *, told=False):
         self._reach()
         return []
+
+    async def send_tokens(self, key, to, amount):
+        sender = await self._signing(key, self.market.token, 0, self.transfer_data(to, amount))
+        self._require_balance(sender, amount)
+        self.tokens[sender] -= amount
+        self.tokens[to] = self.tokens.get(to, 0) + amount
+        return self._mined("send_tokens", to)
+
+    async def send_gas(self, key, to, wei):
+        sender = await self._signing(key, to, wei, b"")
+        self.gas[sender] -= wei
+        self.gas[to] = self.gas.get(to, 0) + wei
+        return self._mined("send_gas", to)
+
+    def transfer_data(self, to, amount):
+        return TRANSFER + encode(["address", "uint256"], [to, amount])
+
+    async def _signing(self, key, to, value, data):
+        """Who sends; a signer is asked, as the real chain asks it."""
+        if isinstance(key, bytes):
+            return self._sender(key)
+        asked = TransactionToSign(self.market.chain_id, self.number, to, value, data, 10**5, 2, 1)
+        await trio.to_thread.run_sync(key.sign_transaction, asked)
+        return key.address

@@ -105,6 +105,10 @@ class FakePayments(ChainState):
         life.salt = ref.salt
         return receipt
 
+    async def earlier_top_up(self, key, owner, channel, amount):
+        self._reach()
+        return self.unheard.pop((owner, channel, amount), None)
+
     async def top_up(self, key, owner, channel, amount):
         sender = self._sender(key)
         self._require_balance(sender, amount)

@@ -51,7 +51,10 @@ class Life:
 
 @dataclass
 class ChainState:
-    """Time stands still unless a test moves `now`; `broken` is a node that is gone."""
+    """Time stands still unless a test moves `now`; `broken` is a node that is gone.
+
+    `bare` are addresses without code, `unheard` receipts of top-ups whose end a killed run did not hear.
+    """
 
     market: Market = field(default_factory=lambda: Market(31337, _address(1), _address(2), _address(3)))
     now: int = 1_800_000_000
@@ -71,6 +74,8 @@ class ChainState:
     withdrawn: dict = field(default_factory=dict)
     moved: dict = field(default_factory=dict)
     log: list = field(default_factory=list)
+    bare: set = field(default_factory=set)
+    unheard: dict = field(default_factory=dict)
     sender: str = ""
 
     def pass_time(self, seconds):

@@ -90,6 +90,18 @@ async def test_a_top_up_from_the_command_line(bench, cli):
     assert tree["pods"][0]["actions"][0].startswith("paid ")
 
 
+async def test_that_no_payer_is_asked_is_said_where_one_is_named(cli, monkeypatch):
+    monkeypatch.setenv("TRUSTEDPODS_PAYER", "safe:0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+    payer = "asks no payer: it pays from what the key's address has"
+    assert payer not in (await cli("watch", "--once")).stderr
+    paying = await cli("watch", "--once", "--top-up-below", "2h", "--max-per-day", "5")
+    assert f"watch {payer}" in paying.stderr
+    fund = await cli(
+        "network", "fund", "shop", "1h", "--cluster", "k1=0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1"
+    )
+    assert f"network fund {payer}" in fund.stderr
+
+
 @pytest.mark.parametrize(
     "flags",
     [

@@ -2,6 +2,7 @@
 """`network fund`: one amount for all nodes, each of which has a payment channel of its own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from trustedpods.protocol.errors import TrustedPodsError
@@ -30,8 +31,9 @@ async def fund(
 
     A duration is paid for each as `fund` of a pod does; an amount is split as their caps are. A node whose
     channel cannot be found stops all before anything is paid; a payment that fails later is told, and the
-    others are made.
+    others are made. The account's payer is asked for nothing.
     """
+    account = replace(account, payer=None)
     view = await view_of(account, network, known, journal)
     pods = own_pods(account, view)
     caps: dict[str, int] = {}

@@ -176,3 +176,24 @@ async def test_what_an_earlier_process_left_is_brought_to_its_end_at_once(pool, 
     assert len(pool.mined) == MANY + 1
     assert set(pool.sent) == set(range(1, MANY + 1))
     assert again[0].tx_hash.hex() in {name[2:] for name in pool.mined.values()}
+
+
+async def test_what_its_caller_was_told_of_is_not_met_again(pool, url, tmp_path):
+    """Else the next equal payment, a new one, would be taken for that of the run that was killed."""
+    node, sender = a_sender(url, tmp_path / "one")
+    pool.mines_from, told = 2, []  # one alone is not mined
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pay, sender, 3, told)
+        with trio.fail_after(20):
+            while not pool.pool:
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+    node.close()
+    (tmp_path / "one").rename(tmp_path / "two")  # as another process finds it
+    pool.mines_from = 0
+    node, sender = a_sender(url, tmp_path / "two")
+    assert len(await sender.resume(KEY, told=True)) == 1
+    assert await sender.resume(KEY) == []
+    await pay(sender, 3, told)
+    node.close()
+    assert sorted(set(pool.sent)) == [0, 1]

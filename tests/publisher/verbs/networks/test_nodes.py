@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pods of nodes at a provider over real libp2p: one with volumes that outlive it."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes.network_states import SHOP
 from tests.protocol.networks.books import a_book, entry
 from tests.publisher.verbs.offers.test_planned import WITH_MODE
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.errors import InsufficientFunds, Refused
+from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages.admission import RenderBody
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.publisher.core.networks.plan import pod_name
+from trustedpods.publisher.payers.payer import SafePayer
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.deploy import DeployOptions
@@ -157,3 +160,17 @@ async def test_a_stopped_node_takes_its_new_version_stays_stopped_and_that_is_sa
         assert peer.parked_at is not None
     text = f"{name} is stopped, as before; `trustedpods start {name}` lets it run"
     assert [one["text"] for one in journal.events if one["event"] == "parked"] == [text]
+
+
+async def test_a_node_asks_no_payer(bench):
+    """Nodes are deployed side by side: a person would be asked by all of them at once."""
+    pod = read_pod(bench.folder / "pod.yaml", bench.folder / "cache", pod_name(SHOP, "a"))
+    payer = SafePayer(Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"))
+    account = replace(bench.account, payer=payer)
+    bench.chain.tokens[bench.address] = 0
+    made = MarketPods(account, SHOP, {"a": pod}, DeployOptions(), bench.journal())
+    async with bench.peer().serve() as peer:
+        cluster = NetworkCluster(name="one", owner=address_bytes(peer.owner), daemon=0)
+        with pytest.raises(InsufficientFunds) as caught:
+            await made.deploy("a", cluster, None)
+    assert caught.value.rule == "token"

@@ -2,16 +2,20 @@
 """Addresses, logs and money of all nodes: documents at two daemons, one node's pod at a fake provider."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.publisher.verbs.networks.test_apply import Team, begun_name
 from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.commands.network_lines import node_log_lines, paid_lines
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.money import parse_funding
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.payers.payer import SafePayer
 from trustedpods.publisher.verbs.networks.whole.fund import fund
 from trustedpods.publisher.verbs.networks.whole.logs import logs
 from trustedpods.publisher.verbs.networks.whole.nodes import endpoints
@@ -67,6 +71,14 @@ async def test_an_amount_is_paid_into_the_channels_of_all_nodes(team):
         left = (await team.bench.status(name)).pod.channel.live.left
         done = await fund(team.alice, begun_name(team), team.known, parse_funding("1.5", ""), team.journal)
         assert done.exit_code == 0
+        with_payer = replace(
+            team.alice, payer=SafePayer(Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"))
+        )
+        team.bench.chain.tokens[team.alice.publisher.address] = 0
+        asked = parse_funding("1.5", "")
+        failed = await fund(with_payer, begun_name(team), team.known, asked, team.journal)
+        assert failed.exit_code == 7
+        assert not (state_dir() / "safe").exists(), "the payer was asked"
         assert done.paid == team.alice.token.units(parse_funding("1.5", "").amount, "")
         assert (await team.bench.status(name)).pod.channel.live.left == left + done.paid
         assert paid_lines(done)[-1].startswith("1.5 ")

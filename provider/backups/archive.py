@@ -80,7 +80,6 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 def _members(archive: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
     while (member := archive.next()) is not None:
-        archive.members = []  # it would keep all that it ever saw
         if member.type != tarfile.REGTYPE or member.sparse is not None:
             raise BadInput(f"no backup of a provider: {member.name[:80]!r} is no plain file", where=where)
         yield member

@@ -64,15 +64,42 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+MOST_OTHER_NODES = 6
+"""Each read is asked of all: more cost requests, and show no more."""
+
+
 class MarketSection(Section):
-    """Which chain and which contracts; the token is the one that the payment contract holds."""
+    """Which chain and which contracts; the token is the one that the payment contract holds.
+
+    With `other_rpcs` what money depends on is believed when `rpc_agree` of all nodes say the same: more than
+    half where it is absent, 1 where they only stand in for each other.
+    """
 
     rpc: str
+    other_rpcs: Annotated[
+        list[Annotated[str, Field(pattern=r"^https?://")]], Field(max_length=MOST_OTHER_NODES)
+    ] = []
+    rpc_agree: Annotated[int, Field(ge=1, le=1 + MOST_OTHER_NODES)] | None = None
     chain_id: Annotated[int, Field(ge=1)]
     payments: ConfiguredAddress
     registry: ConfiguredAddress
     token: ConfiguredAddress
     finality_blocks: Annotated[int, Field(ge=0, le=1000)] = 0
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> Self:
+        """Two answers that both have enough nodes behind them must not be."""
+        many, agree = len(self.rpcs), self.rpc_agree
+        if len(set(self.rpcs)) != many:
+            raise ValueError("other_rpcs: a node stands there twice, and would agree with itself")
+        if agree is not None and not (agree == 1 or many < 2 * agree <= 2 * many):
+            raise ValueError(f"rpc_agree: of {many} nodes {many // 2 + 1} to {many} must agree, or 1")
+        return self
+
+    @property
+    def rpcs(self) -> list[str]:
+        """All nodes of the chain."""
+        return [self.rpc, *self.other_rpcs]
 
     @property
     def market(self) -> Market:

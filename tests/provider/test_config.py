@@ -84,6 +84,32 @@ def test_every_mistake_is_named(tmp_path, old, new, where):
     assert where in caught.value.where
 
 
+OTHERS = 'other_rpcs = ["http://10.0.0.2:8545", "https://node.example/key"]'
+
+
+@pytest.mark.parametrize("agree", [None, 1, 2, 3])
+def test_several_nodes_of_the_chain(tmp_path, agree):
+    more = OTHERS if agree is None else f"{OTHERS}\nrpc_agree = {agree}"
+    market = load(tmp_path, GOOD.replace("chain_id =", f"{more}\nchain_id =")).market
+    assert market.rpcs == ["http://10.0.0.1:8545", "http://10.0.0.2:8545", "https://node.example/key"]
+    assert market.rpc_agree == agree
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (f"{OTHERS}\nrpc_agree = 4", "of 3 nodes 2 to 3 must agree, or 1"),
+        ("rpc_agree = 2", "of 1 nodes 1 to 1 must agree"),
+        ('other_rpcs = ["http://10.0.0.1:8545"]', "stands there twice"),
+        ('other_rpcs = ["10.0.0.2:8545"]', "pattern"),
+    ],
+)
+def test_nodes_that_cannot_agree_are_refused(tmp_path, more, why):
+    with pytest.raises(BadInput, match=why) as caught:
+        load(tmp_path, GOOD.replace("chain_id =", f"{more}\nchain_id ="))
+    assert "market" in caught.value.where
+
+
 def test_what_is_no_toml(tmp_path):
     with pytest.raises(BadInput, match="not TOML"):
         load(tmp_path, "[market")

@@ -26,6 +26,12 @@ TABLES: Final = {
 
 COMMENTS: Final = {
     "market.rpc": "A node of the chain, http or https: yours, or one that you trust to tell the truth.",
+    "market.other_rpcs": (
+        "More nodes of the same chain, by others than the first: what they do not agree on is not believed."
+    ),
+    "market.rpc_agree": (
+        "How many of all nodes must say the same; absent: more than half. 1: one stands in for another."
+    ),
     "market.chain_id": "The chain's number, which every signature names.",
     "market.payments": "The contract that holds publishers' deposits and pays claims.",
     "market.registry": "The contract that lists providers.",

@@ -26,7 +26,7 @@ _NOTHING = "result None"
 
 
 @dataclass(frozen=True, slots=True)
-class NodeAnswer:
+class OneAnswer:
     """What a node (by its number) said; `trouble` is why it said nothing, and then `value` is nothing."""
 
     node: int
@@ -35,7 +35,7 @@ class NodeAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NodesVerdict:
     """`believed` is None while too few agree. `differing` answered otherwise than what is believed.
 
     Where one knows of nothing and another of something neither differs: a block may lie between them.
@@ -44,7 +44,7 @@ class Verdict:
     group, `answered` of all together.
     """
 
-    believed: NodeAnswer | None
+    believed: OneAnswer | None
     agreeing: frozenset[int] = frozenset()
     differing: frozenset[int] = frozenset()
     failing: Mapping[int, str] = field(default_factory=dict)
@@ -53,15 +53,15 @@ class Verdict:
     answered: int = 0
 
 
-def judge(method: str, answers: Sequence[NodeAnswer], agree: int) -> Verdict:
+def judge(method: str, answers: Sequence[OneAnswer], agree: int) -> NodesVerdict:
     """The verdict over answers to one request so far; *agree* nodes are enough.
 
     Of several that have enough the one that was complete first wins: there is one only, where *agree* is more
     than half of the nodes. Where *agree* nodes complain of themselves, the first complaint is the answer.
     """
-    groups: dict[str, list[NodeAnswer]] = {}
+    groups: dict[str, list[OneAnswer]] = {}
     failing: dict[int, str] = {}
-    complaints: list[NodeAnswer] = []
+    complaints: list[OneAnswer] = []
     winner: str | None = None
     for one in answers:
         vote = None if one.trouble else _vote(method, one.value)
@@ -76,11 +76,11 @@ def judge(method: str, answers: Sequence[NodeAnswer], agree: int) -> Verdict:
     mute = frozenset(one.node for one in answers if one.trouble)
     if winner is None:
         told = complaints[0] if len(complaints) >= agree else None
-        return Verdict(told, failing=failing, mute=mute, most_alike=most, answered=answered)
+        return NodesVerdict(told, failing=failing, mute=mute, most_alike=most, answered=answered)
     agreeing = frozenset(one.node for one in groups[winner])
     others = [] if winner == _NOTHING else [ones for vote, ones in groups.items() if vote != _NOTHING]
     differing = frozenset(one.node for ones in others for one in ones) - agreeing
-    return Verdict(groups[winner][0], agreeing, differing, failing, mute, most, answered)
+    return NodesVerdict(groups[winner][0], agreeing, differing, failing, mute, most, answered)
 
 
 def newest_shared(heights: Mapping[int, int], agree: int) -> int | None:

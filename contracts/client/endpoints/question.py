@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
-from trustedpods.contracts.client.endpoints.agreement import Json, NodeAnswer, judge
+from trustedpods.contracts.client.endpoints.agreement import Json, OneAnswer, judge
 from trustedpods.contracts.client.endpoints.http import HttpTransport
 from trustedpods.contracts.client.endpoints.standings import NodeStandings
 from trustedpods.protocol.errors import NetworkFailure
@@ -17,7 +17,7 @@ Ask: TypeAlias = Callable[[HttpTransport], Json]
 """One request to one node."""
 
 
-class Question:
+class NodeQuestion:
     """One request to all nodes; answers are there as they come, in that order.
 
     *compared* ones must be alike, and show who differs.
@@ -36,15 +36,15 @@ class Question:
         self._standings, self._method, self._ask = standings, method, ask
         self._compared, self._agree, self._numbers = compared, agree if compared else 1, nodes.keys()
         self._came = threading.Condition()
-        self._answers: list[NodeAnswer] = []
+        self._answers: list[OneAnswer] = []
         self._silent = standings.silent()
         for number, node in nodes.items():
             if standings.begin(number):
                 threading.Thread(target=self._run, args=(number, node), daemon=True).start()
             else:
-                self._take(NodeAnswer(number, trouble="it holds up too many requests"))
+                self._take(OneAnswer(number, trouble="it holds up too many requests"))
 
-    def wait(self, enough: Callable[[list[NodeAnswer]], bool], *, for_all: bool = False) -> list[NodeAnswer]:
+    def wait(self, enough: Callable[[list[OneAnswer]], bool], *, for_all: bool = False) -> list[OneAnswer]:
         """The answers once they are *enough*, or all are there: each node has its own limit.
 
         With *for_all* also those are waited for, `REST_S` at most, that were not silent before.
@@ -65,16 +65,16 @@ class Question:
 
     def _run(self, number: int, node: HttpTransport) -> None:
         try:
-            answer = NodeAnswer(number, self._ask(node))
+            answer = OneAnswer(number, self._ask(node))
         except NetworkFailure as error:
-            answer = NodeAnswer(number, trouble=error.what)
+            answer = OneAnswer(number, trouble=error.what)
         except Exception as error:  # noqa: BLE001 (of a client that was closed meanwhile, say: no answer)
-            answer = NodeAnswer(number, trouble=type(error).__name__)
+            answer = OneAnswer(number, trouble=type(error).__name__)
         finally:
             self._standings.ended(number)
         self._take(answer)
 
-    def _take(self, answer: NodeAnswer) -> None:
+    def _take(self, answer: OneAnswer) -> None:
         with self._came:
             self._answers.append(answer)
             compared = list(self._answers)

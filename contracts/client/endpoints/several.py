@@ -13,15 +13,15 @@ from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.endpoints.agreement import (
     BATCH,
     Json,
-    NodeAnswer,
-    Verdict,
+    NodesVerdict,
+    OneAnswer,
     is_refusal,
     judge,
     middle,
     newest_shared,
 )
 from trustedpods.contracts.client.endpoints.http import HttpTransport
-from trustedpods.contracts.client.endpoints.question import Ask, Question
+from trustedpods.contracts.client.endpoints.question import Ask, NodeQuestion
 from trustedpods.contracts.client.endpoints.standings import NodeStanding, NodeStandings
 from trustedpods.contracts.client.errors import MALFORMED
 from trustedpods.contracts.client.rpc.answers import quantity
@@ -127,7 +127,7 @@ class SeveralNodes:
             raise self._disagreement(method, verdict)
         return verdict.believed.value
 
-    def _verdict(self, method: str, ask: Ask, block: int | None = None) -> Verdict:
+    def _verdict(self, method: str, ask: Ask, block: int | None = None) -> NodesVerdict:
         asked = self._question(method, ask, at=block)
         answers = asked.wait(lambda found: judge(method, found, self._agree).believed is not None)
         return judge(method, answers, self._agree)
@@ -156,14 +156,16 @@ class SeveralNodes:
             return one.value
         raise self._disagreement(method, judge(method, answers, self._agree))
 
-    def _question(self, method: str, ask: Ask, *, at: int | None = None, compared: bool = True) -> Question:
+    def _question(
+        self, method: str, ask: Ask, *, at: int | None = None, compared: bool = True
+    ) -> NodeQuestion:
         """To the nodes that had the block *at* when they were asked last, where those are enough."""
         having = [number for number, height in self._heights.items() if at is not None and height >= at]
         numbers = sorted(having) if len(having) >= self._agree else range(len(self._nodes))
         nodes = {number: self._nodes[number] for number in numbers}
-        return Question(nodes, self._standings, method, ask, agree=self._agree, compared=compared)
+        return NodeQuestion(nodes, self._standings, method, ask, agree=self._agree, compared=compared)
 
-    def _disagreement(self, method: str, verdict: Verdict) -> NetworkFailure:
+    def _disagreement(self, method: str, verdict: NodesVerdict) -> NetworkFailure:
         silent = "; ".join(f"{self._nodes[node].place}: {why}" for node, why in verdict.failing.items())
         return NetworkFailure(
             f"{verdict.most_alike} of {len(self._nodes)} chain nodes say the same of {method}, "
@@ -184,11 +186,11 @@ def _block_asked(method: str, params: Sequence[Any]) -> int | None:
     return int(named, 16) if isinstance(named, str) and named.startswith("0x") else None
 
 
-def _taken(answer: NodeAnswer) -> bool:
+def _taken(answer: OneAnswer) -> bool:
     return answer.trouble is None and "result" in answer.value
 
 
-def _numbers(answers: Sequence[NodeAnswer]) -> dict[int, int]:
+def _numbers(answers: Sequence[OneAnswer]) -> dict[int, int]:
     """Of those that said a number."""
     found = {}
     for one in answers:

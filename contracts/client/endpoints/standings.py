@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trustedpods.contracts.client.endpoints.agreement import Verdict
+from trustedpods.contracts.client.endpoints.agreement import NodesVerdict
 
 DIFFERED_S = 600.0
 """So long a node that said otherwise is told of, though it agrees on everything else."""
@@ -14,7 +14,7 @@ DIFFERED_S = 600.0
 BEHIND_BLOCKS = 5
 """Honest nodes are a block or two apart."""
 
-Standing = Literal["ok", "silent", "behind", "differs"]
+NodeState = Literal["ok", "silent", "behind", "differs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class NodeStanding:
     """
 
     place: str
-    state: Standing = "ok"
+    state: NodeState = "ok"
     told: str = ""
     since: float = 0.0
 
@@ -57,7 +57,7 @@ class NodeStandings:
         with self._lock:
             self._asked[node] -= 1
 
-    def note(self, method: str, verdict: Verdict) -> None:
+    def note(self, method: str, verdict: NodesVerdict) -> None:
         """What an answer shows of who gave it, also where it came behind the others."""
         with self._lock:
             for node, why in verdict.failing.items():
@@ -91,7 +91,7 @@ class NodeStandings:
                 elif state == "behind" and shared - height <= BEHIND_BLOCKS:
                     self._become(node, "ok", "")
 
-    def _become(self, node: int, state: Standing, told: str) -> None:
+    def _become(self, node: int, state: NodeState, told: str) -> None:
         now = self._standing[node]
         if now.state == "differs" and state != "differs" and self._clock() < now.since + DIFFERED_S:
             return  # it agrees on most things, as one does that lies about a single channel

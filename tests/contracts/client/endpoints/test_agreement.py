@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from trustedpods.contracts.client.endpoints.agreement import (
     BATCH,
-    NodeAnswer,
+    OneAnswer,
     judge,
     middle,
     newest_shared,
@@ -26,7 +26,7 @@ def error(**fields):
 
 
 def said(*values):
-    return [NodeAnswer(node, value) for node, value in enumerate(values)]
+    return [OneAnswer(node, value) for node, value in enumerate(values)]
 
 
 LIES = st.one_of(
@@ -43,10 +43,10 @@ LIES = st.one_of(
 @given(st.data(), st.integers(1, 7))
 def test_the_honest_majority_is_believed_in_whatever_order_they_answer(data, many):
     enough = many // 2 + 1
-    answers = [NodeAnswer(node, result("0xTRUE")) for node in range(enough)]
+    answers = [OneAnswer(node, result("0xTRUE")) for node in range(enough)]
     for node in range(enough, many):
         lie = data.draw(LIES)
-        answers.append(NodeAnswer(node, lie) if lie is not None else NodeAnswer(node, trouble="silent"))
+        answers.append(OneAnswer(node, lie) if lie is not None else OneAnswer(node, trouble="silent"))
     random.Random(data.draw(st.integers())).shuffle(answers)
     verdict = judge("eth_call", answers, enough)
     assert verdict.believed.value == result("0xTRUE")
@@ -62,7 +62,7 @@ def test_the_honest_majority_is_believed_in_whatever_order_they_answer(data, man
 def test_nothing_is_believed_that_too_few_said(values):
     enough = len(values) // 2 + 1
     answers = [
-        NodeAnswer(node, trouble="silent") if value is None else NodeAnswer(node, result(value))
+        OneAnswer(node, trouble="silent") if value is None else OneAnswer(node, result(value))
         for node, value in enumerate(values)
     ]
     verdict = judge("eth_call", answers, enough)

@@ -16,6 +16,7 @@ TABLES: Final = {
     "terms": "What a channel must offer, and when the daemon claims, warns, stops and removes.",
     "store": "The daemon's books and the sealed blobs of images.",
     "metrics": "Where Prometheus finds the daemon's numbers. Without this table there are none.",
+    "publishers": "The most that one publisher's pods may take together. Without a line there is no bound.",
     "webhooks": "Warnings that are sent to publishers' own addresses.",
     "exposure": "Services past the facade: on ports of the nodes. By default none (docs/operator.md).",
     "ingress": (
@@ -139,6 +140,9 @@ COMMENTS: Final = {
     "store.min_free_mib": "Below so many free MiB no new pod is taken.",
     "store.keep_days": "Days that settled counts and ended pods' claims stay. Earnings by day stay for ever.",
     "metrics.listen": "Keep it on the loopback, or behind a firewall.",
+    "publishers.pods": "How many there may be, asleep or awake.",
+    "publishers.cpu_milli": "Thousandths of a core of all their replicas, where as many run as may.",
+    "publishers.memory_mib": "MiB of memory of the same.",
     "webhooks.enabled": "Whether any are sent.",
     "webhooks.allow_private": "For a localnet only: publishers could send requests into your network.",
     "exposure.udp": "Whether `expose: udp` is offered.",

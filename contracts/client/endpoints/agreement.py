@@ -5,6 +5,8 @@ Answers are compared by what this project reads of them: nodes add fields of the
 is an answer; what a node says of itself (too many requests, a state that it pruned) is none.
 """
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -21,24 +23,38 @@ _MINED = (
     "transactionHash", "blockNumber", "blockHash", "status", "gasUsed", "contractAddress", "from",
     "effectiveGasPrice",
 )  # fmt: skip
-_REVERTED, _REFUSED = 3, "refused"
-_NOTHING = "result None"
+_REVERTED, _REFUSED = 3, '{"error":"refused"}'
+_BARE_REFUSAL: Final = {"code": _REVERTED, "message": "execution reverted"}
+_NOTHING = '{"result":null}'
+
+DEEPEST: Final = 16
+"""Levels of lists and objects in an answer: a receipt's logs lie four deep, and what looks through an answer
+goes one call deeper for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneAnswer:
-    """What a node (by its number) said; `trouble` is why it said nothing, and then `value` is nothing."""
+    """What a node (by its number) said; `trouble` is why it said nothing, and then `value` is nothing.
+
+    `passing` trouble may be over at the next try.
+    """
 
     node: int
     value: Json = None
     trouble: str | None = None
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NodesVerdict:
     """`believed` is None while too few agree. `differing` answered otherwise than what is believed.
 
+    Of what is believed only that is told which was compared: what one node adds to it is its own word.
+
     Where one knows of nothing and another of something neither differs: a block may lie between them.
+
+    `passing`: some trouble may be over at the next try.
+    `vague`: enough refuse, and not with the same words; what others say may tell which are true.
 
     `failing` gave no answer, of which `mute` gave no sign at all; `most_alike` is the size of the largest
     group, `answered` of all together.
@@ -51,6 +67,8 @@ class NodesVerdict:
     mute: frozenset[int] = frozenset()
     most_alike: int = 0
     answered: int = 0
+    vague: bool = False
+    passing: bool = False
 
 
 def judge(method: str, answers: Sequence[OneAnswer], agree: int) -> NodesVerdict:
@@ -76,11 +94,25 @@ def judge(method: str, answers: Sequence[OneAnswer], agree: int) -> NodesVerdict
     mute = frozenset(one.node for one in answers if one.trouble)
     if winner is None:
         told = complaints[0] if len(complaints) >= agree else None
-        return NodesVerdict(told, failing=failing, mute=mute, most_alike=most, answered=answered)
+        passing = any(one.passing for one in answers)
+        return NodesVerdict(
+            told, failing=failing, mute=mute, most_alike=most, answered=answered, passing=passing
+        )
     agreeing = frozenset(one.node for one in groups[winner])
     others = [] if winner == _NOTHING else [ones for vote, ones in groups.items() if vote != _NOTHING]
     differing = frozenset(one.node for ones in others for one in ones) - agreeing
-    return NodesVerdict(groups[winner][0], agreeing, differing, failing, mute, most, answered)
+    values = [one.value for one in groups[winner]]
+    believed = OneAnswer(groups[winner][0].node, _told(method, winner, values, agree))
+    vague = winner == _REFUSED and _words(values, agree) is None
+    return NodesVerdict(believed, agreeing, differing, failing, mute, most, answered, vague)
+
+
+def is_flat(value: Json, levels: int = DEEPEST) -> bool:
+    """Whether nothing lies deeper in *value* than that: only such an answer can be looked through."""
+    if isinstance(value, dict | list):
+        inside = value.values() if isinstance(value, dict) else value
+        return levels > 0 and all(is_flat(one, levels - 1) for one in inside)
+    return True
 
 
 def newest_shared(heights: Mapping[int, int], agree: int) -> int | None:
@@ -106,27 +138,75 @@ def is_refusal(error: Json) -> bool:
     return told or error.get("code") == _REVERTED or "revert" in str(error.get("message", "")).lower()
 
 
+def shared_refusal(answers: Sequence[Json], agree: int) -> Json:
+    """Of nodes that all tell a refusal: with the contract's words where *agree* nodes tell the same ones.
+
+    Some nodes tell none, and one that lies could name a reason of its own.
+    """
+    words = _words(answers, agree) or {}
+    return _answer({"error": _BARE_REFUSAL | words})
+
+
+def _words(answers: Sequence[Json], agree: int) -> Mapping[str, str] | None:
+    """What enough refusals say alike: the data, or the message where enough have no data. None: nothing."""
+    told = Counter(_data_of(one["error"]) for one in answers)
+    data, many = told.most_common(1)[0]
+    if many < agree:
+        return None
+    if data is not None:
+        return {"data": data}
+    messages = Counter(
+        str(one["error"].get("message", "")) for one in answers if _data_of(one["error"]) is None
+    )
+    message, many = messages.most_common(1)[0]
+    return {"message": message} if many >= agree and message else {}
+
+
+def _data_of(error: Json) -> str | None:
+    data = error.get("data")
+    words = data.removeprefix("Reverted ").lower() if isinstance(data, str) else ""
+    return words if words.startswith("0x") and len(words) > 2 else None
+
+
+def _told(method: str, vote: str, values: Sequence[Json], agree: int) -> Json:
+    """The answer that a vote stands for."""
+    if method == BATCH:
+        calls: dict[int, list[Json]] = {number: [] for number in _votes(values[0])}
+        for one in [one for answer in values for one in answer]:
+            calls[one["id"]].append(one)
+        votes = _votes(values[0])
+        return [_told("eth_call", votes[n], calls[n], agree) | {"id": n} for n in sorted(calls)]
+    return shared_refusal(values, agree) if vote == _REFUSED else _answer(json.loads(vote))
+
+
+def _answer(fields: Mapping[str, Json]) -> Json:
+    return {"jsonrpc": "2.0", "id": 0, **fields}
+
+
 def _vote(method: str, answer: Json) -> str | None:
     """Answers that mean the same are equal here; None where it is none."""
     if method == BATCH:
-        return _vote_of_batch(answer)
+        votes = _votes(answer)
+        return _plain([[name, votes[name]] for name in sorted(votes)]) if votes else None
     if not isinstance(answer, dict):
         return None
     error = answer.get("error")
     if error is not None:
-        if not is_refusal(error):
-            return None
-        return _REFUSED  # some nodes add the contract's words, and some do not
-    return "result " + _plain(_read(method, answer.get("result")))
+        return _REFUSED if is_refusal(error) else None  # some nodes add the contract's words
+    return _plain({"result": _read(method, answer.get("result"))})
 
 
-def _vote_of_batch(answers: Json) -> str | None:
-    if not isinstance(answers, list) or not all(isinstance(one, dict) for one in answers):
-        return None
-    votes = {str(one.get("id")): _vote("eth_call", one) for one in answers}
-    if not votes or len(votes) != len(answers) or None in votes.values():
-        return None
-    return _plain(votes)
+def _votes(answers: Json) -> dict[int, str]:
+    """Of each call of a batch, by its number; nothing where one is missing or no answer."""
+    if not isinstance(answers, list):
+        return {}
+    votes = {
+        one["id"]: vote
+        for one in answers
+        if isinstance(one, dict) and type(one.get("id")) is int
+        if (vote := _vote("eth_call", one)) is not None
+    }
+    return votes if len(votes) == len(answers) else {}
 
 
 def _read(method: str, result: Json) -> Json:
@@ -140,7 +220,7 @@ def _read(method: str, result: Json) -> Json:
     if method == "eth_getTransactionReceipt" and isinstance(result, dict):
         logs = result.get("logs")
         read = [_fields(log, _LOG) for log in logs] if isinstance(logs, list) else logs
-        return [_fields(result, _MINED), read]
+        return _fields(result, _MINED) | {"logs": read}
     return result
 
 
@@ -149,12 +229,16 @@ def _fields(value: Json, names: Sequence[str]) -> Json:
 
 
 def _plain(value: Json) -> str:
-    """Of JSON, in one form: hex digits in small letters, names in order."""
+    """JSON in one form: hex digits in small letters, names in order."""
+    return json.dumps(_small_letters(value), sort_keys=True, separators=(",", ":"))
+
+
+def _small_letters(value: Json) -> Json:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{name}:{_plain(value[name])}" for name in sorted(value)) + "}"
+        return {name: _small_letters(one) for name, one in value.items()}
     if isinstance(value, list):
-        return "[" + ",".join(map(_plain, value)) + "]"
-    return repr(value.lower() if isinstance(value, str) else value)
+        return [_small_letters(one) for one in value]
+    return value.lower() if isinstance(value, str) else value
 
 
 def _complaint(answer: Json) -> str:

@@ -5,13 +5,15 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
-from trustedpods.contracts.client.endpoints.agreement import Json, OneAnswer, judge
-from trustedpods.contracts.client.endpoints.http import HttpTransport
+from trustedpods.contracts.client.endpoints.agreement import Json, OneAnswer, is_flat, judge
+from trustedpods.contracts.client.endpoints.http import Hiccup, HttpTransport
 from trustedpods.contracts.client.endpoints.standings import NodeStandings
 from trustedpods.protocol.errors import NetworkFailure
 
 REST_S = 1.0
 """How long an estimate waits for the other nodes, once enough have answered."""
+
+_NO_ANSWER = "says what is no answer"
 
 Ask: TypeAlias = Callable[[HttpTransport], Json]
 """One request to one node."""
@@ -42,7 +44,7 @@ class NodeQuestion:
             if standings.begin(number):
                 threading.Thread(target=self._run, args=(number, node), daemon=True).start()
             else:
-                self._take(OneAnswer(number, trouble="it holds up too many requests"))
+                self._take(OneAnswer(number, trouble="it holds up too many requests", passing=True))
 
     def wait(self, enough: Callable[[list[OneAnswer]], bool], *, for_all: bool = False) -> list[OneAnswer]:
         """The answers once they are *enough*, or all are there: each node has its own limit.
@@ -65,9 +67,10 @@ class NodeQuestion:
 
     def _run(self, number: int, node: HttpTransport) -> None:
         try:
-            answer = OneAnswer(number, self._ask(node))
+            value = self._ask(node)
+            answer = OneAnswer(number, value) if is_flat(value) else OneAnswer(number, trouble=_NO_ANSWER)
         except NetworkFailure as error:
-            answer = OneAnswer(number, trouble=error.what)
+            answer = OneAnswer(number, trouble=error.what, passing=isinstance(error, Hiccup))
         except Exception as error:  # noqa: BLE001 (of a client that was closed meanwhile, say: no answer)
             answer = OneAnswer(number, trouble=type(error).__name__)
         finally:

@@ -24,13 +24,21 @@ class ScriptedNode:
     answers: dict = field(default_factory=dict)
     """Results by method, in place of what is usual; an exception's place is taken by `error`."""
     errors: dict = field(default_factory=dict)
+    later: dict = field(default_factory=dict)
+    """Results of the first questions, by method; what is usual comes behind them."""
+    lacks_from: int = 10**9
+    """It tells of blocks from here on, and does not have them."""
+    raw: bytes | None = None
+    """In place of all answers."""
+    together: threading.Barrier | None = None
+    """Requests are answered when so many are here."""
     hangs: bool = False
     asked: list = field(default_factory=list)
     going_on: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
     def block(self, number):
-        if number > self.height:
+        if number > self.height or number >= self.lacks_from:
             return None
         side = 7 if self.fork_from is not None and number >= self.fork_from else 0
         return {
@@ -61,6 +69,8 @@ class ScriptedNode:
         method, params = request["method"], request["params"]
         self.asked.append((method, params))
         told = {"jsonrpc": "2.0", "id": request["id"]}
+        if self.later.get(method):
+            return told | {"result": self.later[method].pop(0)}
         if method in self.errors:
             return told | {"error": self.errors[method]}
         return told | {"result": self.result(method, params)}
@@ -96,9 +106,11 @@ def _handler(node):
                 node.going_on.wait(30)
                 self.close_connection = True
                 return
+            if node.together is not None:
+                node.together.wait(30)
             many = isinstance(body, list)
             told = [node.reply(one) for one in body] if many else node.reply(body)
-            data = json.dumps(told).encode()
+            data = node.raw or json.dumps(told).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(data)))
             self.end_headers()

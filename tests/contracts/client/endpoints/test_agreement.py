@@ -11,6 +11,7 @@ from tests.examples import examples
 from trustedpods.contracts.client.endpoints.agreement import (
     BATCH,
     OneAnswer,
+    is_flat,
     judge,
     middle,
     newest_shared,
@@ -43,14 +44,14 @@ LIES = st.one_of(
 @given(st.data(), st.integers(1, 7))
 def test_the_honest_majority_is_believed_in_whatever_order_they_answer(data, many):
     enough = many // 2 + 1
-    answers = [OneAnswer(node, result("0xTRUE")) for node in range(enough)]
+    answers = [OneAnswer(node, result("0x7e")) for node in range(enough)]
     for node in range(enough, many):
         lie = data.draw(LIES)
         answers.append(OneAnswer(node, lie) if lie is not None else OneAnswer(node, trouble="silent"))
     random.Random(data.draw(st.integers())).shuffle(answers)
     verdict = judge("eth_call", answers, enough)
-    assert verdict.believed.value == result("0xTRUE")
-    honest = {one.node for one in answers if one.value == result("0xTRUE")}
+    assert verdict.believed.value == result("0x7e")
+    honest = {one.node for one in answers if one.value == result("0x7e")}
     assert verdict.agreeing == honest
     nothing = {one.node for one in answers if one.value == result(None)}
     assert verdict.differing | verdict.failing.keys() == set(range(many)) - honest - nothing
@@ -138,12 +139,53 @@ def test_what_is_read_must_be_the_same(method, one, other):
     assert (verdict.believed, verdict.most_alike) == (None, 1)
 
 
+WORDED = error(code=3, message="execution reverted: Unknown", data="0x12345678")
+
+
 def test_a_refusal_of_the_contract_is_an_answer_with_or_without_its_words():
-    worded = error(code=3, message="execution reverted: Unknown", data="0x12345678")
     bare = error(code=-32000, message="VM Exception: revert")
-    verdict = judge("eth_call", said(worded, bare, result("0x")), 2)
-    assert verdict.believed.value == worded
+    verdict = judge("eth_call", said(WORDED, bare, result("0x")), 2)
+    assert (verdict.believed.value["error"]["code"], verdict.vague) == (3, True)
     assert verdict.differing == {2}
+    assert judge("eth_call", said(bare, bare), 2).believed.value["error"]["message"] == "VM Exception: revert"
+
+
+@pytest.mark.parametrize(
+    "lies", [error(code=3, message="", data="0x87654321"), error(code=3, message="Live")]
+)
+def test_a_refusal_is_for_the_reason_that_enough_name(lies):
+    verdict = judge("eth_call", said(lies, WORDED), 2)
+    assert ("data" in verdict.believed.value["error"], verdict.vague) == (False, True)
+    verdict = judge("eth_call", said(lies, WORDED, WORDED), 2)
+    assert (verdict.believed.value["error"]["data"], verdict.vague) == ("0x12345678", False)
+
+
+@pytest.mark.parametrize(
+    ("method", "lie", "truth"),
+    [
+        ("eth_call", result("0XAB"), result("0xab")),
+        ("eth_getBlockByNumber", result({"hash": "0xa", "size": "0x7"}), result({"hash": "0xa"})),
+        (BATCH, [{"id": 0, "result": "0XA"}], [result("0xa", 0)]),
+    ],
+)
+def test_of_an_answer_only_what_enough_say_is_told(method, lie, truth):
+    told = judge(method, said(lie, truth), 2).believed.value
+    honest = judge(method, said(truth, truth), 2).believed.value
+    assert told == honest
+    assert "0X" not in str(told)
+
+
+@pytest.mark.parametrize("number", ["0", True, None, [0]])
+def test_a_batch_whose_numbers_are_none_is_no_answer(number):
+    assert judge(BATCH, said([result("0xa", number)]), 1).failing.keys() == {0}
+
+
+def test_what_is_too_deep_to_be_looked_through_is_told():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert not is_flat({"result": deep})
+    assert is_flat({"result": {"logs": [{"topics": ["0x"]}]}})
 
 
 def test_a_complaint_is_none_unless_enough_complain():

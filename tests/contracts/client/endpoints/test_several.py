@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client with three nodes of which one lies, lags, hangs or is of elsewhere; each speaks real HTTP."""
 
+import threading
 import time
 
 import pytest
+import trio
 
 from tests.contracts.client.endpoints.scripted_node import CHAIN_ID, REVERT, TRUE_WORD, ScriptedNode, served
 from trustedpods.contracts.client import Chain
@@ -171,3 +173,79 @@ async def test_reads_that_come_together_ask_for_the_newest_block_once(nodes):
         for _ in range(5):
             await chain.gas_balance(WHO)
     assert [method for method, _ in nodes[0].asked].count("eth_blockNumber") == 1
+
+
+async def test_an_answer_that_is_too_deep_to_be_read_harms_nobody(nodes, chain):
+    nodes[0].raw = b'{"jsonrpc":"2.0","id":0,"result":' + b"[" * 900 + b"]" * 900 + b"}"
+    assert await chain.gas_balance(WHO) == 5
+    nodes[1].raw = nodes[2].raw = nodes[0].raw
+    with pytest.raises(NetworkFailure):
+        await chain.gas_balance(WHO)
+
+
+async def test_a_newest_block_that_nobody_has_yet_is_not_the_newest(nodes, chain):
+    for node in nodes:
+        node.lacks_from = 100
+    assert (await chain.head()).number == 99
+
+
+async def test_nodes_of_long_ago_are_not_enough_while_the_others_are_silent(nodes, chain):
+    nodes[2].height = 60
+    assert (await chain.head()).number == 100
+    nodes[0].hangs = True
+    with pytest.raises(NetworkFailure, match="share block 60 only, and block 100 was there") as caught:
+        await chain.head()
+    assert caught.value.rule == DISAGREE
+    nodes[2].height = 99
+    assert (await chain.head()).number == 99
+
+
+async def test_a_difference_of_a_moment_is_asked_about_again(nodes):
+    limits = ClientLimits(head_kept_s=600, read_pauses_s=(0.01, 0.01, 0.01))
+    two = nodes[:2]
+    async with Chain([node.url for node in two], MARKET, limits=limits) as chain:
+        await chain.head()
+        nodes[0].later["eth_getBalance"] = [hex(4), hex(4)]
+        assert await chain.gas_balance(WHO) == 5
+
+
+async def test_as_many_reads_and_writes_as_come_at_once_fit(nodes):
+    limits = ClientLimits(reads_at_once=2, writes_at_once=2, head_kept_s=600, read_pauses_s=())
+    async with Chain([node.url for node in nodes[:2]], MARKET, limits=limits) as chain:
+        await chain.head()
+        for node in nodes:
+            node.together = threading.Barrier(4)
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(chain._node.read, chain._node.eth.balance, WHO)
+                nursery.start_soon(chain._node.write, chain._node.eth.balance, WHO)
+
+
+async def test_with_one_enough_a_complaint_is_not_where_another_answers(nodes):
+    nodes[0].errors["eth_getBalance"] = {"code": -32000, "message": "missing trie node"}
+    two = [node.url for node in nodes[:2]]
+    async with Chain(two, MARKET, limits=NOT_KEPT, agree=1) as chain:
+        for _ in range(5):
+            assert await chain.gas_balance(WHO) == 5
+        nodes[1].errors["eth_getBalance"] = nodes[0].errors["eth_getBalance"]
+        with pytest.raises(NetworkFailure, match="missing trie node"):
+            await chain.gas_balance(WHO)
+
+
+async def test_with_one_enough_all_are_of_one_chain(nodes):
+    nodes[1].chain_id, nodes[1].height = 5, 10
+    urls = [*(node.url for node in nodes[:2]), "http://127.0.0.1:1"]
+    async with Chain(urls, MARKET, limits=NOT_KEPT, agree=1) as chain:
+        with pytest.raises(NetworkFailure, match=f"{nodes[1].url}: chain 5"):
+            await chain.check_market()
+        nodes[1].chain_id = CHAIN_ID
+        with pytest.raises(NoContext, match="there is no payments contract"):
+            await chain.check_market()
+
+
+async def test_with_one_enough_a_receipt_is_asked_of_who_has_the_newest_block(nodes):
+    nodes[0].height = 40
+    async with Chain([node.url for node in nodes[:2]], MARKET, limits=NOT_KEPT, agree=1) as chain:
+        assert (await chain.head()).number == 100
+        assert await chain._node.read(chain._node.eth.receipt, b"\x01" * 32) is None
+    assert "eth_getTransactionReceipt" not in [method for method, _ in nodes[0].asked]

@@ -47,7 +47,7 @@ class MarketSection(BaseModel):
     def _one_truth(self) -> Self:
         """Two answers that both have enough nodes behind them must not be."""
         many, agree = len(self.rpcs), self.rpc_agree
-        if len(set(self.rpcs)) != many:
+        if len({url.rstrip("/").lower() for url in self.rpcs}) != many:
             raise ValueError("other_rpcs: a node stands there twice, and would agree with itself")
         if agree is not None and not (agree == 1 or many < 2 * agree <= 2 * many):
             raise ValueError(f"rpc_agree: of {many} nodes {many // 2 + 1} to {many} must agree, or 1")

@@ -4,7 +4,9 @@
 So a file that was cut off has no end, and a changed byte fits to no digest. `tar -tf` lists it.
 """
 
+import errno
 import hashlib
+import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from trustedpods.provider.backups.index import MOST_INDEX, MOST_SMALL, BackupInd
 _INDEX, _END = "index.json", "index.json.sha256"
 _CHUNK = MIB
 _MODE = 0o600
+_MOST_HEADER = 4096
+"""Bytes of an extended header: a name of 300, a size."""
 _SHORT = "cut off or changed: "
 
 
@@ -55,6 +59,7 @@ def unpack(path: Path, folder: Path) -> BackupIndex:
         members = _members(archive, where)
         text = _small(archive, _next(members, _INDEX, where), MOST_INDEX, where)
         index = read_index(text, where)
+        _check_room(index, path, folder)
         for number, one in enumerate(index.files):
             member = _next(members, one.name, where)
             if member.size != one.size or (one.name != BOOKS and one.size > MOST_SMALL):
@@ -69,12 +74,35 @@ def unpack(path: Path, folder: Path) -> BackupIndex:
     return index
 
 
+class _BoundedHeader(tarfile.TarInfo):
+    """Extended headers are read as a whole, before anybody sees how long they are."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0 or (self.type not in tarfile.REGULAR_TYPES and self.size > _MOST_HEADER):
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # for subclasses
+        return found
+
+
+def _check_room(index: BackupIndex, path: Path, folder: Path) -> None:
+    """It may be a running daemon's disk: nothing is written there that does not fit."""
+    needed = min(sum(one.size for one in index.files), path.stat().st_size)
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, f"{needed // MIB + 1} MiB are needed")
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
+        with (
+            path.open("rb") as file,
+            tarfile.open(fileobj=file, mode="r|", tarinfo=_BoundedHeader) as archive,
+        ):
             yield archive
-    except tarfile.TarError as error:
+    except (
+        tarfile.TarError,
+        RecursionError,
+    ) as error:  # each extended header is read inside of the one before
         raise BadInput(f"no whole backup of a provider: {error}", where=str(path)) from None
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a backup beside a daemon that may run: it asks nobody, and holds up nobody."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput, Locked
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.whole_file import sync_folder
 from trustedpods.provider.backups import archive
 from trustedpods.provider.backups.contents import (
@@ -27,10 +29,15 @@ from trustedpods.provider.backups.index import MOST_SMALL, BackupIndex, IndexedF
 from trustedpods.provider.backups.owners import names_of
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.store.engines import snapshot
+from trustedpods.provider.store.engines.replacing import refuse_unfinished
 from trustedpods.provider.store.failures import translated
 
 _TRIES = 5
 """A renewal replaces a few files within a second; a folder that changes longer is somebody's else."""
+
+
+COPIES = 2
+"""Of the books: as they are copied, and in the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +54,16 @@ def back_up(config: ProviderConfig, settings: Path, target: Path, *, now: int, v
     """Put a backup at *target*: a new file, or a new one in that folder.
 
     *config* is what the file *settings* says, *now* seconds since 1970 UTC. Refused for class `sealed`;
-    BadInput where a file is in the way or a needed one is missing; StoreFailure where books or disk fail.
+    BadInput where a file is in the way or a needed one is missing; StoreFailure where books or disk fail,
+    or a restore of them was killed.
     A kill leaves a hidden folder beside the target, and never half a backup.
     """
     check_class(config, "backup")
     check_books(config)
+    refuse_unfinished(Path(config.store.path))
     path = _free_place(target, config, now)
     with translated("the backup cannot be written", path), _draft_folder(path.parent) as folder:
+        _check_room(folder, Path(config.store.path))
         books = folder / "books"
         snapshot.take(Path(config.store.path), books)
         schema = snapshot.examine(books)
@@ -85,6 +95,14 @@ def _free_place(target: Path, config: ProviderConfig, now: int) -> Path:
     if not target.parent.is_dir():
         raise BadInput("there is no such folder", where=str(target.parent), hint="make it, for you alone")
     return target
+
+
+def _check_room(folder: Path, books: Path) -> None:
+    """It may be the daemon's disk: nothing is written there that does not fit."""
+    parts = (books, books.with_name(books.name + "-wal"))
+    needed = COPIES * sum(one.stat().st_size for one in parts if one.exists())
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, f"{needed // MIB + 1} MiB are needed")
 
 
 def _in_the_way(path: Path) -> BadInput:

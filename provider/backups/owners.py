@@ -49,9 +49,9 @@ def owner_of(user: str, group: str) -> FileOwner:
 
 
 def give(path: Path, owner: FileOwner) -> None:
-    """Make *path* that owner's. Raises `OSError`."""
+    """Make *path* that owner's, never what a link leads to. Raises `OSError`."""
     if owner != FileOwner():
-        os.chown(path, owner.uid, owner.gid)
+        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
 
 
 def make_folder(folder: Path, owner: FileOwner) -> None:

@@ -80,6 +80,7 @@ def restore(
         if schema != index.schema_of_books:
             raise BadInput(f"its books are of schema {schema}, and not as the index says", where=str(backup))
         files = _places(index, folder, config, settings)
+        _check_links(config, files)
         paths = tuple(one.path for one in files)
         if look_only:
             return RestoredProvider(index, paths, None)
@@ -91,7 +92,7 @@ def restore(
 
 def _put(files: list[PlacedFile], books: PlacedFile, config: ProviderConfig, now: int) -> Path:
     made = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = replacing.set_aside(books.path, f"before-restore-{made}")
+    aside = replacing.set_aside(books.path, replacing.ASIDE + made)
     give(aside, books.owner)
     of_today = {one.name: one.path for one in of_authority(config)}
     small = {one.name: one.path for one in files if one is not books}
@@ -186,6 +187,24 @@ def _places(index: BackupIndex, folder: Path, config: ProviderConfig, settings: 
         )
         for number, one in enumerate(index.files)
     ]
+
+
+def _check_links(config: ProviderConfig, files: list[PlacedFile]) -> None:
+    """BadInput where a link lies in the authority's folder or at the lock: the daemon's user may write there.
+
+    As root a restore would follow it out of there.
+    """
+    folder = config.acme_dir
+    places = {folder, Path(config.store.path + ".lock")}
+    for path in [one.path for one in files if folder in one.path.parents]:
+        places |= {path, *(one for one in path.parents if folder in one.parents)}
+    for path in sorted(places):
+        if path.is_symlink():
+            raise BadInput(
+                "a link is in the way: what is put back here is a file",
+                where=str(path),
+                hint="look who made it, and remove it",
+            )
 
 
 def _hold(stack: ExitStack, books: Path, owner: FileOwner) -> None:

@@ -82,8 +82,8 @@ class ProviderFiles:
         target = target or self.folder / "day.backup"
         return back_up(self.config, self.settings, target, now=NOW, version=VERSION)
 
-    def restore(self, backup=None, **options):
-        return restore(backup or self.folder / "day.backup", self.settings, now=NOW + 60, **options)
+    def restore(self, backup=None, now=NOW + 60, **options):
+        return restore(backup or self.folder / "day.backup", self.settings, now=now, **options)
 
     def everything(self):
         """Content and mode of every file but locks and backups, by its name."""

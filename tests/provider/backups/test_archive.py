@@ -116,3 +116,25 @@ def test_a_newer_format_says_what_made_it(tmp_path_factory, whole):
     with pytest.raises(BadInput, match="format 2, and this version knows 1") as caught:
         unpacked(tmp_path_factory, target.getvalue())
     assert "version 1" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.SOLARIS_XHDTYPE])
+def test_a_header_is_not_read_before_it_is_known_to_be_short(tmp_path_factory, kind):
+    member = tarfile.TarInfo("index.json")
+    member.type, member.size = kind, 2**32
+    with pytest.raises(BadInput, match="a header of 4294967296 bytes"):
+        unpacked(tmp_path_factory, member.tobuf() + bytes(1024))
+
+
+def test_headers_inside_of_each_other_have_an_end(tmp_path_factory):
+    member = tarfile.TarInfo("index.json")
+    member.type = tarfile.XHDTYPE
+    with pytest.raises(BadInput):
+        unpacked(tmp_path_factory, member.tobuf() * 3000)
+
+
+def test_a_size_is_not_negative(tmp_path_factory):
+    member = tarfile.TarInfo("index.json")
+    member.size = -512
+    with pytest.raises(BadInput):
+        unpacked(tmp_path_factory, member.tobuf(format=tarfile.GNU_FORMAT) + bytes(1024))

@@ -6,14 +6,17 @@ import sqlite3
 import threading
 from contextlib import closing
 from stat import S_IMODE
+from types import SimpleNamespace
 
 import pytest
 
 from tests.provider.backups.conftest import NOW
 from trustedpods.protocol.errors import BadInput, Refused, StoreFailure
-from trustedpods.provider.backups import archive
+from trustedpods.provider.backups import archive, backup
 from trustedpods.provider.backups.contents import BOOKS
+from trustedpods.provider.store.engines import replacing
 from trustedpods.provider.store.engines.migrating import newest_schema
+from trustedpods.provider.store.failures import FULL
 
 
 def unpacked(path, folder):
@@ -128,3 +131,19 @@ def test_books_on_a_server_are_for_its_own_backups(provider):
     with pytest.raises(BadInput, match="PostgreSQL") as caught:
         provider.back_up()
     assert "pg_dump" in caught.value.hint
+
+
+def test_half_restored_books_make_none(provider):
+    replacing.mark_of(provider.books).write_bytes(b"before-restore-1")
+    with pytest.raises(StoreFailure, match="not finished"):
+        provider.back_up()
+
+
+def test_what_does_not_fit_is_not_begun(provider, monkeypatch):
+    before = provider.everything()
+    free = backup.COPIES * provider.books.stat().st_size - 1
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(StoreFailure, match="MiB are needed") as caught:
+        provider.back_up()
+    assert caught.value.rule == FULL
+    assert provider.everything() == before

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.examples import FEW
-from tests.provider.backups.conftest import ProviderFiles
+from tests.provider.backups.conftest import NOW, ProviderFiles
 from trustedpods.protocol.errors import BadInput, Locked, Refused, StoreFailure
 from trustedpods.provider.backups import archive
 from trustedpods.provider.backups.contents import BOOKS, SETTINGS
@@ -179,6 +179,19 @@ def test_its_settings_and_its_index_name_one_provider(changed):
     refused(provider, BadInput, "not of the provider that its index names", backup=backup)
 
 
+@pytest.mark.parametrize("name", ["acme", "acme/account.key", "store.db.lock"])
+def test_links_where_the_daemon_may_write_are_not_followed(changed, name):
+    provider, _ = changed
+    path, elsewhere = provider.books.parent / name, provider.folder / "elsewhere"
+    if path.is_dir():
+        path.rename(elsewhere)
+    else:
+        path.unlink(missing_ok=True)
+        elsewhere.write_text("of another user")
+    path.symlink_to(elsewhere)
+    refused(provider, BadInput, "a link is in the way")
+
+
 # ---- killed at any point ----
 
 FOLLOWED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link"}
@@ -231,7 +244,7 @@ def test_killed_anywhere_no_daemon_sees_a_half_and_a_second_try_ends_it(tmp_path
             assert caught.value.rule == UNFINISHED
         elif not done and provider.denied() == ["0xafter", "0xbefore"]:
             assert without_drafts(files_of(provider)) == after
-        provider.restore()
+        provider.restore(now=NOW + 90)
         aside = next(provider.books.parent.glob("before-restore-*"))
         assert without_drafts(files_of(provider)) == before, f"killed at step {point}"
         assert provider.denied() == ["0xbefore"]

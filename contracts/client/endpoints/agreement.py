@@ -143,8 +143,7 @@ def shared_refusal(answers: Sequence[Json], agree: int) -> Json:
 
     Some nodes tell none, and one that lies could name a reason of its own.
     """
-    words = _words(answers, agree) or {}
-    return _answer({"error": _BARE_REFUSAL | words})
+    return _answer({"error": {**_BARE_REFUSAL, **(_words(answers, agree) or {})}})
 
 
 def _words(answers: Sequence[Json], agree: int) -> Mapping[str, str] | None:

@@ -2,6 +2,7 @@
 """A backup has every file that a provider cannot make anew, of one moment, for its operator's eyes alone."""
 
 import os
+import shutil
 import sqlite3
 import threading
 from contextlib import closing
@@ -142,7 +143,7 @@ def test_half_restored_books_make_none(provider):
 def test_what_does_not_fit_is_not_begun(provider, monkeypatch):
     before = provider.everything()
     free = backup.COPIES * provider.books.stat().st_size - 1
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     with pytest.raises(StoreFailure, match="MiB are needed") as caught:
         provider.back_up()
     assert caught.value.rule == FULL

@@ -14,6 +14,7 @@ from trustedpods.provider.commands import (
     serve,
     setup,
 )
+from trustedpods.provider.commands.backups import verbs as backups
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,6 +41,8 @@ for verb in (
     setup.facade_files,
     setup.tls_request,
     setup.doctor,
+    backups.backup,
+    backups.restore,
     guest.guest,
 ):
     main.add_command(verb)

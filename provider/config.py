@@ -7,10 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from trustedpods.contracts.records import Market
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S
-from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, AccessMode
@@ -21,17 +18,12 @@ from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.core.networks.book import NODE_PORTS
 from trustedpods.provider.core.placement.offered import Allowed
+from trustedpods.provider.core.quotas.publisher_quota import PublisherQuota
 from trustedpods.provider.exposure.ingress_classes import IngressSection, QualifiedName
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
+from trustedpods.provider.market_settings import ConfiguredAddress, MarketSection
 from trustedpods.provider.settings_file import read_settings
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except BadInput as bad:
-        raise ValueError(bad.what) from None
 
 
 def _absolute(text: str) -> str:
@@ -49,7 +41,6 @@ def _ipv4_network(text: str) -> str:
 
 
 NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
-ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 AccessModes = Annotated[list[AccessMode], Field(min_length=1, max_length=4)]
@@ -62,28 +53,6 @@ class Section(BaseModel):
     """Base of every table of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class MarketSection(Section):
-    """Which chain and which contracts; the token is the one that the payment contract holds."""
-
-    rpc: str
-    chain_id: Annotated[int, Field(ge=1)]
-    payments: ConfiguredAddress
-    registry: ConfiguredAddress
-    token: ConfiguredAddress
-    finality_blocks: Annotated[int, Field(ge=0, le=1000)] = 0
-
-    @property
-    def market(self) -> Market:
-        """The same as the chain's client takes it; `rpc` is no part of it."""
-        return Market(
-            chain_id=self.chain_id,
-            payments=Address(self.payments),
-            registry=Address(self.registry),
-            token=Address(self.token),
-            finality_blocks=self.finality_blocks,
-        )
 
 
 class IdentitySection(Section):
@@ -308,6 +277,19 @@ class StoreSection(Section):
     they were counted by, of those that ended their claims too."""
 
 
+class PublishersSection(Section):
+    """The most that one publisher's pods may take together: how many, and their replicas where all run."""
+
+    pods: Annotated[int, Field(ge=1)] | None = None
+    cpu_milli: Annotated[int, Field(ge=1)] | None = None
+    memory_mib: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def quota(self) -> PublisherQuota:
+        """The same as admission takes it."""
+        return PublisherQuota(self.pods, self.cpu_milli, self.memory_mib)
+
+
 class WebhooksSection(Section):
     """Whether warnings are sent to publishers' webhooks, and whether also to addresses that are not public.
 
@@ -337,6 +319,7 @@ class ProviderConfig(Section):
     terms: TermsSection = TermsSection()
     store: StoreSection
     metrics: MetricsSection | None = None
+    publishers: PublishersSection = PublishersSection()
     webhooks: WebhooksSection = WebhooksSection()
     exposure: ExposureSection = ExposureSection()
     ingress: IngressSection = IngressSection()

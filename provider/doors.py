@@ -187,8 +187,12 @@ def profile_of(
 
 
 def binding_of(config: ProviderConfig, keys: BootKeys, peer_id: bytes) -> KeyBinding:
-    """The keys of this boot, bound to the class and to what of the configuration concerns publishers."""
-    digest = hashlib.sha256(
-        config.model_dump_json(include={"market", "identity", "prices", "terms"}).encode()
-    ).digest()
-    return keys.binding(config.identity.trust, peer_id, digest)
+    """The keys of this boot, bound to the class and to what of the configuration concerns publishers.
+
+    Settings of `[market]` that came later and are not set are left out, so that an upgrade changes no digest.
+    """
+    unset = {name for name in ("other_rpcs", "rpc_agree") if not getattr(config.market, name)}
+    told = config.model_dump_json(
+        include={"market", "identity", "prices", "terms"}, exclude={"market": unset}
+    )
+    return keys.binding(config.identity.trust, peer_id, hashlib.sha256(told.encode()).digest())

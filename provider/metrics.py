@@ -8,7 +8,7 @@ What happens is counted where it happens (`Metrics`); what is, is read whenever 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -56,6 +56,8 @@ class Snapshot:
     certificate_days: float | None = None
     certificate_failures: int | None = None
     certificate_overdue: bool | None = None
+    chain_nodes: Mapping[str, int] = field(default_factory=dict)
+    """How many of the chain's nodes agree, are silent, behind, or differ; nothing where there is one node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,12 @@ class SnapshotCollector(Collector):
         yield _by_label("trustedpods_pods", "Pods by phase.", "phase", now.pods_by_phase)
         yield _by_label(
             "trustedpods_scale_states", "Published pods by scaler state.", "state", now.pods_by_scale
+        )
+        yield _by_label(
+            "trustedpods_chain_nodes",
+            "Nodes of the chain by how they fare, where several must agree.",
+            "state",
+            now.chain_nodes,
         )
         yield _by_label("trustedpods_claims", "Claims by state.", "state", now.claims_by_state)
         yield _by_label(

@@ -9,7 +9,8 @@ from pydantic import Field
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.sealing.requests import ChainContext
-from trustedpods.provider.config import ConfiguredAddress, NetSection, PathText, Section
+from trustedpods.provider.config import NetSection, PathText, Section
+from trustedpods.provider.market_settings import ConfiguredAddress
 from trustedpods.provider.settings_file import read_settings
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every part of the door shares: the node, the three contracts, calls, logs, transactions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
+from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.answers import Mined
 from trustedpods.contracts.client.rpc.contract import Contract, ContractCall, Event, Value
@@ -32,16 +33,20 @@ class ChainBase:
 
     def __init__(
         self,
-        rpc_url: str,
+        rpc_url: str | Sequence[str],
         market: Market,
         *,
+        agree: int | None = None,
         journal: TransactionJournal | None = None,
         mined_within_s: float = MINED_WITHIN_S,
         limits: ClientLimits = USUAL,
     ) -> None:
-        """*journal* keeps unfinished transactions through a restart."""
+        """*journal* keeps unfinished transactions through a restart.
+
+        Of several addresses of nodes *agree* must say the same, more than half where it is None.
+        """
         self.market = market
-        self._node = Node(rpc_url, limits)
+        self._node = Node(rpc_url, limits, agree)
         waiting = Waiting(mined_within_s, market.finality_blocks)
         self._sender = Sender(self._node, market.chain_id, waiting, journal)
         self._payments = Contract("PodPayments", market.payments)
@@ -61,6 +66,15 @@ class ChainBase:
     ) -> None:
         """Close."""
         await self.aclose()
+
+    @property
+    def place(self) -> str:
+        """Of the first node, as errors call it: no secret of its address is in it."""
+        return self._node.place
+
+    def nodes(self) -> tuple[NodeStanding, ...]:
+        """How each of several nodes fares, by what it answered last; nothing where there is one."""
+        return self._node.standings()
 
     async def head(self) -> Block:
         """The newest block."""

@@ -20,6 +20,10 @@ class ClientLimits:
     answer_bytes: int = 16 * 1024 * 1024
     """A page of 2,500 rows is 1.4 MB, a block of logs a few; nothing larger is read, let alone parsed."""
 
+    head_kept_s: float = 0.2
+    """The newest block that several nodes share is asked for once by reads that come together; a block takes
+    seconds."""
+
     read_pauses_s: tuple[float, ...] = (0.1, 0.4)
     """A dropped connection or a rate limit is no answer: a read is asked again before it fails."""
 

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One chain node over HTTP: a bounded, thread-safe transport of JSON-RPC, and trio above it."""
+"""A chain's node, or several that must agree, under trio: what blocks is asked in threads."""
 
-import itertools
-import json
-import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import httpx
 import trio
 
 from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
+from trustedpods.contracts.client.endpoints.http import Hiccup, HttpTransport
+from trustedpods.contracts.client.endpoints.several import SeveralNodes
+from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.contracts.client.errors import RpcError, refusal, translated
 from trustedpods.contracts.client.rpc.methods import Methods
 from trustedpods.protocol.errors import NetworkFailure
@@ -21,109 +19,31 @@ from trustedpods.protocol.ids import Address
 T = TypeVar("T")
 
 _SELECTOR_HEX = len("0x12345678")
-_BUSY_STATUS = frozenset({429, 502, 503, 504})
-_LIMIT_EXCEEDED = -32005
-"""EIP-1474: the node has had too many requests, or the answer would be too large."""
-
-
-class _Hiccup(NetworkFailure):
-    """A failure that may be over at the next try."""
-
-
-class _HttpTransport:
-    """JSON-RPC over one pooled httpx client; trouble is `NetworkFailure` at once."""
-
-    def __init__(self, url: str, limits: ClientLimits) -> None:
-        self._url = url
-        self._limits = limits
-        self._ids = itertools.count()
-        self._client = httpx.Client(timeout=limits.request_s, follow_redirects=False)
-        self.close = weakref.finalize(self, self._client.close)
-
-    def ask(self, method: str, params: Sequence[object]) -> Any:  # noqa: ANN401  JSON, as above
-        """The result of one request; `RpcError` is the node's own error."""
-        answer = self.answer(method, params)
-        error = answer.get("error")
-        if error is not None:
-            raise RpcError(error if isinstance(error, dict) else {"message": str(error)})
-        return answer["result"]
-
-    def answer(self, method: str, params: Sequence[object]) -> Mapping[str, Any]:
-        """The answer to one request, with a result or an error; what is not JSON-RPC counts as no answer."""
-        number = next(self._ids)
-        body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        answer = self.post(json.dumps(body).encode())
-        if (
-            not isinstance(answer, dict)
-            or answer.get("jsonrpc") != "2.0"
-            or ("result" in answer) == ("error" in answer)
-        ):
-            raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
-        self._check(answer, number)
-        return answer
-
-    def post(self, body: bytes) -> Any:  # noqa: ANN401  JSON from outside: looked at by the caller
-        """Send a request; what came back as parsed JSON, None when it is none."""
-        try:
-            raw = self._post(body)
-        except httpx.HTTPError as error:
-            dropped = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
-            again = dropped and not isinstance(error, httpx.ConnectError)
-            raise (_Hiccup if again else NetworkFailure)(
-                f"the chain node does not answer ({type(error).__name__})", where=self._place()
-            ) from None
-        try:
-            return json.loads(raw)
-        except (ValueError, RecursionError):
-            return None
-
-    def _check(self, answer: dict[str, object], number: int) -> None:
-        """An error that asks for patience is a hiccup; a result must be that of this request."""
-        error = answer.get("error")
-        if isinstance(error, dict) and error.get("code") == _LIMIT_EXCEEDED:
-            text = str(error.get("message"))[:200]
-            raise _Hiccup(f"the chain node is over its limits: {text}", where=self._place())
-        if error is None and answer.get("id") != number:
-            raise NetworkFailure("the chain node answered another request", where=self._place())
-
-    def _post(self, body: bytes) -> bytes:
-        # Not packed: what a piece unpacks to has no bound. httpx bounds each read, and a node may drip.
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        until = time.monotonic() + self._limits.request_s
-        with self._client.stream("POST", self._url, content=body, headers=headers) as response:
-            raw = bytearray()
-            for piece in response.iter_raw():
-                raw += piece
-                if time.monotonic() > until:
-                    raise NetworkFailure("the chain node takes too long to answer", where=self._place())
-                if len(raw) > self._limits.answer_bytes:
-                    raise NetworkFailure(
-                        "the chain node's answer is too large", where=self._place(), rule="node"
-                    )
-            if response.status_code >= 400 and not raw.lstrip().startswith((b"{", b"[")):
-                busy = response.status_code in _BUSY_STATUS
-                raise (_Hiccup if busy else NetworkFailure)(
-                    f"the chain node answered HTTP {response.status_code}", where=self._place()
-                )
-            return bytes(raw)
-
-    def _place(self) -> str:
-        url = httpx.URL(self._url)  # the path may hold an API key
-        return f"{url.scheme}://{url.netloc.decode().rpartition('@')[2]}"
 
 
 class Node:
     """One node: `eth` has its methods; `read` and `write` are how all that blocks is called from trio."""
 
-    def __init__(self, rpc_url: str, limits: ClientLimits = USUAL) -> None:
-        if not rpc_url.startswith(("http://", "https://")):
-            raise NetworkFailure(f"not an HTTP address of a chain node: {rpc_url!r}")
-        self._transport = _HttpTransport(rpc_url, limits)
-        self.eth = Methods(self._transport.ask)
-        self.url = rpc_url
+    def __init__(
+        self, rpc_url: str | Sequence[str], limits: ClientLimits = USUAL, agree: int | None = None
+    ) -> None:
+        """Of several addresses *agree* must say the same, more than half where it is None."""
+        urls = [rpc_url] if isinstance(rpc_url, str) else list(rpc_url)
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise NetworkFailure(f"not an HTTP address of a chain node: {url!r}")
+        nodes = [HttpTransport(url, limits) for url in urls]
+        self.place = nodes[0].place
+        self._transport = nodes[0] if len(nodes) == 1 else SeveralNodes(nodes, limits, agree)
+        self.eth = Methods(partial(_result, self._transport))
+        self.url = urls[0]
         self.limits = limits
         self._readers = trio.CapacityLimiter(limits.reads_at_once)
         self._writers = trio.CapacityLimiter(limits.writes_at_once)
+
+    def standings(self) -> tuple[NodeStanding, ...]:
+        """How each of several nodes fares; nothing where there is one."""
+        return self._transport.standings() if isinstance(self._transport, SeveralNodes) else ()
 
     def close(self) -> None:
         """Drop the connections; safe to call twice."""
@@ -134,7 +54,7 @@ class Node:
         for pause in self.limits.read_pauses_s:
             try:
                 return await self.read_once(function, *arguments, **options)
-            except _Hiccup:
+            except Hiccup:
                 await trio.sleep(pause)
         return await self.read_once(function, *arguments, **options)
 
@@ -159,7 +79,7 @@ class Node:
             {"jsonrpc": "2.0", "id": place, "method": "eth_call", "params": _view(to, data, block)}
             for place, data in enumerate(calls)
         ]
-        answers = self._transport.post(json.dumps(bodies).encode())
+        answers = self._transport.batch(bodies)
         by_id = {one.get("id"): one for one in answers if isinstance(one, dict)} if answers else {}
         if by_id.keys() != set(range(len(calls))):
             raise NetworkFailure("the chain node does not serve batches", where=self.url, rule="node")
@@ -174,6 +94,15 @@ class Node:
 def _guarded(function: Callable[..., T], *arguments: object, **options: object) -> T:
     with translated():
         return function(*arguments, **options)
+
+
+def _result(transport: HttpTransport | SeveralNodes, method: str, params: Sequence[object]) -> Any:  # noqa: ANN401
+    """The result of one request, JSON; `RpcError` is the node's own error."""
+    answer = transport.answer(method, params)
+    error = answer.get("error")
+    if error is not None:
+        raise RpcError(error if isinstance(error, dict) else {"message": str(error)})
+    return answer["result"]
 
 
 def _view(to: Address, data: bytes, block: int | None) -> list[object]:

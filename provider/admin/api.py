@@ -315,6 +315,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         store_failures=disk.failures,
         certificate_days=None if end is None else (end - parts.doors.clock()) / DAY_S,
         certificate_failures=None if ordered is None else ordered.failures,
+        chain_nodes=dict(Counter(one.state for one in parts.doors.chain.nodes())),
         certificate_overdue=None if ordered is None else outlook(ordered, int(parts.doors.clock())) in ALARMS,
     )
 

@@ -14,6 +14,7 @@ from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.admin import offered_parts, outside, probes
+from trustedpods.provider.admin.chain_nodes import several_nodes
 from trustedpods.provider.admission.isolation_probe import users_at
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
@@ -42,6 +43,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("keys", _keys),
         ("tee", _tee),
         ("chain", _chain),
+        *several_nodes(config),
         ("clock", outside.clock),
         ("gas", outside.gas),
         ("cluster", _cluster),
@@ -109,7 +111,7 @@ async def _tee(config: ProviderConfig) -> str:
 
 
 async def _chain(config: ProviderConfig) -> str:
-    async with Chain(config.market.rpc, config.market.market) as chain:
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         await chain.check_market()
         head = await chain.head()
         gas = await chain.gas_balance(address_of(read_key(Path(config.identity.operator_key_file))))

@@ -55,7 +55,7 @@ _OWN_ROOT = "Trusted Pods "
 
 async def clock(config: ProviderConfig) -> str:
     """Whether this machine's time is the chain's."""
-    async with Chain(config.market.rpc, config.market.market) as chain:
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         head = await chain.head()
     return clock_against(int(time.time()), head.time)
 
@@ -147,7 +147,7 @@ async def ports(config: ProviderConfig) -> str:
 
 async def gas(config: ProviderConfig) -> str:
     """For how many days the operator's coin lasts at today's price and number of pods."""
-    async with Chain(config.market.rpc, config.market.market) as chain:
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         wei = await chain.gas_balance(address_of(read_key(Path(config.identity.operator_key_file))))
         price = await chain.gas_price()
     try:

@@ -31,7 +31,7 @@ async def register(config: ProviderConfig, wait_s: int) -> Registered:
     key = _owner_key(config)
     identity = await _identity(config, wait_s)
     row = row_of(config, identity)
-    async with Chain(config.market.rpc, config.market.market) as chain:
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         receipt = await chain.register(key, row)
         operator = address_of(read_key(Path(config.identity.operator_key_file)))
         await chain.set_operator(key, operator)
@@ -46,14 +46,14 @@ async def register(config: ProviderConfig, wait_s: int) -> Registered:
 
 async def unregister(config: ProviderConfig) -> Unregistered:
     """Remove the row."""
-    async with Chain(config.market.rpc, config.market.market) as chain:
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         receipt = await chain.remove(_owner_key(config), config.identity.daemon)
     return Unregistered(transaction="0x" + receipt.tx_hash.hex(), gas=receipt.gas_used)
 
 
 async def prices(config: ProviderConfig, publish: bool) -> PriceList:
     """The configured prices beside those of the row."""
-    async with Chain(config.market.rpc, config.market.market) as chain:
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         transaction = None
         if publish:
             receipt = await chain.set_prices(

@@ -40,6 +40,7 @@ from trustedpods.provider.lifecycle.channels.arrival import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
+from trustedpods.provider.pods.publisher_shares import PublisherShares
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
@@ -89,6 +90,7 @@ class Admission:
             self._reservations,
         )
         self._called = CalledNodes(doors.cluster, pods, bundles, limits.called_nodes)
+        self._shares = PublisherShares(pods, doors.config.publishers.quota)
         self._hosts = IngressHosts(doors.cluster, pods, bundles)
         self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
@@ -135,6 +137,7 @@ class Admission:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
         self._doors.store.disk.check()
+        self._shares.check(ask, ref.publisher, ref.channel)
         admission.check_image_size(ask.image_mib, self._doors.offer)
         check_classes(ask.volumes, self._doors.offer.storage_classes)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
@@ -231,6 +234,7 @@ class Admission:
         with (
             self._reservations.hold(opened.ask, request.ref.channel),
             self._called.hold(opened.ask, request.ref.publisher, request.ref.channel),
+            self._shares.hold(opened.ask, request.ref.publisher, request.ref.channel),
         ):
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
                 record = await self._make_ready(record)

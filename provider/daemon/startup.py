@@ -56,7 +56,12 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             store=store,
             spool=Spool(Path(config.store.spool), config.store.spool_quota_mib),
             chain=await stack.enter_async_context(
-                Chain(config.market.rpc, config.market.market, journal=BooksJournal(store))
+                Chain(
+                    config.market.rpcs,
+                    config.market.market,
+                    agree=config.market.rpc_agree,
+                    journal=BooksJournal(store),
+                )
             ),
             cluster=cluster,
             registry=await stack.enter_async_context(

@@ -93,6 +93,12 @@ def _parts(health: Health) -> Iterator[AlertLine]:
                 "FactSilent", "critical", f"The {clean(fact)} has not answered for {age}",
                 "Nothing is closed for that; pods run to their last known runway.", DOCTOR,
             )  # fmt: skip
+    for node in health.chain_nodes:
+        if node.state != "ok":
+            yield AlertLine(
+                "ChainNodeDiffers", "warning", f"The chain's node {clean(node.place)} {clean(node.told)}",
+                "The others are believed meanwhile. Mend it, or name another in other_rpcs.", DOCTOR,
+            )  # fmt: skip
     if health.trouble is not None:
         yield AlertLine(
             "ClusterUnread", "critical", f"The cluster does not tell its nodes: {clean(health.trouble)}",

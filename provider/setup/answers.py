@@ -9,7 +9,8 @@ from pydantic import Field, ValidationError
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.base import U32
-from trustedpods.provider.config import ConfiguredAddress, PathText, Section
+from trustedpods.provider.config import PathText, Section
+from trustedpods.provider.market_settings import ConfiguredAddress
 from trustedpods.provider.settings_file import read_settings
 
 TokensText = Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,18})?$")]

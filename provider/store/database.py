@@ -18,6 +18,7 @@ from trustedpods.protocol.errors import Locked, StoreFailure
 from trustedpods.provider.core.disk import NO_SIZES, DiskSizes, spared
 from trustedpods.provider.store.disk import Disk
 from trustedpods.provider.store.engines.database import Database
+from trustedpods.provider.store.engines.replacing import refuse_unfinished
 from trustedpods.provider.store.engines.sqlite_file import SqliteFile, held
 from trustedpods.provider.store.engines.writers import OF_WRITERS
 from trustedpods.provider.store.failures import FULL, NotCopied, translated
@@ -134,9 +135,11 @@ async def open_store(
 ) -> AsyncIterator[Store]:
     """The store in the file *path*, made or migrated as needed; *going_on* is called while that takes long.
 
-    Locked while another daemon has it, `StoreFailure` when it cannot be opened, also with its reserve freed.
+    Locked while another daemon has it, `StoreFailure` when it cannot be opened, also with its reserve freed,
+    or when a restore of it was killed.
     """
     with held(path):
+        refuse_unfinished(path)
         books = SqliteFile(path, spare=spared(sizes), going_on=going_on)
         async with open_books(books, path.parent, vault, sizes) as store:
             yield store

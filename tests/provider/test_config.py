@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,8 @@ import pytest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.config import load_config
+from trustedpods.provider.doors import binding_of
+from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.lifecycle.pod_variables import sleep_place
 
 GOOD = """
@@ -84,6 +88,34 @@ def test_every_mistake_is_named(tmp_path, old, new, where):
     assert where in caught.value.where
 
 
+OTHERS = 'other_rpcs = ["http://10.0.0.2:8545", "https://node.example/key"]'
+
+
+@pytest.mark.parametrize("agree", [None, 1, 2, 3])
+def test_several_nodes_of_the_chain(tmp_path, agree):
+    more = OTHERS if agree is None else f"{OTHERS}\nrpc_agree = {agree}"
+    market = load(tmp_path, GOOD.replace("chain_id =", f"{more}\nchain_id =")).market
+    assert market.rpcs == ["http://10.0.0.1:8545", "http://10.0.0.2:8545", "https://node.example/key"]
+    assert market.rpc_agree == agree
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (f"{OTHERS}\nrpc_agree = 4", "of 3 nodes 2 to 3 must agree, or 1"),
+        ("rpc_agree = 2", "of 1 nodes 1 to 1 must agree"),
+        ('other_rpcs = ["http://10.0.0.1:8545"]', "stands there twice"),
+        ('other_rpcs = ["HTTP://10.0.0.1:8545/"]', "pattern"),
+        ('other_rpcs = ["http://10.0.0.1:8545/"]', "stands there twice"),
+        ('other_rpcs = ["10.0.0.2:8545"]', "pattern"),
+    ],
+)
+def test_nodes_that_cannot_agree_are_refused(tmp_path, more, why):
+    with pytest.raises(BadInput, match=why) as caught:
+        load(tmp_path, GOOD.replace("chain_id =", f"{more}\nchain_id ="))
+    assert "market" in caught.value.where
+
+
 def test_what_is_no_toml(tmp_path):
     with pytest.raises(BadInput, match="not TOML"):
         load(tmp_path, "[market")
@@ -146,3 +178,14 @@ def test_mistakes_of_the_resolvers_table(tmp_path, table, where):
     path.write_text(f"{GOOD}[names]\n{table}\n")
     with pytest.raises(BadInput, match=where):
         load_config(path)
+
+
+def test_what_is_attested_of_settings_is_what_older_versions_attested(tmp_path):
+    keys = BootKeys.load_or_create(tmp_path / "keys", require_tmpfs=False)
+    config = load(tmp_path, GOOD)
+    told = json.loads(config.model_dump_json(include={"market", "identity", "prices", "terms"}))
+    del told["market"]["other_rpcs"], told["market"]["rpc_agree"]
+    older = hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).digest()
+    assert binding_of(config, keys, b"peer").config_digest == older
+    several = load(tmp_path, GOOD.replace("chain_id =", f"{OTHERS}\nchain_id ="))
+    assert binding_of(several, keys, b"peer").config_digest != older

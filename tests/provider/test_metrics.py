@@ -34,6 +34,7 @@ SNAPSHOT = Snapshot(
     certificate_days=61.5,
     certificate_failures=2,
     certificate_overdue=True,
+    chain_nodes={"ok": 2, "differs": 1},
 )
 
 
@@ -69,6 +70,7 @@ def test_the_present_state_is_read_when_asked() -> None:
     assert seen["trustedpods_certificate_days_left", ()] == 61.5
     assert seen["trustedpods_certificate_failures", ()] == 2
     assert seen["trustedpods_certificate_overdue", ()] == 1
+    assert seen["trustedpods_chain_nodes", (("state", "differs"),)] == 1
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -3,6 +3,7 @@
 
 from tests.fakes.chain.state import address_of
 from tests.year.outside import SPOOL_MIB
+from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.cluster.diagnosis import Diagnosis
@@ -83,6 +84,15 @@ async def chain_away(year):
         year.world.chain.broken = True
         await year.watch(window, 10 * MINUTE_S)
         year.world.chain.broken = False
+        await year.watch(window, CALM_S)
+
+
+async def node_differs(year):
+    """One of the chain's three nodes says otherwise than the others; they are believed."""
+    async with year.watched("node differs", {"TrustedPodsChainNodeDiffers"}) as window:
+        year.world.chain.disagreeing = [NodeStanding("http://a"), NodeStanding("http://b", "differs")]
+        await year.watch(window, 15 * MINUTE_S)
+        year.world.chain.disagreeing = [NodeStanding("http://a"), NodeStanding("http://b")]
         await year.watch(window, CALM_S)
 
 
@@ -198,6 +208,7 @@ EVENTS = {
     "disk low": disk_low,
     "chain away": chain_away,
     "chain lies": chain_lies,
+    "node differs": node_differs,
     "no gas": no_gas,
     "paid less": paid_less,
     "authority away": authority_away,

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class `open`: books of one day are put back three days later. Nothing is billed twice, or lost."""
 
-import shutil
-
 import pytest
 import trio
 
@@ -13,7 +11,11 @@ from tests.year.simulated_time import without_threads
 from tests.year.simulation import DAY_S, STRIDE_S, Simulation
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
+from trustedpods.provider.backups.backup import back_up
+from trustedpods.provider.backups.restore import restore
+from trustedpods.provider.config import load_config
 from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.setup.toml.commented import commented
 
 NOTHING = Plan(days=0, a_day=0, longest_stay=1, slots=64, certificate_days=90, events=())
 
@@ -25,22 +27,32 @@ async def three_days(year):
         await year.world.time.stride(DAY_S, STRIDE_S)
 
 
+def settings_of(world):
+    """The file of the daemon's settings, and the key that they name."""
+    config, key = world._config(), world.tmp_path / "operator.key"
+    key.touch(0o600)
+    key.write_text(world.operator_key.hex())
+    identity = config.identity.model_copy(update={"operator_key_file": str(key)})
+    settings = world.tmp_path / "provider.toml"
+    settings.write_text(commented(config.model_copy(update={"identity": identity})))
+    return settings
+
+
 async def set_back(year):
     """Pods of before the backup, some of behind it, and one that went; then the books of the backup."""
     world, folder = year.world, year.world.tmp_path
     old = await year.publishers.come(year.run, [None] * 4)
     await year.publishers.visit(year.run)
     await world.time.stride(DAY_S, STRIDE_S)
-    await year.stop()
-    shutil.copytree(folder / "books", folder / "backup", ignore=shutil.ignore_patterns("*.sock"))
-    await year.start()
+    settings = settings_of(world)
+    # beside the running daemon
+    back_up(load_config(settings), settings, folder / "day.backup", now=int(world.now), version="1")
     new = await year.publishers.come(year.run, [None] * 2)
     await three_days(year)
     await year.publishers.go(year.run, old[:1])
     paid = world.observer.paid
     await year.stop()
-    shutil.rmtree(folder / "books")
-    shutil.copytree(folder / "backup", folder / "books")
+    restore(folder / "day.backup", settings, now=int(world.now))
     world.observer.lost_before = int(world.now)
     await year.start()
     return old, new, paid

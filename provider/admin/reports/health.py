@@ -14,6 +14,7 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin.reports.health_views import (
     CapacityView,
+    ChainNodeView,
     Health,
     OwnEvidence,
     RoomView,
@@ -72,6 +73,9 @@ async def read_health(
         spool_quota_bytes=found.spool_quota_bytes,
         gas_wei=found.gas_wei,
         answered=dict(counts.answered),
+        chain_nodes=[
+            ChainNodeView(place=one.place, state=one.state, told=one.told) for one in doors.chain.nodes()
+        ],
         disk_state=doors.store.disk.state,
         disk_free_mib=found.disk_free_bytes // MIB,
         store_failures=sum(found.store_failures.values()),

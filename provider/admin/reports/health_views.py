@@ -63,11 +63,20 @@ class TrafficView(View):
     kib: int
 
 
+class ChainNodeView(View):
+    """One of several nodes of the chain: `state` is ok, silent, behind or differs, `told` in what."""
+
+    place: str
+    state: Literal["ok", "silent", "behind", "differs"]
+    told: str
+
+
 class Health(View):
     """The daemon at one moment; times are Unix seconds of its clock, money is in text.
 
     `since` is when it began: counts of wakes, claims, log lines and failures are from then on. `gas_wei` is
-    -1 when the chain did not say. `answered` has when chain, cluster and facade last answered well.
+    -1 when the chain did not say. `answered` has when chain, cluster and facade last answered well,
+    `chain_nodes` the chain's nodes where it has several.
     `capacity` is None where the cluster did not answer; `trouble` says why. `isolation_doubt` is None where
     tenants are apart: by the network agent, or `isolation_tried` with live pods. `certificate_days` and what
     follows are None where there is no such certificate. At most some `wake_failures` are told, of
@@ -88,6 +97,7 @@ class Health(View):
     spool_quota_bytes: int
     gas_wei: int
     answered: dict[str, float]
+    chain_nodes: list[ChainNodeView]
     disk_state: DiskState
     disk_free_mib: int
     store_failures: int

@@ -16,6 +16,7 @@ TABLES: Final = {
     "terms": "What a channel must offer, and when the daemon claims, warns, stops and removes.",
     "store": "The daemon's books and the sealed blobs of images.",
     "metrics": "Where Prometheus finds the daemon's numbers. Without this table there are none.",
+    "publishers": "The most that one publisher's pods may take together. Without a line there is no bound.",
     "webhooks": "Warnings that are sent to publishers' own addresses.",
     "exposure": "Services past the facade: on ports of the nodes. By default none (docs/operator.md).",
     "ingress": (
@@ -26,6 +27,12 @@ TABLES: Final = {
 
 COMMENTS: Final = {
     "market.rpc": "A node of the chain, http or https: yours, or one that you trust to tell the truth.",
+    "market.other_rpcs": (
+        "More nodes of the same chain, by others than the first: what they do not agree on is not believed."
+    ),
+    "market.rpc_agree": (
+        "How many of all nodes must say the same; absent: more than half. 1: one stands in for another."
+    ),
     "market.chain_id": "The chain's number, which every signature names.",
     "market.payments": "The contract that holds publishers' deposits and pays claims.",
     "market.registry": "The contract that lists providers.",
@@ -133,6 +140,9 @@ COMMENTS: Final = {
     "store.min_free_mib": "Below so many free MiB no new pod is taken.",
     "store.keep_days": "Days that settled counts and ended pods' claims stay. Earnings by day stay for ever.",
     "metrics.listen": "Keep it on the loopback, or behind a firewall.",
+    "publishers.pods": "How many there may be, asleep or awake.",
+    "publishers.cpu_milli": "Thousandths of a core of all their replicas, where as many run as may.",
+    "publishers.memory_mib": "MiB of memory of the same.",
     "webhooks.enabled": "Whether any are sent.",
     "webhooks.allow_private": "For a localnet only: publishers could send requests into your network.",
     "exposure.udp": "Whether `expose: udp` is offered.",

@@ -29,6 +29,12 @@ class FakeChain(FakePayments, FakeRows):
     async def aclose(self):
         pass
 
+    disagreeing = ()
+    """What a client of several nodes tells of them."""
+
+    def nodes(self):
+        return self.disagreeing
+
     async def head(self):
         self._reach()
         return Block(self.number, self.now, self.number.to_bytes(32, "big"))

@@ -51,6 +51,7 @@ def health(**changes):
         spool_quota_bytes=100,
         gas_wei=2 * 10**18,
         answered={"chain": NOW - 2.0, "cluster": NOW - 5.0, "facade": NOW - 1.0},
+        chain_nodes=[],
         disk_state=DiskState.GOOD,
         disk_free_mib=20_000,
         store_failures=0,

@@ -6,17 +6,21 @@ from ruamel.yaml import YAML
 
 from tests.fakes.page.operator import NOW, evidence, health
 from tests.paths import ROOT
-from trustedpods.provider.admin.reports.health_views import SlowStarts
+from trustedpods.provider.admin.reports.health_views import ChainNodeView, SlowStarts
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.page.alerts import SOON_S, alerts_of, proof_alerts
 
 SLOW = SlowStarts(count=100, seconds=900.0, at_most=[(1.0, 50), (5.0, 89), (60.0, 100)])
+
+LIAR = ChainNodeView(place="https://node.example", state="differs", told="answers eth_call otherwise")
+HONEST = ChainNodeView(place="https://node.example", state="ok", told="")
 
 FIRED: dict[str, dict[str, object]] = {
     "ClaimOld": {"oldest_claim": NOW - 36 * 3600 - 1},
     "PaidLess": {"items_cut": 1},
     "OperatorOutOfGas": {"gas_wei": 5 * 10**15 - 1},
     "FactSilent": {"answered": {"chain": NOW - 121.0}},
+    "ChainNodeDiffers": {"chain_nodes": [LIAR]},
     "ClusterUnread": {"trouble": "no answer"},
     "IsolationDoubt": {"isolation_doubt": "it is being tried"},
     "CertificateEnds": {"certificate_days": 9, "certificate_overdue": True},
@@ -37,6 +41,7 @@ QUIET: list[dict[str, object]] = [
     {"gas_wei": -1},
     {"gas_wei": 5 * 10**15},
     {"answered": {}},
+    {"chain_nodes": [HONEST, HONEST]},
     {"answered": {"chain": NOW - 120.0}},
     {"certificate_days": None, "certificate_overdue": True},
     {"certificate_days": 1},

@@ -35,7 +35,7 @@ class ServiceCount:
     def __init__(self, doors: Doors, profile: bytes) -> None:
         self._doors, self._profile = doors, profile
         self._counted_to = doors.now()
-        self._counted = (0, 0, (0,))
+        self._counted: tuple[int, int, tuple[int, ...]] = (0, 0, ())
         self._token: TokenInfo | None = None
         self._shown = True
         self.signed: SignedFigures | None = None

@@ -39,6 +39,7 @@ _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:0 auto;padding:1rem;"
     "color:#1b1b1b;background:#fff;overflow-wrap:anywhere}h1{font-size:1.5rem}h2{font-size:1.15rem}"
     "th,td{text-align:left;padding:.25rem .75rem .25rem 0;vertical-align:top;font-weight:400}"
+    "th{overflow-wrap:normal}"
     "a{color:#0645ad}"
     "@media(prefers-color-scheme:dark){body{color:#eaeaea;background:#161616}a{color:#9ecbff}}"
 )

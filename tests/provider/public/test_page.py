@@ -34,7 +34,7 @@ def test_the_page_says_who_what_it_costs_and_how_it_served():
     page = shown()
     for text in (
         "k1.example.org", "eu-west", f"0x{'11' * 20}/2", "the pods that run here", "TEST", "expose: http",
-        "99.9 % of 1d", "0.3 s", "0.8 s", "2026-09-21 14:13 UTC", "own word",
+        "99.9 % of 1 d", "0.3 s", "0.8 s", "2026-09-21 14:13 UTC", "own word",
     ):  # fmt: skip
         assert text in page, text
     assert "base units" in page_html(figures(), None).decode()

@@ -26,6 +26,9 @@ MAX_REPLY = 16 * 1024 * 1024
 SLOTS_PER_CALL = 64
 """Statistics asked for on one line; HAProxy reads lines of up to 16 KB."""
 
+MOST_SAID = 200
+"""Signs of a refused command, and of what was answered: a value of a map may be a page of many kilobytes."""
+
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
 """Connections that were cut are gone in milliseconds; a busy HAProxy takes longer."""
@@ -84,7 +87,8 @@ class Runtime:
         for command in commands:
             reply = (await self.command(command)).strip()
             if reply not in _DONE:
-                raise Refused(f"{command}: {reply[:200]}", where="haproxy", rule="haproxy")
+                said = f"{command[:MOST_SAID]}: {reply[:MOST_SAID]}"
+                raise Refused(said, where="haproxy", rule="haproxy")
 
     async def send(self, command: str, payload: str) -> None:
         """A command with a payload of several lines, none of them empty; what it answers must be success."""

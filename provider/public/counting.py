@@ -55,7 +55,8 @@ class ServiceCount:
         starts = self._cold_starts()
         days = await self._doors.store.write(_added, self._since(now, starts))
         self._counted_to, self._counted = now, starts
-        figures = figures_of(self._profile, sums_of(days, now), now)
+        tcp = self._doors.config.facade.pools.tcp > 0
+        figures = figures_of(self._profile, sums_of(days, now), now, tcp=tcp)
         self.signed = sign_figures(self._doors.keys.reply, figures)
         await self._show(figures, self.signed)
 

@@ -42,6 +42,7 @@ def sums_of(days: Sequence[DayCount], now: int) -> ServiceSums:
     """Of the last `WINDOW_DAYS` days, today with them, up to *now*.
 
     What lies between the first count and *now* is counted whole: a day of which there is no row was down.
+    A day that a clock went through twice is no longer than a day, so that it makes up for no other.
     """
     first = (now // DAY_S - WINDOW_DAYS + 1) * DAY_S
     here = [one for one in days if first <= one.day * DAY_S <= now]
@@ -50,15 +51,15 @@ def sums_of(days: Sequence[DayCount], now: int) -> ServiceSums:
     alike = [one.within for one in here if len(one.within) == len(BOUNDS_MS)]
     return ServiceSums(
         counted_s=counted,
-        up_s=min(counted, sum(one.up_s for one in here)),
+        up_s=min(counted, sum(min(one.up_s, DAY_S) for one in here)),
         cold_starts=sum(one.cold_starts for one in here),
         cold_start_ms=sum(one.cold_start_ms for one in here),
         within=tuple(map(sum, zip(*alike, strict=True))) if alike else (0,) * len(BOUNDS_MS),
     )
 
 
-def figures_of(coded_profile: bytes, sums: ServiceSums, now: int) -> Figures:
-    """What is signed: of the profile only the fields that are named here."""
+def figures_of(coded_profile: bytes, sums: ServiceSums, now: int, *, tcp: bool) -> Figures:
+    """What is signed: of the profile only the fields named here. *tcp*: its facade has ports for that."""
     profile = decode(coded_profile, Profile)
     return Figures(
         owner=profile.owner,
@@ -69,7 +70,7 @@ def figures_of(coded_profile: bytes, sums: ServiceSums, now: int) -> Figures:
         domain=profile.domain,
         token=profile.token,
         prices=profile.prices,
-        capabilities=capability_words(profile.capabilities),
+        capabilities=capability_words(profile.capabilities, tcp=tcp),
         profile_digest=hashlib.sha256(coded_profile).digest(),
         at=now,
         days=WINDOW_DAYS,
@@ -82,9 +83,10 @@ def figures_of(coded_profile: bytes, sums: ServiceSums, now: int) -> Figures:
     )
 
 
-def capability_words(has: Capabilities) -> list[str]:
+def capability_words(has: Capabilities, *, tcp: bool) -> list[str]:
     """What a manifest may ask for, one line each; what is beyond the bound the profile has."""
     switches = {
+        "expose: tcp": tcp,
         "expose: udp": has.udp,
         "expose: nodePort": has.node_port,
         "expose: loadBalancer": has.load_balancer,
@@ -92,7 +94,7 @@ def capability_words(has: Capabilities) -> list[str]:
         "sleep by itself": has.own_sleep,
         "volumes without a class": has.default_class,
     }
-    words = ["expose: http", "expose: tcp", *(word for word, there in switches.items() if there)]
+    words = ["expose: http", *(word for word, there in switches.items() if there)]
     words += [f"storage class {one.name}" for one in has.storage_classes]
     words += [f"ingress class {one.name}" for one in has.ingress_classes]
     words += [f"CSI driver {name}" for name in has.csi_drivers]

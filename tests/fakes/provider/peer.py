@@ -196,9 +196,10 @@ class ProviderPeer(peer_exec.PeerStreams):
             return ErrorReply(code="remote-protocol", what="bad kind")
         age = 7200 if "old-figures" in self.faults else 60
         sums = ServiceSums(86_400, 86_000, 10, 9_000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 10, 10, 10, 10, 10))
-        figures = figures_of(self.profile, sums, int(datetime.now(UTC).timestamp()) - age)
+        figures = figures_of(self.profile, sums, int(datetime.now(UTC).timestamp()) - age, tcp=True)
         key = Ed25519PrivateKey.generate() if "forged-figures" in self.faults else self.reply_key
-        return sign_figures(key, figures)
+        whose = self.daemon + ("others-figures" in self.faults)
+        return sign_figures(key, figures.model_copy(update={"daemon": whose}))
 
     async def _attest(self, stream, nonce):
         if "silent" in self.faults:

@@ -49,6 +49,11 @@ def test_a_day_without_a_row_was_down():
     assert sums.counted_s - sums.up_s == DAY_S
 
 
+def test_a_day_that_a_clock_went_through_twice_makes_up_for_no_other():
+    sums = sums_of((day(TODAY - 2, up_s=2 * DAY_S), day(TODAY, up_s=DAY_S // 2)), NOON)
+    assert sums.counted_s - sums.up_s == DAY_S
+
+
 def test_what_is_older_than_the_window_is_left_out_and_still_says_that_it_is_no_new_provider():
     sums = sums_of((day(TODAY - WINDOW_DAYS, starts=9, counts=(9,)), day(TODAY, up_s=5)), NOON)
     assert sums.counted_s == (WINDOW_DAYS - 1) * DAY_S + DAY_S // 2
@@ -82,7 +87,7 @@ DAYS = st.builds(
 def test_whatever_the_books_hold_it_is_never_up_for_longer_than_it_was_counted(days, now):
     sums = sums_of(days, now)
     assert 0 <= sums.up_s <= sums.counted_s <= WINDOW_DAYS * DAY_S
-    assert isinstance(figures_of(encode(profile()), sums, now), Figures)
+    assert isinstance(figures_of(encode(profile()), sums, now, tcp=True), Figures)
 
 
 def test_only_named_fields_are_signed():
@@ -93,7 +98,7 @@ def test_only_named_fields_are_signed():
         "cold_start_ms", "half_within_ms", "nine_of_ten_within_ms",
     }  # fmt: skip
     found = figures_of(
-        encode(profile(trust="sealed", addresses=["/ip4/10.0.0.1/tcp/1"])), ServiceSums(), NOON
+        encode(profile(trust="sealed", addresses=["/ip4/10.0.0.1/tcp/1"])), ServiceSums(), NOON, tcp=True
     )
     assert set(found.model_dump()) == allowed
     assert b"10.0.0.1" not in encode(found)
@@ -101,11 +106,12 @@ def test_only_named_fields_are_signed():
 
 def test_capabilities_are_words_within_bounds():
     has = profile().capabilities
-    assert capability_words(has)[:2] == ["expose: http", "expose: tcp"]
-    assert "egress by host name" in capability_words(has.model_copy(update={"names": True}))
+    assert capability_words(has, tcp=True)[:2] == ["expose: http", "expose: tcp"]
+    assert "expose: tcp" not in capability_words(has, tcp=False)
+    assert "egress by host name" in capability_words(has.model_copy(update={"names": True}), tcp=True)
     many = [StorageClass(name="a" * 253, grows=True, access_modes=[])] * 16
     words = capability_words(
-        has.model_copy(update={"storage_classes": many, "csi_drivers": ["b" * 253] * 16})
+        has.model_copy(update={"storage_classes": many, "csi_drivers": ["b" * 253] * 16}), tcp=True
     )
     assert len(words) == MAX_CAPABILITY_WORDS
     assert max(map(len, words)) == 64

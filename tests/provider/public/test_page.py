@@ -23,7 +23,7 @@ SUMS = ServiceSums(90_000, 89_999, 10, 9000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 1
 
 
 def figures(sums=SUMS, **changed):
-    return figures_of(encode(profile(**changed)), sums, 1_790_000_000)
+    return figures_of(encode(profile(**changed)), sums, 1_790_000_000, tcp=True)
 
 
 def shown(**given):

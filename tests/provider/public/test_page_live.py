@@ -31,7 +31,7 @@ def pages(up_s=86_000):
     names = [f"driver-{number}.example.org" for number in range(16)]
     has = profile().capabilities.model_copy(update={"csi_drivers": names})
     sums = ServiceSums(86_400, up_s, 10, 9000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 10, 10, 10, 10, 10))
-    of = figures_of(encode(profile(domain=DOMAIN, capabilities=has)), sums, 1_790_000_000)
+    of = figures_of(encode(profile(domain=DOMAIN, capabilities=has)), sums, 1_790_000_000, tcp=True)
     told = page_json(of, sign_figures(KEY, of), KEY.public_key().public_bytes_raw())
     return page_html(of, TokenInfo("TEST", 6)), told
 

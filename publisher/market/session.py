@@ -38,6 +38,7 @@ from trustedpods.protocol.sealing.requests import ChainContext, request_digest, 
 from trustedpods.protocol.sealing.subjects import Subject
 from trustedpods.publisher.core.trust import (
     check_chip_against_row,
+    check_figures_against_row,
     check_profile_against_row,
     check_unlisted_profile,
 )
@@ -270,8 +271,8 @@ async def ask_evidence(connection: "Connection", timing: Timing) -> tuple[bytes,
 async def ask_figures(proven: Proven, timing: Timing | None = None) -> Figures:
     """What the provider says of its own service, signed by the machine that was attested.
 
-    Raises `RemoteProtocolError` (rule "reply-signature") where another key signed it, and `Refused` where it
-    tells none, as one of an older version.
+    Raises `RemoteProtocolError` (rule "reply-signature") where another key signed it, `EvidenceRefused` where
+    it is of another provider, and `Refused` where it tells none, as one of an older version.
     """
     async with proven.connection.stream(PROVIDER) as stream:
         await stream.send(encode(FiguresRequest()))
@@ -279,7 +280,9 @@ async def ask_figures(proven: Proven, timing: Timing | None = None) -> Figures:
     answer = decode(data, SignedFigures, ErrorReply)
     if not isinstance(answer, SignedFigures):
         raise _unproven(answer)
-    return verify_figures(answer, proven.attested.binding.reply_key)
+    figures = verify_figures(answer, proven.attested.binding.reply_key)
+    check_figures_against_row(figures, proven.row)
+    return figures
 
 
 async def _attest(connection: "Connection", policy: "Policy", timing: Timing) -> tuple[Attested, "Verdict"]:

@@ -97,7 +97,7 @@ def _service_facts(service: ServiceFigures) -> dict[str, str]:
     """What it says of its own service, and how far that can be believed."""
     figures, error = service.figures, service.error
     if figures is None:
-        return {"figures": f"none that its machine signed: {'not asked' if error is None else error.text}"}
+        return {"figures": f"none: {'not asked' if error is None else error.text}"}
     signed = f"signed by the provider at {moment(UnixSeconds(figures.at))}, verified; its own word"
     old = "OLD, a daemon that runs signs every few minutes: " if service.old else ""
     return {

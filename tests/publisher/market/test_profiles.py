@@ -101,12 +101,13 @@ async def test_inspect_shows_what_a_provider_offers(cli, bench):
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        ("forged-figures", "none that its machine signed: what it says of itself is not signed"),
-        ("no-figures", "none that its machine signed: bad kind"),
+        ("forged-figures", "none: what it says of itself is not signed"),
+        ("others-figures", "none: its figures are of another provider"),
+        ("no-figures", "none: bad kind"),
         ("old-figures", "OLD, a daemon that runs signs every few minutes: signed by the provider at 20"),
     ],
 )
-async def test_inspect_says_that_figures_are_forged_missing_or_old(cli, bench, fault, text):
+async def test_inspect_says_that_figures_are_forged_anothers_missing_or_old(cli, bench, fault, text):
     async with bench.peer(fault).serve() as peer:
         done = await cli("provider", "inspect", peer.owner)
         said = json.loads((await cli("provider", "inspect", peer.owner, "-o", "json")).stdout)["service"]

@@ -9,7 +9,7 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import MAX_CAPABILITY_WORDS, Figures, Profile
 from trustedpods.provider.metrics import COLD_START_BUCKETS_S
-from trustedpods.provider.store.operator.service_days import DayCount
+from trustedpods.provider.store.operator.service_days import KEPT_DAYS, DayCount
 
 DAY_S = 86_400
 WINDOW_DAYS = 30
@@ -46,7 +46,8 @@ def sums_of(days: Sequence[DayCount], now: int) -> ServiceSums:
     """
     first = (now // DAY_S - WINDOW_DAYS + 1) * DAY_S
     here = [one for one in days if first <= one.day * DAY_S <= now]
-    began = max(first, min((one.began for one in days), default=now))
+    known = [one.began for one in days if one.day >= now // DAY_S - KEPT_DAYS]  # not of a clock at 1970
+    began = max(first, min(known, default=now))
     counted = max(0, now - began)
     alike = [one.within for one in here if len(one.within) == len(BOUNDS_MS)]
     return ServiceSums(

@@ -10,7 +10,10 @@ from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import SERVICE_DAYS
 
 KEPT_DAYS = 400
-"""Longer than anything is told of: a provider that was away for a month is not taken for a new one."""
+"""Longer than anything is told of: a provider that was away for a month is not taken for a new one.
+
+So many are kept, however far apart: a clock that was years ahead once makes one more, and costs none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class DayCount:
 
 
 def add(tx: Tx, more: DayCount) -> None:
-    """Count *more* of a day, and forget days of more than `KEPT_DAYS` before it."""
+    """Count *more* of a day, and forget all but the last `KEPT_DAYS` that were counted."""
     found = tx.connection.execute(select(SERVICE_DAYS).where(SERVICE_DAYS.c.day == more.day)).first()
     before = None if found is None else _of(tuple(found))
     whole = more if before is None else _sum(before, more)
@@ -45,7 +48,8 @@ def add(tx: Tx, more: DayCount) -> None:
             within=" ".join(map(str, whole.within)),
         )
     )
-    tx.connection.execute(delete(SERVICE_DAYS).where(SERVICE_DAYS.c.day < more.day - KEPT_DAYS))
+    last = select(SERVICE_DAYS.c.day).order_by(SERVICE_DAYS.c.day.desc()).offset(KEPT_DAYS).limit(1)
+    tx.connection.execute(delete(SERVICE_DAYS).where(SERVICE_DAYS.c.day <= last.scalar_subquery()))
 
 
 def load(tx: Tx) -> tuple[DayCount, ...]:

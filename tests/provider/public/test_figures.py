@@ -19,7 +19,7 @@ from trustedpods.provider.public.figures import (
     figures_of,
     sums_of,
 )
-from trustedpods.provider.store.operator.service_days import DayCount
+from trustedpods.provider.store.operator.service_days import KEPT_DAYS, DayCount
 
 TODAY = 20_000
 NOON = TODAY * DAY_S + DAY_S // 2
@@ -58,6 +58,13 @@ def test_what_is_older_than_the_window_is_left_out_and_still_says_that_it_is_no_
     sums = sums_of((day(TODAY - WINDOW_DAYS, starts=9, counts=(9,)), day(TODAY, up_s=5)), NOON)
     assert sums.counted_s == (WINDOW_DAYS - 1) * DAY_S + DAY_S // 2
     assert (sums.up_s, sums.cold_starts) == (5, 0)
+
+
+def test_a_clock_that_was_far_behind_or_ahead_makes_no_new_provider_an_old_one():
+    wrong = (day(0, up_s=5), day(TODAY - KEPT_DAYS - 1, up_s=5), day(TODAY + 10_000, up_s=5))
+    today = DayCount(TODAY, NOON - 600, 300, 0, 0, within(0))
+    sums = sums_of((*wrong, today), NOON)
+    assert (sums.counted_s, sums.up_s) == (600, 300)
 
 
 def test_half_and_nine_of_ten_are_the_first_bounds_that_hold_so_many():

@@ -14,6 +14,7 @@ from tests.publisher.page.chromium import open_tab
 from tests.publisher.page.looks import check
 from trustedpods.contracts.records import TokenInfo
 from trustedpods.protocol.codec import encode
+from trustedpods.protocol.messages.capabilities import StorageClass
 from trustedpods.protocol.sealing.replies import sign_figures
 from trustedpods.provider.public.figures import ServiceSums, figures_of
 from trustedpods.provider.public.page import page_html, page_json
@@ -28,8 +29,10 @@ MOST_BYTES = 300_000
 
 
 def pages(up_s=86_000):
-    names = [f"driver-{number}.example.org" for number in range(16)]
-    has = profile().capabilities.model_copy(update={"csi_drivers": names})
+    """As large as they become: as many capabilities as are told, each as long as it may be."""
+    names = [f"driver-{number}.{'a' * 53}" for number in range(16)]
+    classes = [StorageClass(name="b" * 63, grows=True, access_modes=[])] * 16
+    has = profile().capabilities.model_copy(update={"csi_drivers": names, "storage_classes": classes})
     sums = ServiceSums(86_400, up_s, 10, 9000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 10, 10, 10, 10, 10))
     of = figures_of(encode(profile(domain=DOMAIN, capabilities=has)), sums, 1_790_000_000, tcp=True)
     told = page_json(of, sign_figures(KEY, of), KEY.public_key().public_bytes_raw())

@@ -19,13 +19,21 @@ async def test_counts_of_a_day_add_up_and_outlast_a_restart(book):
     assert second.day == 20_001
 
 
-async def test_days_of_more_than_a_year_ago_go_and_counts_by_other_bounds_are_left_out(book):
+async def test_counts_by_other_bounds_are_left_out(book):
     async with book() as store:
         await store.write(service_days.add, FIRST)
         await store.write(service_days.add, DayCount(20_000, 1_728_000_400, 1, 1, 1, (1, 1)))
         (one,) = await store.read(service_days.load)
         assert (one.up_s, one.cold_starts, one.within) == (301, 3, (1, 1))
-        await store.write(service_days.add, DayCount(20_000 + KEPT_DAYS, 1, 1, 0, 0, (0,)))
-        assert len(await store.read(service_days.load)) == 2
-        await store.write(service_days.add, DayCount(20_001 + KEPT_DAYS, 1, 1, 0, 0, (0,)))
-        assert [one.day for one in await store.read(service_days.load)] == [20_400, 20_401]
+
+
+async def test_a_clock_that_was_years_ahead_costs_no_day_and_the_oldest_days_go(book):
+    def all_days(tx):
+        for number in range(KEPT_DAYS):
+            service_days.add(tx, DayCount(20_000 + number, 1, 1, 0, 0, (0,)))
+
+    async with book() as store:
+        await store.write(all_days)
+        await store.write(service_days.add, DayCount(90_000, 1, 1, 0, 0, (0,)))
+        days = [one.day for one in await store.read(service_days.load)]
+        assert days == [*range(20_001, 20_000 + KEPT_DAYS), 90_000]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Message, ShortText
+from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Bytes32, Message, ShortText
 from trustedpods.protocol.messages.capabilities import Capabilities
 
 TrustClass = Literal["sealed", "open"]
@@ -78,3 +78,53 @@ class DocumentsProfile(Message):
     daemon: U32
     trust: TrustClass
     simulated: bool
+
+
+CapabilityWord = Annotated[str, Field(min_length=1, max_length=64)]
+
+MAX_CAPABILITY_WORDS = 32
+"""A page that a person reads; the profile has all of them."""
+
+
+class FiguresRequest(Message):
+    """Asks for what a provider says of its own service; anybody may, without a key."""
+
+    kind: Literal["figures"] = "figures"
+
+
+class Figures(Message):
+    """What a provider measured of itself and says in public: its own word, and nothing of any pod.
+
+    Of the `counted_s` seconds before `at` (Unix seconds), at most `days` days, it could serve pods in `up_s`.
+    `cold_starts` first requests met a sleeping pod in that time and waited for `cold_start_ms` together; half
+    of them, and nine of ten, came within so many milliseconds. None: there was none, or it took longer than
+    is told apart. `capabilities` are words for people; the profile of `profile_digest` (SHA-256) has all.
+    """
+
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+    owner: Bytes20
+    daemon: U32
+    trust: TrustClass
+    simulated: bool
+    region: ShortText
+    domain: ShortText
+    token: Bytes20
+    prices: Prices
+    capabilities: Annotated[list[CapabilityWord], Field(max_length=MAX_CAPABILITY_WORDS)]
+    profile_digest: Bytes32
+    at: U64
+    days: U32
+    counted_s: U64
+    up_s: U64
+    cold_starts: U64
+    cold_start_ms: U64
+    half_within_ms: U32 | None
+    nine_of_ten_within_ms: U32 | None
+
+
+class SignedFigures(Message):
+    """Coded `Figures`, signed by the attested reply key; it can be shown to a third party."""
+
+    kind: Literal["signed-figures"] = "signed-figures"
+    figures: Annotated[bytes, Field(max_length=8192)]
+    signature: Annotated[bytes, Field(min_length=64, max_length=64)]

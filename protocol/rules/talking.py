@@ -43,6 +43,9 @@ TALKING = {
     "input-seal": Rule("input of a command cannot be opened", _ANEW),
     "kernel": Rule("the kernel's limits are too low for one more cluster", _OPERATOR),
     "needs": Rule("the provider asks for what is not the pod's", _BROKEN),
+    "no-figures": Rule(
+        "the provider says nothing of its service", "an older provider never does; else " + _AGAIN
+    ),
     "no-statement": Rule("the provider ended without a confirmation", _AGAIN + "; `status` says what serves"),
     "node": Rule("the chain's node failed", _NODE),
     "not-removed": Rule(

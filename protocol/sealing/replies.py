@@ -17,10 +17,12 @@ from trustedpods.protocol.envelopes import SealedReply
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.pod import SignedStatement, Statement
+from trustedpods.protocol.messages.provider import Figures, SignedFigures
 from trustedpods.protocol.sealing import hpke
 
 _REPLY_TAG: Final = b"trusted-pods/reply/v1\0"
 _STATEMENT_TAG: Final = b"trusted-pods/statement/v1\0"
+_FIGURES_TAG: Final = b"trusted-pods/figures/v1\0"
 
 
 def _context(request_digest: bytes, sequence: int, *, final: bool) -> bytes:
@@ -81,3 +83,15 @@ def verify_statement(signed: SignedStatement, reply_key: bytes) -> Statement:
     """The statement; RemoteProtocolError unless the machine that holds *reply_key* signed it."""
     check_signature(reply_key, signed.signature, _STATEMENT_TAG + signed.statement, "the statement")
     return decode(signed.statement, Statement)
+
+
+def sign_figures(signing_key: Ed25519PrivateKey, figures: Figures) -> SignedFigures:
+    """A provider's word on its own service, so that it can be shown to a third party."""
+    coded = encode(figures)
+    return SignedFigures(figures=coded, signature=signing_key.sign(_FIGURES_TAG + coded))
+
+
+def verify_figures(signed: SignedFigures, reply_key: bytes) -> Figures:
+    """The figures; RemoteProtocolError unless the machine that holds *reply_key* signed them."""
+    check_signature(reply_key, signed.signature, _FIGURES_TAG + signed.figures, "what it says of itself")
+    return decode(signed.figures, Figures)

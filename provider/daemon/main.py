@@ -46,6 +46,7 @@ from trustedpods.provider.names.own_pods import OwnPods
 from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.pods.bundles import OpenBundle
+from trustedpods.provider.public.counting import ServiceCount
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.certificates import keep_renewed
 from trustedpods.provider.serving.connections import keep_young
@@ -98,8 +99,15 @@ async def run_parts(
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
     binding, profile = await _presentation(doors, host)
+    service = ServiceCount(doors, profile)
     conversations = Conversations(
-        doors, binding, profile, handlers(parts), parts.admission.check_first, parts.pods.recall
+        doors,
+        binding,
+        profile,
+        handlers(parts),
+        parts.admission.check_first,
+        parts.pods.recall,
+        lambda: service.signed,
     )
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
@@ -143,6 +151,7 @@ async def run_parts(
             ("looking at the disk", doors.store.keep_looking),
             ("pruning the books", partial(keep_pruned, doors)),
             ("reading fees", partial(keep_fees, doors)),
+            ("counting the service", service.run),
         ):
             nursery.start_soon(supervise, name, task)
         if (acme := config.tls.acme) is not None:

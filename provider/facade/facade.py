@@ -19,9 +19,8 @@ from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import filler, slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.haproxy import maps, servers
-from trustedpods.provider.facade.haproxy.config import NO_CHALLENGES, backend_name, challenge_map
-from trustedpods.provider.facade.haproxy.files import read_file, replace_file
+from trustedpods.provider.facade.haproxy import config, maps, servers
+from trustedpods.provider.facade.haproxy.files import read_file
 from trustedpods.provider.facade.haproxy.maps import RESTING_KEY, SlotMap
 from trustedpods.provider.facade.haproxy.runtime import REMOVAL_PAUSE_S, REMOVAL_TRIES, Runtime, tried
 from trustedpods.provider.facade.haproxy.servers import ServerSeen
@@ -178,11 +177,18 @@ class Facade:
 
     async def answer_challenges(self, pages: Mapping[str, str]) -> None:
         """Answer an authority that asks for these paths, and no others; Refused without such a map."""
+        await self._answer_from(config.challenge_map(self._map_file), pages, config.NO_CHALLENGES)
+
+    async def show_public(self, pages: Mapping[str, str]) -> None:
+        """Show these, base64 by host and path, where no pod is; Refused without such a map."""
+        await self._answer_from(config.public_map(self._map_file), pages, config.NO_PUBLIC)
+
+    async def _answer_from(self, file: Path, answers: maps.Entries, hint: str) -> None:
         async with self._lock:
             try:
-                await self._sync_map(challenge_map(self._map_file), pages)
+                await self._runtime.sync_map(file, answers)
             except Refused as none:
-                raise Refused(none.what, where=none.where, rule="haproxy", hint=NO_CHALLENGES) from None
+                raise Refused(none.what, where=none.where, rule="haproxy", hint=hint) from None
 
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.
@@ -304,14 +310,14 @@ class Facade:
         table = self._slots
         for which in SlotMap:
             await self._sync_setting(which, self._setting_lines(which))
-        await self._sync_map(self._map_file, slots.table_entries(table))
+        await self._runtime.sync_map(self._map_file, slots.table_entries(table))
         shared = slots.shared_hosts(table)
         if shared != self._settings[SlotMap.SHARED]:  # a host's last path is no route any more
             await self._sync_setting(SlotMap.SHARED, shared)
 
     async def _drop_routes(self) -> None:
         """Routes first; without its number of connections a port of tcp is closed."""
-        await self._sync_map(self._map_file, slots.table_entries(self._slots))
+        await self._runtime.sync_map(self._map_file, slots.table_entries(self._slots))
         for which in SlotMap:
             if which is not SlotMap.RESTING:
                 await self._sync_setting(which, {})
@@ -319,7 +325,7 @@ class Facade:
     async def _sync_setting(self, which: SlotMap, lines: dict[str, str]) -> None:
         self._settings[which] = lines
         try:
-            await self._sync_map(which.beside(self._map_file), lines)
+            await self._runtime.sync_map(which.beside(self._map_file), lines)
         except Refused as none:  # an older `haproxy.cfg` asks each map by itself, and has not this one
             if which is not SlotMap.ASKING or maps.UNKNOWN not in none.what:
                 raise
@@ -330,12 +336,6 @@ class Facade:
         if which is SlotMap.SHARED:
             return self._settings[which] | slots.shared_hosts(self._slots)
         return slots.setting_lines(which, self._slots, self._wants, self._settings)
-
-    async def _sync_map(self, file: Path, wanted: maps.Entries) -> None:
-        """The file first: a restart of HAProxy between the two finds the newer state."""
-        await trio.to_thread.run_sync(replace_file, file, maps.map_text(wanted).encode())
-        seen = await self._runtime.entries(file)
-        await self._runtime.run(maps.map_commands(file, wanted, seen))
 
     async def _drop_certificates(self, labels: Iterable[str]) -> None:
         known = self._certificates.known() if self._certificates else set()
@@ -365,7 +365,7 @@ class Facade:
     async def _apply(self, slot: int, seen: tuple[ServerSeen, ...] | None = None) -> None:
         want = self._wants[slot]
         if seen is None:
-            seen = await self._runtime.servers(backend_name(slot))
+            seen = await self._runtime.servers(config.backend_name(slot))
         doomed = servers.removals(want.pods, want.draining, seen)
         for server in doomed:
             if await self._runtime.remove(server, cut=False):
@@ -381,7 +381,7 @@ class Facade:
 
     async def _clear(self, slot: int) -> bool:
         """Remove whatever a slot's last tenant left in it, then free it."""
-        name = backend_name(slot)
+        name = config.backend_name(slot)
         left = await self._runtime.servers(name)
         clean = all([await self._runtime.remove(server, cut=True) for server in left])
         await self._runtime.run([servers.shut_activator(slot)])

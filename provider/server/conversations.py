@@ -19,6 +19,7 @@ from trustedpods.protocol.evidence import AttestRequest, KeyBinding
 from trustedpods.protocol.ids import ChannelId, PodRef
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.networks import MAX_NETWORK_REQUEST
+from trustedpods.protocol.messages.provider import FiguresRequest, SignedFigures
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
@@ -96,6 +97,7 @@ class Conversations:
         handlers: dict[Verb, VerbHandler],
         check_first: FirstCheck,
         recall: Recall | None = None,
+        figures: Callable[[], SignedFigures | None] = lambda: None,
     ) -> None:
         self._doors = doors
         self._binding = binding
@@ -103,6 +105,7 @@ class Conversations:
         self._handlers = handlers
         self._check_first = check_first
         self._recall = recall
+        self._figures = figures
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
         self._listening = ConversationLimits(MAX_LISTENING)
@@ -158,10 +161,12 @@ class Conversations:
         return not scope.cancelled_caught
 
     async def _converse(self, stream: FrameStream, raw: bytes) -> None:
-        message: Message = decode(raw, AttestRequest, SignedRequest, max_items=ENVELOPE_ITEMS)
+        message: Message = decode(raw, AttestRequest, FiguresRequest, SignedRequest, max_items=ENVELOPE_ITEMS)
         match message:
             case AttestRequest(nonce=nonce):
                 await self._attest(stream, nonce)
+            case FiguresRequest():
+                await self._tell_figures(stream)
             case SignedRequest(verb=verb):
                 if len(raw) > MAX_REQUEST.get(verb, MAX_SHORT_REQUEST):
                     raise Refused(f"{len(raw)} bytes are too many for the verb {verb}", rule="request-size")
@@ -186,6 +191,13 @@ class Conversations:
         evidence = await trio.to_thread.run_sync(self._doors.collector.collect, data, limiter=self._attesting)
         attested = present(nonce, evidence, self._binding, self._profile, self._doors.keys.reply)
         await stream.send(encode(attested))
+
+    async def _tell_figures(self, stream: FrameStream) -> None:
+        """What was signed last: bytes that are there already, for whoever asks."""
+        signed = self._figures()
+        if signed is None:
+            raise Refused("this provider tells no figures of its service", rule="no-figures")
+        await stream.send(encode(signed))
 
     # ---- requests ------------------------------------------------------------------------------
 

@@ -257,3 +257,14 @@ EARNED = Table(
     Column("paid", String, nullable=False),
     Column("items", WHOLE, nullable=False),
 )
+
+SERVICE_DAYS = Table(
+    "service_days",
+    METADATA,
+    Column("day", WHOLE, primary_key=True),
+    Column("began", WHOLE, nullable=False),
+    Column("up_s", WHOLE, nullable=False),
+    Column("cold_starts", WHOLE, nullable=False),
+    Column("cold_start_ms", WHOLE, nullable=False),
+    Column("within", String, nullable=False),
+)

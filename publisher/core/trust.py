@@ -7,7 +7,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages.provider import DocumentsProfile, Profile, TrustClass
+from trustedpods.protocol.messages.provider import DocumentsProfile, Figures, Profile, TrustClass
 
 OWNER_RULE = "profile-owner"
 CLASS_RULE = "profile-class"
@@ -36,6 +36,17 @@ def check_profile_against_row(
     listed = (address_bytes(row.token), row.prices, row.least)
     if (profile.token, profile.prices, profile.least) != listed:
         raise Refused("its registry row and its profile name different terms", rule="terms")
+
+
+def check_figures_against_row(figures: Figures, row: RegistryRow) -> None:
+    """Figures that one machine signed are of the provider that was asked, and of the terms that it lists.
+
+    Raises `EvidenceRefused` when they are another provider's, or said beside another profile than the row's.
+    """
+    if figures.owner != address_bytes(row.owner) or figures.daemon != row.daemon:
+        raise EvidenceRefused("its figures are of another provider", rule=OWNER_RULE)
+    if figures.profile_digest != row.profile_digest:
+        raise EvidenceRefused("its figures are of another profile than the registry's", rule=DIGEST_RULE)
 
 
 def check_unlisted_profile(

@@ -22,16 +22,23 @@ from trustedpods.protocol.errors import Refused, RemoteProtocolError, TrustedPod
 from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
 from trustedpods.protocol.ids import Address, PodRef, address_from_bytes, pod_salt
 from trustedpods.protocol.messages.base import Message
-from trustedpods.protocol.messages.provider import DocumentsProfile, Profile
+from trustedpods.protocol.messages.provider import (
+    DocumentsProfile,
+    Figures,
+    FiguresRequest,
+    Profile,
+    SignedFigures,
+)
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.outputs import MAX_SEALED, OutputOpener
-from trustedpods.protocol.sealing.replies import open_reply
+from trustedpods.protocol.sealing.replies import open_reply, verify_figures
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
 from trustedpods.protocol.sealing.subjects import Subject
 from trustedpods.publisher.core.trust import (
     check_chip_against_row,
+    check_figures_against_row,
     check_profile_against_row,
     check_unlisted_profile,
 )
@@ -259,6 +266,23 @@ async def ask_evidence(connection: "Connection", timing: Timing) -> tuple[bytes,
     if not isinstance(answer, Attested):
         raise _unproven(answer)
     return nonce, answer
+
+
+async def ask_figures(proven: Proven, timing: Timing | None = None) -> Figures:
+    """What the provider says of its own service, signed by the machine that was attested.
+
+    Raises `RemoteProtocolError` (rule "reply-signature") where another key signed it, `EvidenceRefused` where
+    it is of another provider, and `Refused` where it tells none, as one of an older version.
+    """
+    async with proven.connection.stream(PROVIDER) as stream:
+        await stream.send(encode(FiguresRequest()))
+        data = await stream.receive(limits.MAX_MESSAGE, (timing or Timing()).attest_s)
+    answer = decode(data, SignedFigures, ErrorReply)
+    if not isinstance(answer, SignedFigures):
+        raise _unproven(answer)
+    figures = verify_figures(answer, proven.attested.binding.reply_key)
+    check_figures_against_row(figures, proven.row)
+    return figures
 
 
 async def _attest(connection: "Connection", policy: "Policy", timing: Timing) -> tuple[Attested, "Verdict"]:

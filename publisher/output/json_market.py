@@ -19,6 +19,7 @@ from trustedpods.publisher.results.providers import (
     ListProgress,
     ProvidersResult,
     RenderResult,
+    ServiceFigures,
 )
 from trustedpods.publisher.results.streams.opened import OpenedPod
 
@@ -66,6 +67,27 @@ def _inspected(result: InspectResult) -> "market.InspectJson":
         "class": result.verdict.trust,
         "trust": trust_text(result.verdict.trust, simulated=result.verdict.simulated),
         "capabilities": _capabilities(result.capabilities),
+        "service": _service(result.service),
+    }
+
+
+def _service(told: ServiceFigures) -> "market.OwnServiceJson":
+    found = told.figures
+    return {
+        "figures": None
+        if found is None
+        else {
+            "signed_at": found.at,
+            "days": found.days,
+            "counted_seconds": found.counted_s,
+            "up_seconds": found.up_s,
+            "cold_starts": found.cold_starts,
+            "cold_start_ms": found.cold_start_ms,
+            "half_within_ms": found.half_within_ms,
+            "nine_of_ten_within_ms": found.nine_of_ten_within_ms,
+        },
+        "old": told.old,
+        "error": None if told.error is None else f"{told.error.code}: {told.error.text}",
     }
 
 

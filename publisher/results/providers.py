@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.capabilities import Capabilities
-from trustedpods.protocol.messages.provider import LeastTerms, TrustClass
+from trustedpods.protocol.messages.provider import Figures, LeastTerms, TrustClass
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
@@ -126,12 +126,25 @@ class ListProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """What a provider says of its own service: what its attested machine signed, or why there is nothing.
+
+    `old`: signed so long ago that a daemon that runs would have signed newer ones, or in the future.
+    """
+
+    figures: Figures | None = None
+    old: bool = False
+    error: ErrorReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InspectResult:
     """`provider inspect`: what one provider offers, as its attested machine has signed it."""
 
     provider: ProviderId
     verdict: "Verdict"
     capabilities: Capabilities
+    service: ServiceFigures = ServiceFigures()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`provider list`, `provider inspect`: the registry, the proof behind each row, and what each offers."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +21,7 @@ from trustedpods.publisher.core.money import HOUR_S
 from trustedpods.publisher.core.select import Choice, requirements_of, select
 from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.market.profiles import LISTED_AT_ONCE, proof_of, why_not
-from trustedpods.publisher.market.session import attest_row
+from trustedpods.publisher.market.session import Proven, ask_figures, attest_row
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import (
@@ -30,6 +31,7 @@ from trustedpods.publisher.results.providers import (
     ListProgress,
     ProviderId,
     ProvidersResult,
+    ServiceFigures,
 )
 from trustedpods.publisher.verbs.attest import one_row
 
@@ -112,7 +114,21 @@ async def inspect(market: OpenMarket, choice: Choice) -> InspectResult:
     """What the one provider that *choice* means offers. Raises as its evidence or its silence demands."""
     row = one_row(await market.rows(), choice)
     async with open_host(None, []) as host, attest_row(host, row, market.policy(row.trust)) as proven:
-        return InspectResult(ProviderId.of(row), proven.verdict, proven.profile.capabilities)
+        service = await _service_of(proven)
+        return InspectResult(ProviderId.of(row), proven.verdict, proven.profile.capabilities, service)
+
+
+FIGURES_OLD_S = HOUR_S
+"""A daemon signs its figures every five minutes; clocks of two machines differ by less than this."""
+
+
+async def _service_of(proven: Proven) -> ServiceFigures:
+    """What it says of itself; that it says nothing, or what it did not sign, is an answer too."""
+    try:
+        figures = await ask_figures(proven)
+    except TrustedPodsError as error:
+        return ServiceFigures(error=ErrorReport.of(error))
+    return ServiceFigures(figures, old=abs(time.time() - figures.at) > FIGURES_OLD_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class FakeFacade:
         self.boots = 1
         self.resting = False
         self.challenges: dict[str, str] = {}
+        self.public: dict[str, str] = {}
         self._synced: int | None = None
 
     @property
@@ -156,6 +157,10 @@ class FakeFacade:
     async def answer_challenges(self, pages: Mapping[str, str]) -> None:
         await self._begin()
         self.challenges = dict(pages)
+
+    async def show_public(self, pages: Mapping[str, str]) -> None:
+        await self._begin()
+        self.public = dict(pages)
 
     async def rest(self) -> bool:
         await self._begin()

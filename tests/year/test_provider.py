@@ -5,6 +5,7 @@ The daemon is the real one, over fakes of its doors and a simulated clock (tests
 Each item of each claim is what an observer counted; each alert fired in its event and cleared.
 """
 
+from collections import Counter
 from statistics import median
 
 import pytest
@@ -12,6 +13,7 @@ import trio
 
 from tests.year.alerts import judge, rules
 from tests.year.authority import authority
+from tests.year.events import EVENTS
 from tests.year.outside import SimulatedWorld
 from tests.year.plan import THIRTY_DAYS, YEAR
 from tests.year.simulated_time import without_log_records, without_threads
@@ -34,6 +36,17 @@ KEPT_OF_A_TYPE = 20
 
 WEEK = 7
 MOST_GROWTH = 0.05
+
+
+EVENTS_OF_THE_YEAR = {
+    "reboot": 12,
+    "disk full": 3,
+    "chain lies": 1,
+    "operator key": 2,
+    "authority away": 1,
+    "authority back": 1,
+}
+"""What a year must hold, whatever else it holds."""
 
 
 def too_much(evening):
@@ -87,6 +100,16 @@ def assert_nothing_grows(year):
 def assert_every_alert_fired_and_cleared(year):
     assert year.fired == set(rules())
     assert judge(year.judged) == ""
+
+
+def test_the_year_holds_what_it_is_to_show():
+    happens = Counter(name for _, name in YEAR.events)
+    assert {name: happens[name] for name in EVENTS_OF_THE_YEAR} == EVENTS_OF_THE_YEAR
+    assert happens.keys() == EVENTS.keys() == {name for _, name in THIRTY_DAYS.events}
+    assert YEAR.days == 365
+    assert YEAR.days * YEAR.a_day >= 5000
+    assert YEAR.days // YEAR.certificate_days >= 4
+    assert all(0 < day < YEAR.days for day, _ in YEAR.events)
 
 
 @pytest.mark.timeout(900)

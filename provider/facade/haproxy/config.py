@@ -136,6 +136,11 @@ class FacadeConfig:
         return challenge_map(self.map_file)
 
     @property
+    def public_map(self) -> Path:
+        """What is shown at the provider's own domain."""
+        return public_map(self.map_file)
+
+    @property
     def crt_list(self) -> Path | None:
         """The list of certificates, if TLS is served."""
         return crt_list(self.tls_dir) if self.tls_dir else None
@@ -155,6 +160,15 @@ NO_CHALLENGES = (
 def challenge_map(host_map: Path) -> Path:
     """The map of challenges, beside the host map."""
     return host_map.with_name("challenges.map")
+
+
+NO_PUBLIC = "this HAProxy has no map of public pages: trustedpods-provider facade-files, then restart HAProxy"
+"""The same of the provider's public page."""
+
+
+def public_map(host_map: Path) -> Path:
+    """The map of public pages, beside the host map: base64 by host and path."""
+    return host_map.with_name("public.map")
 
 
 def backend_name(slot: int) -> str:

@@ -33,7 +33,12 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     asking = SlotMap.ASKING.beside(config.map_file)
     if not asking.exists():
         replace_file(asking, map_text(_asked_before(config)).encode())
-    maps = (config.map_file, *(which.beside(config.map_file) for which in SlotMap), *challenges)
+    maps = (
+        config.map_file,
+        *(which.beside(config.map_file) for which in SlotMap),
+        config.public_map,
+        *challenges,
+    )
     for empty in maps:
         if not empty.exists():
             replace_file(empty, b"")

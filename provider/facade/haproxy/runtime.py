@@ -15,7 +15,8 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats
 from trustedpods.provider.facade.haproxy.config import BACKEND_ID_BASE, slot_of
-from trustedpods.provider.facade.haproxy.maps import parse_map_reply
+from trustedpods.provider.facade.haproxy.files import replace_file
+from trustedpods.provider.facade.haproxy.maps import Entries, map_commands, map_text, parse_map_reply
 from trustedpods.provider.facade.haproxy.servers import ACTIVATOR, ServerSeen, parse_servers, removal_commands
 from trustedpods.provider.facade.haproxy.sessions import Session, parse_sessions
 
@@ -24,6 +25,9 @@ MAX_REPLY = 16 * 1024 * 1024
 
 SLOTS_PER_CALL = 64
 """Statistics asked for on one line; HAProxy reads lines of up to 16 KB."""
+
+MOST_SAID = 200
+"""Signs of a refused command, and of what was answered: a value of a map may be a page of many kilobytes."""
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
@@ -83,7 +87,8 @@ class Runtime:
         for command in commands:
             reply = (await self.command(command)).strip()
             if reply not in _DONE:
-                raise Refused(f"{command}: {reply[:200]}", where="haproxy", rule="haproxy")
+                said = f"{command[:MOST_SAID]}: {reply[:MOST_SAID]}"
+                raise Refused(said, where="haproxy", rule="haproxy")
 
     async def send(self, command: str, payload: str) -> None:
         """A command with a payload of several lines, none of them empty; what it answers must be success."""
@@ -128,6 +133,11 @@ class Runtime:
     async def entries(self, map_file: Path) -> dict[str, str]:
         """A map as the process has it, which is not always the file."""
         return parse_map_reply(await self.command(f"show map {map_file}"))
+
+    async def sync_map(self, file: Path, wanted: Entries) -> None:
+        """Make a map equal to *wanted*. The file first: a restart between the two finds the newer state."""
+        await trio.to_thread.run_sync(replace_file, file, map_text(wanted).encode())
+        await self.run(map_commands(file, wanted, await self.entries(file)))
 
     async def servers(self, backend: str | None = None) -> tuple[ServerSeen, ...]:
         """Servers added at run time, of one backend or of all."""

@@ -263,9 +263,35 @@ def _nowhere(config: FacadeConfig) -> str:
     rests = f"str({RESTING_KEY}),map_str_int({SlotMap.RESTING.beside(config.map_file)}) -m found"
     lines = [
         f"http-request {answer(config, pages.STANDING_BY)} if {{ {rests} }}",
+        *_public(config),
         "http-request return status 404 default-errorfiles",
     ]
     return _section("backend nowhere from http", lines)
+
+
+PUBLIC_PAGE = "/"
+PUBLIC_JSON = "/provider.json"
+
+_PUBLIC_FRESH_S = 60
+"""How long a browser may keep the public page: it is signed anew every few minutes."""
+
+_ONLY_ITSELF = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+"""Content-Security-Policy of the public page: one file, without scripts."""
+
+
+def _public(config: FacadeConfig) -> list[str]:
+    """The provider's public pages, at hosts without a pod. The daemon is not asked: views cost it nothing."""
+    text = f"var(txn.host),concat(,txn.path),map_str({config.public_map})"
+    headers = (
+        f'hdr Cache-Control "public, max-age={_PUBLIC_FRESH_S}" hdr X-Content-Type-Options nosniff'
+        f' hdr Content-Security-Policy "{_ONLY_ITSELF}" hdr Referrer-Policy no-referrer'
+    )
+    kinds = {PUBLIC_PAGE: "text/html; charset=utf-8", PUBLIC_JSON: "application/json"}
+    return [
+        f'http-request return status 200 content-type "{kind}" lf-string "%[{text},b64dec]" {headers}'
+        f" if {{ method GET HEAD }} {{ path {path} }} {{ {text} -m found }}"
+        for path, kind in kinds.items()
+    ]
 
 
 def _https(config: FacadeConfig) -> str:

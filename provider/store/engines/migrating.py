@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs alembic's scripts on a connection: its caller's transaction holds all of them, or none.
 
-A schema is called by the number of the script that made it, `0016`.
+A schema is called by the number of the script that made it, `0017`.
 """
 
 from functools import cache

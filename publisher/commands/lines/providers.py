@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers and their proofs as text."""
 
+from trustedpods.protocol.messages.provider import Figures
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.commands.lines.moments import moment
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.core.trust import trust_text
@@ -10,6 +12,7 @@ from trustedpods.publisher.results.providers import (
     InspectResult,
     ListedProvider,
     ProvidersResult,
+    ServiceFigures,
 )
 
 
@@ -86,8 +89,30 @@ def inspect_lines(result: InspectResult) -> list[str]:
         "hosts by name": "yes" if has.names else "no",
         **{f"label {key}": ", ".join(values) or "many values" for key, values in has.node_labels.items()},
     }
-    rows = [(name, value or "none") for name, value in facts.items()]
+    rows = [(name, value or "none") for name, value in (facts | _service_facts(result.service)).items()]
     return [result.provider.name, *table(("", ""), rows)[1:]]
+
+
+def _service_facts(service: ServiceFigures) -> dict[str, str]:
+    """What it says of its own service, and how far that can be believed."""
+    figures, error = service.figures, service.error
+    if figures is None:
+        return {"figures": f"none: {'not asked' if error is None else error.text}"}
+    signed = f"signed by the provider at {moment(UnixSeconds(figures.at))}, verified; its own word"
+    old = "OLD, a daemon that runs signs every few minutes: " if service.old else ""
+    return {
+        "could serve pods": f"{duration_text(figures.up_s)} of {duration_text(figures.counted_s)}",
+        "cold starts": str(figures.cold_starts),
+        "half within": _wait_text(figures, figures.half_within_ms),
+        "nine of ten within": _wait_text(figures, figures.nine_of_ten_within_ms),
+        "figures": old + signed,
+    }
+
+
+def _wait_text(figures: Figures, bound: int | None) -> str:
+    if bound is None:
+        return "more than a minute" if figures.cold_starts else "none yet"
+    return f"{bound} ms"
 
 
 def _provider_row(one: ListedProvider, result: ProvidersResult, *, wide: bool) -> tuple[str, ...]:

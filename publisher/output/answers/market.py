@@ -89,12 +89,34 @@ class CapabilitiesJson(TypedDict):
     largest_node: NodeSizeJson
 
 
+class ServiceFiguresJson(TypedDict):
+    """What a provider measured of its own service, signed by its attested machine: its own word."""
+
+    signed_at: int
+    days: int
+    counted_seconds: int
+    up_seconds: int
+    cold_starts: int
+    cold_start_ms: int
+    half_within_ms: int | None
+    nine_of_ten_within_ms: int | None
+
+
+class OwnServiceJson(TypedDict):
+    """Figures, whether they were signed long ago, and why there are none."""
+
+    figures: ServiceFiguresJson | None
+    old: bool
+    error: str | None
+
+
 class InspectJson(ClassPart):
     """What one provider offers, as its attested machine has signed it."""
 
     provider: ProviderName
     trust: str
     capabilities: CapabilitiesJson
+    service: OwnServiceJson
 
 
 class OfferJson(ClassPart):

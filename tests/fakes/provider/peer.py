@@ -31,18 +31,19 @@ from trustedpods.protocol.messages.admission import AdmitBody, Admitted, RenderB
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
 from trustedpods.protocol.messages.pod import DeleteBody, Endpoint, LogLines, PodEvent, PodStatus, Statement
-from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
+from trustedpods.protocol.messages.provider import Capacity, FiguresRequest, LeastTerms, Prices, Profile
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
-from trustedpods.protocol.sealing.replies import sign_statement
+from trustedpods.protocol.sealing.replies import sign_figures, sign_statement
 from trustedpods.protocol.sealing.requests import ChainContext, open_request
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.placement.nodes import NodePlace
 from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures, capabilities
+from trustedpods.provider.public.figures import ServiceSums, figures_of
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
@@ -164,7 +165,10 @@ class ProviderPeer(peer_exec.PeerStreams):
 
     async def _handle(self, stream):
         raw = await stream.receive(limits.MAX_MESSAGE)
-        message = decode(raw, AttestRequest, SignedRequest)
+        message = decode(raw, AttestRequest, FiguresRequest, SignedRequest)
+        if isinstance(message, FiguresRequest):
+            await stream.send(encode(self._figures()))
+            return
         if isinstance(message, AttestRequest):
             self.log.append("attest")
             await self._attest(stream, message.nonce)
@@ -186,6 +190,16 @@ class ProviderPeer(peer_exec.PeerStreams):
         except TrustedPodsError as error:
             told = {"what": error.what, "where": error.where, "rule": error.rule}
             await answers.send(ErrorReply(code=error.code, **told), final=True)
+
+    def _figures(self):
+        if "no-figures" in self.faults:
+            return ErrorReply(code="remote-protocol", what="bad kind")
+        age = 7200 if "old-figures" in self.faults else 60
+        sums = ServiceSums(86_400, 86_000, 10, 9_000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 10, 10, 10, 10, 10))
+        figures = figures_of(self.profile, sums, int(datetime.now(UTC).timestamp()) - age, tcp=True)
+        key = Ed25519PrivateKey.generate() if "forged-figures" in self.faults else self.reply_key
+        whose = self.daemon + ("others-figures" in self.faults)
+        return sign_figures(key, figures.model_copy(update={"daemon": whose}))
 
     async def _attest(self, stream, nonce):
         if "silent" in self.faults:

@@ -353,10 +353,8 @@ def test_two_networks_side_by_side_and_one_of_them_again_by_its_history(
     holding: set[str] = set()
 
     def held() -> bool:
-        """Whether each was seen with its Lease, at this look or at an earlier one: the first may be done."""
-        holding.update(
-            one.name for one in shops if f"lease.coordination.k8s.io/network-{one.name}-" in one.leases()
-        )
+        """Whether each was seen with its Lease, at this look or at an earlier one."""
+        holding.update(one.name for one in shops if f"/network-{one.name}-" in one.leases())
         return len(holding) == len(shops)
 
     until("each has its Lease", held)

@@ -6,8 +6,16 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SealedReply
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.messages.pod import Endpoint, LogLines, Statement
+from trustedpods.protocol.messages.provider import Figures, Prices
 from trustedpods.protocol.sealing import hpke
-from trustedpods.protocol.sealing.replies import open_reply, seal_reply, sign_statement, verify_statement
+from trustedpods.protocol.sealing.replies import (
+    open_reply,
+    seal_reply,
+    sign_figures,
+    sign_statement,
+    verify_figures,
+    verify_statement,
+)
 
 SIGNING = Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)
 REPLY_KEY = SIGNING.public_key().public_bytes_raw()
@@ -104,4 +112,40 @@ def test_a_changed_or_foreign_statement_is_refused():
     for bad in (other, moved, signed.model_copy(update={"signature": bytes(64)})):
         with pytest.raises(RemoteProtocolError) as error:
             verify_statement(bad, REPLY_KEY)
+        assert error.value.rule == "reply-signature"
+
+
+FIGURES = Figures(
+    owner=bytes(20),
+    daemon=1,
+    trust="open",
+    simulated=False,
+    region="eu",
+    domain="k1.example.org",
+    token=bytes(20),
+    prices=Prices(cpu_core_ms=1, memory_mib_s=1, storage_mib_s=1, egress_kib=1, ingress_kib=1, scale=64),
+    capabilities=["expose: http"],
+    profile_digest=bytes(32),
+    at=1_700_000_000,
+    days=30,
+    counted_s=100,
+    up_s=99,
+    cold_starts=3,
+    cold_start_ms=900,
+    half_within_ms=300,
+    nine_of_ten_within_ms=None,
+)
+
+
+def test_figures_verify_for_anybody_with_the_reply_key():
+    assert verify_figures(sign_figures(SIGNING, FIGURES), REPLY_KEY) == FIGURES
+
+
+def test_figures_that_were_changed_or_signed_by_another_or_as_a_statement_are_refused():
+    signed, better = sign_figures(SIGNING, FIGURES), FIGURES.model_copy(update={"up_s": 100})
+    moved = signed.model_copy(update={"figures": sign_figures(SIGNING, better).figures})
+    as_statement = signed.model_copy(update={"signature": sign_statement(SIGNING, STATEMENT).signature})
+    for bad in (moved, sign_figures(STRANGER, FIGURES), as_statement):
+        with pytest.raises(RemoteProtocolError) as error:
+            verify_figures(bad, REPLY_KEY)
         assert error.value.rule == "reply-signature"

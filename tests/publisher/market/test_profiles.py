@@ -85,3 +85,34 @@ async def test_inspect_shows_what_a_provider_offers(cli, bench):
     assert shown["CSI drivers"] == "none"
     assert said["capabilities"]["node_labels"] == {"zone": ["a", "b"]}
     assert peer.log == ["attest", "attest"]
+    assert shown["could serve pods"] == "23 h 53 min of 1 d"
+    assert (shown["cold starts"], shown["half within"], shown["nine of ten within"]) == (
+        "10",
+        "300 ms",
+        "800 ms",
+    )
+    assert shown["figures"].startswith("signed by the provider at 20")
+    assert shown["figures"].endswith(", verified; its own word")
+    figures = said["service"]["figures"]
+    assert (figures["up_seconds"], figures["counted_seconds"]) == (86_000, 86_400)
+    assert (said["service"]["old"], said["service"]["error"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("forged-figures", "none: what it says of itself is not signed"),
+        ("others-figures", "none: its figures are of another provider"),
+        ("no-figures", "none: bad kind"),
+        ("old-figures", "OLD, a daemon that runs signs every few minutes: signed by the provider at 20"),
+    ],
+)
+async def test_inspect_says_that_figures_are_forged_anothers_missing_or_old(cli, bench, fault, text):
+    async with bench.peer(fault).serve() as peer:
+        done = await cli("provider", "inspect", peer.owner)
+        said = json.loads((await cli("provider", "inspect", peer.owner, "-o", "json")).stdout)["service"]
+    assert done.exit_code == 0, done.output
+    (line,) = [one for one in done.stdout.splitlines() if one.startswith("figures ")]
+    assert text in line
+    assert said["old"] is (fault == "old-figures")
+    assert (said["figures"] is None) is (said["error"] is not None) is (fault != "old-figures")

@@ -212,3 +212,12 @@ def test_challenges_are_answered_from_their_map_before_a_host_is_looked_for():
     rule = text.index("path,map_str(/run/tp/challenges.map)")
     assert "/.well-known/acme-challenge/" in text
     assert rule < text.index("http-request set-var(txn.host)")
+
+
+def test_public_pages_are_looked_for_only_where_no_pod_is():
+    """So they cost requests to pods nothing, and no pod's host can be answered with them."""
+    sections = haproxy_config(config()).split("\n\n")
+    with_pages = [one for one in sections if "/run/tp/public.map" in one]
+    assert [one.split()[1] for one in with_pages] == ["nowhere"]
+    assert with_pages[0].index("standing-by") < with_pages[0].index("public.map")
+    assert with_pages[0].count("method GET HEAD") == 2

@@ -92,6 +92,13 @@ async def test_a_refused_command_says_which_and_stops_there(answering):
     assert len(answering.lines) == 1
 
 
+async def test_of_a_refused_command_with_a_whole_page_in_it_little_is_said(answering):
+    door = await answering.start(b"Unknown map identifier.\n\n")
+    with pytest.raises(Refused, match=r"add map .*: Unknown map identifier") as refused:
+        await door.run([f"add map public.map k1.example.org/ {'a' * 8000}"])
+    assert len(str(refused.value)) < 500
+
+
 async def test_a_reply_without_end_is_cut_off(answering):
     door = await answering.start(b"x" * 2000, most=1000)
     with pytest.raises(RemoteProtocolError, match="too long"):

@@ -14,7 +14,7 @@ from trustedpods.publisher.commands.options import Common, Run, common
 
 if TYPE_CHECKING:
     from trustedpods.publisher.contexts import Context, Contexts
-    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.output.answers.shell import ContextJson, ContextsJson
 
 DEFAULT_NAME = "default"
 """The context that `context map` makes where there is none yet."""
@@ -275,10 +275,16 @@ def _lines(contexts: "Contexts") -> list[str]:
     return lines or ["no contexts: `trustedpods context use NAME --market FILE --key FILE` makes one"]
 
 
-def _form(contexts: "Contexts") -> "JsonObject":
-    named = {name: _parts(one) | {"clusters": dict(one.clusters)} for name, one in contexts.named.items()}
-    return {"current": contexts.current, "contexts": named}
+def _form(contexts: "Contexts") -> "ContextsJson":
+    return {
+        "current": contexts.current,
+        "contexts": {name: _context(one) for name, one in contexts.named.items()},
+    }
 
 
-def _parts(one: "Context") -> "JsonObject":
+def _context(one: "Context") -> "ContextJson":
+    return {"market": one.market, "key": one.key, "policy": one.policy, "clusters": dict(one.clusters)}
+
+
+def _parts(one: "Context") -> dict[str, str | None]:
     return {"market": one.market, "key": one.key, "policy": one.policy}

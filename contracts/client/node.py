@@ -58,7 +58,7 @@ class _HttpTransport:
             or answer.get("jsonrpc") != "2.0"
             or ("result" in answer) == ("error" in answer)
         ):
-            raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
+            raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self.place())
         self._check(answer, number)
         return answer
 
@@ -70,7 +70,7 @@ class _HttpTransport:
             dropped = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
             again = dropped and not isinstance(error, httpx.ConnectError)
             raise (_Hiccup if again else NetworkFailure)(
-                f"the chain node does not answer ({type(error).__name__})", where=self._place()
+                f"the chain node does not answer ({type(error).__name__})", where=self.place()
             ) from None
         try:
             return json.loads(raw)
@@ -82,9 +82,9 @@ class _HttpTransport:
         error = answer.get("error")
         if isinstance(error, dict) and error.get("code") == _LIMIT_EXCEEDED:
             text = str(error.get("message"))[:200]
-            raise _Hiccup(f"the chain node is over its limits: {text}", where=self._place())
+            raise _Hiccup(f"the chain node is over its limits: {text}", where=self.place())
         if error is None and answer.get("id") != number:
-            raise NetworkFailure("the chain node answered another request", where=self._place())
+            raise NetworkFailure("the chain node answered another request", where=self.place())
 
     def _post(self, body: bytes) -> bytes:
         # Not packed: what a piece unpacks to has no bound. httpx bounds each read, and a node may drip.
@@ -95,20 +95,21 @@ class _HttpTransport:
             for piece in response.iter_raw():
                 raw += piece
                 if time.monotonic() > until:
-                    raise NetworkFailure("the chain node takes too long to answer", where=self._place())
+                    raise NetworkFailure("the chain node takes too long to answer", where=self.place())
                 if len(raw) > self._limits.answer_bytes:
                     raise NetworkFailure(
-                        "the chain node's answer is too large", where=self._place(), rule="node"
+                        "the chain node's answer is too large", where=self.place(), rule="node"
                     )
             if response.status_code >= 400 and not raw.lstrip().startswith((b"{", b"[")):
                 busy = response.status_code in _BUSY_STATUS
                 raise (_Hiccup if busy else NetworkFailure)(
-                    f"the chain node answered HTTP {response.status_code}", where=self._place()
+                    f"the chain node answered HTTP {response.status_code}", where=self.place()
                 )
             return bytes(raw)
 
-    def _place(self) -> str:
-        url = httpx.URL(self._url)  # the path may hold an API key
+    def place(self) -> str:
+        """The node as it may be said: a password or the path may be what opens it."""
+        url = httpx.URL(self._url)
         return f"{url.scheme}://{url.netloc.decode().rpartition('@')[2]}"
 
 
@@ -117,10 +118,14 @@ class Node:
 
     def __init__(self, rpc_url: str, limits: ClientLimits = USUAL) -> None:
         if not rpc_url.startswith(("http://", "https://")):
-            raise NetworkFailure(f"not an HTTP address of a chain node: {rpc_url!r}")
+            raise NetworkFailure(
+                "the address of the chain node is none of HTTP",
+                hint="`rpc` of the market file begins with https:// (or http:// on this machine)",
+            )
         self._transport = _HttpTransport(rpc_url, limits)
         self.eth = Methods(self._transport.ask)
         self.url = rpc_url
+        self.place = self._transport.place()
         self.limits = limits
         self._readers = trio.CapacityLimiter(limits.reads_at_once)
         self._writers = trio.CapacityLimiter(limits.writes_at_once)
@@ -162,7 +167,7 @@ class Node:
         answers = self._transport.post(json.dumps(bodies).encode())
         by_id = {one.get("id"): one for one in answers if isinstance(one, dict)} if answers else {}
         if by_id.keys() != set(range(len(calls))):
-            raise NetworkFailure("the chain node does not serve batches", where=self.url, rule="node")
+            raise NetworkFailure("the chain node does not serve batches", where=self.place, rule="node")
         return [_told(by_id[place]) for place in range(len(calls))]
 
     async def write(self, function: Callable[..., T], *arguments: object, **options: object) -> T:

@@ -99,6 +99,7 @@ async def close(
     When it raises, *progress* has those that were seen to. Raises NetworkFailure (rule `timeout`) where a
     notice is not over by then.
     """
+    deadline = trio.current_time() + wait_s if wait_s else None  # for its turn and its notice together
     async with in_turn(account, name, "close", journal, beside=("backup",)):  # money does not wait for one
         try:
             location, others = await find_pod(account, name, everywhere=True)
@@ -107,7 +108,6 @@ async def close(
             ended = ClosedChannel(found.channel.provider, found.channel.id, found.money)
             return CloseResult(name, account.token, (ended,), gone=True)
         progress.pod, progress.token = name, account.token
-        deadline = trio.current_time() + wait_s if wait_s else None
         for one in (location, *others):
             outcome = await _close(account, one, name, deadline, journal)
             progress.channels.append(ClosedChannel(ProviderId.of(one.row), one.ref.channel, outcome))

@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import logging
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,11 @@ from trustedpods.protocol.ids import Address
 
 T = TypeVar("T")
 
+_asked = logging.getLogger("trustedpods.asked")
+"""What is asked of whom, for who wants to see it; never what is signed, nor what opens the node."""
+
 _SELECTOR_HEX = len("0x12345678")
+_ADDRESS_HEX = len("0x") + 40
 _BUSY_STATUS = frozenset({429, 502, 503, 504})
 _LIMIT_EXCEEDED = -32005
 """EIP-1474: the node has had too many requests, or the answer would be too large."""
@@ -51,6 +56,7 @@ class _HttpTransport:
     def answer(self, method: str, params: Sequence[object]) -> Mapping[str, Any]:
         """The answer to one request, with a result or an error; what is not JSON-RPC counts as no answer."""
         number = next(self._ids)
+        _asked.debug("chain node %s: %s", self, _told_of(method, params))
         body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         answer = self.post(json.dumps(body).encode())
         if (
@@ -107,6 +113,9 @@ class _HttpTransport:
                 )
             return bytes(raw)
 
+    def __str__(self) -> str:
+        return self.place()
+
     def place(self) -> str:
         """The node as it may be said: a password or the path may be what opens it."""
         url = httpx.URL(self._url)
@@ -125,10 +134,14 @@ class Node:
         self._transport = _HttpTransport(rpc_url, limits)
         self.eth = Methods(self._transport.ask)
         self.url = rpc_url
-        self.place = self._transport.place()
         self.limits = limits
         self._readers = trio.CapacityLimiter(limits.reads_at_once)
         self._writers = trio.CapacityLimiter(limits.writes_at_once)
+
+    @property
+    def place(self) -> str:
+        """The node as it may be said: without what may open it."""
+        return self._transport.place()
 
     def close(self) -> None:
         """Drop the connections; safe to call twice."""
@@ -164,6 +177,8 @@ class Node:
             {"jsonrpc": "2.0", "id": place, "method": "eth_call", "params": _view(to, data, block)}
             for place, data in enumerate(calls)
         ]
+        told = _told_of("eth_call", _view(to, b"", block))
+        _asked.debug("chain node %s: %d times %s", self._transport, len(calls), told)
         answers = self._transport.post(json.dumps(bodies).encode())
         by_id = {one.get("id"): one for one in answers if isinstance(one, dict)} if answers else {}
         if by_id.keys() != set(range(len(calls))):
@@ -183,6 +198,14 @@ def _guarded(function: Callable[..., T], *arguments: object, **options: object) 
 
 def _view(to: Address, data: bytes, block: int | None) -> list[object]:
     return [{"to": to, "data": "0x" + data.hex()}, "latest" if block is None else hex(block)]
+
+
+def _told_of(method: str, params: Sequence[object]) -> str:
+    """A request as it may be said: its method, and the address that it is about."""
+    first = params[0] if params else None
+    about = first.get("to") if isinstance(first, dict) else first
+    is_address = isinstance(about, str) and len(about) == _ADDRESS_HEX
+    return f"{method} {about}" if is_address else method
 
 
 def _told(answer: Mapping[str, Any]) -> bytes:

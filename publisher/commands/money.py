@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import (
-    Common,
-    Run,
-    common,
-    pod_name,
-    wait_seconds,
-    waits,
-)
+from trustedpods.publisher.commands.options import Common, Run, common, named, pod_name, wait_seconds, waits
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -50,7 +43,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Count a duration at the full size of this manifest, as deploy does.",
 )
-@common
+@named
 def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None:
     """Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d).
 
@@ -89,7 +82,7 @@ Examples:
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @waits("How long to wait for the notice to pass, and for another verb here that has the pod; 0s if not said.")
-@common
+@named
 def close(options: Common, name: str, wait: str | None) -> None:
     """Get the deposit of the pod NAME back without its provider's help.
 
@@ -153,7 +146,7 @@ Example:
   trustedpods balance -o json
 """
 )
-@common
+@named
 def balance(options: Common) -> None:
     """Tokens and gas of the key's address, and its channels with what is in them or came back."""
     run = Run(options)

@@ -23,6 +23,7 @@ from trustedpods.publisher.commands.options import (
     Run,
     agreement,
     common,
+    named,
     pod_name,
     wait_seconds,
     waits,
@@ -80,7 +81,7 @@ Examples:
 @click.option("--start", is_flag=True, help="A pod that you stopped runs again afterwards.")
 @built_by
 @draft_words
-@common
+@named
 def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
     file: Path,
@@ -222,7 +223,7 @@ Examples:
 """,
 )
 @click.option("--all", "ended", is_flag=True, help="Those too whose channel is closed.")
-@common
+@named
 def list_(options: Common, ended: bool) -> None:
     """All pods of the key: what they do, where they are reached, what they cost, how long their money lasts.
 
@@ -302,7 +303,7 @@ Examples:
 @waits(TURN_HELP)
 @click.option("--purge", is_flag=True, help="With the volumes that would be kept; also of a deleted pod.")
 @click.option("-y", "--yes", is_flag=True, help="Keep volumes, and pay for them, without being asked.")
-@common
+@named
 def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bool) -> None:
     """Remove the pod NAME; what is left of its deposit comes back at once.
 

@@ -7,6 +7,7 @@ market it is, only its digest tells; so a file that another one would replace ne
 """
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from trustedpods.protocol.limits import KIB
 from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.publisher.context import MarketFile, parse_market
 from trustedpods.publisher.contexts import MAX_SETTINGS_FILE, write_settings
+
+_asked = logging.getLogger("trustedpods.asked")
+"""What is asked of whom, for who wants to see it."""
 
 TOKEN = "TestToken"  # noqa: S105 - a contract's name
 """Of a market that is real the token is somebody's own ERC-20."""
@@ -167,6 +171,7 @@ def _download(url: str, whole_s: float) -> bytes:
     local = _host(url) in LOCAL
     deadline, data = time.monotonic() + whole_s, bytearray()
     headers = {"user-agent": "trustedpods", "accept-encoding": "identity"}
+    _asked.debug("GET %s", shown(url))
     try:
         with (
             httpx.Client(timeout=ANSWER_S, trust_env=not local, follow_redirects=False) as client,

@@ -151,8 +151,10 @@ class LiveShow(PlainShow):
         return bars
 
 
-def make_show(*, as_json: bool) -> PlainShow:
-    """Bars for a terminal, lines for anything else; lines only where JSON is asked for."""
+def make_show(*, as_json: bool, quiet: bool = False) -> PlainShow:
+    """Bars for a terminal, lines for anything else; lines only where JSON is asked for, or warnings alone."""
+    if quiet:
+        return PlainShow(sys.stderr, quiet=True)
     if sys.stderr.isatty() and not as_json:
         return LiveShow(sys.stderr)
     return PlainShow(sys.stderr)

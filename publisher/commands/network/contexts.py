@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.options import Common, Run, named
 
 if TYPE_CHECKING:
     from trustedpods.publisher.contexts import Context, Contexts
@@ -32,7 +32,7 @@ Example:
   trustedpods context list
 """,
 )
-@common
+@named
 def list_contexts(options: Common) -> None:
     """All contexts; a star marks the one that holds."""
     from trustedpods.publisher.contexts import load_contexts
@@ -50,7 +50,7 @@ Examples:
 )
 @click.argument("name")
 @click.option("--policy", metavar="FILE|NAME", help="What evidence must show, where a manifest says nothing.")
-@common
+@named
 def use(options: Common, name: str, policy: str | None) -> None:
     """Let the context NAME hold from now on. With a file or policy it is made, or changed."""
     run = Run(options)
@@ -100,7 +100,7 @@ Examples:
 @click.option(
     "--sha256", metavar="HEX", help="What the file's digest must be: what tells this market of another."
 )
-@common
+@named
 def fetch_market(options: Common, name: str, url: str, sha256: str | None) -> None:
     """Fetch the file of a market that is published at URL, and let the context NAME have it from now on.
 
@@ -158,7 +158,7 @@ Examples:
 """,
 )
 @click.argument("cluster", metavar="CLUSTER[=OWNER[/N[@WAY]]]")
-@common
+@named
 def map_cluster(options: Common, cluster: str) -> None:
     """Say which provider a CLUSTER's name is, in the context that holds.
 
@@ -202,7 +202,7 @@ Example:
 """,
 )
 @click.argument("cluster")
-@common
+@named
 def unmap_cluster(options: Common, cluster: str) -> None:
     """Forget which provider a CLUSTER's name is, in the context that holds."""
 

@@ -200,11 +200,13 @@ async def balance(account: MarketAccount) -> BalanceResult:
 
 async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None) -> ChannelBalance:
     """One channel: open, unlocking, or closed with its refund."""
+    told = await account.chain.channel_events(opened.owner, opened.channel)
     closed = ChannelBalance(
         channel=opened.channel,
         name=name,
         owner=opened.owner,
         deposit=opened.amount,
+        paid_in=TokenUnits(opened.amount + told.topped_up),
         opened_tx=opened.tx_hash,
         state="closed",
     )
@@ -212,7 +214,6 @@ async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None
     if current is not None:
         state: Literal["open", "unlocking"] = "unlocking" if current.unlock_at else "open"
         return replace(closed, state=state, left=current.left, unlock_at=current.unlock_at or None)
-    ended = await account.chain.channel_events(opened.owner, opened.channel)
-    if ended.closed is None:
+    if told.closed is None:
         return closed
-    return replace(closed, refund=ended.closed.refund, closed_tx=ended.closed.tx_hash)
+    return replace(closed, refund=told.closed.refund, closed_tx=told.closed.tx_hash)

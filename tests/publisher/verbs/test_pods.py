@@ -211,6 +211,19 @@ async def test_balance_names_every_channel(bench):
     assert result.balance == bench.chain.tokens[bench.address]
 
 
+async def test_a_balance_tells_all_that_was_paid_in_of_channels_that_are_open_and_ended(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        await bench.deploy(name="second")
+        for name in ("hello", "second"):
+            funding = parse_funding("2.5", "x")
+            await money.fund(bench.account, name, funding, None, FundProgress(), bench.journal())
+        await bench.delete("second")
+    for one in (await money.balance(bench.account)).channels:
+        assert one.paid_in == one.deposit + 2_500_000
+        assert one.left is None or one.left == one.paid_in, "nothing was claimed"
+
+
 async def test_the_bill_of_a_pod_without_usage(bench):
     async with bench.peer().serve():
         await bench.deploy()

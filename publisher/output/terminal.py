@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0
 """Between two lines on one transfer where there is no terminal."""
 
+MOST_WRITTEN = 20
+"""Lines below an error; a provider sends ten of a container, and one that means ill could fill a screen."""
+
 
 def one_line(text: str) -> str:
     """*text* as one line without what a terminal would act on: others' line breaks make no lines of ours."""
@@ -203,17 +206,30 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:
     """One clear line, and what to do: in the same line where a file or a flag is to be mended.
 
-    A file with several mistakes has a line for each.
+    A file with several mistakes has a line for each. What a container wrote last, or another command, stands
+    below the line, each of its lines marked: none can be taken for ours.
     """
     show.close()
     in_line = isinstance(error, BadInput) and error.hint
-    text = f"{error}; {error.hint}" if in_line else str(error)
-    others = error.others if isinstance(error, BadInput) else ()
-    first = text.removesuffix("".join(f"\n{other}" for other in others))
-    for line in (f"error: {one_line(first)}", *(f"       {one_line(other)}" for other in others)):
+    for line in _mistakes(error) if isinstance(error, BadInput) else _with_what_was_written(error):
         print(line, file=sys.stderr, flush=True)  # noqa: T201
     if error.hint and not in_line:
         print(f"hint: {one_line(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _mistakes(error: BadInput) -> list[str]:
+    text = f"{error}; {error.hint}" if error.hint else str(error)
+    first = text.removesuffix("".join(f"\n{other}" for other in error.others))
+    return [f"error: {one_line(first)}", *(f"       {one_line(other)}" for other in error.others)]
+
+
+def _with_what_was_written(error: TrustedPodsError) -> list[str]:
+    what, *written = error.what.split("\n")
+    place = f"{error.where}: " if error.where else ""
+    rule = f" [{error.rule}]" if error.rule else ""
+    left_out = len(written) - MOST_WRITTEN
+    shown = written if left_out <= 0 else [f"({left_out} lines before)", *written[-MOST_WRITTEN:]]
+    return [f"error: {one_line(place + what + rule)}", *(f"       | {one_line(line)}" for line in shown)]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

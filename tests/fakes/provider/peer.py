@@ -351,7 +351,7 @@ class ProviderPeer(peer_exec.PeerStreams):
             name=self.name,
             **peer_exec.REPLICA,
             outliving=self.outliving,
-            events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
+            events=[*self.history, PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )
 
     async def _restart(self, request, answers):

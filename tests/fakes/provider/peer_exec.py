@@ -128,6 +128,7 @@ class PeerStreams:
     parked_at: int | None = None
     failure = None
     last_request_at: int | None = None
+    history = ()
     least_replicas, late = 0, 0
     """So many replicas run unasked; in so many answers they have not ended yet, or are not ready."""
 

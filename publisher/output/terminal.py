@@ -210,26 +210,27 @@ def print_error(error: TrustedPodsError, show: PlainShow) -> None:
     below the line, each of its lines marked: none can be taken for ours.
     """
     show.close()
-    in_line = isinstance(error, BadInput) and error.hint
-    for line in _mistakes(error) if isinstance(error, BadInput) else _with_what_was_written(error):
+    in_line = isinstance(error, BadInput) and bool(error.hint)
+    for line in _error_lines(error, in_line=in_line):
         print(line, file=sys.stderr, flush=True)  # noqa: T201
     if error.hint and not in_line:
         print(f"hint: {one_line(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _mistakes(error: BadInput) -> list[str]:
-    text = f"{error}; {error.hint}" if error.hint else str(error)
-    first = text.removesuffix("".join(f"\n{other}" for other in error.others))
-    return [f"error: {one_line(first)}", *(f"       {one_line(other)}" for other in error.others)]
-
-
-def _with_what_was_written(error: TrustedPodsError) -> list[str]:
-    what, *written = error.what.split("\n")
-    place = f"{error.where}: " if error.where else ""
-    rule = f" [{error.rule}]" if error.rule else ""
+def _error_lines(error: TrustedPodsError, *, in_line: bool) -> list[str]:
+    """The line, our own further ones, and those of others, marked."""
+    what = error.what.removesuffix("".join(f"\n{other}" for other in error.others))
+    head, *written = [what] if in_line else what.split("\n")
     left_out = len(written) - MOST_WRITTEN
     shown = written if left_out <= 0 else [f"({left_out} lines before)", *written[-MOST_WRITTEN:]]
-    return [f"error: {one_line(place + what + rule)}", *(f"       | {one_line(line)}" for line in shown)]
+    place = f"{error.where}: " if error.where else ""
+    rule = f" [{error.rule}]" if error.rule else ""
+    hint = f"; {error.hint}" if in_line else ""
+    return [
+        f"error: {one_line(place + head + rule + hint)}",
+        *(f"       {one_line(other)}" for other in error.others),
+        *(f"       | {one_line(line)}" for line in shown),
+    ]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 _asked = logging.getLogger("trustedpods.asked")
 """What is asked of whom, for who wants to see it; never what is signed, nor what opens the node."""
 
+_ADVICE = "is `rpc` of the market file right, and is its node up? the same command may be run again"
+
 _SELECTOR_HEX = len("0x12345678")
 _ADDRESS_HEX = len("0x") + 40
 _BUSY_STATUS = frozenset({429, 502, 503, 504})
@@ -76,12 +78,19 @@ class _HttpTransport:
             dropped = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
             again = dropped and not isinstance(error, httpx.ConnectError)
             raise (_Hiccup if again else NetworkFailure)(
-                f"the chain node does not answer ({type(error).__name__})", where=self.place()
+                f"the chain node does not answer: {self._trouble(error)}", where=self.place(), hint=_ADVICE
             ) from None
         try:
             return json.loads(raw)
         except (ValueError, RecursionError):
             return None
+
+    def _trouble(self, error: httpx.HTTPError) -> str:
+        if isinstance(error, httpx.ConnectError):
+            return "nobody accepts connections there"
+        if isinstance(error, httpx.TimeoutException):
+            return f"nothing came within {self._limits.request_s:g} s"
+        return "the connection broke off"
 
     def _check(self, answer: dict[str, object], number: int) -> None:
         """An error that asks for patience is a hiccup; a result must be that of this request."""
@@ -101,7 +110,9 @@ class _HttpTransport:
             for piece in response.iter_raw():
                 raw += piece
                 if time.monotonic() > until:
-                    raise NetworkFailure("the chain node takes too long to answer", where=self.place())
+                    raise NetworkFailure(
+                        "the chain node takes too long to answer", where=self.place(), hint=_ADVICE
+                    )
                 if len(raw) > self._limits.answer_bytes:
                     raise NetworkFailure(
                         "the chain node's answer is too large", where=self.place(), rule="node"

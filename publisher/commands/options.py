@@ -147,12 +147,26 @@ def verb_typed() -> str:
     return context.command_path.removeprefix(context.find_root().command_path).strip()
 
 
-def _advice(rule: str) -> str | None:
-    """What to do about a *rule*, where the error itself does not say it."""
+_OF_CLASS = {
+    "no-context": "`trustedpods context list` shows which market and key are meant",
+    "locked": "wait until the other has ended, then run it again; most verbs wait so with --wait DURATION",
+    "copies-differ": "`trustedpods state repair` lets one of the copies count",
+    "refused": "mend what it names, or choose another provider, then run it again",
+    "funds": "`trustedpods balance` shows what there is; docs/money.md says where tokens and gas come from",
+    "network": "run the same command again: it goes on where it was",
+    "store": "make room, or mend what it names, then run the same command again",
+    "evidence": "choose another provider; `trustedpods attest` shows what it proves (docs/attestation.md)",
+    "remote-protocol": "run it again; where it stays, the other side is broken or hostile: choose another",
+}
+"""What to do about an error by its code, where nobody knows more."""
+
+
+def _advice(error: "TrustedPodsError") -> str | None:
+    """What to do about an *error* that does not say it itself: by its rule, else by its code."""
     from trustedpods.protocol.rules.all_rules import rule_named
 
-    found = rule_named(rule)
-    return None if found is None else f"{found.advice} (docs/errors.md)"
+    found = None if error.rule is None else rule_named(error.rule)
+    return _OF_CLASS.get(error.code) if found is None else f"{found.advice} (docs/errors.md)"
 
 
 class Run:
@@ -271,8 +285,8 @@ class Run:
             error = TrustedPodsError(f"{type(error).__name__}: {error}", hint=hint)
         if self.common.as_json:
             self._print_failure(error)
-        if error.hint is None and error.rule is not None and not isinstance(error, BadInput):
-            error.hint = _advice(error.rule)
+        if error.hint is None and not isinstance(error, BadInput):
+            error.hint = _advice(error)
         print_error(error, self.show)
         return self._code_base + int(error.exit_code)
 

@@ -71,7 +71,11 @@ def nobody(selection: Selection, trust: TrustClass) -> Refused:
     """The error when no provider matches: a line for each reason, with how many have it."""
     out = selection.left_out
     if not out:
-        return Refused("the registry lists no provider", rule="no-provider")
+        return Refused(
+            "the registry lists no provider",
+            rule="no-provider",
+            hint="is the market file the right one? `trustedpods provider list` shows who registers",
+        )
     lines = _reasons(out)
     refused = Refused(
         "\n".join((f"none of {len(out)} providers can take a pod of class {trust}", *lines)),

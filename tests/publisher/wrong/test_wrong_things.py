@@ -339,3 +339,40 @@ async def test_f18_an_upload_that_was_cut_off_goes_on_where_it_was(bench, cli):
     assert again.exit_code == 0, again.output
     assert arrived
     assert (opened, len(bench.chain.lives)) == (1, 1)
+
+
+async def test_f19_ctrl_c_before_the_channel_leaves_nothing(bench, cli, monkeypatch):
+    async def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    tokens = dict(bench.chain.tokens)
+    monkeypatch.setattr(bench.chain, "token_balance", interrupted)
+    async with bench.peer().serve():
+        done = await cli("deploy", bench.folder / "pod.yaml", "--deposit", "1h")
+    assert done.exit_code == 130
+    assert "\ninterrupted\n" in done.stderr
+    assert (bench.chain.tokens, bench.chain.log) == (tokens, [])
+
+
+async def test_f19b_ctrl_c_after_the_payment_says_what_goes_on_and_the_money_is_found_again(
+    bench, cli, monkeypatch
+):
+    paid = bench.chain.open_with_permit
+
+    async def then_interrupted(*given: object, **named: object) -> None:
+        await paid(*given, **named)
+        raise KeyboardInterrupt
+
+    path, tokens = bench.folder / "pod.yaml", dict(bench.chain.tokens)
+    async with bench.peer().serve():
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(bench.chain, "open_with_permit", then_interrupted)
+            done = await cli("deploy", path, "--deposit", "1h")
+        assert done.exit_code == 130
+        assert "\ninterrupted\n" in done.stderr
+        for way in ("`trustedpods deploy`", "`trustedpods delete hello`", "`trustedpods close hello`"):
+            assert way in done.stderr
+        assert (await cli("deploy", path, "--deposit", "1h")).exit_code == 0
+        assert [verb for verb, _ in bench.chain.log] == ["open"], "the same channel"
+        assert (await cli("delete", "hello", "--yes")).exit_code == 0
+    assert bench.chain.tokens == tokens

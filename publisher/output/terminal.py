@@ -182,7 +182,7 @@ def ask_number(question: str, lines: Iterable[str], last: int) -> int:
     return int(click.prompt(question, type=click.IntRange(1, last), default=1, err=True))
 
 
-def print_json_line(tree: Mapping[str, str | None]) -> None:
+def print_json_line(tree: Mapping[str, object]) -> None:
     """One object on a line of its own, seen at once: of a stream of them. Raises BrokenPipeError."""
     print(json.dumps(tree), flush=True)  # noqa: T201
 

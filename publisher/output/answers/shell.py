@@ -29,9 +29,12 @@ class VersionJson(TypedDict):
 
 
 class LogLineJson(TypedDict):
-    """One line as it comes. `time` is the node's, in RFC 3339; bytes that are no text are replaced."""
+    """One line as it comes; bytes that are no text are replaced.
 
-    time: str
+    `time` is the node's (ISO 8601, UTC), null for a line that was kept of a replica that had ended.
+    """
+
+    time: str | None
     replica: str
     container: str
     text: str

@@ -10,10 +10,12 @@ from tests.publisher.conftest import ListShow
 from tests.publisher.output.answers.held import hold
 from trustedpods.protocol.ids import parse_address
 from trustedpods.publisher.cli import main
+from trustedpods.publisher.commands.streams.logs import line_json
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.output.json_run import run_json
 from trustedpods.publisher.results.providers import ProviderId, RenderResult
+from trustedpods.publisher.results.streams.followed import FollowedLogLine
 
 PROVIDER = parse_address("0x" + "70" * 20)
 
@@ -54,3 +56,9 @@ def test_rendered_objects():
     )
     tree = run_json(json_of(result), Journal(ListShow()), verb="render")
     hold(["render", "-o", "json"], json.dumps(tree))
+
+
+@pytest.mark.parametrize("at_ns", [1_790_000_000_000_000_001, None])
+def test_a_line_that_is_followed(at_ns: int | None):
+    line = FollowedLogLine(at_ns, "web-0", "app", b"\xff text")
+    hold(["logs", "web", "-f", "-o", "json"], json.dumps(line_json(line)))

@@ -7,6 +7,7 @@ says where the rest of them is held, and for which of them money is paid and com
 """
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -18,12 +19,13 @@ from tests.contracts.client.test_node import a_node_that
 from tests.publisher.conftest import Bench
 from tests.publisher.test_cli import cli
 from trustedpods.publisher.cli import main
-from trustedpods.publisher.market import session
 
 __all__ = ["cli"]
 
 DEPLOY = ("deploy", "pod.yaml", "--deposit", "1h")
 HOURS_3 = 3 * 3600
+CLOCK = "trustedpods.publisher.market.session.time"
+"""Where the client reads this machine's clock for its requests."""
 
 
 def manifest(old: str, new: str) -> Callable[[Bench], None]:
@@ -219,26 +221,25 @@ async def test_it_is_said_with_what_to_do_and_nothing_is_paid_or_lost(bench, cli
 )
 async def test_f9_a_clock_that_is_hours_wrong(bench, cli, monkeypatch, seconds, rule):
     """The first request already is refused: it is asked before anything is paid."""
-    right = session.time
     wrong = SimpleNamespace(
-        time=lambda: right.time() + seconds, time_ns=lambda: right.time_ns() + seconds * 10**9
+        time=lambda: time.time() + seconds, time_ns=lambda: time.time_ns() + seconds * 10**9
     )
     path = bench.folder / "pod.yaml"
     tokens = dict(bench.chain.tokens)
     async with bench.peer().serve():
-        monkeypatch.setattr(session, "time", wrong)
+        monkeypatch.setattr(CLOCK, wrong)
         done = await cli("deploy", path, "--deposit", "1h")
         assert done.exit_code == 6, done.output
         assert f"[{rule}]" in told(done.stderr)
         assert "hint: look at this machine's clock, then run it again" in done.stderr
         assert (bench.chain.tokens, bench.chain.log) == (tokens, [])
-        monkeypatch.setattr(session, "time", right)
+        monkeypatch.setattr(CLOCK, time)
         assert (await cli("deploy", path, "--deposit", "1h")).exit_code == 0, "nothing of it is left behind"
-        monkeypatch.setattr(session, "time", wrong)
+        monkeypatch.setattr(CLOCK, wrong)
         for verb in (("status", "hello"), ("stop", "hello"), ("delete", "hello", "--yes")):
             done = await cli(*verb)
             assert (done.exit_code, f"[{rule}]" in done.stderr) == (6, True), verb
-        monkeypatch.setattr(session, "time", right)
+        monkeypatch.setattr(CLOCK, time)
         assert (await cli("delete", "hello", "--yes")).exit_code == 0
     assert bench.chain.tokens == tokens
 

@@ -20,6 +20,7 @@ def _forms(verb: str) -> list[str]:
     for word in verb.split():
         command = command.get_command(context, word)
     (output,) = [parameter for parameter in command.params if parameter.name == "output"]
+    assert isinstance(output.type, click.Choice)
     return list(output.type.choices)
 
 

@@ -309,14 +309,14 @@ class Run:
 def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlanResult], bool]":
     """Who says whether what runs may change: a person on a terminal; elsewhere it is *without_terminal*."""
     if sys.stdin.isatty() and not run.common.as_json:
-        return lambda made: _confirmed(made, shown=not run.common.quiet)
+        return lambda made: confirmed(run, f"Change {made.pod}?", made.lines)
     return lambda _: without_terminal
 
 
-def _confirmed(made: "DeployPlanResult", *, shown: bool) -> bool:
-    """What a person says to it. Nobody is asked about what he cannot see, however quiet it is to be."""
-    if not shown:
+def confirmed(run: Run, question: str, about: Sequence[str]) -> bool:
+    """What a person says to a *question*. Nobody is asked *about* what he cannot see, however quiet it is."""
+    if run.common.quiet:
         from trustedpods.publisher.output.terminal import one_line
 
-        click.echo("\n".join(map(one_line, made.lines)), err=True)
-    return click.confirm(f"Change {made.pod}?", err=True)
+        click.echo("\n".join(map(one_line, about)), err=True)
+    return click.confirm(question, err=True)

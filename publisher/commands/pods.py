@@ -4,6 +4,7 @@
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from trustedpods.publisher.commands.options import (
     Run,
     agreement,
     common,
+    confirmed,
     named,
     pod_name,
     wait_seconds,
@@ -31,12 +33,14 @@ from trustedpods.publisher.commands.options import (
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
+    from trustedpods.publisher.core.money import Token
     from trustedpods.publisher.output.json_of import Answer
     from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
     from trustedpods.publisher.results.money import GoneResult
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
+        OutlivingVolumes,
         StatusResult,
     )
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
@@ -312,8 +316,8 @@ def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bo
     """
     run = Run(options)
 
-    def agree(_: object) -> bool:
-        return click.confirm("Delete all but these volumes?", err=True)
+    def agree(token: "Token", kept: "OutlivingVolumes") -> bool:
+        return confirmed(run, "Delete all but these volumes?", [kept.told(name, token)])
 
     async def work() -> "DeleteResult | GoneResult":
         opening = run.account(wait_seconds(wait))
@@ -323,7 +327,7 @@ def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bo
         run.progress = progress = DeleteProgress()
         asks = sys.stdin.isatty() and not (yes or options.as_json)
         async with opening as account:
-            wanted = DeleteOptions(purge, agree if asks else None)
+            wanted = DeleteOptions(purge, partial(agree, account.token) if asks else None)
             return await delete(account, name, progress, run.journal, wanted)
 
     def lines(result: "DeleteResult | GoneResult") -> list[str]:

@@ -88,7 +88,7 @@ class PlainShow:
     def line(self, text: str) -> None:
         """One line."""
         if not self._quiet:
-            print(one_line(text), file=self._stream, flush=True)
+            print(f"{one_line(text)}\n", end="", file=self._stream, flush=True)  # threads tell lines too
 
     def warning(self, text: str) -> None:
         """One line that begins with `warning:`."""

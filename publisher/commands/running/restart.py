@@ -10,6 +10,7 @@ from trustedpods.publisher.commands.options import (
     TURN_HELP,
     Common,
     Run,
+    confirmed,
     named,
     pod_name,
     wait_seconds,
@@ -44,7 +45,7 @@ def restart(options: Common, name: str, wait: str | None, *, dry_run: bool, yes:
     run = Run(options)
 
     def agree(plan: "RestartPlanResult") -> bool:
-        return click.confirm(f"Start {plan.pod} anew?", err=True)
+        return confirmed(run, f"Start {plan.pod} anew?", plan.lines[:1])
 
     async def work() -> "RestartResult | RestartPlanResult":
         opening = run.account(wait_seconds(wait))

@@ -6,6 +6,7 @@ images and markets. They tell addresses, methods and verbs, and never what opens
 """
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class _Lines(logging.Handler):
         self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line."""
-        self._show.line(f"asked: {record.getMessage()}")
+        """One line. That nobody reads standard error any more ends no question."""
+        with suppress(OSError, ValueError):
+            self._show.line(f"asked: {record.getMessage()}")
 
 
 def say_what_is_asked(show: "Show") -> None:

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from tests.publisher.market.test_published import giving, publishing
 from tests.publisher.test_cli import cli
+from tests.publisher.verbs.offers.test_planned import WITH_MODE, change_manifest
 from trustedpods.contracts.client.node import Node
-from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.errors import ExitCode, NetworkFailure
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.commands.shell.asked import ASKED, say_what_is_asked
 from trustedpods.publisher.market.published import fetch
@@ -125,6 +126,26 @@ async def test_quiet_leaves_the_result_alone(bench, cli) -> None:
     assert quiet.stdout == loud.stdout
 
 
+@pytest.mark.parametrize(
+    ("verb", "said", "question"),
+    [
+        (("delete", "hello"), "data-pod-0 (512 MiB) outlive a delete: ", "Delete all but these volumes?"),
+        (("restart", "hello"), "hello are proven beside", "Start hello anew?"),
+        (("deploy", "pod.yaml"), "variable MODE of hello: new", "Change hello?"),
+    ],
+)
+async def test_quiet_asks_about_nothing_that_is_not_seen(bench, cli, monkeypatch, verb, said, question):
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: stream.name == "<stdin>")
+    monkeypatch.chdir(bench.folder)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.outliving = {"data-pod-0": 512}
+        change_manifest(bench, *WITH_MODE)
+        done = await cli(*verb, "--quiet", typed="n\n")
+    assert done.exit_code == ExitCode.REFUSED, done.output
+    assert said in done.stderr[: done.stderr.index(question)]
+
+
 async def test_quiet_says_errors_all_the_same(cli) -> None:
     failed = await cli("status", "nobody", "--quiet")
     assert failed.exit_code == 6
@@ -142,3 +163,18 @@ async def test_the_lines_of_threads_come_whole(shown: Shown) -> None:
         for number in range(20):
             nursery.start_soon(trio.to_thread.run_sync, logging.getLogger(ASKED).debug, "n %d", number)
     assert sorted(shown.lines) == sorted(f"asked: n {number}" for number in range(20))
+
+
+class Closed(Shown):
+    """A show whose reader has gone, as `2>&1 | head -1` does."""
+
+    def line(self, text: str) -> None:
+        super().line(text)
+        raise BrokenPipeError
+
+
+def test_nobody_who_reads_what_is_asked_ends_no_question() -> None:
+    gone = Closed()
+    say_what_is_asked(gone)
+    logging.getLogger(ASKED).debug("dial %s", "somebody")
+    assert gone.lines == ["asked: dial somebody"]

@@ -4,6 +4,8 @@
 import itertools
 import json
 import logging
+import socket
+import ssl
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +89,7 @@ class _HttpTransport:
 
     def _trouble(self, error: httpx.HTTPError) -> str:
         if isinstance(error, httpx.ConnectError):
-            return "nobody accepts connections there"
+            return _unreached(error)
         if isinstance(error, httpx.TimeoutException):
             return f"nothing came within {self._limits.request_s:g} s"
         return "the connection broke off"
@@ -205,6 +207,22 @@ class Node:
 def _guarded(function: Callable[..., T], *arguments: object, **options: object) -> T:
     with translated():
         return function(*arguments, **options)
+
+
+def _unreached(error: BaseException) -> str:
+    """Why there is no connection: httpx keeps what the system said behind its own error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "its name is not found"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, ssl.SSLError):
+            return "it does not speak TLS as it must"
+        if isinstance(cause, ConnectionRefusedError):
+            return "nobody accepts connections there"
+        cause = cause.__cause__ or cause.__context__
+    return "it cannot be reached from here"
 
 
 def _view(to: Address, data: bytes, block: int | None) -> list[object]:

@@ -122,12 +122,16 @@ def shown(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host:
-        return url.rpartition("@")[2].partition("?")[
-            0
-        ]  # no URL; whatever stood before the last @ is left out
+    if not host:  # no URL; whatever stood before the last @ is left out
+        return url.rpartition("@")[2].partition("?")[0]
     named = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{named}{'' if port is None else f':{port}'}{parts.path}"
+
+
+def _opened(rpc: str) -> str:
+    """The node at *rpc* as it may be said: its path may be what opens it."""
+    parts = urlsplit(shown(rpc))
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 async def _within(whole_s: float, url: str) -> bytes:
@@ -148,14 +152,14 @@ async def check_contracts(file: MarketFile, url: str, whole_s: float = WHOLE_S) 
         found = await unlike_source(file.rpc, market)
     if found is None:
         raise NetworkFailure(
-            f"its node at {shown(file.rpc)} did not answer within {whole_s:g} s",
+            f"its node at {_opened(file.rpc)} did not answer within {whole_s:g} s",
             where=shown(url),
             rule="timeout",
         )
     differing = [name for name in found if name != TOKEN]
     if differing:
         raise Refused(
-            f"its {' and '.join(differing)} at {shown(file.rpc)} are not the contracts of this version",
+            f"its {' and '.join(differing)} at {_opened(file.rpc)} are not the contracts of this version",
             where=shown(url),
             rule="market-code",
             hint="ask whoever runs the market which version it is for; nothing was kept",

@@ -336,6 +336,7 @@ async def test_f18_an_upload_that_was_cut_off_goes_on_where_it_was(bench, cli):
         assert says_what_to_do(cut.stderr)
         arrived, opened = sum(peer.chunks.values()), len(bench.chain.lives)
         peer.stop_after_chunks = None
+        bench.wait(silent_s=60.0)
         again = await cli("deploy", bench.folder / "pod.yaml", "--deposit", "1h")
     assert again.exit_code == 0, again.output
     assert arrived

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fund`, `close`, `withdraw` and `balance`: verbs between the publisher and the payment contract alone."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -21,6 +22,7 @@ from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
+from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payment import channel, closing, refund
 from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.money import (
@@ -194,13 +196,31 @@ async def balance(account: MarketAccount) -> BalanceResult:
         balance=TokenUnits(await account.chain.token_balance(address)),
         gas_wei=await account.chain.gas_balance(address),
         owed=TokenUnits(await account.chain.owed(address)),
-        channels=tuple([await _state(account, one, names.get(channel_hex(one.channel))) for one in opened]),
+        channels=await _states(account, opened, names),
     )
+
+
+async def _states(
+    account: MarketAccount, opened: Sequence[OpenedChannel], names: Mapping[str, str]
+) -> tuple[ChannelBalance, ...]:
+    """Each of them, in their order; side by side, as each takes several questions to a node."""
+    found: dict[int, ChannelBalance] = {}
+
+    async def look(place: int, one: OpenedChannel) -> None:
+        found[place] = await _state(account, one, names.get(channel_hex(one.channel)))
+
+    async with open_nursery() as nursery:
+        for place, one in enumerate(opened):
+            nursery.start_soon(look, place, one)
+    return tuple(found[place] for place in range(len(opened)))
 
 
 async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None) -> ChannelBalance:
     """One channel: open, unlocking, or closed with its refund."""
-    told = await account.chain.channel_events(opened.owner, opened.channel)
+    (current,) = await account.chain.channels(opened.owner, [opened.channel])
+    told = await account.chain.channel_events(
+        opened.owner, opened.channel
+    )  # later: it has a closed one's end
     closed = ChannelBalance(
         channel=opened.channel,
         name=name,
@@ -210,7 +230,6 @@ async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None
         opened_tx=opened.tx_hash,
         state="closed",
     )
-    (current,) = await account.chain.channels(opened.owner, [opened.channel])
     if current is not None:
         state: Literal["open", "unlocking"] = "unlocking" if current.unlock_at else "open"
         return replace(closed, state=state, left=current.left, unlock_at=current.unlock_at or None)

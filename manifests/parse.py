@@ -32,6 +32,8 @@ from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET, MAX_
 MAX_MANIFEST = 128 * KIB
 """A manifest is a page or two; 128 KiB leaves room for generated ones and parses in a second."""
 
+_FILE_ADVICE = "put it there, or mend its path"
+
 MAX_SHOWN = 8
 """Problems listed at once; more would scroll the first one away."""
 
@@ -181,7 +183,9 @@ def _read(path: Path, most: int, where: str) -> bytes:
     try:
         if not path.is_file():
             raise BadInput(
-                f"no such file: {path}" if not path.exists() else f"not a file: {path}", where=where
+                f"no such file: {path}" if not path.exists() else f"not a file: {path}",
+                where=where,
+                hint=_FILE_ADVICE,
             )
         with path.open("rb") as file:
             return file.read(most)
@@ -191,10 +195,10 @@ def _read(path: Path, most: int, where: str) -> bytes:
 
 def from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterator[Problem]:
     """What pydantic found, but for what follows from a word that was taken out of a part in *told*."""
-    for detail in error.errors(include_url=False, include_input=False):
+    for detail in error.errors(include_url=False):
         at = detail["loc"]
         if at not in told and not (detail["type"] == "missing" and at[:-1] in told):
-            yield Problem(at, in_plain_words(detail["type"], detail["msg"], at))
+            yield Problem(at, in_plain_words(detail["type"], detail["msg"], at, detail["input"]))
 
 
 def refusal(

@@ -37,6 +37,8 @@ class TrustedPodsError(Exception):
 
     code: ClassVar[str] = "internal"
     exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
+    others: tuple[str, ...] = ()
+    """Further mistakes of the file, or reasons of the refusal, a line for each, which end `what` too."""
 
     def __init__(
         self, what: str, *, where: str | None = None, hint: str | None = None, rule: str | None = None
@@ -62,8 +64,6 @@ class BadInput(TrustedPodsError):
 
     code = "bad-input"
     exit_code = ExitCode.BAD_INPUT
-    others: tuple[str, ...] = ()
-    """Further mistakes of the same file, a line for each, which end `what` too."""
 
 
 class NoContext(TrustedPodsError):

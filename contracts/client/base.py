@@ -91,7 +91,7 @@ class ChainBase:
         if chain_id != market.chain_id:
             raise NoContext(
                 f"the node serves chain {chain_id}, the market is on chain {market.chain_id}",
-                where=self._node.url,
+                where=self._node.place,
                 hint="`rpc` and `chain_id` of the market file must be of one chain: mend the file",
             )
         for name in ("payments", "registry", "token"):

@@ -31,7 +31,10 @@ class Node:
         urls = [rpc_url] if isinstance(rpc_url, str) else list(rpc_url)
         for url in urls:
             if not url.startswith(("http://", "https://")):
-                raise NetworkFailure(f"not an HTTP address of a chain node: {url!r}")
+                raise NetworkFailure(
+                    "the address of the chain node is none of HTTP",
+                    hint="`rpc` of the market file begins with https:// (or http:// on this machine)",
+                )
         nodes = [HttpTransport(url, limits) for url in urls]
         self.place = nodes[0].place
         self._transport = nodes[0] if len(nodes) == 1 else SeveralNodes(nodes, limits, agree)
@@ -82,7 +85,7 @@ class Node:
         answers = self._transport.batch(bodies)
         by_id = {one.get("id"): one for one in answers if isinstance(one, dict)} if answers else {}
         if by_id.keys() != set(range(len(calls))):
-            raise NetworkFailure("the chain node does not serve batches", where=self.url, rule="node")
+            raise NetworkFailure("the chain node does not serve batches", where=self.place, rule="node")
         return [_told(by_id[place]) for place in range(len(calls))]
 
     async def write(self, function: Callable[..., T], *arguments: object, **options: object) -> T:

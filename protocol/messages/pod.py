@@ -148,7 +148,8 @@ class PodStatus(Message):
     nothing else keeps it from running. `outliving` has the MiB of each claim that outlives a delete; in the
     phase `retained` it is all that is left. `name` is the manifest's, where this boot of the machine can read
     it: the publisher may have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds, and
-    `least_replicas` run without being asked for.
+    `least_replicas` run without being asked for. `last_request_at` is when the last request or connection
+    began, where the provider has seen one since it started.
     """
 
     kind: Literal["status"] = "status"
@@ -174,6 +175,7 @@ class PodStatus(Message):
     memory_mib: U32 = 0
     parked_at: U64 | None = None
     least_replicas: U32 = 0
+    last_request_at: U64 | None = None
 
 
 class LogLines(Message):

@@ -23,6 +23,9 @@ DIAL_TIMEOUT_S = 15.0
 """From an address to an authenticated connection."""
 
 _log = logging.getLogger(__name__)
+_asked = logging.getLogger("trustedpods.asked")
+"""What is asked of whom, for who wants to see it."""
+
 logging.getLogger("libp2p").addHandler(logging.NullHandler())  # else its warnings go to standard error
 
 
@@ -58,6 +61,7 @@ class Host:
         `RemoteProtocolError` when somebody else answers, or does not speak Noise and yamux.
         Leaving the block closes the connection; what the peer has not read by then may be lost.
         """
+        _asked.debug("dial %s", address)
         connection = await self._connect(address, timeout)
         try:
             yield connection

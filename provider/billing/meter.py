@@ -42,6 +42,7 @@ class Meter:
         self._written: dict[str, Run] = {}
         self._marks: dict[ChannelId, TrafficMark] = {}
         self._booked: dict[str, tuple[int, int]] = {}
+        self._last_requests: dict[ChannelId, UnixSeconds] = {}
         self._pending: dict[ChannelId, UnixSeconds] = {}
         self._let_go_at: dict[ChannelId, UnixSeconds] = {}
         """Pods of which nothing is stored since then, where that is not in the ledger yet."""
@@ -212,6 +213,7 @@ class Meter:
         """The pod left its slot."""
         async with self._counting:
             self._marks.pop(channel, None)
+            self._last_requests.pop(channel, None)
             await self._doors.store.write(ledger.drop_mark, channel)
 
     async def count_traffic(
@@ -238,15 +240,23 @@ class Meter:
             return TrafficReading(readings)
 
     async def _book(self, readings: Mapping[ChannelId, SlotStats]) -> None:
-        changed = {
-            channel: stats
-            for channel, stats in readings.items()
-            if (mark := self._marks.get(channel)) is not None and traffic_since(mark, stats)[1] != mark
-        }
+        changed, now = {}, self._doors.now()
+        for channel, stats in readings.items():
+            mark = self._marks.get(channel)
+            if mark is None:
+                continue
+            passed, next_mark = traffic_since(mark, stats)
+            if passed.requests:
+                self._last_requests[channel] = UnixSeconds(now - (stats.last_session_s or 0))
+            if next_mark != mark:
+                changed[channel] = stats
         if changed:
-            now = self._doors.now()
             marks = await self._doors.store.write(ledger.count_traffic, changed, now, self._began)
             self._marks.update(marks)
+
+    def last_request(self, channel: ChannelId) -> UnixSeconds | None:
+        """When the newest request or connection began that was counted since the daemon's start."""
+        return self._last_requests.get(channel)
 
     async def forgive_traffic(self, record: PodRecord, up_to: UnixSeconds) -> None:
         """The books were set back, and the chain has paid up to then: their marks are older than that.

@@ -203,6 +203,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.workers,
         parts.progress,
         parts.tunnels,
+        parts.meter,
     )
     commands = PodCommands(
         parts.doors, parts.rights, parts.bundles, parts.meter, partial(thawed, parts.autoscaler)

@@ -18,6 +18,7 @@ from trustedpods.protocol.messages.pod import (
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.books.tunnels import Tunnels
 from trustedpods.provider.cluster.diagnosis import LOG_LINES, readable
 from trustedpods.provider.core import metering
@@ -61,6 +62,7 @@ class Verbs:
         workers: PodWorkers,
         progress: ProgressFeeds,
         tunnels: Tunnels,
+        meter: Meter,
     ) -> None:
         self._doors = doors
         self._pods = pods
@@ -71,6 +73,7 @@ class Verbs:
         self._workers = workers
         self._progress = progress
         self._tunnels = tunnels
+        self._meter = meter
 
     async def status(self, request: Request) -> None:
         """Phase, replicas, money and history."""
@@ -111,6 +114,7 @@ class Verbs:
             memory_mib=0 if ended else record.size.memory_mib,
             parked_at=record.parked_at,
             least_replicas=0 if ended else record.scaling.min_replicas,
+            last_request_at=self._meter.last_request(record.channel),
             name="" if ended or not self._bundles.held(record) else self._name(record),
         )
 

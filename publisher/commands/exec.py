@@ -36,8 +36,20 @@ class _WrongWords(WrongWords):
     exit_code = OURS + 2
 
 
+_SAID = frozenset({"--quiet", "--verbose"})
+"""Options of ours that many commands have too: in doubt they are not taken away from one."""
+
+
 class _Command(click.Command):
-    """Its usage errors are ours too."""
+    """Its usage errors are ours too, and without `--` it is asked whose an option is that both may have."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does."""
+        mine = args[: args.index("--")] if "--" in args else args
+        begun = next((place for place, word in enumerate(mine) if not word.startswith("-")), len(mine))
+        if "--" not in args and (meant := [word for word in mine[begun:] if word in _SAID]):
+            raise _WrongWords(f"{meant[0]} may be the command's: write `--` before CMD", ctx)
+        return super().parse_args(ctx, args)
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:  # noqa: ANN401 - as click has it
         """As click makes it; a wrong command line ends with 242."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, named, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_provider
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ Examples:
     show_default=True,
     help="What comes first; `answer` is who proves itself fastest.",
 )
-@common
+@named
 def list_(
     options: Common,
     attest: bool,
@@ -187,7 +187,7 @@ Examples:
 )
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
-@common
+@named
 def estimate(
     options: Common,
     file: Path,

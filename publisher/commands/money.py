@@ -10,6 +10,7 @@ from trustedpods.publisher.commands.options import (
     Common,
     Run,
     common,
+    named,
     paid_by,
     pod_name,
     wait_seconds,
@@ -54,7 +55,7 @@ Examples:
 )
 @paid_by
 @waits("How long to wait for a payer: 5m for a person at a signer, 0s for a Safe, if not said.")
-@common
+@named
 def fund(
     options: Common, name: str, amount: str, manifest: Path | None, payer: str | None, wait: str | None
 ) -> None:
@@ -97,7 +98,7 @@ Examples:
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @waits("How long to wait for the notice to pass, and for another verb here that has the pod; 0s if not said.")
-@common
+@named
 def close(options: Common, name: str, wait: str | None) -> None:
     """Get the deposit of the pod NAME back without its provider's help.
 
@@ -170,7 +171,7 @@ Example:
   trustedpods balance -o json
 """
 )
-@common
+@named
 def balance(options: Common) -> None:
     """Tokens and gas of the key's address, and its channels with what is in them or came back."""
     run = Run(options)

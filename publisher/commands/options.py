@@ -34,8 +34,11 @@ DEBUG_VARIABLE = "TRUSTEDPODS_DEBUG"
 """When set, an error of ours that should not happen prints its trace."""
 
 
-OutputForm = Literal["text", "wide", "json", "yaml"]
-"""What is printed: for a person, with all columns of a table, or one object for a program."""
+OutputForm = Literal["text", "wide", "json", "yaml", "name"]
+"""What is printed: for a person, with all columns of a table, one object for a program, or names alone."""
+
+_UNNAMED = tuple(form for form in get_args(OutputForm) if form != "name")
+"""Forms of a verb whose answer has no names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Common:
     market: str | None
     key: str | None
     form: OutputForm = "text"
+    quiet: bool = False
+    verbose: bool = False
 
     @property
     def as_json(self) -> bool:
@@ -83,8 +88,17 @@ TURN_HELP = "How long to wait for another verb here that has the pod; not at all
 
 
 def common(verb: F) -> F:
-    """Add --market, --key and -o to a verb; it gets them as its first argument, a `Common`."""
-    choice = click.Choice(get_args(OutputForm))
+    """Add --market, --key, -o and how much is said; the verb gets them as its first argument, a `Common`."""
+    return _with_output(verb, _UNNAMED)
+
+
+def named(verb: F) -> F:
+    """The same for a verb that makes or lists something with a name: `-o name` prints names alone."""
+    return _with_output(verb, get_args(OutputForm))
+
+
+def _with_output(verb: F, forms: Sequence[str]) -> F:
+    choice = click.Choice(forms)
     return click.option("-o", "--output", type=choice, default="text", help="What to print.")(located(verb))
 
 
@@ -93,9 +107,21 @@ def located(verb: F) -> F:
 
     @click.option("--market", metavar="FILE", help="Market file (else $TRUSTEDPODS_MARKET).")
     @click.option("--key", metavar="FILE", help="Key file (else $TRUSTEDPODS_KEY).")
+    @click.option("--quiet", is_flag=True, help="Say nothing but warnings, questions and errors.")
+    @click.option("--verbose", is_flag=True, help="Say also what is asked of whom, a line each.")
     @functools.wraps(verb)
-    def wrapped(market: str | None, key: str | None, output: OutputForm = "text", **arguments: Any) -> Any:  # noqa: ANN401
-        return verb(Common(market, key, output), **arguments)
+    def wrapped(
+        market: str | None,
+        key: str | None,
+        output: OutputForm = "text",
+        *,
+        quiet: bool,
+        verbose: bool,
+        **arguments: Any,  # noqa: ANN401 - the verb's own
+    ) -> Any:  # noqa: ANN401 - as above
+        if quiet and verbose:
+            raise click.UsageError("--quiet excludes --verbose")
+        return verb(Common(market, key, output, quiet, verbose), **arguments)
 
     return cast("F", wrapped)
 
@@ -128,12 +154,26 @@ def verb_typed() -> str:
     return context.command_path.removeprefix(context.find_root().command_path).strip()
 
 
-def _advice(rule: str) -> str | None:
-    """What to do about a *rule*, where the error itself does not say it."""
+_OF_CLASS = {
+    "no-context": "`trustedpods context list` shows which market and key are meant",
+    "locked": "wait until the other has ended, then run it again; most verbs wait so with --wait DURATION",
+    "copies-differ": "`trustedpods state repair` lets one of the copies count",
+    "refused": "mend what it names, or choose another provider, then run it again",
+    "funds": "`trustedpods balance` shows what there is; docs/money.md says where tokens and gas come from",
+    "network": "run the same command again: it goes on where it was",
+    "store": "make room, or mend what it names, then run the same command again",
+    "evidence": "choose another provider; `trustedpods attest` shows what it proves (docs/attestation.md)",
+    "remote-protocol": "run it again; where it stays, the other side is broken or hostile: choose another",
+}
+"""What to do about an error by its code, where nobody knows more."""
+
+
+def _advice(error: "TrustedPodsError") -> str | None:
+    """What to do about an *error* that does not say it itself: by its rule, else by its code."""
     from trustedpods.protocol.rules.all_rules import rule_named
 
-    found = rule_named(rule)
-    return None if found is None else f"{found.advice} (docs/errors.md)"
+    found = None if error.rule is None else rule_named(error.rule)
+    return _OF_CLASS.get(error.code) if found is None else f"{found.advice} (docs/errors.md)"
 
 
 class Run:
@@ -145,7 +185,11 @@ class Run:
 
         self.common = common
         self._code_base = code_base
-        self.show: PlainShow = make_show(as_json=common.as_json)
+        self.show: PlainShow = make_show(as_json=common.as_json, quiet=common.quiet)
+        if common.verbose:
+            from trustedpods.publisher.commands.shell.asked import say_what_is_asked
+
+            say_what_is_asked(self.show)
         self.journal: Journal = Journal(self.show)
         self.progress: object = None
         """What the verb fills, to be told after an error."""
@@ -230,6 +274,10 @@ class Run:
             from trustedpods.publisher.output.json_run import run_json
 
             self._print_object(run_json(form(result), self.journal, verb=verb_typed()))
+        elif self.common.form == "name":
+            from trustedpods.publisher.commands.lines.names import names_of
+
+            print_lines(names_of(verb_typed(), form(result)))
         else:
             print_lines(lines(result))
         return result
@@ -254,8 +302,8 @@ class Run:
             error = TrustedPodsError(f"{type(error).__name__}: {error}", hint=hint)
         if self.common.as_json:
             self._print_failure(error)
-        if error.hint is None and error.rule is not None and not isinstance(error, BadInput):
-            error.hint = _advice(error.rule)
+        if error.hint is None and not isinstance(error, BadInput):
+            error.hint = _advice(error)
         print_error(error, self.show)
         return self._code_base + int(error.exit_code)
 
@@ -278,5 +326,14 @@ class Run:
 def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlanResult], bool]":
     """Who says whether what runs may change: a person on a terminal; elsewhere it is *without_terminal*."""
     if sys.stdin.isatty() and not run.common.as_json:
-        return lambda made: click.confirm(f"Change {made.pod}?", err=True)
+        return lambda made: confirmed(run, f"Change {made.pod}?", made.lines)
     return lambda _: without_terminal
+
+
+def confirmed(run: Run, question: str, about: Sequence[str]) -> bool:
+    """What a person says to a *question*. Nobody is asked *about* what he cannot see, however quiet it is."""
+    if run.common.quiet:
+        from trustedpods.publisher.output.terminal import one_line
+
+        click.echo("\n".join(map(one_line, about)), err=True)
+    return click.confirm(question, err=True)

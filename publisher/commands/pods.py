@@ -4,6 +4,7 @@
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from trustedpods.publisher.commands.options import (
     Run,
     agreement,
     common,
+    confirmed,
+    named,
     paid_by,
     pod_name,
     wait_seconds,
@@ -31,12 +34,14 @@ from trustedpods.publisher.commands.options import (
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
+    from trustedpods.publisher.core.money import Token
     from trustedpods.publisher.output.json_of import Answer
     from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
     from trustedpods.publisher.results.money import GoneResult
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
+        OutlivingVolumes,
         StatusResult,
     )
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
@@ -83,7 +88,7 @@ Examples:
 @paid_by
 @built_by
 @draft_words
-@common
+@named
 def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
     file: Path,
@@ -228,7 +233,7 @@ Examples:
 """,
 )
 @click.option("--all", "ended", is_flag=True, help="Those too whose channel is closed.")
-@common
+@named
 def list_(options: Common, ended: bool) -> None:
     """All pods of the key: what they do, where they are reached, what they cost, how long their money lasts.
 
@@ -308,7 +313,7 @@ Examples:
 @waits(TURN_HELP)
 @click.option("--purge", is_flag=True, help="With the volumes that would be kept; also of a deleted pod.")
 @click.option("-y", "--yes", is_flag=True, help="Keep volumes, and pay for them, without being asked.")
-@common
+@named
 def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bool) -> None:
     """Remove the pod NAME; what is left of its deposit comes back at once.
 
@@ -317,8 +322,8 @@ def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bo
     """
     run = Run(options)
 
-    def agree(_: object) -> bool:
-        return click.confirm("Delete all but these volumes?", err=True)
+    def agree(token: "Token", kept: "OutlivingVolumes") -> bool:
+        return confirmed(run, "Delete all but these volumes?", [kept.told(name, token)])
 
     async def work() -> "DeleteResult | GoneResult":
         opening = run.account(wait_seconds(wait))
@@ -328,7 +333,7 @@ def delete(options: Common, name: str, wait: str | None, *, purge: bool, yes: bo
         run.progress = progress = DeleteProgress()
         asks = sys.stdin.isatty() and not (yes or options.as_json)
         async with opening as account:
-            wanted = DeleteOptions(purge, agree if asks else None)
+            wanted = DeleteOptions(purge, partial(agree, account.token) if asks else None)
             return await delete(account, name, progress, run.journal, wanted)
 
     def lines(result: "DeleteResult | GoneResult") -> list[str]:

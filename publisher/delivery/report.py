@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of a deploy to a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.core.select import Offer, Selection
+from trustedpods.publisher.core.select import LeftOut, Offer, Selection
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.pod import Pod
 
-SHOWN_LEFT_OUT = 3
-"""Reasons named when nobody can take the pod; `--explain` names all."""
+SHOWN_REASONS = 5
+"""Reasons named when nobody can take the pod, those of most providers first; `--explain` names all."""
 
 
 def pod_line(pod: Pod) -> str:
@@ -68,17 +68,38 @@ def explain(selection: Selection, token: Token, journal: Journal) -> None:
 
 
 def nobody(selection: Selection, trust: TrustClass) -> Refused:
-    """The error when no provider matches; the first reasons are in it."""
+    """The error when no provider matches: a line for each reason, with how many have it."""
     out = selection.left_out
     if not out:
-        return Refused("the registry lists no provider", rule="no-provider")
-    reasons = "; ".join(f"{provider_name(one.row)}: {one.reason}" for one in out[:SHOWN_LEFT_OUT])
-    more = f"; and {len(out) - SHOWN_LEFT_OUT} more (--explain)" if len(out) > SHOWN_LEFT_OUT else ""
-    return Refused(
-        f"none of {len(out)} providers can take a pod of class {trust}: {reasons}{more}",
+        return Refused(
+            "the registry lists no provider",
+            rule="no-provider",
+            hint="is the market file the right one? `trustedpods provider list` shows who registers",
+        )
+    lines = _reasons(out)
+    refused = Refused(
+        "\n".join((f"none of {len(out)} providers can take a pod of class {trust}", *lines)),
         rule="no-provider",
         hint="`trustedpods provider list --for FILE` says of each in a line why it cannot run it",
     )
+    refused.others = tuple(lines)
+    return refused
+
+
+def _reasons(out: Sequence[LeftOut]) -> list[str]:
+    """Why providers are left out: a line for each reason, that of most first; one that is alone is named."""
+    of_reason: dict[str, list[LeftOut]] = {}
+    for one in out:
+        of_reason.setdefault(one.reason, []).append(one)
+    ordered = sorted(of_reason.items(), key=lambda found: -len(found[1]))
+    lines = [
+        f"{provider_name(found[0].row) if len(found) == 1 else f'{len(found)} providers'}: {reason}"
+        for reason, found in ordered[:SHOWN_REASONS]
+    ]
+    rest = ordered[SHOWN_REASONS:]
+    if rest:
+        lines.append(f"{sum(len(found) for _, found in rest)} more, for other reasons (--explain)")
+    return lines
 
 
 def unchanged(name: str, *, answered: bool) -> str:

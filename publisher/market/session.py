@@ -6,6 +6,7 @@ After that every request is signed and sealed to the attested key, and every rep
 unless the attested machine signed it for exactly this request, or sealed it with a key that it signed so.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from trustedpods.protocol.net import Connection, FrameStream, Host
 
 M = TypeVar("M", bound=Message)
+
+_asked = logging.getLogger("trustedpods.asked")
+"""What is asked of whom, for who wants to see it."""
 
 REPLY_TIMEOUT_S = 60.0
 """Between two replies of a verb that has nothing long to do."""
@@ -151,6 +155,7 @@ class DaemonSession:
         """Send one signed, sealed request on a stream of its own, and read its replies."""
         private = hpke.PrivateKey.generate()
         request = self._sign(verb, ref, body, generation, private.public_bytes)
+        _asked.debug("provider of %s: %s", ref.owner, verb)
         async with self._connection.stream(PROVIDER) as stream:
             await stream.send(encode(request))
             digest = request_digest(request, self.publisher.chain)
@@ -260,6 +265,7 @@ async def ask_evidence(connection: "Connection", timing: Timing) -> tuple[bytes,
     """A fresh nonce and what the peer answers to it; nothing of it is verified yet."""
     nonce = secrets.token_bytes(32)
     async with connection.stream(PROVIDER) as stream:
+        _asked.debug("the peer that was dialled: its evidence")
         await stream.send(encode(AttestRequest(nonce=nonce)))
         data = await stream.receive(limits.MAX_MESSAGE, timing.attest_s)
     answer = decode(data, Attested, ErrorReply)

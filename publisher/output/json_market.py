@@ -47,11 +47,11 @@ def _so_far(progress: ListProgress) -> Answer:
 
 
 @json_of.register(RenderResult)
-def _rendered(result: RenderResult) -> Answer:
+def _rendered(result: RenderResult) -> "market.RenderJson":
     return {
         "provider": result.provider.name,
         "pod": result.pod,
-        "objects": list(result.objects),
+        "objects": [dict(one) for one in result.objects],
     }
 
 

@@ -132,6 +132,7 @@ def _channel(channel: ChannelBalance, token: Token) -> "money.ChannelBalanceJson
         "name": channel.name,
         "owner": channel.owner,
         "deposit": token.number(channel.deposit),
+        "paid_in": token.number(channel.paid_in),
         "opened_tx": hex_of(channel.opened_tx),
         "state": channel.state,
     }

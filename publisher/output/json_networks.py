@@ -10,7 +10,7 @@ from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
 from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.output.json_money import funded_json
-from trustedpods.publisher.output.json_of import JsonObject, as_facts, json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.output.json_parts import identity_json, network_json
 from trustedpods.publisher.output.json_pods import logs_json, status_json
 from trustedpods.publisher.output.json_rounds import backup_json
@@ -38,7 +38,9 @@ from trustedpods.publisher.results.networks import (
 from trustedpods.publisher.results.pods import StatusResult
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.output.answers import networks, pods
+    from trustedpods.publisher.output.answers import pods
+    from trustedpods.publisher.output.answers.networks import nodes as networks
+    from trustedpods.publisher.output.answers.networks import owners
 
 R = TypeVar("R")
 J = TypeVar("J")
@@ -207,12 +209,12 @@ def _deleted(result: NetworkDeleteResult) -> "networks.NetworkDeleteJson":
 
 
 @json_of.register(CardResult)
-def _card(result: CardResult) -> JsonObject:
+def _card(result: CardResult) -> "owners.CardJson":
     return {"member": result.member, "card": result.card}
 
 
 @json_of.register(NetworkDraftResult)
-def _draft(result: NetworkDraftResult) -> JsonObject:
+def _draft(result: NetworkDraftResult) -> "owners.NetworkDraftJson":
     return {
         "network": result.network,
         "kind": result.kind,
@@ -224,15 +226,15 @@ def _draft(result: NetworkDraftResult) -> JsonObject:
 
 
 @json_of.register(NetworkRenderResult)
-def _rendered(result: NetworkRenderResult) -> JsonObject:
-    nodes: JsonObject = {one.node: _rendered_node(one) for one in result.nodes}
-    return as_facts(network_json(result.network)) | {"nodes": nodes}
+def _rendered(result: NetworkRenderResult) -> "owners.NetworkRenderJson":
+    return {**network_json(result.network), "nodes": {one.node: _rendered_node(one) for one in result.nodes}}
 
 
-def _rendered_node(node: RenderedNode) -> JsonObject:
-    shown: JsonObject = {"pod": node.pod, "manifest": node.manifest}
+def _rendered_node(node: RenderedNode) -> "owners.RenderedNodeJson":
+    shown: owners.RenderedNodeJson = {"pod": node.pod, "manifest": dict(node.manifest)}
     if node.provider is not None:
-        shown |= {"provider": node.provider.name, "objects": list(node.objects)}
+        shown["provider"] = node.provider.name
+        shown["objects"] = [dict(one) for one in node.objects]
     return shown
 
 
@@ -245,8 +247,9 @@ def _owner(link: OwnerStatus) -> "networks.OwnerJson":
 
 
 @json_of.register(ExportResult)
-def _export(result: ExportResult) -> JsonObject:
-    return as_facts(network_json(result.network)) | {
+def _export(result: ExportResult) -> "owners.ExportJson":
+    return {
+        **network_json(result.network),
         "to": result.to,
         "nodes": list(result.nodes),
         "shared": dict(result.shared),
@@ -255,8 +258,9 @@ def _export(result: ExportResult) -> JsonObject:
 
 
 @json_of.register(LinkResult)
-def _link(result: LinkResult) -> JsonObject:
-    return as_facts(network_json(result.network)) | {
+def _link(result: LinkResult) -> "owners.LinkJson":
+    return {
+        **network_json(result.network),
         "alias": result.alias,
         "link": _owner(result.link),
         "changed": result.changed,

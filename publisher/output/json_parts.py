@@ -19,7 +19,7 @@ from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.verdict import Verdict
     from trustedpods.publisher.output.answers import parts
-    from trustedpods.publisher.output.answers.networks import NetworkJson
+    from trustedpods.publisher.output.answers.networks.nodes import NetworkJson
     from trustedpods.publisher.results.deployed import DeployProgress, DeployResult, SentImages
     from trustedpods.publisher.results.networks import NetworkId
 

@@ -241,6 +241,8 @@ def status_json(result: StatusResult) -> "pods.StatusJson":
         told["backups"] = schedule_json(result.backups)
     if result.parked_at is not None:
         told["parked_at"] = result.parked_at
+    if result.last_request_at is not None:
+        told["last_request_at"] = result.last_request_at
     return {
         **visited_json(result.pod),
         "phase": result.phase,

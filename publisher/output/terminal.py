@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0
 """Between two lines on one transfer where there is no terminal."""
 
+MOST_WRITTEN = 20
+"""Lines below an error; a provider sends ten of a container, and one that means ill could fill a screen."""
+
 
 def one_line(text: str) -> str:
     """*text* as one line without what a terminal would act on: others' line breaks make no lines of ours."""
@@ -85,7 +88,7 @@ class PlainShow:
     def line(self, text: str) -> None:
         """One line."""
         if not self._quiet:
-            print(one_line(text), file=self._stream, flush=True)
+            print(f"{one_line(text)}\n", end="", file=self._stream, flush=True)  # threads tell lines too
 
     def warning(self, text: str) -> None:
         """One line that begins with `warning:`."""
@@ -151,8 +154,10 @@ class LiveShow(PlainShow):
         return bars
 
 
-def make_show(*, as_json: bool) -> PlainShow:
-    """Bars for a terminal, lines for anything else; lines only where JSON is asked for."""
+def make_show(*, as_json: bool, quiet: bool = False) -> PlainShow:
+    """Bars for a terminal, lines for anything else; lines only where JSON is asked for, or warnings alone."""
+    if quiet:
+        return PlainShow(sys.stderr, quiet=True)
     if sys.stderr.isatty() and not as_json:
         return LiveShow(sys.stderr)
     return PlainShow(sys.stderr)
@@ -177,7 +182,7 @@ def ask_number(question: str, lines: Iterable[str], last: int) -> int:
     return int(click.prompt(question, type=click.IntRange(1, last), default=1, err=True))
 
 
-def print_json_line(tree: Mapping[str, str | None]) -> None:
+def print_json_line(tree: Mapping[str, object]) -> None:
     """One object on a line of its own, seen at once: of a stream of them. Raises BrokenPipeError."""
     print(json.dumps(tree), flush=True)  # noqa: T201
 
@@ -201,17 +206,31 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:
     """One clear line, and what to do: in the same line where a file or a flag is to be mended.
 
-    A file with several mistakes has a line for each.
+    A file with several mistakes has a line for each. What a container wrote last, or another command, stands
+    below the line, each of its lines marked: none can be taken for ours.
     """
     show.close()
-    in_line = isinstance(error, BadInput) and error.hint
-    text = f"{error}; {error.hint}" if in_line else str(error)
-    others = error.others if isinstance(error, BadInput) else ()
-    first = text.removesuffix("".join(f"\n{other}" for other in others))
-    for line in (f"error: {one_line(first)}", *(f"       {one_line(other)}" for other in others)):
+    in_line = isinstance(error, BadInput) and bool(error.hint)
+    for line in _error_lines(error, in_line=in_line):
         print(line, file=sys.stderr, flush=True)  # noqa: T201
     if error.hint and not in_line:
         print(f"hint: {one_line(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _error_lines(error: TrustedPodsError, *, in_line: bool) -> list[str]:
+    """The line, our own further ones, and those of others, marked."""
+    what = error.what.removesuffix("".join(f"\n{other}" for other in error.others))
+    head, *written = [what] if in_line else what.split("\n")
+    left_out = len(written) - MOST_WRITTEN
+    shown = written if left_out <= 0 else [f"({left_out} lines before)", *written[-MOST_WRITTEN:]]
+    place = f"{error.where}: " if error.where else ""
+    rule = f" [{error.rule}]" if error.rule else ""
+    hint = f"; {error.hint}" if in_line else ""
+    return [
+        f"error: {one_line(place + head + rule + hint)}",
+        *(f"       {one_line(other)}" for other in error.others),
+        *(f"       | {one_line(line)}" for line in shown),
+    ]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

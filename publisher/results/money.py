@@ -148,7 +148,7 @@ class WithdrawResult:
 
 @dataclass(frozen=True, slots=True)
 class ChannelBalance:
-    """A channel that the publisher opened with `deposit`.
+    """A channel that the publisher opened with `deposit`; with what came later `paid_in` altogether.
 
     `name` is the pod's, where this client knows it. An open channel has `left` and, under notice,
     `unlock_at`; a closed one `refund` and `closed_tx`, where the node remembers its end.
@@ -158,6 +158,7 @@ class ChannelBalance:
     name: str | None
     owner: Address
     deposit: TokenUnits
+    paid_in: TokenUnits
     opened_tx: bytes
     state: Literal["open", "unlocking", "closed"]
     left: TokenUnits | None = None

@@ -160,6 +160,8 @@ class StatusResult:
     """This machine's schedule of its backups; None for none."""
     parked_at: UnixSeconds | None = None
     """Since when its publisher has it stopped; None where it may run."""
+    last_request_at: UnixSeconds | None = None
+    """When the last request or connection began; None where the provider saw none since it started."""
 
     @property
     def day(self) -> TokenUnits | None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fund`, `close`, `withdraw` and `balance`: verbs between the publisher and the payment contract alone."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -21,6 +22,7 @@ from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.output.json_of import as_facts
 from trustedpods.publisher.output.json_parts import transaction_json
+from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payment import channel, closing, paying_in, refund
 from trustedpods.publisher.payment.gone import gone_already
 from trustedpods.publisher.results.money import (
@@ -102,6 +104,7 @@ async def close(
     When it raises, *progress* has those that were seen to. Raises NetworkFailure (rule `timeout`) where a
     notice is not over by then.
     """
+    deadline = trio.current_time() + wait_s if wait_s else None  # for its turn and its notice together
     async with in_turn(account, name, "close", journal, beside=("backup",)):  # money does not wait for one
         try:
             location, others = await find_pod(account, name, everywhere=True)
@@ -110,7 +113,6 @@ async def close(
             ended = ClosedChannel(found.channel.provider, found.channel.id, found.money)
             return CloseResult(name, account.token, (ended,), gone=True)
         progress.pod, progress.token = name, account.token
-        deadline = trio.current_time() + wait_s if wait_s else None
         for one in (location, *others):
             outcome = await _close(account, one, name, deadline, journal)
             progress.channels.append(ClosedChannel(ProviderId.of(one.row), one.ref.channel, outcome))
@@ -203,25 +205,43 @@ async def balance(account: MarketAccount) -> BalanceResult:
         balance=TokenUnits(await account.chain.token_balance(address)),
         gas_wei=await account.chain.gas_balance(address),
         owed=TokenUnits(await account.chain.owed(address)),
-        channels=tuple([await _state(account, one, names.get(channel_hex(one.channel))) for one in opened]),
+        channels=await _states(account, opened, names),
     )
+
+
+async def _states(
+    account: MarketAccount, opened: Sequence[OpenedChannel], names: Mapping[str, str]
+) -> tuple[ChannelBalance, ...]:
+    """Each of them, in their order; side by side, as each takes several questions to a node."""
+    found: dict[int, ChannelBalance] = {}
+
+    async def look(place: int, one: OpenedChannel) -> None:
+        found[place] = await _state(account, one, names.get(channel_hex(one.channel)))
+
+    async with open_nursery() as nursery:
+        for place, one in enumerate(opened):
+            nursery.start_soon(look, place, one)
+    return tuple(found[place] for place in range(len(opened)))
 
 
 async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None) -> ChannelBalance:
     """One channel: open, unlocking, or closed with its refund."""
+    (current,) = await account.chain.channels(opened.owner, [opened.channel])
+    told = await account.chain.channel_events(
+        opened.owner, opened.channel
+    )  # later: it has a closed one's end
     closed = ChannelBalance(
         channel=opened.channel,
         name=name,
         owner=opened.owner,
         deposit=opened.amount,
+        paid_in=TokenUnits(opened.amount + told.topped_up),
         opened_tx=opened.tx_hash,
         state="closed",
     )
-    (current,) = await account.chain.channels(opened.owner, [opened.channel])
     if current is not None:
         state: Literal["open", "unlocking"] = "unlocking" if current.unlock_at else "open"
         return replace(closed, state=state, left=current.left, unlock_at=current.unlock_at or None)
-    ended = await account.chain.channel_events(opened.owner, opened.channel)
-    if ended.closed is None:
+    if told.closed is None:
         return closed
-    return replace(closed, refund=ended.closed.refund, closed_tx=ended.closed.tx_hash)
+    return replace(closed, refund=told.closed.refund, closed_tx=told.closed.tx_hash)

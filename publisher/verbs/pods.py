@@ -122,6 +122,7 @@ async def status_of(visited: Visit, progress: VisitProgress) -> StatusResult:
         cpu_milli=answer.cpu_milli,
         memory_mib=answer.memory_mib,
         parked_at=None if answer.parked_at is None else UnixSeconds(answer.parked_at),
+        last_request_at=None if answer.last_request_at is None else UnixSeconds(answer.last_request_at),
         backups=state_of(visited.account, visited.record.name, visited.journal),
     )
 

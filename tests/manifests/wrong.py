@@ -131,7 +131,9 @@ WRONG = {
         "only replicas of `workload: stateful` have a number",
     ),
     "field of the node": wrong(
-        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath", "spec.nodeName", "Input should be"
+        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath",
+        "spec.nodeName",
+        "'spec.nodeName' cannot stand here: write ",
     ),
     "variable from two places": wrong(
         "spec.containers.0.env.1.valueFrom.fieldRef",

@@ -3,6 +3,9 @@
 
 import itertools
 import json
+import logging
+import socket
+import ssl
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -13,6 +16,12 @@ import httpx
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.protocol.errors import NetworkFailure
 
+_asked = logging.getLogger("trustedpods.asked")
+"""What is asked of whom, for who wants to see it; never what is signed, nor what opens the node."""
+
+_ADVICE = "is `rpc` of the market file right, and is its node up? the same command may be run again"
+
+_ADDRESS_HEX = len("0x") + 40
 _BUSY_STATUS = frozenset({429, 502, 503, 504})
 _LIMIT_EXCEEDED = -32005
 """EIP-1474: the node has had too many requests, or the answer would be too large."""
@@ -35,6 +44,7 @@ class HttpTransport:
     def answer(self, method: str, params: Sequence[object]) -> Mapping[str, Any]:
         """The answer to one request, with a result or an error; what is not JSON-RPC counts as no answer."""
         number = next(self._ids)
+        _asked.debug("chain node %s: %s", self.place, _told_of(method, params))
         body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         answer = self.post(json.dumps(body).encode())
         if (
@@ -46,8 +56,11 @@ class HttpTransport:
         self._check(answer, number)
         return answer
 
-    def batch(self, requests: Sequence[object]) -> Any:  # noqa: ANN401  JSON, as below
-        """What came back for many requests at once."""
+    def batch(self, requests: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401  JSON, as below
+        """What came back for many requests at once, all alike but in what they ask."""
+        first = requests[0]
+        told = _told_of(first["method"], first["params"])
+        _asked.debug("chain node %s: %d times %s", self.place, len(requests), told)
         return self.post(json.dumps(requests).encode())
 
     def post(self, body: bytes) -> Any:  # noqa: ANN401  JSON from outside: looked at by the caller
@@ -58,12 +71,19 @@ class HttpTransport:
             dropped = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
             again = dropped and not isinstance(error, httpx.ConnectError)
             raise (Hiccup if again else NetworkFailure)(
-                f"the chain node does not answer ({type(error).__name__})", where=self.place
+                f"the chain node does not answer: {self._trouble(error)}", where=self.place, hint=_ADVICE
             ) from None
         try:
             return json.loads(raw)
         except (ValueError, RecursionError):
             return None
+
+    def _trouble(self, error: httpx.HTTPError) -> str:
+        if isinstance(error, httpx.ConnectError):
+            return _unreached(error)
+        if isinstance(error, httpx.TimeoutException):
+            return f"nothing came within {self._limits.request_s:g} s"
+        return "the connection broke off"
 
     def _check(self, answer: dict[str, object], number: int) -> None:
         """An error that asks for patience is a hiccup; a result must be that of this request."""
@@ -83,7 +103,9 @@ class HttpTransport:
             for piece in response.iter_raw():
                 raw += piece
                 if time.monotonic() > until:
-                    raise NetworkFailure("the chain node takes too long to answer", where=self.place)
+                    raise NetworkFailure(
+                        "the chain node takes too long to answer", where=self.place, hint=_ADVICE
+                    )
                 if len(raw) > self._limits.answer_bytes:
                     raise NetworkFailure(
                         "the chain node's answer is too large", where=self.place, rule="node"
@@ -97,6 +119,30 @@ class HttpTransport:
 
     @property
     def place(self) -> str:
-        """What errors call the node: no secret of its address is in it."""
-        url = httpx.URL(self._url)  # the path may hold an API key
+        """The node as it may be said: a password or the path may be what opens it."""
+        url = httpx.URL(self._url)
         return f"{url.scheme}://{url.netloc.decode().rpartition('@')[2]}"
+
+
+def _unreached(error: BaseException) -> str:
+    """Why there is no connection: httpx keeps what the system said behind its own error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "its name is not found"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, ssl.SSLError):
+            return "it does not speak TLS as it must"
+        if isinstance(cause, ConnectionRefusedError):
+            return "nobody accepts connections there"
+        cause = cause.__cause__ or cause.__context__
+    return "it cannot be reached from here"
+
+
+def _told_of(method: str, params: Sequence[object]) -> str:
+    """A request as it may be said: its method, and the address that it is about."""
+    first = params[0] if params else None
+    about = first.get("to") if isinstance(first, dict) else first
+    is_address = isinstance(about, str) and len(about) == _ADDRESS_HEX
+    return f"{method} {about}" if is_address else method

@@ -37,7 +37,7 @@ _PLACE_OF_BLOCK: Final = {
 _ESTIMATES: Final = frozenset({"eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_estimateGas"})
 """Of which honest nodes say different numbers: the middle one counts."""
 
-DISAGREE: Final = "nodes-disagree"
+DISAGREE = "nodes-disagree"
 """Rule of the failure where too few answers are alike."""
 
 _WHICH: Final = "`trustedpods-provider doctor` says which node is silent or differs"
@@ -97,7 +97,7 @@ class SeveralNodes:
             params = [*params[:place], shared, *params[place + 1 :]]
         return self._agreed(method, _asking(method, params), _block_asked(method, params))
 
-    def batch(self, requests: Sequence[object]) -> Json:
+    def batch(self, requests: Sequence[Mapping[str, Any]]) -> Json:
         """The answers to many calls, each at a block that is named."""
         return self._agreed(BATCH, lambda node: node.batch(requests))
 

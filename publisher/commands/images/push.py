@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, named, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.deployed import PushResult
@@ -32,7 +32,7 @@ Examples:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", callback=pod_name, help="The pod's; of an image it must be said.")
-@common
+@named
 def push(options: Common, file: Path, name: str | None) -> None:
     """Send the images of FILE to the provider of the pod that runs; `deploy` then sends nothing.
 

@@ -61,7 +61,7 @@ def balance_lines(result: BalanceResult, *, wide: bool = False) -> list[str]:
     if result.owed:
         lines.append(f"{holds(result.owed)} lie in the payment contract: `trustedpods withdraw` gets them")
     rows = [_channel_row(channel, result.token, wide=wide) for channel in result.channels]
-    header = ("POD", "CHANNEL", "STATE", "OPENED WITH", "LEFT", "REFUND", "UNLOCKS")
+    header = ("POD", "CHANNEL", "STATE", "PAID IN", "LEFT", "REFUND", "UNLOCKS")
     return [*lines, "", *table(header, rows)] if rows else lines
 
 
@@ -71,7 +71,7 @@ def _channel_row(channel: ChannelBalance, token: Token, *, wide: bool) -> tuple[
         channel.name or "?",
         shown if wide else shown[:12],
         channel.state,
-        amount(channel.deposit),
+        amount(channel.paid_in),
         "" if channel.left is None else amount(channel.left),
         "" if channel.refund is None else amount(channel.refund),
         moment(channel.unlock_at),

@@ -30,6 +30,11 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
         f"provider  {pod.channel.provider.name} [{_trust(pod.machine)}]",
         *_attested(pod),
         f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
+        *(
+            [f"request   the last one began {moment(result.last_request_at)}"]
+            if result.last_request_at
+            else []
+        ),
         *([f"parked    {_stopped(pod.name, result.parked_at)}"] if result.parked_at else []),
         *_failure(result.failure),
         *(_wide_status(result) if wide else ()),
@@ -108,6 +113,8 @@ def _money(result: StatusResult, *, wide: bool) -> list[str]:
     if result.runway_s is not None:
         costs = "" if not result.day else f", {token.rough(result.day)} a day"
         lines.append(f"lasts {duration_text(result.runway_s)} at the present rate{costs}")
+    else:
+        lines.append("costs nothing at the present rate")
     if live.unlock_at:
         lines.append(f"UNLOCKING: the channel can be closed at {moment(live.unlock_at)}")
     return lines

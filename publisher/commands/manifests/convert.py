@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trustedpods.publisher.commands.manifests.init import print_draft
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, named, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.validated import DraftResult
@@ -40,7 +40,7 @@ Examples:
     help="Variables of a Compose file; else .env beside it.",
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-@common
+@named
 def convert(
     options: Common,
     source: Path,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, named, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.manifests.draft import DraftWords
@@ -145,7 +145,7 @@ Examples:
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @built_by
 @draft_words
-@common
+@named
 def init(
     options: Common,
     image: str,

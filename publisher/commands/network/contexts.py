@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.options import Common, Run, named
 
 if TYPE_CHECKING:
     from trustedpods.publisher.contexts import Context, Contexts
-    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.output.answers.shell import ContextJson, ContextsJson
 
 DEFAULT_NAME = "default"
 """The context that `context map` makes where there is none yet."""
@@ -32,7 +32,7 @@ Example:
   trustedpods context list
 """,
 )
-@common
+@named
 def list_contexts(options: Common) -> None:
     """All contexts; a star marks the one that holds."""
     from trustedpods.publisher.contexts import load_contexts
@@ -51,7 +51,7 @@ Examples:
 @click.argument("name")
 @click.option("--policy", metavar="FILE|NAME", help="What evidence must show, where a manifest says nothing.")
 @click.option("--payer", metavar="PAYER", help="Who brings deposits: ADDRESS@SIGNER or safe:ADDRESS.")
-@common
+@named
 def use(options: Common, name: str, policy: str | None, payer: str | None) -> None:
     """Let the context NAME hold from now on. With a file, policy or payer it is made, or changed."""
     run = Run(options)
@@ -105,7 +105,7 @@ Examples:
 @click.option(
     "--sha256", metavar="HEX", help="What the file's digest must be: what tells this market of another."
 )
-@common
+@named
 def fetch_market(options: Common, name: str, url: str, sha256: str | None) -> None:
     """Fetch the file of a market that is published at URL, and let the context NAME have it from now on.
 
@@ -163,7 +163,7 @@ Examples:
 """,
 )
 @click.argument("cluster", metavar="CLUSTER[=OWNER[/N[@WAY]]]")
-@common
+@named
 def map_cluster(options: Common, cluster: str) -> None:
     """Say which provider a CLUSTER's name is, in the context that holds.
 
@@ -207,7 +207,7 @@ Example:
 """,
 )
 @click.argument("cluster")
-@common
+@named
 def unmap_cluster(options: Common, cluster: str) -> None:
     """Forget which provider a CLUSTER's name is, in the context that holds."""
 
@@ -280,10 +280,22 @@ def _lines(contexts: "Contexts") -> list[str]:
     return lines or ["no contexts: `trustedpods context use NAME --market FILE --key FILE` makes one"]
 
 
-def _form(contexts: "Contexts") -> "JsonObject":
-    named = {name: _parts(one) | {"clusters": dict(one.clusters)} for name, one in contexts.named.items()}
-    return {"current": contexts.current, "contexts": named}
+def _form(contexts: "Contexts") -> "ContextsJson":
+    return {
+        "current": contexts.current,
+        "contexts": {name: _context(one) for name, one in contexts.named.items()},
+    }
 
 
-def _parts(one: "Context") -> "JsonObject":
+def _context(one: "Context") -> "ContextJson":
+    return {
+        "market": one.market,
+        "key": one.key,
+        "policy": one.policy,
+        "payer": one.payer,
+        "clusters": dict(one.clusters),
+    }
+
+
+def _parts(one: "Context") -> dict[str, str | None]:
     return {"market": one.market, "key": one.key, "policy": one.policy, "payer": one.payer}

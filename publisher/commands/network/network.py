@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from trustedpods.publisher.commands.networks import wait_option
-from trustedpods.publisher.commands.options import Common, Run, common, wait_seconds
+from trustedpods.publisher.commands.options import Common, Run, common, named, wait_seconds
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.select import Choice
@@ -98,7 +98,7 @@ Example:
 @click.argument("name", metavar="[FOUNDER/]NAME")
 @cluster_option
 @wait_option
-@common
+@named
 def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) -> None:
     """Begin the network NAME in its clusters, with you as its owner; or see that you reach it."""
     run = Run(options)
@@ -176,7 +176,7 @@ Examples:
 @_PURGE
 @wait_option
 @cluster_option
-@common
+@named
 def apply(
     options: Common,
     file: Path,
@@ -233,7 +233,7 @@ Examples:
 """,
 )
 @cluster_option
-@common
+@named
 def list_networks(options: Common, clusters: tuple[str, ...]) -> None:
     """All networks that the clusters keep, by founder and name, also those of others."""
     run = Run(options)
@@ -263,7 +263,7 @@ Examples:
 )
 @click.argument("name", metavar="[FOUNDER/]NAME")
 @cluster_option
-@common
+@named
 def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     """All nodes of the network NAME: what the document says, and what their providers say of yours.
 
@@ -301,7 +301,7 @@ Examples:
 @_PURGE
 @cluster_option
 @wait_option
-@common
+@named
 def delete(options: Common, name: str, purge: bool, clusters: tuple[str, ...], wait: str) -> None:
     """Remove every node of the network NAME, then its documents. Only owners may."""
     run = Run(options)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name, wait_seconds
+from trustedpods.publisher.commands.options import Common, Run, named, pod_name, wait_seconds
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ Examples:
 @click.option("--list", "listing", is_flag=True, help="Only list the backups that are there.")
 @click.option("--verify", is_flag=True, help="Only check every byte of BACKUP, or of the newest.")
 @click.option("--backup", "chosen", metavar="BACKUP", help="Which one to verify.")
-@common
+@named
 def backup(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     options: Common,
     name: str,
@@ -186,7 +186,7 @@ Examples:
     show_default=True,
     help="How long to wait until a volume waits for its backup.",
 )
-@common
+@named
 def restore(
     options: Common,
     name: str,

@@ -10,7 +10,8 @@ from trustedpods.publisher.commands.options import (
     TURN_HELP,
     Common,
     Run,
-    common,
+    confirmed,
+    named,
     pod_name,
     wait_seconds,
     waits,
@@ -33,7 +34,7 @@ Examples:
 @waits(TURN_HELP)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done: exit code 10.")
 @click.option("-y", "--yes", is_flag=True, help="Start it anew without being asked.")
-@common
+@named
 def restart(options: Common, name: str, wait: str | None, *, dry_run: bool, yes: bool) -> None:
     """Start the pod NAME anew, with all its containers, from the bundle that its provider has.
 
@@ -44,7 +45,7 @@ def restart(options: Common, name: str, wait: str | None, *, dry_run: bool, yes:
     run = Run(options)
 
     def agree(plan: "RestartPlanResult") -> bool:
-        return click.confirm(f"Start {plan.pod} anew?", err=True)
+        return confirmed(run, f"Start {plan.pod} anew?", plan.lines[:1])
 
     async def work() -> "RestartResult | RestartPlanResult":
         opening = run.account(wait_seconds(wait))

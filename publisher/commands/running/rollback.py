@@ -10,7 +10,7 @@ from trustedpods.publisher.commands.options import (
     Common,
     Run,
     agreement,
-    common,
+    named,
     pod_name,
     wait_seconds,
     waits,
@@ -34,7 +34,7 @@ Examples:
 @waits(WAIT_HELP)
 @click.option("--list", "listing", is_flag=True, help="Only list the versions that can be gone back to.")
 @click.option("-y", "--yes", is_flag=True, help="Change what runs without being asked.")
-@common
+@named
 def rollback(
     options: Common, name: str, generation: int | None, wait: str | None, *, listing: bool, yes: bool
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name, wait_seconds
+from trustedpods.publisher.commands.options import Common, Run, named, pod_name, wait_seconds
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Examples:
     show_default=True,
     help="How long its replicas may take to end, and another verb here to let the pod go; 0s waits for none.",
 )
-@common
+@named
 def stop(options: Common, name: str, wait: str) -> None:
     """Let the pod NAME have no replica until `start`; its volumes, address and money stay.
 
@@ -52,7 +52,7 @@ Examples:
     show_default=True,
     help="How long it may take until it is ready, and another verb here to let the pod go; 0s does not wait.",
 )
-@common
+@named
 def start(options: Common, name: str, wait: str) -> None:
     """Let the pod NAME run again, which `stop` stopped.
 

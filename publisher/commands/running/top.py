@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, named, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Examples:
 @click.argument("name", required=False, callback=pod_name, shell_complete=complete_pod)
 @click.option("-w", "--watch", "watching", is_flag=True, help="Again and again, on a terminal, until Ctrl-C.")
 @click.option("--interval", metavar="DURATION", default="5s", show_default=True, help="Between two looks.")
-@common
+@named
 def top(options: Common, name: str | None, *, watching: bool, interval: str) -> None:
     """Replicas of all pods or of NAME now, the CPU and memory that they hold, and how long the money lasts.
 

@@ -25,6 +25,7 @@ Examples:
   trustedpods schema status > status.schema.json
   trustedpods schema provider list
   trustedpods schema error
+  trustedpods schema log line
 """
 )
 @click.argument("verb", nargs=-1, shell_complete=complete_verb)
@@ -32,8 +33,9 @@ Examples:
 def schema(options: Common, verb: tuple[str, ...]) -> None:
     """The JSON schema (2020-12) of what VERB prints with -o json, done or failed.
 
-    `error` is what any verb prints that failed. Without VERB the verbs that have one, and how it is called:
-    each of their objects says so in `schema`. Within a version fields may come, and none goes.
+    `error` is what any verb prints that failed, `log line` each line of `logs -f`. Without VERB the verbs
+    that have one, and how it is called: each of their objects says so in `schema`. Within a version fields
+    may come, and none goes.
     """
     run = Run(options)
 
@@ -53,9 +55,9 @@ def schema(options: Common, verb: tuple[str, ...]) -> None:
 
 
 def _names() -> dict[str, str]:
-    from trustedpods.publisher.output.answers.published import ERROR, PUBLISHED, schema_id
+    from trustedpods.publisher.output.answers.published import BESIDE, PUBLISHED, schema_id
 
-    return {verb: name for verb in (*PUBLISHED, ERROR) if (name := schema_id(verb)) is not None}
+    return {verb: name for verb in (*PUBLISHED, *BESIDE) if (name := schema_id(verb)) is not None}
 
 
 def _schema(verb: str) -> "JsonObject":

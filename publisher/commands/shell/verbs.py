@@ -18,6 +18,9 @@ _AROUND = 6
 _WHERE = ("--market", "--key", "--output", "-o")
 """Options of nearly every verb, which people who know other tools write before it."""
 
+_SAID = ("--quiet", "--verbose")
+"""The same without a value."""
+
 
 class WrongWords(click.UsageError):
     """A wrong command line, told as every other error is: one line, and what to do."""
@@ -43,7 +46,9 @@ def _before_verb(words: list[str]) -> int:
     count = 0
     while count < len(words):
         name, given, _ = words[count].partition("=")
-        if words[count] in _WHERE and count + 1 < len(words):
+        if words[count] in _SAID:
+            count += 1
+        elif words[count] in _WHERE and count + 1 < len(words):
             count += 2
         elif given and name in _WHERE:
             count += 1

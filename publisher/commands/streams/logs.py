@@ -13,7 +13,9 @@ from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
+    from trustedpods.publisher.output.answers.shell import LogLineJson
     from trustedpods.publisher.results.pods import LogPiece, LogsResult
+    from trustedpods.publisher.results.streams.followed import FollowedLogLine
     from trustedpods.publisher.verbs.streams.following import FollowOptions, LogFeed
 
 
@@ -152,6 +154,11 @@ async def _show(run: Run, name: str, wanted: "FollowOptions", *, raw: bool, as_j
         run.show.line(f"no more lines come: {feed.ended}")
 
 
+def line_json(line: "FollowedLogLine") -> "LogLineJson":
+    """A line as `-o json` prints it."""
+    return {"time": line.time, "replica": line.replica, "container": line.container, "text": line.text}
+
+
 async def _write(run: Run, feed: "LogFeed", *, raw: bool, as_json: bool) -> None:
     """Each line as it comes; those that nobody took in time are told of on standard error."""
     from trustedpods.publisher.output.terminal import LogOutput, print_json_line
@@ -162,13 +169,7 @@ async def _write(run: Run, feed: "LogFeed", *, raw: bool, as_json: bool) -> None
         if line.dropped:
             run.show.warning(f"{source}: {line.dropped} lines were left out, as nobody took them in time")
         elif as_json:
-            tree = {
-                "time": line.time,
-                "replica": line.replica,
-                "container": line.container,
-                "text": line.text,
-            }
-            print_json_line(tree)
+            print_json_line(line_json(line))
         else:
             before = f"[{source}] ".encode() if feed.several else b""
             shown.write(source, before + line.data + b"\n")

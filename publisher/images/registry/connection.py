@@ -6,6 +6,7 @@ neither sizes nor time.
 """
 
 import base64
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from trustedpods.publisher.images.registry.challenges import checked_realm, is_l
 from trustedpods.publisher.images.registry.credentials import Credentials, credentials_of
 
 T = TypeVar("T")
+
+_asked = logging.getLogger("trustedpods.asked")
+"""What is asked of whom, for who wants to see it."""
 
 _HUB_API = "registry-1.docker.io"
 """Where docker.io answers."""
@@ -244,6 +248,7 @@ class Registry:
         for _ in range(MAX_REDIRECTS + 1):
             known = self._authorization if _origin(url) == _origin(self._base) else None
             sent = headers | ({} if known is None else {"authorization": known})
+            _asked.debug("registry: GET %s%s", _host(url), url.path)  # a query may be a key
             with self._client.stream("GET", url, headers=sent) as response:
                 if response.status_code not in _MOVED:
                     yield response

@@ -133,6 +133,14 @@ class OfferJson(ClassPart):
     warm_hour: NotRequired[Tokens]
 
 
+class RenderJson(TypedDict):
+    """The Kubernetes objects that the pod becomes there, in the order in which they are made."""
+
+    provider: ProviderName
+    pod: str
+    objects: list[dict[str, object]]
+
+
 class LeftOutJson(TypedDict):
     """A provider that cannot take the pod, and why."""
 

@@ -76,12 +76,16 @@ class GoneJson(ChannelJson):
 
 
 class ChannelBalanceJson(TypedDict):
-    """A channel: open, unlocking, or closed with what came back where the node remembers it."""
+    """A channel: open, unlocking, or closed with what came back where the node remembers it.
+
+    It was opened with `deposit`; with all that was added later `paid_in` went in.
+    """
 
     channel: ChannelText
     name: str | None
     owner: str
     deposit: Tokens
+    paid_in: Tokens
     opened_tx: TransactionHash | None
     state: Literal["open", "unlocking", "closed"]
     left: NotRequired[Tokens]

@@ -17,8 +17,9 @@ from typing import (
 )
 
 from trustedpods.publisher.journal import Fact
-from trustedpods.publisher.output.answers.published import ERROR, schema_id
+from trustedpods.publisher.output.answers.published import ERROR, LOG_LINE, schema_id
 from trustedpods.publisher.output.answers.run import EventJson, FailedJson, RunJson, StepJson
+from trustedpods.publisher.output.answers.shell import LogLineJson
 from trustedpods.publisher.output.answers.verbs import ANSWERS
 from trustedpods.publisher.output.answers.words import Meaning
 
@@ -33,13 +34,17 @@ _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", None
 
 
 def schema(verb: str) -> Schema:
-    """What every answer of *verb* is held to; of `error` that of any verb that failed. Raises KeyError.
+    """What every answer of *verb* is held to. Raises KeyError.
+
+    Of `error` that of any verb that failed, of `log line` each line of `logs -f`.
 
     It lets fields pass that it does not name: within a version some may come.
     """
     found: dict[str, Schema] = {}
     if verb == ERROR:
         return _named(verb, _object((FailedJson, RunJson), found) | {"additionalProperties": True}, found)
+    if verb == LOG_LINE:
+        return _named(verb, _object((LogLineJson,), found), found)
     answers, name = ANSWERS[verb], schema_id(verb)
     runs = [
         *((form, RunJson) for form in answers.done),
@@ -50,7 +55,7 @@ def schema(verb: str) -> Schema:
 
 
 def _named(verb: str, held: Schema, found: dict[str, Schema]) -> Schema:
-    told = "any verb that failed" if verb == ERROR else verb
+    told = {ERROR: "any verb that failed", LOG_LINE: "logs -f"}.get(verb, verb)
     return {
         "$schema": DRAFT,
         "$id": schema_id(verb),
@@ -88,6 +93,8 @@ def schema_of_type(hint: Any, found: dict[str, Schema]) -> Schema:  # noqa: ANN4
     if is_typeddict(hint):
         _define(hint, found)
         return {"$ref": f"#/$defs/{hint.__name__}"}
+    if hint is object:  # whatever JSON has: a document of somebody else's
+        return {}
     if hint in _SIMPLE:
         return {"type": _SIMPLE[hint]}
     return _composed(get_origin(hint), get_args(hint), found)

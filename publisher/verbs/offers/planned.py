@@ -23,6 +23,7 @@ from trustedpods.publisher.core.updates.difference import (
     image_changes,
     lost_volumes,
 )
+from trustedpods.publisher.core.updates.interruption import interruption_text
 from trustedpods.publisher.core.updates.terms import told_of_terms
 from trustedpods.publisher.delivery.bundle import make_bundle
 from trustedpods.publisher.journal import Journal
@@ -140,7 +141,8 @@ def _changed(
         return changes, "keep", f"{version} is not touched: nothing that runs changes"
     effect, why = effect_of(manifest, wanted.manifest)
     if effect == "restart":
-        told = f"{version} is stopped first: {why}; if the new one fails, it is started again"
+        away = interruption_text(status.events)
+        told = f"{version} is stopped first: {why}{away}; if the new one fails, it is started again"
         return changes, effect, told
     told = f"{version} serves until the new one is proven, and is not touched if that fails"
     return changes, effect, told

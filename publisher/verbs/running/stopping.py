@@ -54,18 +54,20 @@ async def _turn(
     journal: Journal,
     wait_s: float,
 ) -> StoppedPod:
+    deadline = trio.current_time() + wait_s  # for its turn and its replicas together
     async with in_turn(account, name, verb, journal), visit(account, name, progress, journal) as visited:
         body, ref = StopBody() if verb == "stop" else StartBody(), visited.location.ref
         status = await visited.session.ask(verb, ref, body, next_generation(), PodStatus)
         journal.event("stopped" if verb == "stop" else "started", f"{name}: the provider has taken it")
-        status = await _until(visited, status, name, wait_s, stopped=verb == "stop")
+        status = await _until(visited, status, name, wait_s, deadline, stopped=verb == "stop")
     since = None if status.parked_at is None else UnixSeconds(status.parked_at)
     return StoppedPod(progress.visited(), status.phase, since, status.replicas, status.ready, status.runway_s)
 
 
-async def _until(visited: Visit, status: PodStatus, name: str, wait_s: float, *, stopped: bool) -> PodStatus:
+async def _until(
+    visited: Visit, status: PodStatus, name: str, wait_s: float, deadline: float, *, stopped: bool
+) -> PodStatus:
     """Ask until it is as it was wanted; not at all where *wait_s* is 0, or nothing is to come by itself."""
-    deadline = trio.current_time() + wait_s
     while wait_s and not _is_so(status, stopped=stopped):
         if not stopped and status.failure is not None:
             raise Refused(

@@ -173,14 +173,18 @@ class ProviderPeer(peer_exec.PeerStreams):
             self.log.append("attest")
             await self._attest(stream, message.nonce)
             return
-        request = open_request(
-            message,
-            chain=ChainContext(self.chain.market.chain_id, self.chain.market.payments),
-            owner=self.owner,
-            boot_id=self.boot_id,
-            hpke=self.hpke,
-            now=int(datetime.now(UTC).timestamp()),
-        )
+        try:
+            request = open_request(
+                message,
+                chain=ChainContext(self.chain.market.chain_id, self.chain.market.payments),
+                owner=self.owner,
+                boot_id=self.boot_id,
+                hpke=self.hpke,
+                now=int(datetime.now(UTC).timestamp()),
+            )
+        except Refused as error:  # what cannot be opened is answered unsealed
+            await stream.send(encode(ErrorReply(code=error.code, what=error.what, rule=error.rule)))
+            return
         self.log.append(request.verb)
         answers = peer_exec.Answers(stream, self, request)
         try:
@@ -225,6 +229,8 @@ class ProviderPeer(peer_exec.PeerStreams):
         decode(request.body, AdmitBody)
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
+        if "host-taken" in self.faults:
+            raise Refused("shop.localhost belongs to another pod", rule="host-taken")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, services={})
         await answers.send(Admitted(capacity=free), final=True)
 
@@ -365,7 +371,7 @@ class ProviderPeer(peer_exec.PeerStreams):
             name=self.name,
             **peer_exec.REPLICA,
             outliving=self.outliving,
-            events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
+            events=[*self.history, PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )
 
     async def _restart(self, request, answers):

@@ -7,6 +7,7 @@ from functools import cache
 
 from tests.paths import ROOT
 from trustedpods.protocol import errors
+from trustedpods.protocol.net import streams
 
 ROOMS = ("publisher", "provider", "protocol", "contracts", "manifests", "deploy")
 
@@ -59,6 +60,8 @@ def exit_code(name):
 def rules_raised():
     """Each rule of the code with the exit codes of the errors that name it; patterns end in `*`."""
     found = defaultdict(set)
+    for rule in (streams.END, streams.RESET, streams.GONE):  # by a table: why a stream has no more
+        found[rule].add(int(errors.NetworkFailure.exit_code))
     for tree in _trees():
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):

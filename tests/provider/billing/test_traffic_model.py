@@ -228,3 +228,28 @@ def test_each_byte_is_billed_once(tmp_path, story):
             await bench.end()
 
     trio.run(tell)
+
+
+async def test_when_the_last_request_began_is_known_once_one_was_counted(tmp_path):
+    """Also over a daemon that was killed: the counters tell what came meanwhile, not bytes that go on."""
+    async with open_store(tmp_path / "books" / "store.db", Vault(b"v" * 32)) as store:
+        bench = Bench(World(tmp_path), Unsure(store))
+        await bench.begin()
+        first, second = bench.ids[0], bench.ids[1]
+        await bench.read()
+        assert bench.meter.last_request(first) is None
+        await bench.carry(0, 100)
+        await bench.wait(0, 7)
+        await bench.read()
+        assert (bench.meter.last_request(first), bench.meter.last_request(second)) == (BEGIN + 7, None)
+        total, bytes_in, bytes_out = bench.facade.traffic[bench.slots[0]]
+        bench.facade.traffic[bench.slots[0]] = (total, bytes_in, bytes_out + 5000)
+        await bench.wait(0, 11)
+        await bench.read()
+        assert bench.meter.last_request(first) == BEGIN + 7, "bytes of an old connection are no request"
+        await bench.carry(1, 100)
+        await bench.start()
+        await bench.read()
+        assert (bench.meter.last_request(first), bench.meter.last_request(second)) == (None, BEGIN + 18)
+        await bench.meter.end_traffic(second)
+        assert bench.meter.last_request(second) is None

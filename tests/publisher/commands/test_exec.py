@@ -47,3 +47,18 @@ def test_which_input_is_passed_on(tmp_path):
     ):
         assert [passes_on(one) for one in (pipe, file, tty, null, None)] == [True, True, False, False, False]
     assert not passes_on(pipe)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("web", "npm", "install", "--quiet"), 242),
+        (("web", "--verbose", "make"), 242),
+        (("web", "--quiet", "--market", "absent.toml", "--", "npm", "install", "--quiet"), 244),
+        (("--quiet", "--market", "absent.toml", "web", "ls"), 244),
+    ],
+)
+def test_an_option_that_both_have_is_taken_from_no_command(words: tuple[str, ...], code: int) -> None:
+    done = CliRunner().invoke(main, ["exec", *words])
+    assert done.exit_code == code, done.output
+    assert ("write `--` before CMD" in done.output) == (code == 242)

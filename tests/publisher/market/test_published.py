@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from trustedpods.protocol.errors import BadInput, NetworkFailure
+from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsError
 from trustedpods.publisher.context import parse_market, read_market
-from trustedpods.publisher.market.published import MAX_BYTES, check_contracts, check_node, fetch, keep
+from trustedpods.publisher.market.published import MAX_BYTES, check_contracts, check_node, fetch, keep, shown
 
 FILE = b"""rpc = "https://rpc.example.org"
 chain_id = 10
@@ -128,10 +128,11 @@ async def test_a_server_that_drips_is_given_up(tmp_path: Path) -> None:
 
 async def test_a_node_that_drips_is_given_up() -> None:
     with dripping() as url:
-        file = parse_market(FILE.replace(b"https://rpc.example.org", url.encode()), Path("a"))
+        file = parse_market(FILE.replace(b"https://rpc.example.org", f"{url}v3/k3y".encode()), Path("a"))
         with pytest.raises(NetworkFailure, match="did not answer within") as caught:
             await check_contracts(file, url, whole_s=0.3)
     assert caught.value.rule == "timeout"
+    assert "k3y" not in str(caught.value), "a node's path may be what opens it"
 
 
 async def test_a_market_that_was_swapped_is_not_taken_for_the_one_that_is_kept(tmp_path: Path) -> None:
@@ -197,3 +198,29 @@ async def test_what_does_not_come_is_said(tmp_path: Path, answer: Answer, messag
 async def test_only_tls_leaves_this_machine(tmp_path: Path, url: str) -> None:
     with pytest.raises(BadInput, match="over https"):
         await fetch(url, None, tmp_path / "play.toml")
+
+
+SECRET = "h4ck-m3"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"https://me:{SECRET}@example.org/market.toml", "https://example.org/market.toml"),
+        (f"https://{SECRET}@[::1]:8443/a?token={SECRET}#{SECRET}", "https://[::1]:8443/a"),
+        (f"http://me:{SECRET}@example.org", "http://example.org"),
+        (f"me:{SECRET}@example.org/market.toml?{SECRET}", "example.org/market.toml"),
+        (f"https://me:{SECRET}@[", "["),
+        (f"https://me:{SECRET}@host:port/", "host:port/"),
+    ],
+)
+def test_a_url_is_said_without_what_is_secret_in_it(url: str, said: str) -> None:
+    assert shown(url) == said
+
+
+@pytest.mark.parametrize("answer", [giving(b"", 404), giving(b"<html>"), giving(SIMULATED), cut_off])
+async def test_no_failure_says_a_password_that_stands_in_the_address(tmp_path: Path, answer: Answer) -> None:
+    with publishing(answer) as url, pytest.raises(TrustedPodsError) as caught:
+        await fetch(f"{url.replace('//', f'//me:{SECRET}@')}?key={SECRET}", None, tmp_path / "play.toml")
+    assert caught.value.where == url
+    assert SECRET not in f"{caught.value.what} {caught.value.hint}"

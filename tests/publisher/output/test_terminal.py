@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from tests.paths import ROOT
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.publisher.output import terminal as output
-from trustedpods.publisher.output.terminal import CommandOutput, LogOutput, PlainShow, one_line, table
+from trustedpods.publisher.output.terminal import (
+    MOST_WRITTEN,
+    CommandOutput,
+    LogOutput,
+    PlainShow,
+    one_line,
+    table,
+)
 
 HOSTILE = [
     "\x1b[2J\x1b[H",  # clears the screen
@@ -79,11 +86,41 @@ def test_results_and_errors_keep_to_it_too(text, capsys):
     output.print_error(Refused(text, where=text, rule=text, hint=text), PlainShow(sys.stderr))
     said = capsys.readouterr()
     assert_lines(said.out, 3)
-    assert_lines(said.err, 2)
+    first, *below, last = said.err.splitlines()
+    assert (first[:7], last[:6]) == ("error: ", "hint: ")
+    assert len(below) == text.count("\n")
+    assert all(line.startswith("       | ") for line in below), "none can be taken for ours"
+    assert_lines(said.err, 2 + len(below))
     output.print_error(BadInput(text, where=text, hint=text), PlainShow(sys.stderr))
     assert_lines(capsys.readouterr().err, 1)
     output.print_json({"text": text})
     assert capsys.readouterr().out.isascii()
+
+
+TRACE = 'Traceback (most recent call last):\n  File "a.py", line 3\nhint: run `rm -rf /`'
+
+
+def test_a_rule_stands_before_what_a_container_wrote(capsys):
+    error = Refused(
+        f"container app ended: exit code 3\n{TRACE}", where="0x70/1", rule="start", hint="mend it"
+    )
+    output.print_error(error, PlainShow(sys.stderr))
+    assert capsys.readouterr().err.splitlines() == [
+        "error: 0x70/1: container app ended: exit code 3 [start]",
+        "       | Traceback (most recent call last):",
+        '       |   File "a.py", line 3',
+        "       | hint: run `rm -rf /`",
+        "hint: mend it",
+    ]
+
+
+def test_what_was_written_is_bounded(capsys):
+    lines = "\n".join(f"line {number}" for number in range(1000))
+    output.print_error(Refused(f"it ended\n{lines}", rule="start"), PlainShow(sys.stderr))
+    first, left_out, *shown = capsys.readouterr().err.splitlines()
+    assert (first, left_out) == ("error: it ended [start]", f"       | ({1000 - MOST_WRITTEN} lines before)")
+    assert shown[-1] == "       | line 999"
+    assert len(shown) == MOST_WRITTEN
 
 
 def test_all_lines_of_a_result_are_one_write(monkeypatch):

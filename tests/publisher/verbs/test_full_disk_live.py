@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.publisher.test_cli import cli
+from tests.publisher.wrong.test_state_folder import use
 from trustedpods.contracts.client.transactions.journals import FolderJournal
 from trustedpods.protocol.errors import NoContext
 from trustedpods.publisher.context import state_dir
+
+__all__ = ["cli"]
 
 pytestmark = pytest.mark.live
 
@@ -39,6 +43,12 @@ async def test_a_pod_is_deployed_seen_and_deleted(bench, full_disk: Path) -> Non
         deleted = await bench.delete()
         assert deleted.money.state == "released"
     assert [verb for verb, _ in bench.chain.log] == ["open", "release"]
+    assert not [one for one in state_dir().rglob("*") if one.is_file() and one.stat().st_size]
+
+
+async def test_every_verb_works_on_it(bench, cli, full_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bench.folder)
+    await use(bench, cli)
     assert not [one for one in state_dir().rglob("*") if one.is_file() and one.stat().st_size]
 
 

@@ -211,6 +211,61 @@ async def test_balance_names_every_channel(bench):
     assert result.balance == bench.chain.tokens[bench.address]
 
 
+async def test_a_balance_tells_all_that_was_paid_in_of_channels_that_are_open_and_ended(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        await bench.deploy(name="second")
+        for name in ("hello", "second"):
+            funding = parse_funding("2.5", "x")
+            await money.fund(bench.account, name, funding, None, FundProgress(), bench.journal())
+        await bench.delete("second")
+    for one in (await money.balance(bench.account)).channels:
+        assert one.paid_in == one.deposit + 2_500_000
+        assert one.left is None or one.left == one.paid_in, "nothing was claimed"
+
+
+async def test_a_balance_asks_about_channels_side_by_side_and_keeps_their_order(bench, monkeypatch):
+    events, inside, all_in = bench.chain.channel_events, [], trio.Event()
+
+    async def together(owner, channel):
+        inside.append(channel)
+        if len(inside) == 3:
+            all_in.set()
+        await all_in.wait()
+        return await events(owner, channel)
+
+    names = ["hello", "second", "third"]
+    async with bench.peer().serve():
+        for name in names:
+            await bench.deploy(name=name)
+    monkeypatch.setattr(bench.chain, "channel_events", together)
+    with trio.fail_after(30):
+        assert [one.name for one in (await money.balance(bench.account)).channels] == names
+
+
+async def test_a_channel_that_closes_meanwhile_is_not_told_without_its_refund(bench, monkeypatch):
+    events, channels, ended = bench.chain.channel_events, bench.chain.channels, []
+
+    async def then_closed(owner, channel):
+        found = await events(owner, channel)
+        ended.append(channel)
+        return found
+
+    async def of_now(owner, ids):
+        return [
+            None if one in ended else found
+            for one, found in zip(ids, await channels(owner, ids), strict=True)
+        ]
+
+    async with bench.peer().serve():
+        await bench.deploy()
+    monkeypatch.setattr(bench.chain, "channel_events", then_closed)
+    monkeypatch.setattr(bench.chain, "channels", of_now)
+    (one,) = (await money.balance(bench.account)).channels
+    assert ended
+    assert one.state == "open"
+
+
 async def test_the_bill_of_a_pod_without_usage(bench):
     async with bench.peer().serve():
         await bench.deploy()

@@ -267,6 +267,26 @@ async def test_a_close_waits_no_longer_than_it_is_told(bench, autojump_clock):
         assert [one.outcome.state for one in closed.channels] == ["closed"]
 
 
+async def test_a_close_that_waited_for_its_turn_has_the_rest_for_the_notice(bench, autojump_clock):
+    timing = replace(bench.account.publisher.timing, turn_s=90)
+    account = replace(bench.account, publisher=replace(bench.account.publisher, timing=timing))
+    holds = trio.Event()
+
+    async def other() -> None:
+        async with in_turn(account, "hello", "deploy", bench.journal()):
+            holds.set()
+            await trio.sleep(80)
+
+    async with bench.peer().serve(), trio.open_nursery() as nursery:
+        await bench.deploy()
+        nursery.start_soon(other)
+        await holds.wait()
+        began = trio.current_time()
+        with pytest.raises(NetworkFailure, match="the notice runs until"):
+            await money.close(account, "hello", 90, CloseProgress(), bench.journal())
+        assert trio.current_time() - began == pytest.approx(90, abs=2 * TURN_LOOK_S)
+
+
 async def test_a_bundle_that_another_client_replaced_is_not_released_again(bench):
     """After a reboot: an older version would take the place of the newer one."""
     async with bench.peer().serve() as peer:

@@ -7,8 +7,10 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance
 
 OWNER = "0x" + "11" * 20
-OPEN = ChannelBalance(7 << 200, "web", OWNER, 9_000_000, b"t" * 32, "unlocking", 5_123_456, 1_800_000_000)
-CLOSED = ChannelBalance(8, None, OWNER, 1_000_000, b"t" * 32, "closed", refund=250_000)
+OPEN = ChannelBalance(
+    7 << 200, "web", OWNER, 9_000_000, 31_270_000, b"t" * 32, "unlocking", 5_123_456, 1_800_000_000
+)
+CLOSED = ChannelBalance(8, None, OWNER, 1_000_000, 1_000_000, b"t" * 32, "closed", refund=250_000)
 
 
 def balance(*channels):
@@ -19,12 +21,12 @@ def test_a_balance_has_a_row_for_each_channel():
     who, holds, blank, header, first, second = balance_lines(balance(OPEN, CLOSED))
     assert (who, blank) == ("0x" + "22" * 20, "")
     assert holds == "3 TPT, 0.0100 for gas"
-    assert header.split() == ["POD", "CHANNEL", "STATE", "OPENED", "WITH", "LEFT", "REFUND", "UNLOCKS"]
+    assert header.split() == ["POD", "CHANNEL", "STATE", "PAID", "IN", "LEFT", "REFUND", "UNLOCKS"]
     assert first.split() == [
         "web",
         channel_hex(OPEN.channel)[:12],
         "unlocking",
-        "9",
+        "31.27",
         "5.123",
         "2027-01-15",
         "08:00:00Z",

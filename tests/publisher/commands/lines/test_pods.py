@@ -109,3 +109,20 @@ async def test_a_status_from_the_end_of_time_is_told(bench):
     events = (PodEvent(at=far, reason="Started", text="late"),)
     lines = status_lines(replace(result, failure=failure, events=events, runway_s=far))
     assert f"second {far}  Started: late" in lines
+
+
+async def test_a_status_tells_when_the_last_request_came_and_what_a_day_costs(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.last_request_at = 1_800_000_000
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+        peer.last_request_at = None
+        without = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    lines = status_lines(result)
+    assert "request   the last one began 2027-01-15 08:00:00Z" in lines
+    assert [line for line in lines if line.startswith("money") and line.endswith(" a day")]
+    assert json_of(result)["last_request_at"] == 1_800_000_000
+    assert "last_request_at" not in json_of(without)
+    assert not [line for line in status_lines(without) if line.startswith("request")]
+    free = status_lines(replace(result, runway_s=None))
+    assert "money     costs nothing at the present rate" in free

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.commands.shell.schema import complete_verb
-from trustedpods.publisher.output.answers.published import PUBLISHED, schema_id
+from trustedpods.publisher.output.answers.published import BESIDE, PUBLISHED, schema_id
 from trustedpods.publisher.output.answers.schema import schema
 
 
@@ -18,7 +18,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(main, ["schema", *words])
 
 
-@pytest.mark.parametrize("verb", ["status", "provider list", "error"])
+@pytest.mark.parametrize("verb", ["status", "provider list", "network member add", "error", "log line"])
 def test_a_schema_is_the_whole_output(verb: str) -> None:
     assert json.loads(run(*verb.split()).stdout) == schema(verb)
     assert json.loads(run(*verb.split(), "-o", "json").stdout)["schema"] == schema(verb)
@@ -27,7 +27,7 @@ def test_a_schema_is_the_whole_output(verb: str) -> None:
 def test_without_a_verb_all_are_listed() -> None:
     head, *rows = run().stdout.splitlines()
     assert head.split() == ["VERB", "SCHEMA"]
-    assert len(rows) == len(PUBLISHED) + 1
+    assert len(rows) == len(PUBLISHED) + len(BESIDE)
     listed = json.loads(run("-o", "json").stdout)["schemas"]
     assert (
         listed["network status"] == schema_id("network status") == "urn:trustedpods:answers:v1:network-status"
@@ -64,4 +64,4 @@ def test_an_object_names_the_schema_of_its_verb_however_the_program_is_called(pr
 
 
 def test_a_shell_completes_verbs() -> None:
-    assert complete_verb(None, None, "st") == ["start", "status", "stop"]
+    assert complete_verb(None, None, "stat")[-2:] == ["state show", "status"]

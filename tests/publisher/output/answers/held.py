@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise, takewhile
 from typing import Any
 
-from trustedpods.publisher.output.answers.published import ERROR, PUBLISHED, schema_id
+from trustedpods.publisher.output.answers.published import ERROR, LOG_LINE, PUBLISHED, schema_id
 from trustedpods.publisher.output.answers.schema import schema
 
 TYPES = {
@@ -87,25 +87,35 @@ def _any_of(tree: Any, choices: Any, whole: Any, at: str) -> Iterator[str]:
 def verb_of(words: Sequence[str]) -> str | None:
     """The verb in a command line, if its answers have a schema."""
     plain = [word for word in words if not word.startswith("-")]
-    typed = (" ".join(plain[:2]), *plain[:1])
+    typed = (" ".join(plain[:count]) for count in (3, 2, 1))
     return next((verb for verb in typed if verb in PUBLISHED), None)
 
 
 def hold(words: Sequence[str], out: str) -> None:
     """Check what the command with these *words* printed, if that is an object with a schema.
 
-    A usage error and Ctrl-C print no object. With `-f` each line is one of its own, of another form; what
+    A usage error and Ctrl-C print no object. With `-f` each line of `logs` is one of its own; what
     comes after `--` is a pod's. A verb without a schema has one for its failures.
     """
     words = list(takewhile(lambda word: word != "--", words))
     as_json = any(pair in {("-o", "json"), ("--output", "json")} for pair in pairwise(words))
-    if not as_json or {"-f", "--follow", "--help"} & set(words):
+    if not as_json or "--help" in words:
+        return
+    if words[:1] == ["logs"] and {"-f", "--follow"} & set(words):
+        hold_log_lines(out)
         return
     verb, rest = verb_of(words), out.strip()
     while rest:  # `watch` prints one for each round
         tree, end = json.JSONDecoder().raw_decode(rest)
         _hold(words, verb, tree)
         rest = rest[end:].lstrip()
+
+
+def hold_log_lines(out: str) -> None:
+    """Check each line of `logs -f`."""
+    whole = schema_of(LOG_LINE)
+    for line in out.splitlines():
+        assert not (wrong := list(problems(json.loads(line), whole, whole))), wrong
 
 
 def _hold(words: Sequence[str], verb: str | None, tree: Any) -> None:

@@ -7,7 +7,7 @@ python -m tests.publisher.output.answers.pages     # writes them anew
 import json
 
 from tests.paths import ROOT
-from trustedpods.publisher.output.answers.published import ERROR, PUBLISHED
+from trustedpods.publisher.output.answers.published import BESIDE, PUBLISHED
 from trustedpods.publisher.output.answers.schema import schema
 
 FOLDER = ROOT / "docs" / "schemas"
@@ -17,7 +17,7 @@ def pages() -> dict[str, str]:
     """Text of each file, by its name."""
     return {
         f"{verb.replace(' ', '-')}.json": json.dumps(schema(verb), indent=1) + "\n"
-        for verb in (*PUBLISHED, ERROR)
+        for verb in (*PUBLISHED, *BESIDE)
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import ExitCode, Refused
+from trustedpods.protocol.messages.pod import PodEvent
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import VisitProgress
@@ -219,6 +220,18 @@ async def test_two_versions_that_may_not_run_at_once(bench):
         found = await planned(bench)
     assert found.effect == "restart"
     assert "is stopped first: two versions may not write one volume" in found.stops
+    assert " s without an answer" not in found.stops, "this provider's history tells of no start"
+
+
+async def test_how_long_it_is_away_is_told_where_the_history_has_its_last_start(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        add_disk(bench)
+        peer.history = [
+            PodEvent(at=at, reason=what, text="") for at, what in ((5, "imported"), (9, "started"))
+        ]
+        found = await planned(bench)
+    assert "; about 4 s without an answer, as its last start took; if the new one fails" in found.stops
 
 
 async def test_a_version_without_a_volume_is_refused_before_anything_is_sent(bench, cli):

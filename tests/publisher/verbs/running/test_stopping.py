@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+import trio
 
 from tests.publisher.test_cli import cli
 from tests.publisher.verbs.offers.test_planned import WITH_MODE
@@ -12,6 +13,7 @@ from tests.publisher.verbs.test_watch import watched
 from trustedpods.protocol.errors import ExitCode, NetworkFailure, Refused
 from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.aftermath import in_turn
 from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
 from trustedpods.publisher.verbs.running.stopping import start, stop
 
@@ -66,6 +68,30 @@ async def test_what_takes_too_long_goes_on_and_says_so(bench):
         assert caught.value.rule == "timeout"
         assert "its provider goes on" in caught.value.hint
         assert peer.parked_at is not None
+
+
+async def test_the_wait_is_for_the_turn_and_the_replicas_together(bench, autojump_clock):
+    """Another verb here has the pod for most of it, as a deploy does that sends its image."""
+    held_s, wait_s = 50.0, 60.0
+    holds = trio.Event()
+
+    async def other():
+        async with in_turn(bench.account, "hello", "deploy", bench.journal()):
+            holds.set()
+            await trio.sleep(held_s)
+
+    async with bench.peer().serve() as peer, trio.open_nursery() as nursery:
+        await bench.deploy()
+        peer.late = 100_000
+        nursery.start_soon(other)
+        await holds.wait()
+        began = trio.current_time()
+        bench.wait(turn_s=wait_s)
+        with pytest.raises(NetworkFailure, match="after 1 min") as caught:
+            await turn(bench, stop, wait_s)
+        assert caught.value.rule == "timeout"
+        assert peer.parked_at is not None, "it was asked all the same"
+        assert trio.current_time() - began < wait_s + 2
 
 
 async def test_one_that_does_not_start_says_why(bench):

@@ -20,6 +20,7 @@ const (
 	secondStage = "/usr/lib/trustedpods/init" // this program again, in the root
 	program     = "/usr/lib/trustedpods/bin/trustedpods-provider"
 	supervisor  = "/usr/lib/trustedpods/bin/trustedpods-supervisor"
+	programs    = "/usr/lib/trustedpods/bin"
 	sitePath    = "/usr/lib/trustedpods/site"
 	rootSerial  = "trustedpods-root"
 	consoleTime = time.Second // a serial port takes its time; the kernel restarts the machine right after
@@ -174,7 +175,7 @@ func runRoot() error {
 func run(needed bool, name string, words ...string) error {
 	child := exec.Command(name, words...)
 	child.Env = []string{"PATH=/usr/lib/trustedpods/bin:/usr/sbin:/usr/bin", "HOME=/run", "LANG=C.UTF-8",
-		"PYTHONPATH=" + sitePath, "PYTHONDONTWRITEBYTECODE=1"}
+		"PYTHONPATH=" + sitePath, "TRUSTEDPODS_PROGRAMS=" + programs, "PYTHONDONTWRITEBYTECODE=1"}
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	if err := child.Start(); err != nil {
 		return err

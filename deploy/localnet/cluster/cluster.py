@@ -24,6 +24,21 @@ _DEAD_NODE_PODS = tuple(f"--default-{state}-toleration-seconds=3" for state in (
 """How long its pods are waited for, then they are made anew elsewhere; the default is 5 minutes."""
 
 
+_ON_ADDRESS = ("--kubelet-preferred-address-types=InternalIP",)
+"""The kubelet is asked at its address: a node's name resolves nowhere."""
+
+_ON_LOOPBACK = ("--kubelet-preferred-address-types=Hostname", "--endpoint-reconciler-type=none")
+"""A kubelet may not be registered under a loopback's address, so it is asked by its name, which /etc/hosts has;
+and no Service may lead to a loopback's address, so pods' Service of the API server leads nowhere."""
+
+
+_UNSCHEMED = ("--validate=false",)
+"""An emulated machine computes the schema for longer than kubectl waits; these objects are of our making."""
+
+_SLOW_LIMIT_S = 600
+"""Of what a busy or emulated machine takes minutes for."""
+
+
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
     """Everything between an empty namespace and a cluster that runs pods."""
     prepare = Step(f"{cluster.name}/prepare", partial(_prepare, settings, cluster))
@@ -46,10 +61,16 @@ def kubectl(settings: Settings, cluster: Cluster) -> list[str]:
 def _prepare(settings: Settings, cluster: Cluster) -> None:
     """Network, certificates and files of the control plane and of the node that it is on."""
     network.make_host_side(settings)
+    network.make_node_side(settings, cluster, cluster)
+    write_files(settings, cluster)
+
+
+def write_files(settings: Settings, cluster: Cluster) -> None:
+    """Certificates and files of the control plane, and of the node that it is on."""
     cluster.path("etcd").mkdir(parents=True, exist_ok=True)
     cluster.path("etcd").chmod(0o700)
     _make_certificates(cluster)
-    node.prepare(settings, cluster, cluster)
+    node.write_files(settings, cluster, cluster)
     files = {
         "Corefile": cluster_files.corefile(cluster),
         "storage.json": cluster_files.storage_config(cluster),
@@ -110,13 +131,13 @@ def _control_plane(cluster: Cluster) -> list[Unit]:
 def _apiserver_flags(cluster: Cluster) -> list[str]:
     pki = cluster.path("pki")
     return [
-        f"--etcd-servers={_ETCD}", f"--bind-address={cluster.node_ip}", "--secure-port=6443",
+        f"--etcd-servers={_ETCD}", f"--bind-address={cluster.serving_ip}", "--secure-port=6443",
         f"--advertise-address={cluster.node_ip}", f"--service-cluster-ip-range={cluster.service_network}",
         f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
         f"--client-ca-file={pki}/ca.crt", "--anonymous-auth=false", f"--cert-dir={cluster.path('cert')}",
         f"--kubelet-client-certificate={pki}/kubelet-client.crt",
         f"--kubelet-client-key={pki}/kubelet-client.key", f"--kubelet-certificate-authority={pki}/ca.crt",
-        "--kubelet-preferred-address-types=InternalIP",  # the node's name resolves nowhere
+        *(_ON_LOOPBACK if cluster.alone else _ON_ADDRESS),
         f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
@@ -185,4 +206,5 @@ def _await_ingress(settings: Settings, cluster: Cluster) -> None:
 
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:
     file = cluster.path("addons.json")
-    run([*kubectl(settings, cluster), "apply", "--server-side", "--field-manager=localnet", "-f", file])
+    apply = ["apply", "--server-side", "--field-manager=localnet", *(_UNSCHEMED if cluster.alone else ())]
+    run([*kubectl(settings, cluster), *apply, "-f", file], timeout=_SLOW_LIMIT_S)

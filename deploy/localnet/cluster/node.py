@@ -22,6 +22,9 @@ from trustedpods.provider.cluster import pull_front
 
 Argv = Sequence[str | Path]
 
+_IMPORT_LIMIT_S = 600
+"""An emulated machine takes minutes to unpack what others take a second for."""
+
 _FOLDERS = ("store", "cni", "cni-plugins", "netpol", "volumes")
 
 
@@ -70,6 +73,11 @@ def health(node: ClusterNode, port: int, path: str = "/healthz") -> ReadinessChe
 def prepare(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
     """Network, certificates and files: no part need run, but the cluster's authority is there."""
     network.make_node_side(settings, cluster, node)
+    write_files(settings, cluster, node)
+
+
+def write_files(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
+    """Folders, certificates, control groups and files of a node whose network is there."""
     for folder in _FOLDERS:
         node.path(folder).mkdir(parents=True, exist_ok=True)
     _make_certificates(cluster, node)
@@ -123,7 +131,7 @@ def _asks(cluster: Cluster, node: ClusterNode) -> list[str]:
 def _import_images(node: ClusterNode) -> None:
     ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
     for name in binaries.NODE_IMAGES:
-        run([*ctr, "images", "import", binaries.image(name)])
+        run([*ctr, "images", "import", binaries.image(name)], timeout=_IMPORT_LIMIT_S)
 
 
 def _secrets_store(cluster: Cluster, node: ClusterNode) -> Part:

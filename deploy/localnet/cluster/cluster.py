@@ -28,8 +28,8 @@ _ON_ADDRESS = ("--kubelet-preferred-address-types=InternalIP",)
 """The kubelet is asked at its address: a node's name resolves nowhere."""
 
 _ON_LOOPBACK = ("--kubelet-preferred-address-types=Hostname", "--endpoint-reconciler-type=none")
-"""A kubelet may not be registered under a loopback's address, so it is asked by its name, which /etc/hosts has;
-and no Service may lead to a loopback's address, so pods' Service of the API server leads nowhere."""
+"""A kubelet may not be registered under a loopback's address: it is asked by its name, which /etc/hosts has.
+No Service may lead to a loopback's address either: pods' Service of the API server leads nowhere."""
 
 
 _UNSCHEMED = ("--validate=false",)

@@ -47,7 +47,7 @@ class OperatorSection(Section):
     region: Annotated[str, Field(max_length=64)] = ""
     domain: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=200)]
     url_suffix: Annotated[str, Field(pattern=r"^(:\d{1,5})?$")] = ""
-    announce: Annotated[list[str], Field(max_length=8)] = []
+    announce: Annotated[tuple[str, ...], Field(max_length=8)] = ()
 
 
 class GuestConfiguration(Section):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's and the facade's settings in the guest: the image's own, with the operator's among them. Pure."""
+"""The daemon's and the facade's settings in the guest: the image's, and the operator's among them. Pure."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def operator_key(cluster: Cluster) -> Path:
 
 
 def facade_config(cluster: Cluster, card_address: str) -> FacadeConfig:
-    """HAProxy listens at the card's own address, so that neither pods nor the node's address are in its way."""
+    """HAProxy listens at the card's own address, and at the node's for what pods call."""
     return FacadeConfig(
         binds=(Bind(f"{card_address}:80"), Bind(f"{cluster.node_ip}:80")),
         tls_binds=(Bind(f"{card_address}:443"), Bind(f"{cluster.node_ip}:443")),
@@ -48,7 +48,7 @@ def provider_toml(cluster: Cluster, configuration: GuestConfiguration) -> str:
     table: dict[str, object] = {
         "market": configuration.market.model_dump(),
         "identity": identity,
-        "net": {"listen": [peer], "announce": operator.announce},
+        "net": {"listen": [peer], "announce": list(operator.announce)},
         "cluster": {
             "kubeconfig": cluster.path("pki", "provider.conf"),
             "registry": cluster.registry,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data disk: encrypted and authenticated by a key of this boot, and made anew by each.
 
-Header and key are in memory, so that nothing the host wrote on the disk is parsed. A changed block is an error; an
-old block of the same boot at its own place is not noticed.
+Header and key are in memory, so that nothing the host wrote on the disk is parsed. A changed block is an
+error; an old block of the same boot at its own place is not noticed.
 """
 
 import os

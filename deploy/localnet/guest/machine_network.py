@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's network: one card, the node's own address behind it, and what may come in.
 
-    eth0          the operator's address. In: the ports of PUBLIC, and answers. Pods leave under it.
-    svc (bridge)  the node's address and the services': nothing of it is reached from the card
-    lo            API server, etcd, kubelet, registry
+eth0          the operator's address. In: the ports of PUBLIC, and answers. Pods leave under it.
+svc (bridge)  the node's address and the services': nothing of it is reached from the card
+lo            API server, etcd, kubelet, registry
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one program that the guest's init starts: `trustedpods-supervisor CONFIGURATION`.
 
-It makes the data disk, then keeps all units running for as long as the machine runs. Its end is the machine's.
-What it says goes to the console, where the command line names one: names of units and states, and why one failed.
+It makes the data disk, then keeps all units running for as long as the machine runs. Its end is the
+machine's. What it says goes to the console, where the command line names one: names of units and states, and
+why one failed.
 """
 
 import os

@@ -58,8 +58,8 @@ def make(device: Path, mounted: Path, memory: Path) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(_KEY_BYTES))
         run(format_words(device, header, key), timeout=_LIMIT_S)
-        words = ["cryptsetup", "open", "--header", header, "--key-file", key, device, _MAPPED]
-        run(words, timeout=_LIMIT_S)
+        opening = ["cryptsetup", "open", "--header", str(header), "--key-file", str(key)]
+        run([*opening, str(device), _MAPPED], timeout=_LIMIT_S)
     finally:
         key.unlink()
     opened = Path("/dev/mapper", _MAPPED)

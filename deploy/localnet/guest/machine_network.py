@@ -45,7 +45,8 @@ def nft_commands(cluster: Cluster) -> str:
 
 def make(cluster: Cluster, network: NetworkSection) -> None:
     """All of it; the card is opened last, when what may come in by it is settled. May be called again."""
-    _NO_IPV6.write_text("1")
+    if _NO_IPV6.exists():
+        _NO_IPV6.write_text("1")
     run(["ip", "link", "set", "lo", "up"])
     if not succeeds(["ip", "link", "show", "svc"]):
         run(["ip", "link", "add", "svc", "type", "bridge"])

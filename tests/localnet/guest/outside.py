@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 
 from tests.localnet.guest.configurations import one_cluster, written
+from tests.localnet.guest.story import Story
 from trustedpods.localnet import network
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.commands import run
@@ -52,6 +53,7 @@ def main(folder: Path) -> None:
         "reached": _reached(),
         "listening": _listening(guest.pid),
         "nodes": _nodes(guest.pid),
+        "story": Story(folder, folder / "outside", GUEST, inside[:2]).tell(),
     }
     sys.stdout.write(json.dumps(found) + "\n")
 
@@ -88,7 +90,9 @@ def _configuration(folder: Path) -> Path:
         "operator_key": accounts.operator_key(one).read_text().strip(),
         "tee": "none",
         "trust": "open",
+        "announce": [f"/ip4/{GUEST}/tcp/4001"],
     }
+    whole["terms"] = {"unlock_s": 60, "claim_interval_s": 600, "warn_before_s": 12, "idle_after_s": 2}
     file = folder / "configuration.json"
     file.write_text(json.dumps(whole))
     return file

@@ -3,12 +3,13 @@
 
 import json
 import subprocess
+from typing import Any
 
 from tests.localnet.guest.configurations import one_cluster
 from trustedpods.localnet.guest.machine_network import PUBLIC, nft_commands
 
 
-def loaded(times: int) -> list[dict[str, object]]:
+def loaded(times: int) -> list[dict[str, Any]]:
     """The rules of the kernel after the commands were given so often."""
     words = "; ".join(['nft "$0"'] * times + ["nft -j list ruleset"])
     argv = ["unshare", "--net", "sh", "-euc", words, nft_commands(one_cluster())]

@@ -80,7 +80,7 @@ def _configuration(folder: Path) -> Path:
     save_settings(here)
     argv = [binaries.anvil(), "--host", "0.0.0.0", "--chain-id", str(here.chain_id), "--block-time", "1"]
     subprocess.Popen([*argv, "--accounts", "1", "--quiet"], stdout=subprocess.DEVNULL)
-    _until(lambda: probes.tcp(None, "127.0.0.1", CHAIN_PORT) is None)
+    _until(_chain_listens)
     trio.run(market.make, here)
     (one,) = here.all_clusters()
     whole = written()
@@ -96,6 +96,11 @@ def _configuration(folder: Path) -> Path:
     file = folder / "configuration.json"
     file.write_text(json.dumps(whole))
     return file
+
+
+def _chain_listens() -> bool:
+    probes.tcp(None, "127.0.0.1", CHAIN_PORT)
+    return True
 
 
 def _market(here: Settings) -> dict[str, object]:

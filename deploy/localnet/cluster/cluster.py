@@ -9,7 +9,7 @@ from trustedpods.localnet.cluster import addons, binaries, ingress_controller, l
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.node import Argv
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
-from trustedpods.localnet.commands import run
+from trustedpods.localnet.commands import DEFAULT_TIMEOUT_S, run
 from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
@@ -23,7 +23,6 @@ _DEAD_NODE = ("--node-monitor-grace-period=20s", "--node-monitor-period=2s")
 _DEAD_NODE_PODS = tuple(f"--default-{state}-toleration-seconds=3" for state in ("not-ready", "unreachable"))
 """How long its pods are waited for, then they are made anew elsewhere; the default is 5 minutes."""
 
-
 _ON_ADDRESS = ("--kubelet-preferred-address-types=InternalIP",)
 """The kubelet is asked at its address: a node's name resolves nowhere."""
 
@@ -31,12 +30,11 @@ _ON_LOOPBACK = ("--kubelet-preferred-address-types=Hostname", "--endpoint-reconc
 """A kubelet may not be registered under a loopback's address: it is asked by its name, which /etc/hosts has.
 No Service may lead to a loopback's address either: pods' Service of the API server leads nowhere."""
 
-
 _UNSCHEMED = ("--validate=false",)
 """An emulated machine computes the schema for longer than kubectl waits; these objects are of our making."""
 
-_SLOW_LIMIT_S = 600
-"""Of what a busy or emulated machine takes minutes for."""
+_ALONE_LIMIT_S = 600
+"""An emulated machine takes minutes for what others take a second for."""
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
@@ -207,4 +205,5 @@ def _await_ingress(settings: Settings, cluster: Cluster) -> None:
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:
     file = cluster.path("addons.json")
     apply = ["apply", "--server-side", "--field-manager=localnet", *(_UNSCHEMED if cluster.alone else ())]
-    run([*kubectl(settings, cluster), *apply, "-f", file], timeout=_SLOW_LIMIT_S)
+    limit = _ALONE_LIMIT_S if cluster.alone else DEFAULT_TIMEOUT_S
+    run([*kubectl(settings, cluster), *apply, "-f", file], timeout=limit)

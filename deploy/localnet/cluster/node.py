@@ -10,7 +10,7 @@ from trustedpods.localnet import network
 from trustedpods.localnet.cluster import addons, binaries, image_collector
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
-from trustedpods.localnet.commands import run
+from trustedpods.localnet.commands import DEFAULT_TIMEOUT_S, run
 from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
@@ -22,7 +22,7 @@ from trustedpods.provider.cluster import pull_front
 
 Argv = Sequence[str | Path]
 
-_IMPORT_LIMIT_S = 600
+_ALONE_IMPORT_LIMIT_S = 600
 """An emulated machine takes minutes to unpack what others take a second for."""
 
 _FOLDERS = ("store", "cni", "cni-plugins", "netpol", "volumes")
@@ -130,8 +130,9 @@ def _asks(cluster: Cluster, node: ClusterNode) -> list[str]:
 
 def _import_images(node: ClusterNode) -> None:
     ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
+    limit = _ALONE_IMPORT_LIMIT_S if node.alone else DEFAULT_TIMEOUT_S
     for name in binaries.NODE_IMAGES:
-        run([*ctr, "images", "import", binaries.image(name)], timeout=_IMPORT_LIMIT_S)
+        run([*ctr, "images", "import", binaries.image(name)], timeout=limit)
 
 
 def _secrets_store(cluster: Cluster, node: ClusterNode) -> Part:

@@ -16,7 +16,7 @@ import (
 
 // The operator's configuration comes as raw bytes on a disk of its own: the mark, the number of bytes of the text
 // (8 bytes, the greatest first), the text. Nothing mounts that disk: a file system of the host's would be parsed by
-// the kernel. It is no part of the measurement; its digest is in the evidence.
+// the kernel. It is no part of the measurement. Evidence has a digest of its market, identity, prices, terms.
 const (
 	configurationSerial = "trustedpods-config"
 	configurationMark   = "TPCONF1\n"
@@ -26,6 +26,7 @@ const (
 )
 
 // readConfiguration is the text on a configuration disk: one JSON object, in UTF-8. What follows it is not read.
+// Keys that stand there twice are refused by the supervisor, which is the only one that reads a meaning from it.
 func readConfiguration(disk io.Reader) ([]byte, error) {
 	head := make([]byte, configurationHead)
 	if _, err := io.ReadFull(disk, head); err != nil {

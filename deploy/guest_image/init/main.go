@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command init is process 1 of the guest, twice: in the initrd it opens the verified root, in the root it shuts what
-// is left open, tries every door, takes the operator's configuration, starts one program and reaps. Whatever fails ends it, and the kernel panics and
-// restarts the machine (panic=1). There is no shell to fall back to.
+// is left open, tries every door, takes the operator's configuration, starts one program and reaps. Whatever fails
+// ends it, and the kernel panics and restarts the machine (panic=1). There is no shell to fall back to.
 package main
 
 import (

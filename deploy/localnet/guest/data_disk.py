@@ -29,7 +29,7 @@ _FIRST_WRITTEN = 1 << 20
 def attached(devices: Path = _BLOCK_DEVICES) -> Path | None:
     """The data disk's device, where the host gave the machine one."""
     for file in sorted(devices.glob("vd*/serial")):
-        if file.read_text().strip() == SERIAL:
+        if file.read_bytes().strip() == SERIAL.encode():
             return Path("/dev", file.parent.name)
     return None
 

@@ -9,7 +9,7 @@ from trustedpods.localnet.cluster import binaries, cluster
 from trustedpods.localnet.commands import run
 from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.guest import daemon_files, machine_network
-from trustedpods.localnet.guest.configuration import GuestConfiguration
+from trustedpods.localnet.guest.configuration import OCTET, GuestConfiguration
 from trustedpods.localnet.market import provider_files
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, Step, Unit
@@ -19,9 +19,6 @@ from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.config import load_config
 from trustedpods.provider.facade.haproxy.config import SHARED_POOLS, socket_path
 from trustedpods.provider.facade.haproxy.files import install
-
-OCTET = 201
-"""The guest's own addresses are in 10.201.0.0/16, which the card's network must not be in."""
 
 REGISTRY_PORT = 5000
 METRICS_PORT = 9464

@@ -37,6 +37,10 @@ def test_a_configuration_is_read_whole(tmp_path):
         (("operator",), "url_suffix", "/elsewhere"),
         (("operator",), "daemon", "1"),
         (("network",), "address", "10.0.2.15/33"),
+        (("network",), "address", "10.201.0.11/24"),
+        (("network",), "address", "10.0.0.2/8"),
+        (("network",), "address", "127.0.0.1/8"),
+        (("operator",), "url_suffix", ":\u0661"),
         (("network",), "gateway", "10.0.2.2; reboot"),
         (("network",), "nameserver", "::1"),
         (("market",), "chain_id", 0),
@@ -62,6 +66,28 @@ def test_no_configuration_at_all_is_refused(tmp_path, text):
     file = tmp_path / "configuration.json"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(BadInput):
+        read_configuration(file)
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '{"version": 2, ',
+        '{"network": {"address": "192.0.2.1/24"}, ',
+        '{"Version": 2, ',
+    ],
+)
+def test_a_key_that_stands_there_twice_is_refused(tmp_path, twice):
+    file = tmp_path / "configuration.json"
+    file.write_text(twice + json.dumps(written())[1:])
+    with pytest.raises(BadInput, match="names a field twice"):
+        read_configuration(file)
+
+
+def test_a_deep_configuration_is_refused(tmp_path):
+    file = tmp_path / "configuration.json"
+    file.write_text('{"a":' + "[" * 30000 + "]" * 30000 + "}")
+    with pytest.raises(BadInput, match="nested deeper"):
         read_configuration(file)
 
 

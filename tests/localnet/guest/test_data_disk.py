@@ -21,6 +21,13 @@ def test_the_disk_is_the_one_with_its_serial_number(tmp_path):
     assert data_disk.attached(tmp_path) == Path("/dev/vdb")
 
 
+def test_a_serial_number_of_any_bytes_is_another_disks(tmp_path):
+    given(tmp_path, vdb="trustedpods-data")
+    (tmp_path / "vda").mkdir()
+    (tmp_path / "vda" / "serial").write_bytes(b"\xff\xfe\n")
+    assert data_disk.attached(tmp_path) == Path("/dev/vdb")
+
+
 def test_a_serial_number_is_one_that_a_disk_can_have():
     longest = 20  # bytes, of a virtio disk
     assert len(data_disk.SERIAL) <= longest

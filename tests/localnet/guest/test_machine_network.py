@@ -2,6 +2,7 @@
 """What the guest's card lets in, as the kernel takes it: in a network namespace of the test's own."""
 
 import json
+import os
 import subprocess
 from typing import Any
 
@@ -12,7 +13,8 @@ from trustedpods.localnet.guest.machine_network import PUBLIC, nft_commands
 def loaded(times: int) -> list[dict[str, Any]]:
     """The rules of the kernel after the commands were given so often."""
     words = "; ".join(['nft "$0"'] * times + ["nft -j list ruleset"])
-    argv = ["unshare", "--net", "sh", "-euc", words, nft_commands(one_cluster())]
+    root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    argv = ["unshare", *root, "--net", "sh", "-euc", words, nft_commands(one_cluster())]
     done = subprocess.run(argv, check=True, capture_output=True, text=True)
     return [entry["rule"] for entry in json.loads(done.stdout)["nftables"] if "rule" in entry]
 

@@ -72,6 +72,7 @@ SHARED = {
     "tests/live/tunnels/test_tunnel.py": "own localnets",
     "tests/localnet/test_existing_live.py": "own localnets",
     "tests/localnet/test_lifecycle_live.py": "own localnets",
+    "tests/localnet/guest/test_plan_live.py": "own localnets",
 }
 """Files that use one expensive fixture, by its name: they run on one worker, one after another.
 

@@ -25,16 +25,22 @@ WORDS = (
 """The command line before the root: end at the first doubt, lock the kernel, take no randomness and no time
 from the host, call no firmware after the boot."""
 
-LAUNCHER = f"""\
+LAUNCHER = """\
 #!/usr/bin/python3 -IB
 import sys
 
-sys.path.append("/{OURS}/site")
+sys.path.append("/%s/site")
 
-from trustedpods.provider.cli import main
+from %s import main
 
 sys.exit(main())
 """
+STARTED = {
+    "trustedpods-provider": "trustedpods.provider.cli",
+    "trustedpods-supervisor": "trustedpods.localnet.guest.main",
+}
+"""Our own programs and the modules that they are."""
+
 UUID = "00000000-0000-4000-8000-000000000000"
 COMPRESSION = ("-zlz4hc", "-C65536")
 EROFS = "mkfs.erofs 1.5"
@@ -69,7 +75,10 @@ def overlay(parts: Parts, root: Path) -> None:
         unpack(wheel, ours / "site")
     for name, path in parts.programs.items():
         put(ours / "bin" / name, path.read_bytes(), 0o755)
-    put(ours / "bin/trustedpods-provider", LAUNCHER.encode(), 0o755)
+    for name, module in STARTED.items():
+        put(ours / "bin" / name, (LAUNCHER % (OURS, module)).encode(), 0o755)
+    for path in parts.images:
+        put(ours / "images" / path.name, path.read_bytes(), 0o644)
     put(ours / "init", parts.init.read_bytes(), 0o755)
     put(root / "usr/lib/cni/trustedpods-netpol", parts.plugin.read_bytes(), 0o755)
     rows = (f"{pin.sha256}  {pin.name} {pin.version}\n" for pin in parts.pinned.packages)

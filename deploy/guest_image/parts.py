@@ -37,6 +37,7 @@ class Parts:
     plugin: Path
     init: Path
     kernel: Path
+    images: tuple[Path, ...] = ()
 
     def key(self) -> str:
         """The hash of everything that the image is made from, the builder's own text included."""
@@ -44,6 +45,7 @@ class Parts:
         paths = [
             *self.wheels,
             *self.programs.values(),
+            *self.images,
             self.plugin,
             self.init,
             self.kernel / "vmlinuz",
@@ -85,6 +87,7 @@ def collected(root: Path, cache: Path, work: Path) -> Parts:
         binaries.netpol_cni(),
         init_program(HERE / "init", cache),
         kernel.built(kernel_source(pinned, packages), cache),
+        tuple(binaries.built(binaries.image(name)) for name in binaries.NODE_IMAGES),
     )
 
 

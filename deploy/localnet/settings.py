@@ -34,6 +34,9 @@ NAMES_PORT = 5354
 SLEEP_PORT = 5355
 """Where on the same address it hears pods that ask for their own sleep."""
 
+LOOPBACK = "127.0.0.1"
+"""Where API server and kubelet listen in a machine that has one cluster alone."""
+
 ZONE_LABEL = "topology.kubernetes.io/zone"
 """Of each node, with its name for a value: every node is a zone of its own, and pods may choose one."""
 
@@ -102,6 +105,8 @@ class Settings(_Frozen):
     knobs: Knobs = Knobs()
     nodes: int = Field(default=1, ge=1, le=MAX_NODES)
     """Of each embedded cluster."""
+    alone: bool = False
+    """The one cluster has the machine to itself: no namespace, and Kubernetes listens on the loopback."""
 
     @property
     def chain_id(self) -> int:
@@ -149,9 +154,12 @@ class ClusterNode:
         self.name = f"k{cluster}n{number}" if later else f"k{cluster}"
         self.directory = settings.state / self.name
         self.embedded = settings.kubeconfig is None
-        self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded else None
+        self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded and not settings.alone else None
+        self.network_name = self.namespace or f"tp-{settings.name}-{self.name}"
         self.veth = f"tp{octet}{self.name}"
         self.node_ip = f"10.{octet}.0.{10 * number + cluster}" if self.embedded else "127.0.0.1"
+        self.alone = settings.alone
+        self.serving_ip = LOOPBACK if settings.alone else self.node_ip
         self.pod_network = f"10.{octet}.{(191 + 8 * number if later else 16) + cluster}.0/24"
         self.service_network = f"10.{octet}.{64 + 16 * cluster}.0/20"
         self.dns_ip = f"10.{octet}.{64 + 16 * cluster}.10"
@@ -173,7 +181,7 @@ class Cluster(ClusterNode):
         self.domain = f"{self.name}.{settings.name}.localhost"
         self.balancer_network = f"10.{octet}.{48 + index}.0/28"
         self.api_service_ip = f"10.{octet}.{64 + 16 * index}.1"
-        self.api_server = f"https://{self.node_ip}:6443"
+        self.api_server = f"https://{self.serving_ip}:6443"
         self.later_nodes = [ClusterNode(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.secrets_store = settings.knobs.secrets_store
         self.ingress = settings.knobs.ingress

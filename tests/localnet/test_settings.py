@@ -102,3 +102,13 @@ def test_the_command_takes_as_many_as_there_are_addresses_for() -> None:
     bounds = {option.name: option.type for option in up.params}
     assert getattr(bounds["clusters"], "max", None) == MAX_CLUSTERS
     assert getattr(bounds["nodes"], "max", None) == MAX_NODES
+
+
+def test_a_cluster_that_has_the_machine_alone_has_no_namespace_and_serves_on_the_loopback() -> None:
+    (shared,) = settings(clusters=1).all_clusters()
+    (alone,) = settings(clusters=1, alone=True).all_clusters()
+    assert (shared.namespace, alone.namespace) == ("tp-market-k1", None)
+    assert shared.network_name == alone.network_name == "tp-market-k1"
+    assert (shared.serving_ip, alone.serving_ip) == (shared.node_ip, "127.0.0.1")
+    assert alone.api_server == "https://127.0.0.1:6443"
+    assert alone.node_ip == shared.node_ip

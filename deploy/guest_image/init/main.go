@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command init is process 1 of the guest, twice: in the initrd it opens the verified root, in the root it shuts what
-// is left open, tries every door, starts one program and reaps. Whatever fails ends it, and the kernel panics and
-// restarts the machine (panic=1). There is no shell to fall back to.
+// is left open, tries every door, takes the operator's configuration, starts one program and reaps. Whatever fails
+// ends it, and the kernel panics and restarts the machine (panic=1). There is no shell to fall back to.
 package main
 
 import (
@@ -19,6 +19,9 @@ import (
 const (
 	secondStage = "/usr/lib/trustedpods/init" // this program again, in the root
 	program     = "/usr/lib/trustedpods/bin/trustedpods-provider"
+	supervisor  = "/usr/lib/trustedpods/bin/trustedpods-supervisor"
+	programs    = "/usr/lib/trustedpods/bin"
+	sitePath    = "/usr/lib/trustedpods/site"
 	rootSerial  = "trustedpods-root"
 	consoleTime = time.Second // a serial port takes its time; the kernel restarts the machine right after
 )
@@ -58,6 +61,15 @@ var (
 		{"tmpfs", "/tmp", "tmpfs", harmless, "mode=1777,size=64m"},
 		{"tmpfs", "/var", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=0755,size=50%"},
 	}
+	forPods = []mount{
+		{"cgroup2", "/sys/fs/cgroup", "cgroup2", harmless, "nsdelegate"},
+		{"bpf", "/sys/fs/bpf", "bpf", harmless, "mode=0700"},
+		{"configfs", "/sys/kernel/config", "configfs", harmless, ""},
+		{"devpts", "/dev/pts", "devpts", syscall.MS_NOSUID | syscall.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+		{"tmpfs", "/dev/shm", "tmpfs", harmless, "mode=1777"},
+		{"mqueue", "/dev/mqueue", "mqueue", harmless, ""},
+	}
+	deviceFolders = []string{"/dev/pts", "/dev/shm", "/dev/mqueue"} // of forPods; the others the kernel makes
 )
 
 func mountAll(mounts []mount) error {
@@ -139,19 +151,41 @@ func runRoot() error {
 		return err
 	}
 	say("all doors shut")
+	configured, err := takeConfiguration()
+	if err != nil {
+		return err
+	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
-	child := exec.Command(program, "--version")
-	child.Env = []string{"PATH=/usr/lib/trustedpods/bin:/usr/sbin:/usr/bin", "HOME=/run", "LANG=C.UTF-8"}
+	if !configured {
+		return run(false, program, "--version")
+	}
+	say("configuration taken")
+	for _, folder := range deviceFolders {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := mountAll(forPods); err != nil {
+		return err
+	}
+	return run(true, supervisor, configurationFile)
+}
+
+// run starts the one program and reaps. Where it is *needed*, its end is the machine's.
+func run(needed bool, name string, words ...string) error {
+	child := exec.Command(name, words...)
+	child.Env = []string{"PATH=/usr/lib/trustedpods/bin:/usr/sbin:/usr/bin", "HOME=/run", "LANG=C.UTF-8",
+		"PYTHONPATH=" + sitePath, "TRUSTEDPODS_PROGRAMS=" + programs, "PYTHONDONTWRITEBYTECODE=1"}
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	if err := child.Start(); err != nil {
 		return err
 	}
-	return reap(child.Process.Pid)
+	return reap(child.Process.Pid, needed)
 }
 
-// reap waits for every process that ends. The one program that was started may end well; then the machine rests, for
-// there is nothing yet that starts the daemon inside (docs/guest.md).
-func reap(program int) error {
+// reap waits for every process that ends. Where the one program is not *needed* it may end well; then the machine
+// rests: it was given no configuration.
+func reap(program int, needed bool) error {
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
@@ -164,7 +198,7 @@ func reap(program int) error {
 			}
 		case err != nil:
 			return err
-		case pid == program && status.ExitStatus() != 0:
+		case pid == program && (needed || status.ExitStatus() != 0):
 			return fmt.Errorf("the program ended with %d", status.ExitStatus())
 		}
 	}

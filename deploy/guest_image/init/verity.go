@@ -95,12 +95,20 @@ func dmCall(control *os.File, number uintptr, name string, flags uint32, targets
 // diskOf waits for the virtio disk with this serial number. What the host puts under it is checked by who reads it.
 func diskOf(serial string) (string, error) {
 	for end := time.Now().Add(diskWait); time.Now().Before(end); time.Sleep(diskLook) {
-		found, _ := filepath.Glob("/sys/block/vd*/serial")
-		for _, path := range found {
-			if text, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(text)) == serial {
-				return "/dev/" + filepath.Base(filepath.Dir(path)), nil
-			}
+		if path, found := diskNow(serial); found {
+			return path, nil
 		}
 	}
 	return "", fmt.Errorf("no disk with serial number %q in %s", serial, diskWait)
+}
+
+// diskNow is the virtio disk with this serial number, if it is there.
+func diskNow(serial string) (string, bool) {
+	found, _ := filepath.Glob("/sys/block/vd*/serial")
+	for _, path := range found {
+		if text, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(text)) == serial {
+			return "/dev/" + filepath.Base(filepath.Dir(path)), true
+		}
+	}
+	return "", false
 }

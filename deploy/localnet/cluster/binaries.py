@@ -33,6 +33,9 @@ BUSYBOX = "docker.io/local/busybox:1"
 NODE_IMAGES = ("pause", "busybox")
 """What a node has before any registry: archives of deploy/images."""
 
+_INSTALLED_PLUGIN = Path("/usr/lib/cni/trustedpods-netpol")
+"""Beside Debian's plugins, in a machine's image."""
+
 _PROVISIONER_MODULE = "github.com/rancher/local-path-provisioner"
 _PEBBLE_MODULE = "github.com/letsencrypt/pebble/v2/cmd/pebble"
 _VERSITYGW_MODULE = "github.com/versity/versitygw/cmd/versitygw"
@@ -52,23 +55,37 @@ def cache() -> Path:
     return Path(base) / "trustedpods"
 
 
+def installed() -> Path | None:
+    """Folder of programs that came with a machine's image ($TRUSTEDPODS_PROGRAMS): there nothing is built."""
+    folder = os.environ.get("TRUSTEDPODS_PROGRAMS")
+    return Path(folder) if folder else None
+
+
 def kube() -> Path:
     """Where the multi-call Kubernetes binary of these sources is, built or not."""
+    if there := installed():
+        return there / "kube"
     return cache() / f"kube-{_digest(_go_sources().glob('*.go'))}"
 
 
 def netpol() -> Path:
     """Where the network policy agent of these sources is, built or not."""
+    if there := installed():
+        return there / "trustedpods-netpol-agent"
     return cache() / f"netpol-{_digest(_netpol_sources())}"
 
 
 def netpol_cni() -> Path:
     """Where the agent's CNI plugin of these sources is, built or not."""
+    if installed():
+        return _INSTALLED_PLUGIN
     return cache() / f"netpol-cni-{_digest(_netpol_sources())}"
 
 
 def tunnel() -> Path:
     """Where the program that makes tunnels of these sources is, built or not."""
+    if there := installed():
+        return there / "trustedpods-tunnel"
     return cache() / f"tunnel-{_digest(_tunnel_sources())}"
 
 
@@ -81,6 +98,8 @@ def secrets_store() -> Path:
 
 def provisioner() -> Path:
     """Where the storage provisioner is, built or not."""
+    if there := installed():
+        return there / "local-path-provisioner"
     return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
 
 
@@ -106,6 +125,8 @@ def _traefik_requirement() -> Path:
 
 def image(name: str) -> Path:
     """Archive of an image from deploy/images, built or not."""
+    if there := installed():
+        return there.parent / "images" / f"{name}.tar"
     return cache() / "images" / f"{name}.tar"
 
 

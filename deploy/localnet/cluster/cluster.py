@@ -9,7 +9,7 @@ from trustedpods.localnet.cluster import addons, binaries, ingress_controller, l
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.node import Argv
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
-from trustedpods.localnet.commands import run
+from trustedpods.localnet.commands import DEFAULT_TIMEOUT_S, run
 from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
@@ -22,6 +22,19 @@ _DEAD_NODE = ("--node-monitor-grace-period=20s", "--node-monitor-period=2s")
 
 _DEAD_NODE_PODS = tuple(f"--default-{state}-toleration-seconds=3" for state in ("not-ready", "unreachable"))
 """How long its pods are waited for, then they are made anew elsewhere; the default is 5 minutes."""
+
+_ON_ADDRESS = ("--kubelet-preferred-address-types=InternalIP",)
+"""The kubelet is asked at its address: a node's name resolves nowhere."""
+
+_ON_LOOPBACK = ("--kubelet-preferred-address-types=Hostname", "--endpoint-reconciler-type=none")
+"""A kubelet may not be registered under a loopback's address: it is asked by its name, which /etc/hosts has.
+No Service may lead to a loopback's address either: pods' Service of the API server leads nowhere."""
+
+_UNSCHEMED = ("--validate=false",)
+"""An emulated machine computes the schema for longer than kubectl waits; these objects are of our making."""
+
+_ALONE_LIMIT_S = 600
+"""An emulated machine takes minutes for what others take a second for."""
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
@@ -46,10 +59,16 @@ def kubectl(settings: Settings, cluster: Cluster) -> list[str]:
 def _prepare(settings: Settings, cluster: Cluster) -> None:
     """Network, certificates and files of the control plane and of the node that it is on."""
     network.make_host_side(settings)
+    network.make_node_side(settings, cluster, cluster)
+    write_files(settings, cluster)
+
+
+def write_files(settings: Settings, cluster: Cluster) -> None:
+    """Certificates and files of the control plane, and of the node that it is on."""
     cluster.path("etcd").mkdir(parents=True, exist_ok=True)
     cluster.path("etcd").chmod(0o700)
     _make_certificates(cluster)
-    node.prepare(settings, cluster, cluster)
+    node.write_files(settings, cluster, cluster)
     files = {
         "Corefile": cluster_files.corefile(cluster),
         "storage.json": cluster_files.storage_config(cluster),
@@ -110,13 +129,13 @@ def _control_plane(cluster: Cluster) -> list[Unit]:
 def _apiserver_flags(cluster: Cluster) -> list[str]:
     pki = cluster.path("pki")
     return [
-        f"--etcd-servers={_ETCD}", f"--bind-address={cluster.node_ip}", "--secure-port=6443",
+        f"--etcd-servers={_ETCD}", f"--bind-address={cluster.serving_ip}", "--secure-port=6443",
         f"--advertise-address={cluster.node_ip}", f"--service-cluster-ip-range={cluster.service_network}",
         f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
         f"--client-ca-file={pki}/ca.crt", "--anonymous-auth=false", f"--cert-dir={cluster.path('cert')}",
         f"--kubelet-client-certificate={pki}/kubelet-client.crt",
         f"--kubelet-client-key={pki}/kubelet-client.key", f"--kubelet-certificate-authority={pki}/ca.crt",
-        "--kubelet-preferred-address-types=InternalIP",  # the node's name resolves nowhere
+        *(_ON_LOOPBACK if cluster.alone else _ON_ADDRESS),
         f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
@@ -185,4 +204,6 @@ def _await_ingress(settings: Settings, cluster: Cluster) -> None:
 
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:
     file = cluster.path("addons.json")
-    run([*kubectl(settings, cluster), "apply", "--server-side", "--field-manager=localnet", "-f", file])
+    apply = ["apply", "--server-side", "--field-manager=localnet", *(_UNSCHEMED if cluster.alone else ())]
+    limit = _ALONE_LIMIT_S if cluster.alone else DEFAULT_TIMEOUT_S
+    run([*kubectl(settings, cluster), *apply, "-f", file], timeout=limit)

@@ -80,8 +80,7 @@ def containerd_socket(node: ClusterNode) -> Path:
 
 def cni_network(node: ClusterNode) -> str:
     """Name of the pod network; CNI keeps results under it in /var/lib/cni."""
-    assert node.namespace is not None
-    return node.namespace
+    return node.network_name
 
 
 def cni_folder(node: ClusterNode) -> Path:
@@ -150,7 +149,7 @@ def kubelet_json(node: ClusterNode, cgroup_root: str) -> str:
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": node.node_ip,
+            "address": node.serving_ip,
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},

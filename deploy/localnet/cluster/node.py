@@ -10,7 +10,7 @@ from trustedpods.localnet import network
 from trustedpods.localnet.cluster import addons, binaries, image_collector
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
-from trustedpods.localnet.commands import run
+from trustedpods.localnet.commands import DEFAULT_TIMEOUT_S, run
 from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
@@ -21,6 +21,9 @@ from trustedpods.provider import termination_logs
 from trustedpods.provider.cluster import pull_front
 
 Argv = Sequence[str | Path]
+
+_ALONE_IMPORT_LIMIT_S = 600
+"""An emulated machine takes minutes to unpack what others take a second for."""
 
 _FOLDERS = ("store", "cni", "cni-plugins", "netpol", "volumes")
 
@@ -70,6 +73,11 @@ def health(node: ClusterNode, port: int, path: str = "/healthz") -> ReadinessChe
 def prepare(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
     """Network, certificates and files: no part need run, but the cluster's authority is there."""
     network.make_node_side(settings, cluster, node)
+    write_files(settings, cluster, node)
+
+
+def write_files(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
+    """Folders, certificates, control groups and files of a node whose network is there."""
     for folder in _FOLDERS:
         node.path(folder).mkdir(parents=True, exist_ok=True)
     _make_certificates(cluster, node)
@@ -122,8 +130,9 @@ def _asks(cluster: Cluster, node: ClusterNode) -> list[str]:
 
 def _import_images(node: ClusterNode) -> None:
     ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
+    limit = _ALONE_IMPORT_LIMIT_S if node.alone else DEFAULT_TIMEOUT_S
     for name in binaries.NODE_IMAGES:
-        run([*ctr, "images", "import", binaries.image(name)])
+        run([*ctr, "images", "import", binaries.image(name)], timeout=limit)
 
 
 def _secrets_store(cluster: Cluster, node: ClusterNode) -> Part:

@@ -39,7 +39,7 @@ def api(cluster: Cluster, path: str) -> bytes:
     pki = cluster.path("pki")
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-    connection = http.client.HTTPSConnection(cluster.node_ip, 6443, timeout=_TIMEOUT_S, context=context)
+    connection = http.client.HTTPSConnection(cluster.serving_ip, 6443, timeout=_TIMEOUT_S, context=context)
     return _ask(connection, path)
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import trio
@@ -35,10 +35,20 @@ _CUT_LOGS_EVERY_S = 10.0
 
 
 class Supervisor:
-    """Runs the units of one localnet until it is killed; what ends is started again after *first_pause_s*."""
+    """Runs the units of one localnet until it is killed; what ends is started again after *first_pause_s*.
 
-    def __init__(self, state: Path, units: Iterable[Unit], first_pause_s: float = _FIRST_PAUSE_S) -> None:
+    *told* hears of every change of a unit, besides the file.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        units: Iterable[Unit],
+        first_pause_s: float = _FIRST_PAUSE_S,
+        told: Callable[[UnitStatus], None] = lambda status: None,
+    ) -> None:
         self._state = state
+        self._told = told
         self._first_pause_s = first_pause_s
         self._units = list(units)
         self._ready = {unit.name: trio.Event() for unit in self._units}
@@ -159,6 +169,7 @@ class Supervisor:
         if (status.state, status.note) == (state, note) and state != "starting":
             return
         status.state, status.note, status.since = state, note, time.time()
+        self._told(status)
         self._write()
 
     def _write(self) -> None:

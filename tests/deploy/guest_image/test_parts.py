@@ -8,6 +8,8 @@ import pytest
 
 from tests.deploy.guest_image.builder import EPOCH, FOLDER, parts, pins, wheels
 
+INPUTS = ("wheel", "kube", "plugin", "init", "vmlinuz", "pause.tar")
+
 
 @pytest.fixture(scope="module")
 def go():
@@ -71,16 +73,23 @@ def test_what_lays_wheels_out_is_in_the_key():
 def of_one_kind(folder, **changed):
     """Parts that are small files."""
     pinned = pins.Pins(EPOCH, (pins.Pin("linux-source-1", "1", "a" * 64), pins.Pin("runc", "1", "b" * 64)))
-    for name in ("wheel", "kube", "plugin", "init", "vmlinuz", "a.deb", "b.deb"):
+    for name in (*INPUTS, "a.deb", "b.deb"):
         (folder / name).write_text(changed.get(name, name))
     packages = (folder / "a.deb", folder / "b.deb")
     programs = {"kube": folder / "kube"}
     return parts.Parts(
-        pinned, packages, (folder / "wheel",), programs, folder / "plugin", folder / "init", folder
+        pinned,
+        packages,
+        (folder / "wheel",),
+        programs,
+        folder / "plugin",
+        folder / "init",
+        folder,
+        (folder / "pause.tar",),
     )
 
 
-@pytest.mark.parametrize("name", ["wheel", "kube", "plugin", "init", "vmlinuz"])
+@pytest.mark.parametrize("name", INPUTS)
 def test_each_part_is_in_the_key(tmp_path, name):
     key = of_one_kind(tmp_path).key()
     assert of_one_kind(tmp_path).key() == key

@@ -58,6 +58,18 @@ async def test_a_unit_waits_for_what_it_needs(tmp_path: Path) -> None:
     await stop(tmp_path)
 
 
+async def test_every_change_of_a_unit_is_told(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+    one = Supervisor(
+        tmp_path, [Step("one", lambda: None)], told=lambda status: told.append((status.name, status.state))
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.run)
+        await seen(tmp_path, "one", "done")
+        nursery.cancel_scope.cancel()
+    assert told == [("one", "starting"), ("one", "done")]
+
+
 async def test_a_part_that_ends_is_started_again(tmp_path: Path) -> None:
     async with supervised(tmp_path, Part("part", SLEEP, probes.always)):
         before = await seen(tmp_path, "part", "ready")

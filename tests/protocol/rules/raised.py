@@ -27,14 +27,20 @@ def _trees():
 
 @cache
 def _constants():
-    """Texts that module constants stand for."""
-    return {
-        node.targets[0].id: node.value.value
-        for tree in _trees()
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    }
+    """Texts that module constants stand for, of which several may be set in one statement."""
+    found = {}
+    for node in (node for tree in _trees() for node in tree.body if isinstance(node, ast.Assign)):
+        names, values = [node.targets[0]], [node.value]
+        if isinstance(names[0], ast.Tuple) and isinstance(values[0], ast.Tuple):
+            names, values = names[0].elts, values[0].elts
+        for name, value in zip(names, values, strict=True):
+            if (
+                isinstance(name, ast.Name)
+                and isinstance(value, ast.Constant)
+                and isinstance(value.value, str)
+            ):
+                found[name.id] = value.value
+    return found
 
 
 @cache

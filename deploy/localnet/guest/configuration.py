@@ -15,7 +15,8 @@ from trustedpods.protocol.images.strict_json import parse_object
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.whole_file import read_whole
-from trustedpods.provider.config import ConfiguredAddress, MarketSection, Section, TermsSection
+from trustedpods.provider.config import Section, TermsSection
+from trustedpods.provider.market_settings import ConfiguredAddress, MarketSection
 
 MAX_BYTES = 64 * 1024
 """The same bound as init's, which read it from the disk."""

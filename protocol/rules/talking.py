@@ -53,8 +53,16 @@ TALKING = {
     ),
     "no-statement": Rule("the provider ended without a confirmation", _AGAIN + "; `status` says what serves"),
     "node": Rule("the chain's node failed", _NODE),
+    "nodes-disagree": Rule(
+        "too few nodes of the chain say the same of it",
+        "`trustedpods-provider doctor` says which is silent or differs",
+    ),
     "not-removed": Rule(
         "the provider did not remove the pod", "`trustedpods close NAME` gets the deposit back"
+    ),
+    "other-provider": Rule(
+        "the backup is of another provider than the settings here",
+        "look at the file; `--other-provider` puts it in this one's place",
     ),
     "output-seal": Rule("output of a conversation cannot be opened", _BROKEN),
     "owner": Rule("the request is for another provider", "look at the provider's row: `provider list`"),
@@ -100,8 +108,16 @@ TALKING = {
     "reply-signature": Rule("an answer is not the attested machine's", _BROKEN),
     "request-size": Rule("the request is too long", "make the manifest or its secrets smaller"),
     "reset": Rule("the other side broke off the conversation", _BROKEN),
+    "restore-unfinished": Rule(
+        "a restore of the provider's books was begun, and they are half there",
+        "give `trustedpods-provider restore` the same file again",
+    ),
     "root": Rule("an embedded cluster needs root", "run as root, or with `--existing KUBECONFIG`"),
     "sealed": Rule("what was sealed does not open", _ANEW),
+    "sealed-backup": Rule(
+        "books of an attested machine are not taken out of it, nor older ones put back",
+        "make the machine anew from its image: publishers' clients release their pods to it",
+    ),
     "select-time": Rule("no provider answered in time", _AGAIN + ", or name one with `--provider`"),
     "signature": Rule("a signature is malformed", _AGAIN + " with the newest version"),
     "signer": Rule("the request is signed by another key", "use the publisher's key"),
@@ -109,6 +125,10 @@ TALKING = {
     "stall": Rule("the peer took nothing for a while", _AGAIN),
     "statement-*": Rule("the provider confirms something else than was sent", _BROKEN),
     "statement-channel": Rule("the provider's statement is about another pod", _BROKEN),
+    "store-damaged": Rule(
+        "the provider's books, or a copy of them, cannot be read",
+        "stop the daemon and put back a copy of the books (docs/operator.md)",
+    ),
     "system": Rule("an embedded cluster needs Linux", "use `--existing KUBECONFIG`"),
     "taken": Rule("Kubernetes gave that number to somebody else", _AGAIN),
     "timeout": Rule("there was no answer in time", _AGAIN),

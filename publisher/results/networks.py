@@ -155,7 +155,7 @@ class PlanResult:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkProbeResult:
+class HeldProbe:
     """A probe that holds at a node, after how many seconds, and the last that it wrote."""
 
     name: str
@@ -175,7 +175,7 @@ class ApplyResult:
     plan: Plan
     generation: int
     urls: Mapping[str, str]
-    probes: tuple[NetworkProbeResult, ...] = ()
+    probes: tuple[HeldProbe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def provider_toml(cluster: Cluster, configuration: GuestConfiguration) -> str:
     }
     peer = f"/ip4/{card_address(configuration)}/tcp/{PEER_PORT}"
     table: dict[str, object] = {
-        "market": configuration.market.model_dump(),
+        "market": configuration.market.model_dump(exclude_none=True),
         "identity": identity,
         "net": {"listen": [peer], "announce": list(operator.announce)},
         "cluster": {

@@ -38,12 +38,11 @@ from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
-from trustedpods.protocol.sealing.replies import sign_figures, sign_statement
+from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.protocol.sealing.requests import ChainContext, open_request
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.placement.nodes import NodePlace
 from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures, capabilities
-from trustedpods.provider.public.figures import ServiceSums, figures_of
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
@@ -167,7 +166,7 @@ class ProviderPeer(peer_exec.PeerStreams):
         raw = await stream.receive(limits.MAX_MESSAGE)
         message = decode(raw, AttestRequest, FiguresRequest, SignedRequest)
         if isinstance(message, FiguresRequest):
-            await stream.send(encode(self._figures()))
+            await stream.send(encode(peer_exec.signed_figures(self)))
             return
         if isinstance(message, AttestRequest):
             self.log.append("attest")
@@ -194,16 +193,6 @@ class ProviderPeer(peer_exec.PeerStreams):
         except TrustedPodsError as error:
             told = {"what": error.what, "where": error.where, "rule": error.rule}
             await answers.send(ErrorReply(code=error.code, **told), final=True)
-
-    def _figures(self):
-        if "no-figures" in self.faults:
-            return ErrorReply(code="remote-protocol", what="bad kind")
-        age = 7200 if "old-figures" in self.faults else 60
-        sums = ServiceSums(86_400, 86_000, 10, 9_000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 10, 10, 10, 10, 10))
-        figures = figures_of(self.profile, sums, int(datetime.now(UTC).timestamp()) - age, tcp=True)
-        key = Ed25519PrivateKey.generate() if "forged-figures" in self.faults else self.reply_key
-        whose = self.daemon + ("others-figures" in self.faults)
-        return sign_figures(key, figures.model_copy(update={"daemon": whose}))
 
     async def _attest(self, stream, nonce):
         if "silent" in self.faults:

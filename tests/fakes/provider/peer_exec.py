@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a `ProviderPeer` answers, and what: to `exec`, `terminal`, `forward` and `restart`.
+"""How a `ProviderPeer` answers, and what: to `exec`, `terminal`, `forward`, `restart`, and of its service.
 
 Of a command the daemon's own streams over one of the test, or what no daemon says.
 """
 
 import secrets
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.exec import (
@@ -29,7 +31,8 @@ from trustedpods.protocol.messages.forward import ForwardBody
 from trustedpods.protocol.messages.pod import RestartBody, RestartPlan
 from trustedpods.protocol.net.bounds import PAUSE_S
 from trustedpods.protocol.sealing.outputs import OutputSealer
-from trustedpods.protocol.sealing.replies import seal_reply
+from trustedpods.protocol.sealing.replies import seal_reply, sign_figures
+from trustedpods.provider.public.figures import ServiceSums, figures_of
 from trustedpods.provider.server.exec_streams import CommandStreams
 from trustedpods.provider.server.forwarding.forwarded import ForwardedConnections, begin
 
@@ -198,3 +201,15 @@ async def restart(peer, request, answers):
     await answers.send(Progress(step="start", text="starting one replica beside"))
     channel = await peer.chain.channel(peer.owner, request.ref.channel)
     await peer.outcome(request, answers, peer.bundles[-1], channel)
+
+
+def signed_figures(peer: Any) -> Any:
+    """Of the peer's service, an hour old at most; what its faults say instead."""
+    if "no-figures" in peer.faults:
+        return ErrorReply(code="remote-protocol", what="bad kind")
+    age = 7200 if "old-figures" in peer.faults else 60
+    sums = ServiceSums(86_400, 86_000, 10, 9_000, (0, 0, 5, 5, 5, 5, 9, 10, 10, 10, 10, 10, 10, 10, 10))
+    figures = figures_of(peer.profile, sums, int(datetime.now(UTC).timestamp()) - age, tcp=True)
+    key = Ed25519PrivateKey.generate() if "forged-figures" in peer.faults else peer.reply_key
+    whose = peer.daemon + ("others-figures" in peer.faults)
+    return sign_figures(key, figures.model_copy(update={"daemon": whose}))

@@ -132,13 +132,18 @@ class Applied:
 
     def __init__(self, people: People) -> None:
         self.people, self.name, self.bank = people, name(), Bank(people.pair)
-        self.alice = people.person
+        self.alice, self._leased = people.person, False
         self.bob, self.eve = self._somebody("bob"), self._somebody("eve")
         self.carol = self._somebody("carol")
         self.pod = self.alice.manifest("hello", f"{self.name}-hello").name
         self.template = self.alice.manifest("hello", f"{self.name}-template", _with_values).name
         self.clusters = [part for one in people.named for part in ("--cluster", one)]
         self.file = self.write("a k1", "b k2")
+
+    def had_lease(self) -> bool:
+        """Whether it was seen with its Lease, at this look or at an earlier one."""
+        self._leased = self._leased or f"/network-{self.name}-" in self.leases()
+        return self._leased
 
     def _somebody(self, who: str) -> Publisher:
         folder = self.people.folder / f"{self.name}-{who}"

@@ -350,14 +350,7 @@ def test_two_networks_side_by_side_and_one_of_them_again_by_its_history(
     for shop in shops:
         shop.run(shop.alice, "connect", shop.name)
     applies = [shop.start(shop.alice, "apply", str(shop.write("a k1"))) for shop in shops]
-    holding: set[str] = set()
-
-    def held() -> bool:
-        """Whether each was seen with its Lease, at this look or at an earlier one."""
-        holding.update(one.name for one in shops if f"/network-{one.name}-" in one.leases())
-        return len(holding) == len(shops)
-
-    until("each has its Lease", held)
+    until("each had its Lease", lambda: [one for one in shops if one.had_lease()] == shops)
     for apply in applies:
         assert "lease" not in finish(apply, 0).err
     until("no Lease is left", lambda: not [one for one in shops if one.name in one.leases()])

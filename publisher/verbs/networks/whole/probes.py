@@ -10,7 +10,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsErro
 from trustedpods.publisher.core.networks.probes import NodeProbe, ProbeAnswer
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.parallel import open_nursery
-from trustedpods.publisher.results.networks import NetworkProbeResult
+from trustedpods.publisher.results.networks import HeldProbe
 from trustedpods.publisher.verbs.networks.applying import NodePods
 from trustedpods.publisher.verbs.networks.status import QUESTIONS
 
@@ -26,16 +26,14 @@ _STATUS = "`trustedpods network status` and `network logs` say how its nodes are
 _START = "`trustedpods start` lets it run; `trustedpods network status` says what its pod is called"
 
 
-async def all_hold(
-    pods: NodePods, probes: Sequence[NodeProbe], journal: Journal
-) -> tuple[NetworkProbeResult, ...]:
+async def all_hold(pods: NodePods, probes: Sequence[NodeProbe], journal: Journal) -> tuple[HeldProbe, ...]:
     """Ask all *probes* side by side until each holds.
 
     Raises Refused (rule `network-probe`) for the first of them that does not hold within its limit, or whose
     node is stopped; of others that do not a warning tells. Raises at once what no later try would change, as
     EvidenceRefused of a provider.
     """
-    found: dict[NodeProbe, NetworkProbeResult] = {}
+    found: dict[NodeProbe, HeldProbe] = {}
     failed: dict[NodeProbe, Refused] = {}
     limit = trio.CapacityLimiter(QUESTIONS)
 
@@ -60,7 +58,7 @@ async def all_hold(
     return tuple(found[probe] for probe in probes)
 
 
-async def _holds(pods: NodePods, probe: NodeProbe, journal: Journal) -> NetworkProbeResult:
+async def _holds(pods: NodePods, probe: NodeProbe, journal: Journal) -> HeldProbe:
     began, last = trio.current_time(), "it gave no answer"
     with trio.move_on_after(probe.limit_s):
         while True:
@@ -68,7 +66,7 @@ async def _holds(pods: NodePods, probe: NodeProbe, journal: Journal) -> NetworkP
             if answer.code == 0:
                 took = trio.current_time() - began
                 journal.event("probe", f"probe {probe.name} at node {probe.node} holds: {answer.said}")
-                return NetworkProbeResult(probe.name, probe.node, took, answer.said)
+                return HeldProbe(probe.name, probe.node, took, answer.said)
             if answer.said != last:
                 last = answer.said
                 journal.event("probe", f"probe {probe.name} at node {probe.node} does not hold yet: {last}")

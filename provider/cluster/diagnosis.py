@@ -61,8 +61,13 @@ _AWAY_WORDS = (
 _AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
 """How the kubelet calls the end of a container that the runtime lost, as it was killed meanwhile."""
 
-_PASSING = QUOTA_UNKNOWN_WORDS
-"""A replica set's first try can come before the quota has counted; it tries again."""
+_PASSING = (
+    QUOTA_UNKNOWN_WORDS,
+    'is forbidden: User "system:serviceaccount:kube-system:',
+    'Post "https://',
+)
+"""What a replica set's controller is told while it is nobody's fault, and it tries again: the quota has not
+counted yet; an API server that has just started has not read yet what the controller may; it is away."""
 
 _NO_MEMORY = "OOMKilled"
 """The kubelet's word for an end by the kernel, as the container's memory was all taken."""
@@ -303,7 +308,9 @@ def no_pod(holders: Iterable[KubeObject]) -> Diagnosis | None:
         for condition in holder.get("status", {}).get("conditions", []):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
                 text = f"{condition.get('reason', 'FailedCreate')}: {condition.get('message', '')}"
-                return Diagnosis(readable(text), hopeless=_PASSING not in text, room=_QUOTA in text)
+                return Diagnosis(
+                    readable(text), hopeless=not any(one in text for one in _PASSING), room=_QUOTA in text
+                )
     return None
 
 

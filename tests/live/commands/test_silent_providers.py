@@ -31,7 +31,8 @@ pytestmark = pytest.mark.live
 SILENT = 5
 TURNS = 3
 MOST_TURNS = 8
-"""Where one turn of a busy machine was much quicker than all others: the least of more turns is steadier."""
+"""Where turns of a busy machine differ: the middle of more turns is steadier. The least is not, as one that
+is much quicker than all others is on one side alone."""
 
 MOST = 1.3
 """Of what the same deploy takes without them."""
@@ -136,9 +137,9 @@ def deploy(publisher: Publisher, home: Path, number: int) -> Turn:
     return Turn(select_s, whole_s - select_s)
 
 
-def least_rest(turns: list[Turn]) -> float:
-    """What a turn takes beside its search where nothing else is in its way."""
-    return min(one.rest_s for one in turns)
+def usual_rest(turns: list[Turn]) -> float:
+    """What a turn takes beside its search."""
+    return median(one.rest_s for one in turns)
 
 
 def test_five_silent_providers_cost_a_deploy_one_short_wait(
@@ -158,10 +159,10 @@ def test_five_silent_providers_cost_a_deploy_one_short_wait(
                 assert len(rows.listener.accepted) == before + SILENT
             finally:
                 rows.remove()
-            if number + 1 >= TURNS and least_rest(among) <= MOST * least_rest(without):
+            if number + 1 >= TURNS and usual_rest(among) <= MOST * usual_rest(without):
                 break
     told = f"without them {without}, among them {among}"
     waited = median(one.select_s for one in among) - median(one.select_s for one in without)
     assert 0 < waited <= HEAD_START_S + SLOWER_S, told
     assert 1 + waited / median(one.select_s + one.rest_s for one in without) <= MOST, told
-    assert least_rest(among) <= MOST * least_rest(without), told
+    assert usual_rest(among) <= MOST * usual_rest(without), told

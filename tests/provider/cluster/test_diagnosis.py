@@ -127,6 +127,14 @@ def test_no_pod_at_all():
     quota = diagnosis.no_pod([{}, holder("pods is forbidden: exceeded quota: size")])
     assert (quota.hopeless, quota.room) == (True, True)
     assert not diagnosis.no_pod([holder("status unknown for quota: size")]).hopeless
+    started = (
+        'pods is forbidden: User "system:serviceaccount:kube-system:replicaset-controller" cannot create'
+    )
+    assert not diagnosis.no_pod([holder(started)]).hopeless, "its roles are not read yet"
+    away = 'Post "https://10.0.0.1:6443/api/v1/namespaces/a/pods": dial tcp 10.0.0.1:6443: connection refused'
+    assert not diagnosis.no_pod([holder(away)]).hopeless
+    security = 'pods "pod-0" is forbidden: violates PodSecurity "restricted:latest": privileged'
+    assert diagnosis.no_pod([holder(security)]).hopeless
     assert diagnosis.no_pod([{}]) is None
 
 

@@ -3,10 +3,8 @@
 
 import errno
 import os
-import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -26,7 +24,7 @@ from trustedpods.provider.backups.contents import (
     small_files,
 )
 from trustedpods.provider.backups.index import MOST_SMALL, BackupIndex, IndexedFile, provider_of
-from trustedpods.provider.backups.owners import names_of
+from trustedpods.provider.backups.owners import names_of, private_folder
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.store.engines import snapshot
 from trustedpods.provider.store.engines.replacing import refuse_unfinished
@@ -62,7 +60,7 @@ def back_up(config: ProviderConfig, settings: Path, target: Path, *, now: int, v
     check_books(config)
     refuse_unfinished(Path(config.store.path))
     path = _free_place(target, config, now)
-    with translated("the backup cannot be written", path), _draft_folder(path.parent) as folder:
+    with translated("the backup cannot be written", path), private_folder(path.parent, "backup") as folder:
         _check_room(folder, Path(config.store.path))
         books = folder / "books"
         snapshot.take(Path(config.store.path), books)
@@ -107,17 +105,6 @@ def _check_room(folder: Path, books: Path) -> None:
 
 def _in_the_way(path: Path) -> BadInput:
     return BadInput("something is there already", where=str(path), hint="name another file, or a folder")
-
-
-@contextmanager
-def _draft_folder(parent: Path) -> Iterator[Path]:
-    """For this user alone, on the disk of the target; gone behind the block."""
-    folder = parent / f".trustedpods-backup-{secrets.token_hex(8)}"
-    folder.mkdir(0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _indexed_books(copy: Path, books: Path) -> IndexedFile:

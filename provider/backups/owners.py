@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files' owners, by name: on another machine the daemon's user has another number."""
+"""Whose files are: by name, as on another machine the daemon's user has another number."""
 
 import grp
 import os
 import pwd
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,3 +67,14 @@ def make_folder(folder: Path, owner: FileOwner) -> None:
         if not one.is_dir():
             one.mkdir(0o700)
             give(one, owner)
+
+
+@contextmanager
+def private_folder(parent: Path, what: str) -> Iterator[Path]:
+    """A folder in *parent* for this user alone, as keys lie in it; gone behind the block."""
+    folder = parent / f".trustedpods-{what}-{secrets.token_hex(8)}"
+    folder.mkdir(0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -8,8 +8,7 @@ restore that was killed is given the same backup again.
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,7 @@ from trustedpods.provider.backups.contents import (
     place_of,
 )
 from trustedpods.provider.backups.index import BackedUpProvider, BackupIndex, provider_of
-from trustedpods.provider.backups.owners import FileOwner, give, make_folder, owner_of
+from trustedpods.provider.backups.owners import FileOwner, give, make_folder, owner_of, private_folder
 from trustedpods.provider.config import ProviderConfig, load_config
 from trustedpods.provider.store.engines import replacing, snapshot
 from trustedpods.provider.store.engines.sqlite_file import held
@@ -70,7 +69,7 @@ def restore(
         raise BadInput("there is no such file", where=str(backup))
     with ExitStack() as stack:
         stack.enter_context(translated("the backup cannot be put back", backup))
-        folder = stack.enter_context(_unpacking_folder(backup, present))
+        folder = stack.enter_context(private_folder(_unpacking_place(backup, present), "restore"))
         index = archive.unpack(backup, folder)
         config = _settings_of(index, folder)
         check_class(config, "restore")
@@ -129,18 +128,10 @@ def _copy(source: Path, target: Path, mode: int, owner: FileOwner) -> None:
         draft.unlink(missing_ok=True)
 
 
-@contextmanager
-def _unpacking_folder(backup: Path, present: ProviderConfig | None) -> Iterator[Path]:
-    """For this user alone, gone behind the block: keys lie in it, on the disk that has them anyway."""
+def _unpacking_place(backup: Path, present: ProviderConfig | None) -> Path:
+    """On the disk that has the keys anyway, where there is one."""
     parent = Path(present.store.path).parent if present else backup.absolute().parent
-    if not parent.is_dir():
-        parent = backup.absolute().parent
-    folder = parent / f".trustedpods-restore-{secrets.token_hex(8)}"
-    folder.mkdir(0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return parent if parent.is_dir() else backup.absolute().parent
 
 
 def _number(index: BackupIndex, name: str) -> int:

@@ -44,7 +44,7 @@ class HttpTransport:
     def answer(self, method: str, params: Sequence[object]) -> Mapping[str, Any]:
         """The answer to one request, with a result or an error; what is not JSON-RPC counts as no answer."""
         number = next(self._ids)
-        _asked.debug("chain node %s: %s", self.place, _told_of(method, params))
+        self._say("", method, params)
         body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         answer = self.post(json.dumps(body).encode())
         if (
@@ -58,9 +58,7 @@ class HttpTransport:
 
     def batch(self, requests: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401  JSON, as below
         """What came back for many requests at once, all alike but in what they ask."""
-        first = requests[0]
-        told = _told_of(first["method"], first["params"])
-        _asked.debug("chain node %s: %d times %s", self.place, len(requests), told)
+        self._say(f"{len(requests)} times ", requests[0]["method"], requests[0]["params"])
         return self.post(json.dumps(requests).encode())
 
     def post(self, body: bytes) -> Any:  # noqa: ANN401  JSON from outside: looked at by the caller
@@ -77,6 +75,11 @@ class HttpTransport:
             return json.loads(raw)
         except (ValueError, RecursionError):
             return None
+
+    def _say(self, times: str, method: str, params: Sequence[object]) -> None:
+        """To who wants to see it; a daemon, which asks all day, finds no words for nobody."""
+        if _asked.isEnabledFor(logging.DEBUG):
+            _asked.debug("chain node %s: %s%s", self.place, times, _told_of(method, params))
 
     def _trouble(self, error: httpx.HTTPError) -> str:
         if isinstance(error, httpx.ConnectError):

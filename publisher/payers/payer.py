@@ -66,11 +66,8 @@ def parse_payer(text: str, where: str) -> Payer:
 
 def is_named(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the environment or the context names a payer, whatever it is."""
-    named = environment.get(PAYER_VARIABLE)
-    if named is not None:
-        return bool(named)
-    context = load_contexts(environment).chosen
-    return context is not None and bool(context.payer)
+    text, _ = _written(None, environment)
+    return bool(text)
 
 
 def find_payer(flag: str | None, environment: Mapping[str, str] = os.environ) -> Payer | None:
@@ -78,10 +75,14 @@ def find_payer(flag: str | None, environment: Mapping[str, str] = os.environ) ->
 
     An empty text says that nobody else pays, whatever the context has. Raises `BadInput`.
     """
+    text, where = _written(flag, environment)
+    return parse_payer(text, where) if text else None
+
+
+def _written(flag: str | None, environment: Mapping[str, str]) -> tuple[str | None, str]:
+    """What names the payer, and where it stands; the first that is there counts, also where it is empty."""
     for text, where in ((flag, "--payer"), (environment.get(PAYER_VARIABLE), f"${PAYER_VARIABLE}")):
         if text is not None:
-            return parse_payer(text, where) if text else None
+            return text, where
     context = load_contexts(environment).chosen
-    if context is None or not context.payer:
-        return None
-    return parse_payer(context.payer, f"payer of the context {context.name!r}")
+    return (None, "") if context is None else (context.payer, f"payer of the context {context.name!r}")

@@ -10,12 +10,12 @@ import subprocess
 import tarfile
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from tests.fakes.images.example_images import build, oci, recipes
+from tests.fakes.web_server import in_threads
 from tests.paths import IMAGES
 
 FILES = {"srv/a.txt": oci.Entry(b"a", mode=0o644, uid=7), "bin/sh": oci.Entry(link="busybox")}
@@ -150,15 +150,8 @@ def chain(height, begun, period):
 
         def log_message(self, *words): ...
 
-    server = HTTPServer(("127.0.0.1", 0), Node)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with in_threads(Node) as url:
+        yield url
 
 
 def asked_whether_blocks_grow(url, **more):

@@ -2,8 +2,11 @@
 """An HTTP server that answers what a test tells it, byte for byte."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import trio
@@ -25,6 +28,20 @@ def status_object(code: int, reason: str, message: str, **details: object) -> by
     """An error as the Kubernetes API answers it."""
     body = {"kind": "Status", "code": code, "reason": reason, "message": message, "details": details}
     return answer(code, body)
+
+
+@contextmanager
+def in_threads(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL of a server that answers as *handler* does, for what blocks and for other processes."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @dataclass

@@ -10,7 +10,7 @@ import ssl
 import threading
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import trio
@@ -18,6 +18,7 @@ import trio
 from tests.contracts.conftest import GAS, new_party
 from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
 from tests.contracts.test_registry_rows import ROW
+from tests.fakes.web_server import in_threads
 from trustedpods.contracts.client import Chain, FolderJournal
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.errors import refusal
@@ -51,15 +52,8 @@ def a_node_that(answers):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with in_threads(Handler) as url:
+        yield url
 
 
 def rpc_error(code, message):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deploys that somebody else pays for, over real libp2p, with a signer that really signs."""
 
-import secrets
 from dataclasses import replace
 
 import pytest
 import trio
 
-from tests.fakes.chain.signer_device import SignerDevice, refusing
+from tests.fakes.chain.signer_device import refusing
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address, PodRef
 from trustedpods.publisher.core.money import Funding, parse_funding
@@ -21,12 +20,6 @@ from trustedpods.publisher.verbs import money
 
 SAFE = Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 HOUR = Funding(seconds=3600)
-
-
-@pytest.fixture
-def device(tmp_path):
-    with SignerDevice(tmp_path / "signer.ipc", secrets.token_bytes(32)).running() as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 """Deposits that another account brings: a signer's, which a person confirms, or a Safe's."""
 
 import json
-import secrets
 from dataclasses import replace
 
 import pytest
 import trio
 
-from tests.fakes.chain.signer_device import SignerDevice, refusing
+from tests.fakes.chain.signer_device import refusing
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.publisher.context import state_dir
@@ -20,12 +19,6 @@ from trustedpods.publisher.payment.paying_in import FEE_ROOM, LIFE_GAS, OPEN_GAS
 SAFE = Address("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 DEPOSIT = 2_500_000
 LONG_S, SHORT_S = 30.0, 0.3
-
-
-@pytest.fixture
-def device(tmp_path):
-    with SignerDevice(tmp_path / "signer.ipc", secrets.token_bytes(32)).running() as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import trio
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
+from tests.fakes.web_server import in_threads
 from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.rpc.methods import CallRequest
@@ -100,15 +101,8 @@ def served(pool):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with in_threads(Handler) as url:
+        yield url
 
 
 @pytest.fixture

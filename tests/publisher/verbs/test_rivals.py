@@ -229,7 +229,7 @@ async def test_on_one_machine_they_take_turns(bench, verb):
 
 
 @pytest.mark.parametrize(("turn_s", "waits"), [(60.0, True), (1.0, False)])
-async def test_one_that_may_wait_has_its_turn_when_the_other_has_ended(bench, autojump_clock, turn_s, waits):
+async def test_one_that_may_wait_has_its_turn_when_the_other_has_ended(bench, virtual_time, turn_s, waits):
     """By its lock alone: nobody dials meanwhile."""
     held_s, journal = 5, bench.journal()
     timing = replace(bench.account.publisher.timing, turn_s=turn_s)
@@ -254,7 +254,7 @@ async def test_one_that_may_wait_has_its_turn_when_the_other_has_ended(bench, au
     assert [one["event"] for one in journal.events] == ["turn"]
 
 
-async def test_a_close_waits_no_longer_than_it_is_told(bench, autojump_clock):
+async def test_a_close_waits_no_longer_than_it_is_told(bench, virtual_time):
     async with bench.peer().serve():
         await bench.deploy()
         began = trio.current_time()
@@ -267,7 +267,7 @@ async def test_a_close_waits_no_longer_than_it_is_told(bench, autojump_clock):
         assert [one.outcome.state for one in closed.channels] == ["closed"]
 
 
-async def test_a_close_that_waited_for_its_turn_has_the_rest_for_the_notice(bench, autojump_clock):
+async def test_a_close_that_waited_for_its_turn_has_the_rest_for_the_notice(bench, virtual_time):
     timing = replace(bench.account.publisher.timing, turn_s=90)
     account = replace(bench.account, publisher=replace(bench.account.publisher, timing=timing))
     holds = trio.Event()

@@ -70,7 +70,7 @@ async def test_what_takes_too_long_goes_on_and_says_so(bench):
         assert peer.parked_at is not None
 
 
-async def test_the_wait_is_for_the_turn_and_the_replicas_together(bench, autojump_clock):
+async def test_the_wait_is_for_the_turn_and_the_replicas_together(bench, virtual_time):
     """Another verb here has the pod for most of it, as a deploy does that sends its image."""
     held_s, wait_s = 50.0, 60.0
     holds = trio.Event()

@@ -41,7 +41,7 @@ test: ## everything, and how long each group took
 		$(call took,everything); printf '\n'; cat $(MINUTES)/*.took; \
 		exit $$((live + forge))
 
-check: setup ## what needs neither root nor real parts; about a minute on two cores
+check: setup ## what needs neither root nor real parts; nine minutes on two cores
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit policies
 
 lint: setup ## format, style, types, directions between rooms

@@ -95,7 +95,7 @@ def _there(folder: Path, name: str) -> Path:
 def _firmware(folder: Path, platform: Platform) -> Path:
     path = folder / FIRMWARE[platform]
     if not path.is_file():
-        hint = f"`make guest` builds no firmware yet: put edk2's build of {_BUILDS[platform]} there"
+        hint = f"`make guest` builds it, edk2's {_BUILDS[platform]}: build the image anew"
         raise BadInput(f"it has no {path.name}", where=str(folder), hint=hint)
     return path.absolute()
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the machine image that a sealed provider boots (`make guest`), or new pins (`make guest-pins`).
 
-    guest_image.py [FOLDER]   kernel, initrd, root, command line and manifest.json in FOLDER (build/guest)
-    guest_image.py --pins     pins.txt anew, from packages.txt and what the registry has today
+    guest_image.py [FOLDER]   kernel, initrd, root, command line, firmware in FOLDER (build/guest)
+    guest_image.py --pins     pins.txt and edk2.txt anew, from packages.txt and what the registry has today
 
 The same checkout makes the same bytes: in whatever folder, at whatever time, with whatever umask, locale
 and number of processors. Exit code 2 where nothing was made, and why.
@@ -22,6 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "debian"), str(HERE.parent / "setup
 import image  # noqa: E402
 import parts  # noqa: E402
 import pins  # noqa: E402
+import sources  # noqa: E402
 import wheels  # noqa: E402
 from wheels import NotBuildable  # noqa: E402
 
@@ -31,11 +32,14 @@ ROOT = HERE.parents[1]
 
 
 def write_pins() -> str:
-    """pins.txt anew; what to say of it."""
+    """pins.txt and edk2.txt anew; what to say of them."""
     found = pins.resolved(pins.wanted((HERE / "packages.txt").read_text()))
+    archives = sources.resolved()
+    (HERE / "edk2.txt").write_text(sources.written(archives))
     (HERE / "pins.txt").write_text(pins.written(found))
     return (
-        f"deploy/guest_image/pins.txt has {len(found.packages)} packages: another image, another measurement"
+        f"deploy/guest_image/pins.txt has {len(found.packages)} packages, edk2.txt the firmware of"
+        f" {archives[1].file}: another image, another measurement"
     )
 
 

@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import firmware
 import initrd
 import parts as part
 import verity
@@ -65,6 +66,8 @@ def build(parts: Parts, out: Path, work: Path) -> None:
     (out / "initrd.img").write_bytes(initrd.initrd(parts.init.read_bytes(), line))
     (out / "vmlinuz").write_bytes((parts.kernel / "vmlinuz").read_bytes())
     (out / "kernel.config").write_bytes((parts.kernel / "config").read_bytes())
+    for one in firmware.PLATFORMS:
+        (out / one.name).write_bytes((parts.firmware / one.name).read_bytes())
     (out / "manifest.json").write_text(manifest(parts, out))
 
 
@@ -133,7 +136,8 @@ def manifest(parts: Parts, out: Path) -> str:
     def of(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    made = {name: {"sha256": of(out / name), "bytes": (out / name).stat().st_size} for name in FILES}
+    names = (*FILES, *(one.name for one in firmware.PLATFORMS))
+    made = {name: {"sha256": of(out / name), "bytes": (out / name).stat().st_size} for name in names}
     programs = {name: of(path) for name, path in sorted(parts.programs.items())}
     programs |= {"init": of(parts.init), "trustedpods-netpol": of(parts.plugin)}
     whole = {

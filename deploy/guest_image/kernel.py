@@ -50,6 +50,9 @@ _OPTION = re.compile(r"(-?)([A-Z0-9_]+)(?:=(\"[^\"]*\"|\d+))?")
 _SET = re.compile(r"CONFIG_(\w+)=(.+)")
 _KNOWN = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 _UMASK: Final = 0o022
+_ASKED: Final = {"iasl": '"$0" -v 2>&1 | grep version || true'}
+"""Tools that know no `--version`, and how they are asked."""
+
 _SAID: Final = 3
 """How many lines of a failed build are repeated: the compiler's first error, not make's last word."""
 
@@ -136,7 +139,8 @@ def key(source: Path, wanted: Iterable[Option], patches: list[Path], tools: Mapp
 def same_tools(tools: Mapping[str, str] = TOOLS) -> None:
     """NotBuildable where one of these is not there in the version that it says of itself."""
     for tool, version in tools.items():
-        printed = run([*clean(), "sh", "-c", '"$0" --version 2>&1 | head -n 1', tool], {}).strip()
+        asked = _ASKED.get(tool, '"$0" --version 2>&1 | head -n 1')
+        printed = run([*clean(), "sh", "-c", asked, tool], {}).strip()
         if printed != version:
             raise NotBuildable(f"{version} is needed, of Debian 12; here is {printed or 'none'}")
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import debian_packages
+import firmware
 import kernel
 import pins
 import root_tree
+import sources
 import wheels
 from wheels import NotBuildable, run
 
@@ -27,7 +29,7 @@ KERNEL = "linux-source-"
 class Parts:
     """All inputs of an image; `packages` in the order of `pinned`, `programs` by their name inside.
 
-    `kernel` is the folder of the built kernel.
+    `kernel` and `firmware` are the folders of what was built.
     """
 
     pinned: pins.Pins
@@ -37,6 +39,7 @@ class Parts:
     plugin: Path
     init: Path
     kernel: Path
+    firmware: Path
     images: tuple[Path, ...] = ()
 
     def key(self) -> str:
@@ -49,7 +52,8 @@ class Parts:
             self.plugin,
             self.init,
             self.kernel / "vmlinuz",
-            *sources(),
+            *(self.firmware / one.name for one in firmware.PLATFORMS),
+            *builder_files(),
         ]
         for name in (str(self.pinned), *self.programs):
             total.update(hashlib.sha256(name.encode()).digest())
@@ -58,7 +62,7 @@ class Parts:
         return total.hexdigest()[:16]
 
 
-def sources() -> list[Path]:
+def builder_files() -> list[Path]:
     """The files that decide what an image has: this folder's, and what lays wheels out for it."""
     ours = sorted(path for path in HERE.iterdir() if path.suffix in {".py", ".txt"})
     return [*ours, HERE.parent / "debian" / "staging.py"]
@@ -87,6 +91,7 @@ def collected(root: Path, cache: Path, work: Path) -> Parts:
         binaries.netpol_cni(),
         init_program(HERE / "init", cache),
         kernel.built(kernel_source(pinned, packages), cache),
+        firmware.built(firmware_source(cache), pinned.epoch, cache),
         tuple(binaries.built(binaries.image(name)) for name in binaries.NODE_IMAGES),
     )
 
@@ -126,6 +131,11 @@ def kernel_source(pinned: pins.Pins, packages: tuple[Path, ...]) -> Path:
     if len(found) != 1:
         raise NotBuildable(f"the pins have {len(found)} kernels, not one; {pins.RENEW}")
     return found[0]
+
+
+def firmware_source(cache: Path) -> list[Path]:
+    """The archives that the firmware is built from."""
+    return sources.fetched(sources.read((HERE / "edk2.txt").read_text()), cache)
 
 
 def debian_root(parts: Parts, root: Path) -> None:

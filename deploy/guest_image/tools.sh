@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the machine image and its kernel are built and tried with, where it is missing. Debian 12's, as root.
+# Installs what the machine image, its kernel and firmware are built and tried with, where it is missing. Debian
+# 12's, as root.
 set -eu
 missing=
 for entry in mkfs.erofs:erofs-utils veritysetup:cryptsetup-bin qemu-system-x86_64:qemu-system-x86 gcc:gcc make:make \
-    patch:patch xz:xz-utils bc:bc bison:bison flex:flex iasl:acpica-tools; do
+    patch:patch xz:xz-utils bc:bc bison:bison flex:flex iasl:acpica-tools g++:g++ nasm:nasm; do
     command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || missing="$missing ${entry#*:}"
 done
-for entry in gelf.h:libelf-dev stdio.h:libc6-dev; do
+for entry in gelf.h:libelf-dev stdio.h:libc6-dev uuid/uuid.h:uuid-dev; do
     [ -e "/usr/include/${entry%%:*}" ] || missing="$missing ${entry#*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -141,7 +141,7 @@ def test_a_file_that_is_not_there_is_named(folder, platform, name):
     (folder / missing).unlink()
     with pytest.raises(BadInput, match=f"it has no {missing}") as caught:
         made(folder, platform)
-    hint = "builds no firmware yet: put edk2's build" if name == "firmware" else "builds an image"
+    hint = "builds it, edk2's" if name == "firmware" else "builds an image"
     assert hint in (caught.value.hint or "")
 
 

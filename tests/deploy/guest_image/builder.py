@@ -11,6 +11,7 @@ FOLDER = ROOT / "deploy" / "guest_image"
 sys.path[:0] = [str(FOLDER), str(ROOT / "deploy" / "debian"), str(ROOT / "deploy" / "setup")]
 
 import debian_packages  # noqa: E402
+import firmware  # noqa: E402
 import guest_image  # noqa: E402
 import image  # noqa: E402
 import initrd  # noqa: E402
@@ -19,13 +20,15 @@ import parts  # noqa: E402
 import pins  # noqa: E402
 import root_tree  # noqa: E402
 import settling  # noqa: E402
+import sources  # noqa: E402
 import staging  # noqa: E402
 import verity  # noqa: E402
 import wheels  # noqa: E402
 
 __all__ = [
-    "EPOCH", "FOLDER", "archive_contents", "archive_of", "debian_packages", "guest_image", "image", "initrd",
-    "kernel", "parts", "pins", "root_tree", "settling", "staging", "verity", "wheels",
+    "EPOCH", "FOLDER", "archive_contents", "archive_of", "debian_packages", "firmware", "guest_image",
+    "image", "initrd", "kernel", "parts", "pins", "root_tree", "settling", "sources", "staging", "verity",
+    "wheels",
 ]  # fmt: skip
 
 EPOCH = 1_790_000_000

@@ -14,12 +14,14 @@ from tests.deploy.guest_image.builder import (
     EPOCH,
     FOLDER,
     debian_packages,
+    firmware,
     image,
     initrd,
     kernel,
     parts,
     pins,
     settling,
+    sources,
     staging,
     verity,
 )
@@ -106,3 +108,15 @@ def the_source() -> Path:
     sources = [pin for pin in pinned if pin.name.startswith(parts.KERNEL)]
     (package,) = debian_packages.fetched(sources, binaries.cache())
     return package
+
+
+def the_firmware() -> Path:
+    """The folder of the image's firmware, built where the cache does not have it (minutes)."""
+    archives, epoch = the_firmwares_source()
+    return firmware.built(archives, epoch, binaries.cache())
+
+
+def the_firmwares_source() -> tuple[list[Path], int]:
+    """The pinned archives of the firmware's source, and the time that its build is told."""
+    epoch = pins.read((FOLDER / "pins.txt").read_text()).epoch
+    return sources.fetched(sources.read((FOLDER / "edk2.txt").read_text()), binaries.cache()), epoch

@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy.guest_image.builder import EPOCH, FOLDER, parts, pins, wheels
 
-INPUTS = ("wheel", "kube", "plugin", "init", "vmlinuz", "pause.tar")
+INPUTS = ("wheel", "kube", "plugin", "init", "vmlinuz", "OVMF.snp.fd", "OVMF.tdx.fd", "pause.tar")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,13 @@ def test_what_somebody_else_has_made_in_the_meantime_stays(tmp_path):
 
 
 def test_what_lays_wheels_out_is_in_the_key():
-    names = {path.relative_to(FOLDER.parent).as_posix() for path in parts.sources()}
-    assert {"debian/staging.py", "guest_image/image.py", "guest_image/packages.txt"} <= names
+    names = {path.relative_to(FOLDER.parent).as_posix() for path in parts.builder_files()}
+    assert {
+        "debian/staging.py",
+        "guest_image/image.py",
+        "guest_image/packages.txt",
+        "guest_image/edk2.txt",
+    } <= names
 
 
 def of_one_kind(folder, **changed):
@@ -84,6 +89,7 @@ def of_one_kind(folder, **changed):
         programs,
         folder / "plugin",
         folder / "init",
+        folder,
         folder,
         (folder / "pause.tar",),
     )

@@ -256,21 +256,6 @@ def test_ended_while_it_is_frozen(market: LiveLocalnet, publisher: Publisher, ho
         check_bill(one)
 
 
-def test_its_deposit_is_used_up_while_it_is_frozen(market: LiveLocalnet, publisher: Publisher) -> None:
-    """What it keeps of the disk costs on, so that its money ends while it sleeps."""
-
-    def dear_disk(spec: Json) -> None:
-        sleeps_warm(spec)
-        spec["containers"][0]["resources"]["limits"] |= {"cpu": "20m", "ephemeral-storage": "4096Mi"}
-
-    with watched(market, publisher, dear_disk, "--deposit", "60s") as one:
-        uid = one.until_frozen()
-        until("its money ends", lambda: uid not in one.kernel.frozen(), 300)
-        until("it ends", lambda: uid not in one.mine(), STUCK_AFTER_S)
-        publisher.gone(one.pod.name)
-        one.nothing_left()
-
-
 def test_the_provider_is_drained_while_pods_are_frozen(market: LiveLocalnet, publisher: Publisher) -> None:
     with watched(market, publisher) as one:
         one.until_frozen()

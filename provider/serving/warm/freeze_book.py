@@ -63,11 +63,6 @@ class FreezeBook:
             if ended:
                 await self._doors.store.write(ledger.end_freezes, ended, self._doors.now())
 
-    async def end_all(self) -> None:
-        """Where nothing can be frozen any more."""
-        (await self._read_left()).clear()
-        await self.end_all_but(tuple)
-
     async def _read_left(self) -> set[str]:
         """Before this process writes any of its own."""
         if self._left is None:

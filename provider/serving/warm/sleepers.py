@@ -78,6 +78,8 @@ class WarmSleepers:
         async with self._asking:
             if self._leaving.get(namespace) is not asked:
                 return False  # whoever asked is gone
+            # The wait may have been long: what is asked for now may be frozen for a whole lease from now on.
+            asked = self._leaving[namespace] = asked[0], trio.current_time()
             try:
                 answers = await self._doors.freezer.freeze(uids)
             except NetworkFailure:  # the agent may have done it, or be about to
@@ -152,9 +154,10 @@ class WarmSleepers:
                 del self._leaving[namespace]
 
     async def _end_old(self) -> None:
+        await trio.sleep(LAPSE_S)  # so long an agent keeps frozen what the daemon before had it freeze
         while True:
             try:
-                return await self._book.end_all()
+                return await self.note_ends()
             except TrustedPodsError as error:
                 _log.warning("what is held as frozen costs no CPU until this is written: %s", error)
             await trio.sleep(RENEW_S)

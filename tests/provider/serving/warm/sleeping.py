@@ -20,14 +20,15 @@ def world(tmp_path):
 
 
 @asynccontextmanager
-async def running(world):
-    """The daemon with one pod that may sleep warm."""
+async def running(world, amount=10**9):
+    """The daemon with one pod that may sleep warm, and so much in its channel."""
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         caller.manifest = manifest_of(
             scale={"max": 1, "idleAfter": "5s", "sleep": "warm", "warmFor": f"{WARM_FOR_S}s"}
         )
-        await caller.provision()
+        await caller.pay(amount)
+        await caller.provision(pay=False)
         yield parts, caller, parts.autoscaler.pod_scaler(caller.ref.channel)
 
 

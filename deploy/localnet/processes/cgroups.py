@@ -98,12 +98,13 @@ class Tree:
         return len(ended)
 
     def _thaw(self, below: str) -> None:
-        """Let every group of the branch run."""
+        """Let every group of the branch run, those above first."""
         for mount, version in self._hierarchies:
             name, word = ("freezer.state", "THAWED") if version == 1 else ("cgroup.freeze", "0")
-            for file in (mount / self.root / below).rglob(name):
-                with contextlib.suppress(OSError):  # it went meanwhile
-                    file.write_text(word)
+            for directory, _, files in os.walk(mount / self.root / below):
+                if name in files:
+                    with contextlib.suppress(OSError):  # it went meanwhile
+                        (Path(directory) / name).write_text(word)
 
     def remove(self) -> None:
         """Remove the tree; its processes must have ended."""

@@ -72,6 +72,13 @@ def record_freeze(tx: Tx, channel: ChannelId, freeze: Freeze) -> None:
     _put(tx, FREEZES, list(key), [{**key, **values}])
 
 
+def measure_freezes(tx: Tx, memory_mib: Mapping[str, int]) -> None:
+    """What replicas hold whose freeze is open, by uid."""
+    for uid, mib in memory_mib.items():
+        mine = update(FREEZES).where(FREEZES.c.uid == uid, FREEZES.c.ended.is_(None))
+        tx.connection.execute(mine.values(memory_mib=mib))
+
+
 def open_freezes(tx: Tx) -> list[str]:
     """The uids of replicas whose freeze has no end."""
     return list(tx.connection.execute(select(FREEZES.c.uid).where(FREEZES.c.ended.is_(None))).scalars())

@@ -85,6 +85,7 @@ class Tree:
         ended: set[int] = set()
         deadline = time.monotonic() + _KILL_LIMIT_S
         while remaining := self.pids(below) - {os.getpid()}:
+            self._thaw(below)  # the kernel ends nothing that is frozen, and its agent may be gone
             for pid in remaining:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -95,6 +96,15 @@ class Tree:
                 )
             time.sleep(0.02)
         return len(ended)
+
+    def _thaw(self, below: str) -> None:
+        """Let every group of the branch run, those above first."""
+        for mount, version in self._hierarchies:
+            name, word = ("freezer.state", "THAWED") if version == 1 else ("cgroup.freeze", "0")
+            for directory, _, files in os.walk(mount / self.root / below):
+                if name in files:
+                    with contextlib.suppress(OSError):  # it went meanwhile
+                        (Path(directory) / name).write_text(word)
 
     def remove(self) -> None:
         """Remove the tree; its processes must have ended."""

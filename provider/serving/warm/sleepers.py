@@ -1,32 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """All replicas that are frozen: asked for again and again, thawed, and noted in the ledger.
 
-What this process did not freeze counts as running: a freeze in the ledger that is none of ours ends when it
-is seen, and the node's agent thaws what nobody asks for. So a daemon that dies leaves nothing frozen.
+A node's agent thaws what nobody asks for: so a daemon that dies leaves nothing frozen, and the next one takes
+what the ledger holds as frozen for that until it has thawed it, or a lease has lapsed.
 """
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.freezer.door import LEASE_S, FreezerAnswer
-from trustedpods.provider.core.metering import Freeze
 from trustedpods.provider.core.scaler.freezing import pressed, to_go
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.store import ledger
+from trustedpods.provider.serving.warm.freeze_book import LAPSE_S, FreezeBook
 from trustedpods.provider.supervise import supervise
 
 _log = logging.getLogger(__name__)
 
 RENEW_S = LEASE_S / 4
 """Between two renewals of all leases: three may fail before a pod is thawed."""
-
-SLACK_S = 5.0
-"""An agent looks each second at what has lapsed, and the kernel is given two to thaw it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -52,6 +48,7 @@ class WarmSleepers:
         self._leaving: dict[str, tuple[frozenset[str], float]] = {}
         """Those that may be frozen though nobody asks for them any more, and since when."""
         self._asking = trio.Lock()
+        self._book = FreezeBook(doors)
         self._began = trio.current_time()
 
     @property
@@ -72,8 +69,17 @@ class WarmSleepers:
         """Freeze replicas; False where not all are. Then, and when it raises, some may be: `thaw` is next."""
         if not uids:
             return False
+        asked = self._leaving[namespace] = frozenset(uids), trio.current_time()
+        sizes = await self._doors.freezer.size(uids)
+        if set(sizes) != set(uids):
+            return False  # a node does not have one yet, or any more
+        # Before it is done: a daemon that is killed in between leaves nothing frozen that costs CPU.
+        await self._book.begin(channel, {uid: view.memory_mib for uid, view in sizes.items()})
         async with self._asking:
-            asked = self._leaving[namespace] = frozenset(uids), trio.current_time()
+            if self._leaving.get(namespace) is not asked:
+                return False  # whoever asked is gone
+            # The wait may have been long: what is asked for now may be frozen for a whole lease from now on.
+            asked = self._leaving[namespace] = asked[0], trio.current_time()
             try:
                 answers = await self._doors.freezer.freeze(uids)
             except NetworkFailure:  # the agent may have done it, or be about to
@@ -82,14 +88,13 @@ class WarmSleepers:
         found = {uid: view for one in answers for uid, view in one.replicas.items() if view.frozen}
         if set(found) != set(uids) or self._leaving.get(namespace) is not asked:
             return False  # or whoever asked is gone
-        # Before it is written down: what is written and not here ends.
         since = trio.current_time()
         self._sleepers[namespace] = Sleeper(channel, asked[0], since, since, let_go)
         del self._leaving[namespace]
-        now = self._doors.now()
-        for uid, view in found.items():
-            freeze = Freeze(uid, now, None, view.memory_mib)
-            await self._doors.store.write(ledger.record_freeze, channel, freeze)
+        changed = {
+            uid: view.memory_mib for uid, view in found.items() if view != replace(sizes[uid], frozen=True)
+        }
+        await self._book.measure(changed)
         return True
 
     async def thaw(self, namespace: str) -> None:
@@ -110,19 +115,19 @@ class WarmSleepers:
                 if uids:
                     await self._doors.freezer.thaw(uids)
             except NetworkFailure as error:
-                if trio.current_time() - since < LEASE_S + SLACK_S:
+                if trio.current_time() - since < LAPSE_S:
                     raise
                 _log.warning("%s: taken as thawed: %s", namespace, error)
             self._leaving.pop(namespace, None)
+            await self._book.thawed(uids)
 
     async def note_ends(self) -> None:
         """Write down that what is not frozen any more is not; called after a thaw, and now and then."""
-        written = await self._doors.store.read(ledger.open_freezes)
+        await self._book.end_all_but(self._may_be_frozen)
+
+    def _may_be_frozen(self) -> frozenset[str]:
         held = [one.uids for one in self._sleepers.values()] + [uids for uids, _ in self._leaving.values()]
-        frozen = frozenset[str]().union(*held)
-        ended = [uid for uid in written if uid not in frozen]
-        if ended:
-            await self._doors.store.write(ledger.end_freezes, ended, self._doors.now())
+        return frozenset[str]().union(*held)
 
     def forget(self, namespace: str) -> None:
         """Whoever asked for it is gone: nobody renews it, so its node's agent thaws it, or `thaw` does."""
@@ -143,12 +148,13 @@ class WarmSleepers:
 
     def _forget_lapsed(self) -> None:
         """What nobody thaws any more, as its pod is gone, was thawed by its node's agent."""
-        lapsed = trio.current_time() - LEASE_S - SLACK_S
+        lapsed = trio.current_time() - LAPSE_S
         for namespace, (_, since) in list(self._leaving.items()):
             if since <= lapsed:
                 del self._leaving[namespace]
 
     async def _end_old(self) -> None:
+        await trio.sleep(LAPSE_S)  # so long an agent keeps frozen what the daemon before had it freeze
         while True:
             try:
                 return await self.note_ends()
@@ -175,7 +181,7 @@ class WarmSleepers:
         for namespace, one in asked.items():
             if one.uids <= kept:
                 one.renewed = now
-            lasts = one.uids <= kept | unknown and now - one.renewed < LEASE_S + SLACK_S
+            lasts = one.uids <= kept | unknown and now - one.renewed < LAPSE_S
             if self._sleepers.get(namespace) is one and not lasts:
                 one.let_go()
         for answer in answers:

@@ -28,12 +28,18 @@ def kill(market: LiveLocalnet, index: int = 1) -> int:
 def until_back(market: LiveLocalnet, killed: int, index: int = 1) -> int:
     """Wait until the supervisor has started another one, and it listens; its pid."""
 
+    return until_part_back(market, part(index), killed)
+
+
+def until_part_back(market: LiveLocalnet, name: str, killed: int) -> int:
+    """The same of any part of the localnet that is a process."""
+
     def another() -> int | None:
-        found = market.parts()[part(index)]
+        found = market.parts()[name]
         fresh = found["state"] == "ready" and found["pid"] not in (None, killed)
         return int(found["pid"]) if fresh else None
 
-    pid = until("the supervisor restarted the daemon", another, RESTART_LIMIT_S)
+    pid = until(f"the supervisor restarted {name}", another, RESTART_LIMIT_S)
     assert pid is not None
     return pid
 

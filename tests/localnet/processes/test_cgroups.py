@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control groups of both versions are found; without any, nothing is done."""
 
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from trustedpods.localnet.processes.cgroups import Tree, hierarchies
 
@@ -60,6 +63,32 @@ def test_processes_are_found_in_every_branch(tmp_path: Path) -> None:
     assert tree.pids() == {11, 12, 13}
     assert tree.pids("k1") == {13}
     assert tree.branches() == ["k1", "k2"]
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "held", "runs"),
+    [(1, "freezer.state", "FROZEN", "THAWED"), (2, "cgroup.freeze", "1", "0")],
+)
+def test_what_is_frozen_is_thawed_before_it_is_killed(
+    tmp_path: Path, version: int, name: str, held: str, runs: str
+) -> None:
+    """The kernel ends nothing that is frozen: here a process goes once its group runs."""
+    pod, beside = tmp_path / "tp-test/k1/kubepods/pod1", tmp_path / "tp-test/k2/kubepods/pod2"
+    with subprocess.Popen(["sleep", "600"]) as process:
+        for group in (pod, beside):
+            group.mkdir(parents=True)
+            (group / name).write_text(held)
+        (pod / "cgroup.procs").write_text(f"{process.pid}\n")
+
+        class Watched(Tree):
+            def pids(self, below: str = "") -> set[int]:
+                return super().pids(below) if process.poll() is None else set()
+
+        tree = Watched("test")
+        tree._hierarchies = [(tmp_path, version)]
+        assert tree.kill("k1") == 1
+        assert (pod / name).read_text() == runs
+        assert (beside / name).read_text() == held
 
 
 def test_without_the_right_to_make_any_nothing_is_done() -> None:

@@ -40,6 +40,10 @@ class FakeFreezer:
             raise NetworkFailure("the node's agent does not answer")
         self.told.append(verb)
 
+    async def size(self, uids: Collection[str]) -> dict[str, FrozenView]:
+        await self._called("size")
+        return dict(self._answer(uids)[0].replicas)
+
     async def freeze(self, uids: Collection[str]) -> list[FreezerAnswer]:
         await self._called("freeze")
         if not self.refuses:

@@ -6,49 +6,25 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from tests.fakes.provider.caller import Caller, manifest_of, until
-from tests.fakes.provider.world import World
-from tests.provider.serving.warm.fake_freezer import FakeFreezer
+from tests.fakes.provider.caller import in_phase, until
+from tests.fakes.provider.world import config_of
+from tests.provider.serving.warm.sleeping import WARM_FOR_S, asleep, ended, running, the_freezes, world
+from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody
-from trustedpods.provider.cluster.freezer.door import LEASE_S, NodeMemory
+from trustedpods.protocol.units import Usage
+from trustedpods.provider.cluster.freezer.door import ANSWER_LIMIT_S, LEASE_S, NodeMemory
 from trustedpods.provider.core.metering import count
+from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.scaler.types import ScalePhase
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.serving.connections import thawed
-from trustedpods.provider.serving.warm.sleepers import SLACK_S, WarmSleepers
+from trustedpods.provider.serving.warm.freeze_book import LAPSE_S
+from trustedpods.provider.serving.warm.sleepers import WarmSleepers
 from trustedpods.provider.store import ledger
 
-WARM_FOR_S = 60
-
-
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path, freezer=FakeFreezer())
-
-
-@asynccontextmanager
-async def running(world):
-    """The daemon with one pod that may sleep warm."""
-    async with world.run() as (parts, address):
-        caller = Caller(world, address)
-        caller.manifest = manifest_of(
-            scale={"max": 1, "idleAfter": "5s", "sleep": "warm", "warmFor": f"{WARM_FOR_S}s"}
-        )
-        await caller.provision()
-        yield parts, caller, parts.autoscaler.pod_scaler(caller.ref.channel)
-
-
-async def asleep(world, pod_scaler):
-    """Wait until its replica is frozen; its uid."""
-    await until(lambda: pod_scaler.state.phase is ScalePhase.WARM and world.freezer.frozen())
-    (uid,) = world.freezer.frozen()
-    return uid
-
-
-async def the_freezes(parts, caller):
-    return (await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)).freezes
+__all__ = ["world"]
 
 
 async def test_an_idle_replica_is_frozen_kept_so_and_thawed_by_its_next_request(world, virtual_time):
@@ -68,10 +44,6 @@ async def test_an_idle_replica_is_frozen_kept_so_and_thawed_by_its_next_request(
         await until(lambda: ended(parts, caller))
         (freeze,) = await the_freezes(parts, caller)
         assert freeze.ended == int(world.now)
-
-
-async def ended(parts, caller):
-    return all(one.ended is not None for one in await the_freezes(parts, caller))
 
 
 async def test_a_frozen_replica_costs_no_cpu_and_the_memory_that_it_holds(world, virtual_time):
@@ -172,7 +144,7 @@ async def test_what_the_daemon_before_froze_is_taken_as_thawed_once_every_lease_
         world.freezer.away = True
         with pytest.raises(NetworkFailure):
             await after_a_start.thaw(namespace)
-        await trio.sleep(LEASE_S + SLACK_S)
+        await trio.sleep(LAPSE_S)
         await after_a_start.thaw(namespace)
 
 
@@ -190,6 +162,8 @@ async def test_books_without_a_freezer_any_more_hold_nothing_as_frozen(world, vi
         await until(lambda: the_freezes(parts, caller))
     world.freezer.there = False
     async with world.run() as (parts, _):
+        await trio.sleep(LEASE_S)
+        assert not await ended(parts, caller), "the nodes' agents may have it frozen still"
         await until(lambda: ended(parts, caller))
 
 
@@ -219,7 +193,7 @@ async def test_what_may_be_frozen_is_taken_as_thawed_only_after_a_lease(world, v
         for name in "ab":
             with pytest.raises(NetworkFailure):
                 await sleepers.thaw(name)
-        await trio.sleep(LEASE_S + SLACK_S)
+        await trio.sleep(LAPSE_S)
         for name in "ab":
             await sleepers.thaw(name)
 
@@ -241,6 +215,27 @@ async def test_a_freeze_whose_asker_ended_meanwhile_is_kept_by_nobody(world, vir
         assert (world.freezer.leases["uid-a"], told) == (before["uid-a"], [])
 
 
+async def test_a_freeze_that_waited_long_for_its_turn_is_not_forgotten_under_way(
+    world, virtual_time, monkeypatch
+):
+    async with kept(world) as (sleepers, freeze, _), trio.open_nursery() as nursery:
+        size, ask = world.freezer.size, world.freezer.freeze
+
+        async def late(uids):
+            await trio.sleep(LAPSE_S - 1)
+            return await size(uids)
+
+        async def slow(uids):
+            await trio.sleep(ANSWER_LIMIT_S)
+            return await ask(uids)
+
+        monkeypatch.setattr(world.freezer, "size", late)
+        monkeypatch.setattr(world.freezer, "freeze", slow)
+        sleepers.begin(nursery)
+        assert await freeze("a")
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_node_that_is_away_holds_up_no_other_and_its_own_go_after_a_lease(world, virtual_time):
     async with kept(world) as (sleepers, freeze, told):
         await freeze("a")
@@ -252,6 +247,35 @@ async def test_a_node_that_is_away_holds_up_no_other_and_its_own_go_after_a_leas
         await sleepers.renew()
         assert told == ["b"]
         world.freezer.memory = NodeMemory(1000, 500)
-        await trio.sleep(LEASE_S + SLACK_S)
+        await trio.sleep(LAPSE_S)
         await sleepers.renew()
         assert told == ["b", "a"]
+
+
+async def test_a_daemon_killed_in_a_freeze_has_written_it_down_before(world, virtual_time, monkeypatch):
+    async with running(world) as (parts, caller, _):
+
+        async def never_told(uids):
+            raise NetworkFailure("the answer is lost")
+
+        monkeypatch.setattr(world.freezer, "freeze", never_told)
+        await until(lambda: the_freezes(parts, caller))
+        (freeze,) = await the_freezes(parts, caller)
+        assert (freeze.memory_mib, freeze.started) == (world.freezer.memory_mib, int(world.now))
+
+
+async def test_a_frozen_pod_whose_money_ends_is_thawed_stops_and_goes(world, virtual_time):
+    """Enough for ten seconds awake: frozen, it lasts for minutes."""
+    prices = config_of(world.tmp_path, world.chain, world.owner).prices
+    amount = due(Usage(10 * 100, 10 * 64, 10 * 257), prices)
+    async with running(world, amount) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+        world.pass_time(amount // due(Usage(0, world.freezer.memory_mib, 257), prices))
+        await until(lambda: in_phase(parts, caller, Phase.STOPPED))
+        await until(lambda: pod_scaler.state.phase is ScalePhase.ASLEEP and not world.freezer.frozen())
+        await until(lambda: ended(parts, caller))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pass_time, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE))
+            nursery.cancel_scope.cancel()
+        assert not world.cluster.lives

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Freezes in the ledger: whatever dies, no second in which a replica was frozen costs CPU."""
+
+from dataclasses import replace
+
+import trio
+
+from tests.fakes.provider.caller import until
+from tests.provider.serving.warm.sleeping import asleep, ended, running, the_freezes, world
+from trustedpods.provider.core.metering import Freeze
+from trustedpods.provider.serving.warm.freeze_book import LAPSE_S, FreezeBook
+from trustedpods.provider.store import ledger
+
+__all__ = ["world"]
+
+
+async def test_what_the_daemon_before_left_frozen_is_so_in_the_books_until_it_is_seen_thawed(
+    world, virtual_time
+):
+    async with running(world) as (_, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+    async with world.run() as (parts, _):
+        book = FreezeBook(parts.doors)
+        await book.begin(caller.ref.channel, {"another": 3})
+        await book.end_all_but(lambda: {"another"})
+        (mine,) = [one for one in await the_freezes(parts, caller) if one.uid != "another"]
+        await book.thawed([mine.uid])
+        await book.end_all_but(lambda: {"another"})
+        ends = {one.uid: one.ended for one in await the_freezes(parts, caller)}
+        assert ends == {mine.uid: int(world.now), "another": None}
+
+
+async def test_after_a_lease_nothing_is_frozen_that_the_daemon_before_left(world, virtual_time):
+    async with running(world) as (parts, caller, _):
+        await parts.doors.store.write(
+            ledger.record_freeze, caller.ref.channel, Freeze("left", int(world.now), None, 1)
+        )
+        book = FreezeBook(parts.doors)
+        await book.end_all_but(tuple)
+        assert [one.ended for one in await the_freezes(parts, caller) if one.uid == "left"] == [None]
+        await trio.sleep(LAPSE_S)
+        await book.end_all_but(tuple)
+        assert await ended(parts, caller)
+
+
+async def test_what_a_replica_holds_is_what_it_held_once_it_was_frozen(world, virtual_time, monkeypatch):
+    real = world.freezer.size
+
+    async def more_before(uids):
+        return {
+            uid: replace(view, memory_mib=view.memory_mib + 1) for uid, view in (await real(uids)).items()
+        }
+
+    monkeypatch.setattr(world.freezer, "size", more_before)
+    async with running(world) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+
+        async def measured():
+            return [one.memory_mib for one in await the_freezes(parts, caller)] == [world.freezer.memory_mib]
+
+        await until(measured)

@@ -16,7 +16,13 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admin.reports.earnings import read_earnings
-from trustedpods.provider.admin.reports.health import PodStanding, needs_a_look, read_evidence, read_health
+from trustedpods.provider.admin.reports.health import (
+    PodStanding,
+    gas_view,
+    needs_a_look,
+    read_evidence,
+    read_health,
+)
 from trustedpods.provider.admin.reports.health_views import (
     EvidenceRequest,
     Health,
@@ -45,6 +51,7 @@ from trustedpods.provider.admin.views import (
     StoreView,
 )
 from trustedpods.provider.admission.tenancy import TenancyGuard
+from trustedpods.provider.billing.gas import gas_today
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.certificates.outlook import ALARMS, DAY_S, outlook
 from trustedpods.provider.core.certificates.types import RenewalState
@@ -204,6 +211,7 @@ class AdminApi:
             spool_bytes=now.spool_bytes,
             spool_quota_bytes=now.spool_quota_bytes,
             gas_wei=now.gas_wei,
+            gas_today=gas_view(now),
             certificate_days=None if now.certificate_days is None else math.floor(now.certificate_days),
             total=len(standing),
         )
@@ -289,6 +297,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
     except TrustedPodsError:
         gas = -1
     by_state, last_claim = await _claims(parts)
+    spent = await _gas_spent(parts.doors)
     disk, standing = parts.doors.store.disk, parts.pods.standing
     end, ordered = await trio.to_thread.run_sync(_certificate, parts.doors)
     pod_scalers = [
@@ -310,6 +319,9 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),
         shortest_runway_s=min(_runways(parts, standing), default=None),
         gas_wei=gas,
+        gas_spent_today_wei=spent,
+        gas_cap_wei=parts.doors.config.gas.most_wei_per_day,
+        gas_deferred=dict(parts.doors.gas.waiting),
         disk_state=str(disk.state),
         disk_free_bytes=disk.free,
         store_failures=disk.failures,
@@ -326,6 +338,13 @@ def _certificate(doors: Doors) -> tuple[int | None, RenewalState | None]:
     if ordered is not None and ordered.held is not None:
         return ordered.held.not_after, ordered
     return shown_end(doors), ordered
+
+
+async def _gas_spent(doors: Doors) -> int | None:
+    try:
+        return (await gas_today(doors)).spent
+    except StoreFailure:
+        return None
 
 
 async def _claims(parts: RunningParts) -> tuple[dict[str, int], int | None]:

@@ -215,6 +215,18 @@ class BusyPod(PodRow):
     size: PodSizeView | None = None
 
 
+class GasTodayView(View):
+    """A UTC day's gas in wei, as text: spent by the receipts, and the operator's bound (None: there is none).
+
+    `waiting` are claims of so many pods, and the registry row, that wait for the next day; `spent` is None
+    when the books could not be read.
+    """
+
+    spent: str | None
+    cap: str | None
+    waiting: dict[str, int]
+
+
 class Overview(View):
     """The daemon at one moment; `gas_wei` is -1 when the chain did not say.
 
@@ -229,6 +241,7 @@ class Overview(View):
     spool_bytes: int
     spool_quota_bytes: int
     gas_wei: int
+    gas_today: GasTodayView | None = None
     certificate_days: int | None = None
     total: int | None = None
 

@@ -6,7 +6,7 @@ Numbers and reasons only: no field names what a tenant chose, but the label that
 
 from typing import Literal
 
-from trustedpods.provider.admin.views import AdminRequest, View
+from trustedpods.provider.admin.views import AdminRequest, GasTodayView, View
 from trustedpods.provider.core.disk import DiskState
 
 
@@ -96,6 +96,7 @@ class Health(View):
     spool_bytes: int
     spool_quota_bytes: int
     gas_wei: int
+    gas_today: GasTodayView
     answered: dict[str, float]
     chain_nodes: list[ChainNodeView]
     disk_state: DiskState

@@ -140,6 +140,7 @@ COMMENTS: Final = {
     "store.min_free_mib": "Below so many free MiB no new pod is taken.",
     "store.keep_days": "Days that settled counts and ended pods' claims stay. Earnings by day stay for ever.",
     "metrics.listen": "Keep it on the loopback, or behind a firewall.",
+    "gas.most_wei_per_day": "The most wei that a UTC day's gas may cost; what can wait then waits.",
     "publishers.pods": "How many there may be, asleep or awake.",
     "publishers.cpu_milli": "Thousandths of a core of all their replicas, where as many run as may.",
     "publishers.memory_mib": "MiB of memory of the same.",

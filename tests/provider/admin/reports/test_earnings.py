@@ -150,13 +150,13 @@ async def test_gas_that_somebody_else_paid_is_not_ours(world):
         other = (77).to_bytes(32, "big")
         world.chain.give(parts.doors.owner, 0)
         receipt = await world.chain.set_payout(world.operator_key, parts.doors.owner)
-        await note_fee(parts.doors, receipt.tx_hash, int(world.now))
+        await note_fee(parts.doors, receipt.tx_hash)
         mine = int((await ask(world, "earnings"))["gasWei"])
         assert mine == BLOCK_GAS * world.chain.wei_per_gas
         world.chain.give(address_of(other), 0)
         receipt = await world.chain.set_payout(other, parts.doors.owner)
-        await note_fee(parts.doors, receipt.tx_hash, int(world.now))
-        await note_fee(parts.doors, b"\x01" * 32, int(world.now))
+        await note_fee(parts.doors, receipt.tx_hash)
+        await note_fee(parts.doors, b"\x01" * 32)
         assert int((await ask(world, "earnings"))["gasWei"]) == mine
 
 

@@ -35,6 +35,7 @@ class Snapshot:
     renewal is so late that somebody must look; None without it.
     `gas_spent_today_wei` is what receipts of the UTC day say (None when the books could not be read),
     `gas_cap_wei` the operator's bound for it, `gas_deferred` what waits for the next day, by kind.
+    `drain_at` is when pods have to go; None where nobody said so.
     `shortest_runway_s` is None when no pod has a bounded one, `oldest_claim` when no pod is paid for.
     """
 
@@ -61,6 +62,7 @@ class Snapshot:
     gas_spent_today_wei: int | None = None
     gas_cap_wei: int | None = None
     gas_deferred: Mapping[str, int] = field(default_factory=dict)
+    drain_at: int | None = None
     chain_nodes: Mapping[str, int] = field(default_factory=dict)
     """How many of the chain's nodes agree, are silent, behind, or differ; nothing where there is one node."""
 
@@ -257,6 +259,11 @@ class SnapshotCollector(Collector):
                     "trustedpods_certificate_overdue",
                     "1 when a sixth of the ordered certificate's life is left, and it was not renewed.",
                     None if now.certificate_overdue is None else int(now.certificate_overdue),
+                ),
+                (
+                    "trustedpods_drain_at_seconds",
+                    "When pods are sent away, where that was said.",
+                    now.drain_at,
                 ),
                 (
                     "trustedpods_gas_spent_today_wei",

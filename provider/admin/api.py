@@ -165,10 +165,12 @@ class AdminApi:
         return Evicted(pods=found)
 
     async def drain(self, request: DrainRequest) -> Evicted:
-        """Take nobody in and send everybody away, or take pods in again."""
+        """Take nobody in and send everybody away, at once or at a time; or take pods in again."""
         if request.undo:
             await self.parts.eviction.undrain()
             return Evicted(pods=[])
+        if request.hours is not None:
+            return Evicted(pods=await self.parts.eviction.announce(request.reason, request.hours))
         return Evicted(pods=await self.parts.eviction.drain(request.reason))
 
     async def earnings(self, request: EarningsRequest) -> Earnings:
@@ -190,7 +192,9 @@ class AdminApi:
     async def health(self, _request: HealthRequest) -> Health:
         """How every part fares, without a list of pods."""
         now = await snapshot(self.parts, self.conversations())
-        return await read_health(self.parts.doors, _standing(self.parts), now, self.parts.tenancy.doubt)
+        found = await read_health(self.parts.doors, _standing(self.parts), now, self.parts.tenancy.doubt)
+        rules = self.parts.eviction.rules
+        return found.model_copy(update={"draining": rules.draining, "drain_at": rules.drain_at})
 
     async def evidence(self, _request: EvidenceRequest) -> OwnEvidence:
         """What the machine proves of itself now."""
@@ -321,6 +325,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         gas_wei=gas,
         gas_spent_today_wei=spent,
         gas_cap_wei=parts.doors.config.gas.most_wei_per_day,
+        drain_at=parts.eviction.rules.drain_at,
         gas_deferred=dict(parts.doors.gas.waiting),
         disk_state=str(disk.state),
         disk_free_bytes=disk.free,

@@ -6,10 +6,12 @@ the last item of the removal releases the channel, and the publisher reads the r
 """
 
 import logging
+from datetime import UTC, datetime
 
 import trio
 
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.views import EvictedPod
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.settlement import Settlement
@@ -20,6 +22,7 @@ from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.store.operator.rules import Rules
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +34,15 @@ SETTLE_WITHIN_S = 60.0
 
 GONE_WITHIN_S = 100.0
 """How long the operator's command waits for the removal; it goes on without it."""
+
+
+DEADLINE_LOOK_S = 5.0
+"""How late the end of a notice may be met; a look costs nothing."""
+
+HOUR_S = 3600
+
+DRAINING, DRAIN_CANCELLED = "draining", "drain-cancelled"
+"""Lines of a pod's history, which go to its publisher's webhook too."""
 
 
 class Eviction:
@@ -71,9 +83,46 @@ class Eviction:
         await self._gate.drain(text)
         return await self._send_away(self._pods.standing, f"the provider is being drained: {text}")
 
+    async def announce(self, reason: str, hours: int) -> list[EvictedPod]:
+        """Take nobody in any more, and send everybody away in so many *hours*; each publisher is told now.
+
+        Said again it tells them again, and the time counts from then.
+        """
+        text, at = _checked(reason), UnixSeconds(self._doors.now() + hours * HOUR_S)
+        await self._gate.drain(text, at)
+        told = f"this pod is removed at {_moment(at)}, as the provider is drained: {text}"
+        for record in self._pods.standing:
+            await self._pods.note(record.channel, DRAINING, told)
+        return [EvictedPod(label=one.label, phase=one.phase, settled=False) for one in self._pods.standing]
+
     async def undrain(self) -> None:
-        """Take pods in again."""
+        """Take pods in again; who was told that he has to go is told that he may stay."""
+        announced = self._gate.rules.drain_at is not None
         await self._gate.drain(None)
+        for record in self._pods.standing if announced else []:
+            await self._pods.note(
+                record.channel, DRAIN_CANCELLED, "this pod stays: the provider is not drained"
+            )
+
+    @property
+    def rules(self) -> Rules:
+        """Whether the provider is being drained, and until when pods run."""
+        return self._gate.rules
+
+    async def keep_deadline(self) -> None:
+        """Send everybody away once the time is over that was given. Never returns."""
+        while True:
+            await self.send_away_in_time()
+            await trio.sleep(DEADLINE_LOOK_S)
+
+    async def send_away_in_time(self) -> None:
+        """One look. The time stands in the books: a restart keeps it, and what was begun is gone on with."""
+        rules, now = self._gate.rules, self._doors.now()
+        if rules.draining is None or rules.drain_at is None or now < rules.drain_at:
+            return
+        left = [one for one in self._pods.standing if one.phase is not Phase.REMOVING]
+        if left:
+            await self._send_away(left, f"the provider is being drained: {rules.draining}")
 
     def _find(self, target: str) -> PodRecord:
         label = self._autoscaler.replicas.label_at(target)
@@ -130,6 +179,10 @@ class Eviction:
 
     def _now(self, record: PodRecord) -> PodRecord:
         return self._pods.get(record.channel) or record
+
+
+def _moment(at: UnixSeconds) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _checked(reason: str) -> str:

@@ -164,12 +164,17 @@ class EvictRequest(AdminRequest):
     deny: bool = False
 
 
+MAX_DRAIN_HOURS = 366 * 24
+"""A year: nobody plans further ahead."""
+
+
 class DrainRequest(AdminRequest):
-    """Take nobody in and send everybody away; with `undo` take pods in again."""
+    """Take nobody in and send all away, at once or in so many `hours`; with `undo` take pods in again."""
 
     verb: Literal["drain"] = "drain"
     reason: str = Field(default="", max_length=MAX_REASON_SENT)
     undo: bool = False
+    hours: int | None = Field(default=None, ge=1, le=MAX_DRAIN_HOURS)
 
 
 class EvictedPod(View):

@@ -53,10 +53,19 @@ def _pods(health: Health) -> tuple[ShownFact, ...]:
         ShownFact("Pods", str(health.pods)),
         ShownFact("By state", _counts(health.pods_by_phase)),
         ShownFact("Awake and asleep", _counts(health.pods_by_scale)),
+        *_drained(health),
         ShownFact("Replicas", f"{health.ready} ready of {health.replicas}"),
         ShownFact("Conversations with publishers", str(health.conversations)),
         ShownFact("The first pod's money lasts", "-" if runway is None else duration_text(runway)),
     )
+
+
+def _drained(health: Health) -> tuple[ShownFact, ...]:
+    """Nothing where pods are taken in."""
+    if health.draining is None:
+        return ()
+    until = "" if health.drain_at is None else f"; pods run until {when(health.drain_at)}"
+    return (ShownFact("Takes no pods", f"{clean(health.draining)}{until}", True),)
 
 
 def _today(gas: GasTodayView) -> str:

@@ -229,6 +229,7 @@ DRAINING = Table(
     METADATA,
     Column("id", WHOLE, primary_key=True),
     Column("reason", String, nullable=False),
+    Column("at", WHOLE),
 )
 
 DENIED = Table("denied", METADATA, Column("publisher", String(42), primary_key=True))

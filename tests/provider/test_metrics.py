@@ -31,6 +31,7 @@ SNAPSHOT = Snapshot(
     gas_spent_today_wei=3 * 10**15,
     gas_cap_wei=10**16,
     gas_deferred={"claims": 4},
+    drain_at=1_700_003_600,
     disk_state="low",
     disk_free_bytes=5,
     store_failures={"store-full": 3},

@@ -80,7 +80,7 @@ class Health(View):
     `capacity` is None where the cluster did not answer; `trouble` says why. `isolation_doubt` is None where
     tenants are apart: by the network agent, or `isolation_tried` with live pods. `certificate_days` and what
     follows are None where there is no such certificate. At most some `wake_failures` are told, of
-    `wakes_failing`.
+    `wakes_failing`. `draining` says why nobody is taken in, `drain_at` until when pods run.
     """
 
     now: int
@@ -124,6 +124,8 @@ class Health(View):
     trouble: str | None
     errors_logged: int
     warnings_logged: int
+    draining: str | None = None
+    drain_at: int | None = None
 
 
 class EvidenceRequest(AdminRequest):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator sends pods away: settled first, told why, and nothing taken that was not used."""
 
+from datetime import UTC, datetime
+
 import pytest
 import trio
 
@@ -151,6 +153,60 @@ async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
         assert (caught.value.rule, WHY in caught.value.what) == ("draining", True)
         await ask(world, verb="drain", undo=True)
         await callers[0].ask("admit", ASK, Admitted)
+
+
+async def test_a_drain_with_hours_tells_publishers_until_when_and_then_sends_all_away(world, virtual_time):
+    """Also where the daemon starts again meanwhile: the time is in the books."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        at = int(world.now) + 3 * 3600
+        [told] = await admin_pods(world, verb="drain", reason=WHY, hours=3)
+        assert told["phase"] == "serving"
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert (status.phase, status.drain_at) == ("serving", at)
+        [line] = [event.text for event in status.events if event.reason == "draining"]
+        assert WHY in line
+        assert datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ") in line
+        with pytest.raises(Refused) as caught:
+            await Caller(world, address).ask("admit", ASK, Admitted)
+        assert caught.value.rule == "draining"
+        health = await admin_json(world.tmp_path / ADMIN_SOCKET, {"verb": "health"})
+        assert (health["draining"], health["drainAt"]) == (WHY, at)
+        world.pass_time(3 * 3600 - 10)
+        await parts.eviction.send_away_in_time()
+        assert (await caller.ask("status", StatusBody(), PodStatus)).phase == "serving"
+    async with world.run() as (parts, address):
+        caller.address = address
+        assert parts.eviction.rules.drain_at == at
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE))
+            nursery.cancel_scope.cancel()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert WHY in status.reason
+        assert status.drain_at is None
+        assert not world.cluster.lives
+
+
+async def test_a_drain_that_is_taken_back_leaves_the_pods(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        await admin_pods(world, verb="drain", reason=WHY, hours=1)
+        assert await admin_pods(world, verb="drain", undo=True) == []
+        world.pass_time(2 * 3600)
+        await parts.eviction.send_away_in_time()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert (status.phase, status.drain_at) == ("serving", None)
+        reasons = [event.reason for event in status.events]
+        assert reasons.count("drain-cancelled") == 1
+        await Caller(world, address).ask("admit", ASK, Admitted)
+
+
+async def admin_pods(world, **question):
+    """A verb of the operator's, while time stands still."""
+    return (await admin_json(world.tmp_path / ADMIN_SOCKET, question))["pods"]
 
 
 async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):

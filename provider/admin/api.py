@@ -30,6 +30,11 @@ from trustedpods.provider.admin.reports.health_views import (
     OwnEvidence,
 )
 from trustedpods.provider.admin.reports.offers import read_offers
+from trustedpods.provider.admin.reports.operator_key import (
+    OperatorKeyRequest,
+    OperatorKeyView,
+    read_operator_key,
+)
 from trustedpods.provider.admin.reports.views import Earnings, EarningsRequest, Offers, OffersRequest
 from trustedpods.provider.admin.socket import AdminVerb, verb_for
 from trustedpods.provider.admin.views import (
@@ -131,6 +136,7 @@ class AdminApi:
             "store": verb_for(StoreRequest, self.store),
             "health": verb_for(HealthRequest, self.health),
             "evidence": verb_for(EvidenceRequest, self.evidence),
+            "operator-key": verb_for(OperatorKeyRequest, self.operator_key),
         }
 
     async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
@@ -199,6 +205,10 @@ class AdminApi:
     async def evidence(self, _request: EvidenceRequest) -> OwnEvidence:
         """What the machine proves of itself now."""
         return await read_evidence(self.parts.doors)
+
+    async def operator_key(self, _request: OperatorKeyRequest) -> OperatorKeyView:
+        """How the key that pays gas stands."""
+        return await read_operator_key(self.parts.doors)
 
     async def overview(self, request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""

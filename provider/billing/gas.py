@@ -23,6 +23,9 @@ from trustedpods.provider.store.operator import earnings
 
 _log = logging.getLogger(__name__)
 
+CLAIMS = "claims"
+"""What waits, where pods' claims do."""
+
 
 async def gas_today(doors: Doors) -> GasToday:
     """The UTC day's gas; StoreFailure without books."""
@@ -68,6 +71,11 @@ class HeldBack:
         """It is decided anew."""
         self._notices.pop(channel, None)
 
+    def keep(self, standing: Set[ChannelId]) -> None:
+        """Of pods that are gone nothing waits."""
+        self._notices = {channel: at for channel, at in self._notices.items() if channel in standing}
+        self._doors.gas.waits(CLAIMS, len(self._notices))
+
     def notice_came(self, record: PodRecord) -> bool:
         """Whether it leaves at another time than when it was held back."""
         known = self._notices.get(record.channel)
@@ -77,7 +85,7 @@ class HeldBack:
         """These wait now, and no others; each that did not wait yet is told why."""
         new = plan.waiting - self.channels
         self._notices = {channel: notices[channel] for channel in plan.waiting}
-        self._doors.gas.waits("claims", len(plan.waiting))
+        self._doors.gas.waits(CLAIMS, len(plan.waiting))
         if new:
             _log.warning("claims of %d pods wait: %s", len(new), plan.reason)
         for channel in sorted(new):

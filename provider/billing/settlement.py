@@ -235,6 +235,7 @@ class Settlement:
         """Claims over channels that are in none yet, stored; the caller has the turn."""
         known = await self._doors.store.read(claims.claims_now)
         standing = [one for one in self._pods.standing if self._may_cut(one)]
+        self._held_back.keep({one.channel for one in standing})
         records = [one for one in standing if one.channel not in known.channels]
         room = settlement.MAX_UNDER_WAY - known.under_way
         if room <= 0 or not records or not (forced or self._due_soon(records, known.last_at)):

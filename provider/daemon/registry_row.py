@@ -61,6 +61,7 @@ async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool
     if (row.endpoint, row.profile_digest) == (endpoint, digest):
         head = await doors.chain.head()
         if head.time < row.updated_at + HEARTBEAT_EVERY_S:
+            doors.gas.waits(ROW, 0)
             return False
         urgency = row_urgency(row.updated_at, LISTED_FOR_S, doors.now())
         if not (await may_send(doors, ROW, HEARTBEAT_GAS, urgency)).send:
@@ -73,5 +74,6 @@ async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool
         return True
     receipt = await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
     await note_fee(doors, receipt.tx_hash)
+    doors.gas.waits(ROW, 0)
     _log.info("the registry row points to %s now", endpoint)
     return True

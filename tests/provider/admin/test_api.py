@@ -101,6 +101,7 @@ async def test_an_overview_is_told_by_these_names(world):
             "spoolBytes",
             "spoolQuotaBytes",
             "gasWei",
+            "gasToday",
             "certificateDays",
             "total",
         ]

@@ -93,6 +93,15 @@ async def test_a_notice_that_comes_while_a_claim_waits_lets_it_go(store, tmp_pat
     assert settlement._doors.gas.waiting == {"claims": 1}
 
 
+async def test_of_a_pod_that_is_gone_nothing_waits(store, tmp_path):
+    """Its publisher closed the channel after the notice, or it was taken out of the books otherwise."""
+    case = await made(store, tmp_path, NOTHING)
+    settlement = await held_back(case)
+    settlement._pods._records.clear()
+    await settlement.tick()
+    assert settlement._doors.gas.waiting == {"claims": 0}
+
+
 async def test_what_the_operator_asks_for_goes_out(store, tmp_path):
     case = await made(store, tmp_path, NOTHING)
     settlement = await held_back(case)

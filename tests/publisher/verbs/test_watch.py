@@ -8,7 +8,7 @@ import pytest
 
 from tests.publisher.conftest import TOKEN
 from trustedpods.contracts.records import meter_tag
-from trustedpods.protocol.errors import EvidenceRefused, ExitCode, NetworkFailure, Refused
+from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.publisher.core.money import Funding
@@ -52,17 +52,6 @@ async def test_a_pod_that_is_well(bench):
     assert (result.state, result.exit_code, result.actions, result.problems) == ("ok", 0, (), ())
     assert "provision" not in peer.log
     assert "SIMULATED" in result.line
-
-
-async def test_a_provider_that_removes_all_its_pods_is_told_with_the_time(bench):
-    async with bench.peer().serve() as peer:
-        await bench.deploy()
-        peer.drain_at = 1_800_000_000
-        result = await watched(bench)
-    assert (result.state, result.exit_code) == ("drained", int(ExitCode.REFUSED))
-    [problem] = result.problems
-    assert "2027-01-15 08:00:00Z" in problem
-    assert "deploy --provider" in problem
 
 
 async def test_a_restarted_provider_gets_the_pod_again(bench):

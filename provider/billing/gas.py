@@ -6,7 +6,7 @@ between the two changes nothing. The price of gas is asked for only where there 
 """
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
@@ -38,14 +38,21 @@ def _spent_and_out(tx: Tx, midnight: UnixSeconds) -> tuple[int, int]:
 
 
 async def plan_within(
-    doors: Doors, batches: Sequence[list[Cut]], found: Sequence[ClaimCandidate], *, asked: bool
+    doors: Doors,
+    batches: Sequence[list[Cut]],
+    found: Sequence[ClaimCandidate],
+    *,
+    asked: Collection[ChannelId] | None,
 ) -> GasPlan:
-    """Of *batches* of these candidates what goes out today; *asked*: the operator said to claim now."""
+    """Of *batches* of these candidates what goes out today; *asked*: the operator said to claim these now.
+
+    None means all of them.
+    """
     if doors.config.gas.most_wei_per_day is None:
         return GasPlan(tuple(PlannedBatch(cuts, 0, "") for cuts in batches))
     now = doors.now()
     urgencies: Mapping[ChannelId, Urgency] = {
-        one.channel: gas.urgency_of(one, now, asked=asked) for one in found
+        one.channel: gas.urgency_of(one, now, asked=asked is None or one.channel in asked) for one in found
     }
     plan = gas.within(batches, urgencies, await gas_today(doors), await doors.chain.gas_price())
     for batch in plan.batches:
@@ -81,11 +88,15 @@ class HeldBack:
         known = self._notices.get(record.channel)
         return known is not None and record.chain is not None and record.chain.unlock_at != known
 
-    async def note(self, plan: GasPlan, notices: Mapping[ChannelId, UnixSeconds]) -> None:
-        """These wait now, and no others; each that did not wait yet is told why."""
-        new = plan.waiting - self.channels
-        self._notices = {channel: notices[channel] for channel in plan.waiting}
-        self._doors.gas.waits(CLAIMS, len(plan.waiting))
+    async def note(self, plan: GasPlan, notices: Mapping[ChannelId, UnixSeconds], *, early: bool) -> None:
+        """These wait now, and no others; each that did not wait yet is told why.
+
+        An *early* plan holds what is not due too: of that nothing waits.
+        """
+        waiting = plan.waiting & self.channels if early else plan.waiting
+        new = waiting - self.channels
+        self._notices = {channel: notices[channel] for channel in waiting}
+        self._doors.gas.waits(CLAIMS, len(waiting))
         if new:
             _log.warning("claims of %d pods wait: %s", len(new), plan.reason)
         for channel in sorted(new):

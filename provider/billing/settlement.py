@@ -151,14 +151,16 @@ class Settlement:
         except TrustedPodsError as error:
             failed(error)
 
-    async def _cut_in_time(self, *, forced: bool) -> list[StoredClaim]:
+    async def _cut_in_time(
+        self, *, forced: bool, asked: Collection[ChannelId] | None = ()
+    ) -> list[StoredClaim]:
         """A cut that hangs is given up, and begun anew at the next look: each of its writes is whole.
 
         What it had stored by then is found there. A fault in it is logged, and ends nothing else.
         """
         try:
             with trio.fail_after(CUT_WITHIN_S):
-                return await self._cut(forced=forced)
+                return await self._cut(forced=forced, asked=asked)
         except trio.TooSlowError:
             raise NetworkFailure(f"no claim was cut within {CUT_WITHIN_S:g} s; it is tried again") from None
         except TrustedPodsError:
@@ -183,7 +185,7 @@ class Settlement:
         mined = _those_of(channels, await self._open(ClaimState.MINED))
         await self._under_way.carry(mined, _log_failure)
         async with self._turn:
-            made = _those_of(channels, await self._cut_in_time(forced=True))
+            made = _those_of(channels, await self._cut_in_time(forced=True, asked=channels))
         told = made or _those_of(channels, await self._open(*claims.OPEN_STATES))
         transaction = told[0].tx if told else None
         if not prepare:
@@ -231,7 +233,7 @@ class Settlement:
 
     # ---- cutting -----------------------------------------------------------------------------
 
-    async def _cut(self, *, forced: bool) -> list[StoredClaim]:
+    async def _cut(self, *, forced: bool, asked: Collection[ChannelId] | None) -> list[StoredClaim]:
         """Claims over channels that are in none yet, stored; the caller has the turn."""
         known = await self._doors.store.read(claims.claims_now)
         standing = [one for one in self._pods.standing if self._may_cut(one)]
@@ -252,8 +254,8 @@ class Settlement:
         books = await self._doors.store.read(ledger.load_ledgers, starts)
         found = [self._candidate(channel, books[channel.id], observed, head) for channel in ours]
         planned = settlement.plan_all(found, timing, now, last, forced=forced, most=room)
-        affordable = await plan_within(self._doors, planned, found, asked=forced)
-        await self._held_back.note(affordable, {one.id: one.unlock_at for one in ours})
+        affordable = await plan_within(self._doors, planned, found, asked=asked)
+        await self._held_back.note(affordable, {one.id: one.unlock_at for one in ours}, early=forced)
         batches = [batch.cuts for batch in affordable.batches]
         chosen = {cut.channel: cut.from_ for cuts in batches for cut in cuts}
         kept = chosen.keys() | affordable.waiting

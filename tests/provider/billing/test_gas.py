@@ -140,3 +140,32 @@ async def test_a_kill_at_every_point_books_each_fee_once(store, tmp_path):
         cost = sum(fee.wei for fee in case.chain.fees.values() if fee.sender == operator)
         assert sum(one.wei for one in await store.read(earnings.fees)) == cost, name
         assert await store.read(claims.gas_out) == 0, name
+
+
+async def test_what_is_due_of_a_pod_that_is_sent_away_takes_no_others_with_it(store, tmp_path):
+    """The operator asked for that pod's claim alone: others go on to wait, or are not due yet."""
+    case = await made(store, tmp_path, NOTHING)
+    settlement = await held_back(case)
+    leaving, staying = case.records[:2]
+    report = await settlement.claim(prepare=False, withdraw=False, channels={leaving.channel})
+    assert report.items == 1
+    assert [paid(case, one) for one in case.records] == [True, False, True]
+    assert settlement._doors.gas.waiting == {"claims": 1}
+    assert len(await store.read(history.events, staying.channel)) == 1
+    assert await settlement.claim(prepare=False, withdraw=False, channels=set())
+    assert not paid(case, staying)
+
+
+async def test_a_clock_that_goes_back_over_midnight_loses_no_claim(store, tmp_path):
+    case = await made(store, tmp_path, NOTHING)
+    settlement = await held_back(case)
+    to_midnight = next_day(int(case.world.now)) - int(case.world.now)
+    case.world.pass_time(to_midnight)
+    await case.rounds(settlement)
+    case.world.now -= 600
+    await case.rounds(settlement)
+    case.world.now += 600
+    case.gas = PLENTY
+    settlement = await case.daemon()
+    await case.rounds(settlement)
+    await paid_once(case)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import trio
 
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.views import EvictedPod
 from trustedpods.provider.admission.gate import Gate
@@ -65,6 +66,7 @@ class Eviction:
         self._workers = workers
         self._gate = gate
         self._settlement = settlement
+        self._leaving: set[ChannelId] = set()
 
     async def evict(self, target: str, reason: str, *, deny: bool = False) -> list[EvictedPod]:
         """Send away the pod that *target* means: its label, one of its hosts, or a replica's address.
@@ -91,18 +93,30 @@ class Eviction:
         text, at = _checked(reason), UnixSeconds(self._doors.now() + hours * HOUR_S)
         await self._gate.drain(text, at)
         told = f"this pod is removed at {_moment(at)}, as the provider is drained: {text}"
-        for record in self._pods.standing:
+        for record in self._staying:
             await self._pods.note(record.channel, DRAINING, told)
         return [EvictedPod(label=one.label, phase=one.phase, settled=False) for one in self._pods.standing]
 
     async def undrain(self) -> None:
-        """Take pods in again; who was told that he has to go is told that he may stay."""
+        """Take pods in again; who was told that he has to go is told that he may stay.
+
+        Whom the end of the notice is sending away by then goes all the same.
+        """
         announced = self._gate.rules.drain_at is not None
         await self._gate.drain(None)
-        for record in self._pods.standing if announced else []:
+        for record in self._staying if announced else []:
             await self._pods.note(
                 record.channel, DRAIN_CANCELLED, "this pod stays: the provider is not drained"
             )
+
+    @property
+    def _staying(self) -> list[PodRecord]:
+        """Pods that nobody is sending away already."""
+        return [
+            one
+            for one in self._pods.standing
+            if one.phase is not Phase.REMOVING and one.channel not in self._leaving
+        ]
 
     @property
     def rules(self) -> Rules:
@@ -120,8 +134,7 @@ class Eviction:
         rules, now = self._gate.rules, self._doors.now()
         if rules.draining is None or rules.drain_at is None or now < rules.drain_at:
             return
-        left = [one for one in self._pods.standing if one.phase is not Phase.REMOVING]
-        if left:
+        if left := self._staying:
             await self._send_away(left, f"the provider is being drained: {rules.draining}")
 
     def _find(self, target: str) -> PodRecord:
@@ -148,16 +161,28 @@ class Eviction:
 
     async def _send_away(self, records: list[PodRecord], reason: str) -> list[EvictedPod]:
         leaving = [record for record in records if record.phase is not Phase.REMOVING]
-        for record in leaving:
-            await self._autoscaler.park(record, reason)  # nobody is served while the chain takes its time
-        settled = await self._settle(leaving) if leaving else False
-        for record in leaving:
-            await self._workers.stop(record.channel)
-            await self._pods.step(record.channel, LifecycleEvent.EVICTED, reason)
-            _log.warning("%s: %s", record.label, reason)
+        channels = {record.channel for record in leaving}
+        self._leaving |= channels
+        try:
+            for record in leaving:
+                await self._park(record, reason)
+            settled = await self._settle(leaving) if leaving else False
+            for record in leaving:
+                await self._workers.stop(record.channel)
+                await self._pods.step(record.channel, LifecycleEvent.EVICTED, reason)
+                _log.warning("%s: %s", record.label, reason)
+        finally:
+            self._leaving -= channels
         with trio.move_on_after(GONE_WITHIN_S):
             await self._wait_gone(records)
         return [EvictedPod(label=one.label, phase=self._now(one).phase, settled=settled) for one in records]
+
+    async def _park(self, record: PodRecord, reason: str) -> None:
+        """Nobody is served while the chain takes its time. Where it fails the removal does it again."""
+        try:
+            await self._autoscaler.park(record, reason)
+        except TrustedPodsError as error:
+            _log.warning("%s: it is served until it is removed: %s", record.label, error)
 
     async def _settle(self, leaving: list[PodRecord]) -> bool:
         """Claim what is due of them up to now, if the chain answers."""

@@ -9,7 +9,7 @@ import trio
 from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, manifest_of, until
 from tests.fakes.provider.world import MARKER, World
-from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.core.pod import Phase
@@ -202,6 +202,57 @@ async def test_a_drain_that_is_taken_back_leaves_the_pods(world, virtual_time):
         reasons = [event.reason for event in status.events]
         assert reasons.count("drain-cancelled") == 1
         await Caller(world, address).ask("admit", ASK, Admitted)
+
+
+async def test_a_notice_that_is_taken_back_at_its_end_promises_nothing_to_whom_it_sends_away(
+    world, virtual_time
+):
+    """Its last claim is still on its way when the operator changes his mind."""
+    begun, go_on = trio.Event(), trio.Event()
+
+    async def takes_its_time(**_):
+        begun.set()
+        await go_on.wait()
+        raise NetworkFailure("the chain node does not answer")
+
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        await admin_pods(world, verb="drain", reason=WHY, hours=1)
+        parts.settlement.claim = takes_its_time
+        async with trio.open_nursery() as nursery:
+            world.pass_time(3600)
+            await begun.wait()
+            assert await admin_pods(world, verb="drain", undo=True) == []
+            go_on.set()
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE), 20)
+            nursery.cancel_scope.cancel()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        reasons = [event.reason for event in status.events]
+        assert (reasons.count("evicted"), reasons.count("drain-cancelled")) == (1, 0)
+
+
+async def test_a_pod_that_cannot_be_parked_keeps_no_other_here(world, virtual_time):
+    async with world.run() as (parts, address):
+        callers = [Caller(world, address) for _ in range(2)]
+        for caller in callers:
+            await caller.provision()
+        park, first = parts.autoscaler.park, callers[0].ref.channel
+
+        async def one_fails(record, reason):
+            if record.channel == first:
+                raise NetworkFailure("the cluster does not answer")
+            await park(record, reason)
+
+        parts.autoscaler.park = one_fails
+        await admin_pods(world, verb="drain", reason=WHY, hours=1)
+        async with trio.open_nursery() as nursery:
+            world.pass_time(3600)
+            nursery.start_soon(_run_clock, world)
+            for caller in callers:
+                await until(lambda one=caller: in_phase(parts, one, Phase.GONE), 20)
+            nursery.cancel_scope.cancel()
 
 
 async def admin_pods(world, **question):

@@ -51,11 +51,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class GasFee:
-    """What a mined transaction cost its sender, in the chain's own coin."""
+    """What a mined transaction cost its sender, in the chain's own coin; *at* is the time of its block."""
 
     sender: Address
     gas: int
     wei: int
+    at: UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ for verb in (
     registry.unregister,
     money.prices,
     money.claim,
+    money.operator_key,
     earnings.earnings,
     capability.capability,
     pods.pods,

@@ -261,6 +261,15 @@ class TermsSection(Section):
         return max(self.claim_interval_s, CAP_CLAIM_INTERVAL_S)
 
 
+class GasSection(Section):
+    """The most that the operator's key spends on gas in a UTC day, in wei; absent: any number.
+
+    What can wait is then sent the next day; what cannot goes all the same.
+    """
+
+    most_wei_per_day: Annotated[int, Field(ge=0, lt=1 << 128)] | None = None
+
+
 class StoreSection(Section):
     """Where the daemon keeps its books and the sealed blobs; with `database` another node can take over."""
 
@@ -317,6 +326,7 @@ class ProviderConfig(Section):
     names: NamesSection | None = None
     prices: Prices
     terms: TermsSection = TermsSection()
+    gas: GasSection = GasSection()
     store: StoreSection
     metrics: MetricsSection | None = None
     publishers: PublishersSection = PublishersSection()

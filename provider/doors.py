@@ -20,6 +20,7 @@ from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer
+from trustedpods.provider.core.earnings.gas import GasUnderWay
 from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.keys.boot import BootKeys
@@ -109,6 +110,7 @@ class Doors:
     metrics: Metrics = field(default_factory=Metrics)
     traffic: TrafficSource = field(default_factory=NoTraffic)
     freezer: Freezer = field(default_factory=Freezer)
+    gas: GasUnderWay = field(default_factory=GasUnderWay)
 
     @property
     def books(self) -> Path:

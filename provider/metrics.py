@@ -33,6 +33,9 @@ class Snapshot:
     `certificate_days` are those until the end of https' own certificate, None without one, and negative past
     it; `certificate_failures` failures in a row of [tls] acme, `certificate_overdue` whether its
     renewal is so late that somebody must look; None without it.
+    `gas_spent_today_wei` is what receipts of the UTC day say (None when the books could not be read),
+    `gas_cap_wei` the operator's bound for it, `gas_deferred` what waits for the next day, by kind.
+    `drain_at` is when pods have to go; None where nobody said so.
     `shortest_runway_s` is None when no pod has a bounded one, `oldest_claim` when no pod is paid for.
     """
 
@@ -56,6 +59,10 @@ class Snapshot:
     certificate_days: float | None = None
     certificate_failures: int | None = None
     certificate_overdue: bool | None = None
+    gas_spent_today_wei: int | None = None
+    gas_cap_wei: int | None = None
+    gas_deferred: Mapping[str, int] = field(default_factory=dict)
+    drain_at: int | None = None
     chain_nodes: Mapping[str, int] = field(default_factory=dict)
     """How many of the chain's nodes agree, are silent, behind, or differ; nothing where there is one node."""
 
@@ -204,6 +211,12 @@ class SnapshotCollector(Collector):
         )
         yield _by_label("trustedpods_claims", "Claims by state.", "state", now.claims_by_state)
         yield _by_label(
+            "trustedpods_gas_deferred",
+            "What waits for the next UTC day, as the day's gas is spent: pods with claims, or the row.",
+            "what",
+            now.gas_deferred,
+        )
+        yield _by_label(
             "trustedpods_disk_state",
             "1 at how the disk of the books is: good takes pods, all others do not.",
             "state",
@@ -247,6 +260,17 @@ class SnapshotCollector(Collector):
                     "1 when a sixth of the ordered certificate's life is left, and it was not renewed.",
                     None if now.certificate_overdue is None else int(now.certificate_overdue),
                 ),
+                (
+                    "trustedpods_drain_at_seconds",
+                    "When pods are sent away, where that was said.",
+                    now.drain_at,
+                ),
+                (
+                    "trustedpods_gas_spent_today_wei",
+                    "Spent on gas this UTC day, by the receipts.",
+                    now.gas_spent_today_wei,
+                ),
+                ("trustedpods_gas_cap_wei", "The most that a UTC day's gas may cost.", now.gas_cap_wei),
                 ("trustedpods_operator_gas_wei", "What the operator key holds for gas.", now.gas_wei),
             )
         )

@@ -76,7 +76,9 @@ class PaymentViews(ChainBase):
         mined = await self._node.read(self._node.eth.receipt, tx_hash)
         if mined is None or mined.sender is None or mined.gas_price is None:
             return None
-        return GasFee(mined.sender, mined.gas_used, mined.gas_used * mined.gas_price)
+        block = await self._node.read(self._node.eth.block, mined.block)
+        wei = mined.gas_used * mined.gas_price
+        return GasFee(mined.sender, mined.gas_used, wei, UnixSeconds(block.timestamp))
 
     async def channel_events(self, owner: Address, channel: ChannelId) -> ChannelEvents:
         """What events tell of the latest life of a channel; hints, as nodes forget."""

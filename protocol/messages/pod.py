@@ -149,7 +149,8 @@ class PodStatus(Message):
     phase `retained` it is all that is left. `name` is the manifest's, where this boot of the machine can read
     it: the publisher may have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds, and
     `least_replicas` run without being asked for. `last_request_at` is when the last request or connection
-    began, where the provider has seen one since it started.
+    began, where the provider has seen one since it started. `drain_at` is when the provider removes it, as it
+    removes all its pods then.
     """
 
     kind: Literal["status"] = "status"
@@ -176,6 +177,7 @@ class PodStatus(Message):
     parked_at: U64 | None = None
     least_replicas: U32 = 0
     last_request_at: U64 | None = None
+    drain_at: U64 | None = None
 
 
 class LogLines(Message):

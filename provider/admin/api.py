@@ -16,7 +16,13 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admin.reports.earnings import read_earnings
-from trustedpods.provider.admin.reports.health import PodStanding, needs_a_look, read_evidence, read_health
+from trustedpods.provider.admin.reports.health import (
+    PodStanding,
+    gas_view,
+    needs_a_look,
+    read_evidence,
+    read_health,
+)
 from trustedpods.provider.admin.reports.health_views import (
     EvidenceRequest,
     Health,
@@ -24,6 +30,11 @@ from trustedpods.provider.admin.reports.health_views import (
     OwnEvidence,
 )
 from trustedpods.provider.admin.reports.offers import read_offers
+from trustedpods.provider.admin.reports.operator_key import (
+    OperatorKeyRequest,
+    OperatorKeyView,
+    read_operator_key,
+)
 from trustedpods.provider.admin.reports.views import Earnings, EarningsRequest, Offers, OffersRequest
 from trustedpods.provider.admin.socket import AdminVerb, verb_for
 from trustedpods.provider.admin.views import (
@@ -45,6 +56,7 @@ from trustedpods.provider.admin.views import (
     StoreView,
 )
 from trustedpods.provider.admission.tenancy import TenancyGuard
+from trustedpods.provider.billing.gas import gas_today
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.certificates.outlook import ALARMS, DAY_S, outlook
 from trustedpods.provider.core.certificates.types import RenewalState
@@ -124,6 +136,7 @@ class AdminApi:
             "store": verb_for(StoreRequest, self.store),
             "health": verb_for(HealthRequest, self.health),
             "evidence": verb_for(EvidenceRequest, self.evidence),
+            "operator-key": verb_for(OperatorKeyRequest, self.operator_key),
         }
 
     async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
@@ -158,10 +171,12 @@ class AdminApi:
         return Evicted(pods=found)
 
     async def drain(self, request: DrainRequest) -> Evicted:
-        """Take nobody in and send everybody away, or take pods in again."""
+        """Take nobody in and send everybody away, at once or at a time; or take pods in again."""
         if request.undo:
             await self.parts.eviction.undrain()
             return Evicted(pods=[])
+        if request.hours is not None:
+            return Evicted(pods=await self.parts.eviction.announce(request.reason, request.hours))
         return Evicted(pods=await self.parts.eviction.drain(request.reason))
 
     async def earnings(self, request: EarningsRequest) -> Earnings:
@@ -183,11 +198,17 @@ class AdminApi:
     async def health(self, _request: HealthRequest) -> Health:
         """How every part fares, without a list of pods."""
         now = await snapshot(self.parts, self.conversations())
-        return await read_health(self.parts.doors, _standing(self.parts), now, self.parts.tenancy.doubt)
+        found = await read_health(self.parts.doors, _standing(self.parts), now, self.parts.tenancy.doubt)
+        rules = self.parts.eviction.rules
+        return found.model_copy(update={"draining": rules.draining, "drain_at": rules.drain_at})
 
     async def evidence(self, _request: EvidenceRequest) -> OwnEvidence:
         """What the machine proves of itself now."""
         return await read_evidence(self.parts.doors)
+
+    async def operator_key(self, _request: OperatorKeyRequest) -> OperatorKeyView:
+        """How the key that pays gas stands."""
+        return await read_operator_key(self.parts.doors)
 
     async def overview(self, request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""
@@ -204,6 +225,7 @@ class AdminApi:
             spool_bytes=now.spool_bytes,
             spool_quota_bytes=now.spool_quota_bytes,
             gas_wei=now.gas_wei,
+            gas_today=gas_view(now),
             certificate_days=None if now.certificate_days is None else math.floor(now.certificate_days),
             total=len(standing),
         )
@@ -289,6 +311,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
     except TrustedPodsError:
         gas = -1
     by_state, last_claim = await _claims(parts)
+    spent = await _gas_spent(parts.doors)
     disk, standing = parts.doors.store.disk, parts.pods.standing
     end, ordered = await trio.to_thread.run_sync(_certificate, parts.doors)
     pod_scalers = [
@@ -310,6 +333,10 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),
         shortest_runway_s=min(_runways(parts, standing), default=None),
         gas_wei=gas,
+        gas_spent_today_wei=spent,
+        gas_cap_wei=parts.doors.config.gas.most_wei_per_day,
+        drain_at=parts.eviction.rules.drain_at,
+        gas_deferred=dict(parts.doors.gas.waiting),
         disk_state=str(disk.state),
         disk_free_bytes=disk.free,
         store_failures=disk.failures,
@@ -326,6 +353,13 @@ def _certificate(doors: Doors) -> tuple[int | None, RenewalState | None]:
     if ordered is not None and ordered.held is not None:
         return ordered.held.not_after, ordered
     return shown_end(doors), ordered
+
+
+async def _gas_spent(doors: Doors) -> int | None:
+    try:
+        return (await gas_today(doors)).spent
+    except StoreFailure:
+        return None
 
 
 async def _claims(parts: RunningParts) -> tuple[dict[str, int], int | None]:

@@ -18,7 +18,7 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.provider.acme.files import OrderFiles
 from trustedpods.provider.admin.socket import ask_daemon
-from trustedpods.provider.admin.views import PodList, PodsRequest
+from trustedpods.provider.admin.views import Overview, OverviewRequest, PodList, PodsRequest
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.certificates.outlook import ALARMS, days_left, outlook
 from trustedpods.provider.core.certificates.renewal import renewal_due
@@ -154,7 +154,22 @@ async def gas(config: ProviderConfig) -> str:
         pods = len((await ask_daemon(config.admin_socket, PodsRequest(), PodList)).pods)
     except NoContext:
         pods = 1
-    return gas_lasts(wei, price, max(1, pods), config.terms.claim_interval_s)
+    told = gas_lasts(wei, price, max(1, pods), config.terms.claim_interval_s)
+    return f"{told}{await _gas_of_today(config)}"
+
+
+async def _gas_of_today(config: ProviderConfig) -> str:
+    """What the running daemon spent today, and what it holds back; nothing where there is no bound."""
+    if config.gas.most_wei_per_day is None:
+        return ""
+    try:
+        today = (await ask_daemon(config.admin_socket, OverviewRequest(most=0), Overview)).gas_today
+    except NoContext:
+        return f"; at most {config.gas.most_wei_per_day} wei a day"
+    waiting = 0 if today is None else sum(today.waiting.values())
+    spent = "?" if today is None or today.spent is None else today.spent
+    held = f", and {waiting} wait for midnight UTC" if waiting else ""
+    return f"; {spent} of at most {config.gas.most_wei_per_day} wei are spent today (UTC){held}"
 
 
 def gas_lasts(wei: int, price: int, pods: int, claim_interval_s: int) -> str:

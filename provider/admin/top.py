@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trustedpods.provider.admin.views import BusyPod, Overview
+from trustedpods.provider.admin.views import BusyPod, GasTodayView, Overview
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,15 @@ def _headline(overview: Overview) -> str:
         f"{len(overview.pods)} pods, {overview.replicas} replicas, "
         f"{overview.conversations} talking, {overview.free_slots} slots free, spool {spool} %, "
         f"gas {'unknown' if gas < 0 else f'{gas / 10**18:.4f}'}"
+        f"{_held_back(overview.gas_today)}"
         f"{_certificate(overview.certificate_days)}"
     )
+
+
+def _held_back(today: GasTodayView | None) -> str:
+    """Nothing where nothing waits."""
+    waiting = sum(today.waiting.values()) if today else 0
+    return f", {waiting} WAIT for tomorrow's gas" if waiting else ""
 
 
 def _certificate(days: int | None) -> str:

@@ -164,12 +164,17 @@ class EvictRequest(AdminRequest):
     deny: bool = False
 
 
+MAX_DRAIN_HOURS = 366 * 24
+"""A year: nobody plans further ahead."""
+
+
 class DrainRequest(AdminRequest):
-    """Take nobody in and send everybody away; with `undo` take pods in again."""
+    """Take nobody in and send all away, at once or in so many `hours`; with `undo` take pods in again."""
 
     verb: Literal["drain"] = "drain"
     reason: str = Field(default="", max_length=MAX_REASON_SENT)
     undo: bool = False
+    hours: int | None = Field(default=None, ge=1, le=MAX_DRAIN_HOURS)
 
 
 class EvictedPod(View):
@@ -215,6 +220,18 @@ class BusyPod(PodRow):
     size: PodSizeView | None = None
 
 
+class GasTodayView(View):
+    """A UTC day's gas in wei, as text: spent by the receipts, and the operator's bound (None: there is none).
+
+    `waiting` are claims of so many pods, and the registry row, that wait for the next day; `spent` is None
+    when the books could not be read.
+    """
+
+    spent: str | None
+    cap: str | None
+    waiting: dict[str, int]
+
+
 class Overview(View):
     """The daemon at one moment; `gas_wei` is -1 when the chain did not say.
 
@@ -229,6 +246,7 @@ class Overview(View):
     spool_bytes: int
     spool_quota_bytes: int
     gas_wei: int
+    gas_today: GasTodayView | None = None
     certificate_days: int | None = None
     total: int | None = None
 

@@ -10,6 +10,7 @@ import trio
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.store import Store
 from trustedpods.provider.store.operator import rules as kept
 from trustedpods.provider.store.operator.rules import Rules
@@ -47,11 +48,14 @@ class Gate:
         if publisher in self.rules.denied:
             raise Refused("this provider's operator does not serve this key", rule="denied")
 
-    async def drain(self, reason: str | None) -> None:
-        """From now on nobody comes in, for that reason; None opens the gate again."""
+    async def drain(self, reason: str | None, at: UnixSeconds | None = None) -> None:
+        """From now on nobody comes in, for that reason, and who is here goes *at* that time.
+
+        None opens the gate again.
+        """
         async with self._changing:
-            await self._store.write(kept.drain, reason)
-            self.rules = replace(self.rules, draining=reason)
+            await self._store.write(kept.drain, reason, at)
+            self.rules = replace(self.rules, draining=reason, drain_at=at)
 
     async def deny(self, publisher: Address) -> None:
         """Keep a publisher out; Refused when the list is full."""

@@ -7,10 +7,11 @@ import trio
 
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.units import UnixSeconds
+from trustedpods.protocol.ids import Address
 from trustedpods.provider.core.earnings.sums import DAY_S
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.store.operator import earnings
+from trustedpods.provider.store.operator.transactions import has_sent
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +36,11 @@ async def keep_fees(doors: Doors) -> None:
 async def fill_fees(doors: Doors) -> None:
     """Book what the newest final claims cost of which it is not known. StoreFailure without books."""
     for claim in await doors.store.read(earnings.feeless, AT_ONCE):
-        await note_fee(doors, claim.transaction, claim.created)
+        await note_fee(doors, claim.transaction)
 
 
-async def note_fee(doors: Doors, transaction: bytes, at: UnixSeconds) -> None:
-    """Book at that time what *transaction* cost us: nothing where somebody else sent it.
+async def note_fee(doors: Doors, transaction: bytes) -> None:
+    """Book on the day of its block what *transaction* cost us: nothing where somebody else sent it.
 
     Never fails: what was earned does not hang on what is told of it. What could not be read stays unknown.
     """
@@ -48,7 +49,14 @@ async def note_fee(doors: Doors, transaction: bytes, at: UnixSeconds) -> None:
             return
         fee = await doors.chain.fee(transaction)
         if fee is not None:
-            ours = fee.sender == address_of(doors.operator_key)
-            await doors.store.write(earnings.save_fee, transaction, at, fee.wei if ours else 0)
+            wei = fee.wei if await _is_ours(doors, fee.sender) else 0
+            await doors.store.write(earnings.save_fee, transaction, fee.at, wei)
     except TrustedPodsError as error:
         _log.warning("what transaction 0x%s cost is not known: %s", transaction.hex(), error)
+
+
+async def _is_ours(doors: Doors, sender: Address) -> bool:
+    """Whether it is the operator's key, or one that he had before: a claim outlives a change of keys."""
+    if sender == address_of(doors.operator_key):
+        return True
+    return await doors.store.read(has_sent, doors.config.market.chain_id, sender)

@@ -23,10 +23,12 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsErro
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.fees import note_fee
+from trustedpods.provider.billing.gas import HeldBack, plan_within
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.submission import ClaimSubmission
 from trustedpods.provider.billing.under_way import ClaimsUnderWay, TellFailure
 from trustedpods.provider.core import metering, settlement
+from trustedpods.provider.core.earnings.gas import next_day
 from trustedpods.provider.core.pod import ChannelFact, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
@@ -76,6 +78,7 @@ class Settlement:
         self._under_way = ClaimsUnderWay(self._sending, self._landed)
         self._operators: set[bytes] = set()
         self._not_before = UnixSeconds(0)
+        self._held_back = HeldBack(doors, pods)
 
     @property
     def alarms(self) -> int:
@@ -85,6 +88,7 @@ class Settlement:
     def hurry(self, channel: ChannelId) -> None:
         """Claim this channel soon, not only when the interval is over."""
         self._hurry.add(channel)
+        self._held_back.forget(channel)
         self._knock.set()
 
     def close(self, channel: ChannelId, *, billed: bool) -> None:
@@ -115,7 +119,8 @@ class Settlement:
     async def _resume(self) -> None:
         """Nobody waits for it: who sends the same claim again goes on with the transaction that is out."""
         try:
-            await self._doors.chain.resume(self._doors.operator_key)
+            for transaction in await self._doors.chain.resume(self._doors.operator_key):
+                await note_fee(self._doors, transaction)
         except TrustedPodsError as error:
             _log.warning("what was sent before the start is not final yet: %s", error)
 
@@ -146,14 +151,16 @@ class Settlement:
         except TrustedPodsError as error:
             failed(error)
 
-    async def _cut_in_time(self, *, forced: bool) -> list[StoredClaim]:
+    async def _cut_in_time(
+        self, *, forced: bool, asked: Collection[ChannelId] | None = ()
+    ) -> list[StoredClaim]:
         """A cut that hangs is given up, and begun anew at the next look: each of its writes is whole.
 
         What it had stored by then is found there. A fault in it is logged, and ends nothing else.
         """
         try:
             with trio.fail_after(CUT_WITHIN_S):
-                return await self._cut(forced=forced)
+                return await self._cut(forced=forced, asked=asked)
         except trio.TooSlowError:
             raise NetworkFailure(f"no claim was cut within {CUT_WITHIN_S:g} s; it is tried again") from None
         except TrustedPodsError:
@@ -178,7 +185,7 @@ class Settlement:
         mined = _those_of(channels, await self._open(ClaimState.MINED))
         await self._under_way.carry(mined, _log_failure)
         async with self._turn:
-            made = _those_of(channels, await self._cut_in_time(forced=True))
+            made = _those_of(channels, await self._cut_in_time(forced=True, asked=channels))
         told = made or _those_of(channels, await self._open(*claims.OPEN_STATES))
         transaction = told[0].tx if told else None
         if not prepare:
@@ -212,7 +219,7 @@ class Settlement:
         if await self._doors.chain.owed(self._doors.owner) == 0:
             return 0
         receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)
-        await note_fee(self._doors, receipt.tx_hash, self._doors.now())
+        await note_fee(self._doors, receipt.tx_hash)
         return receipt.moved
 
     def _may_send(self, claim: StoredClaim) -> bool:
@@ -226,10 +233,11 @@ class Settlement:
 
     # ---- cutting -----------------------------------------------------------------------------
 
-    async def _cut(self, *, forced: bool) -> list[StoredClaim]:
+    async def _cut(self, *, forced: bool, asked: Collection[ChannelId] | None) -> list[StoredClaim]:
         """Claims over channels that are in none yet, stored; the caller has the turn."""
         known = await self._doors.store.read(claims.claims_now)
         standing = [one for one in self._pods.standing if self._may_cut(one)]
+        self._held_back.keep({one.channel for one in standing})
         records = [one for one in standing if one.channel not in known.channels]
         room = settlement.MAX_UNDER_WAY - known.under_way
         if room <= 0 or not records or not (forced or self._due_soon(records, known.last_at)):
@@ -245,19 +253,31 @@ class Settlement:
         starts = {one.id: one.up_to for one in ours}
         books = await self._doors.store.read(ledger.load_ledgers, starts)
         found = [self._candidate(channel, books[channel.id], observed, head) for channel in ours]
-        batches = settlement.plan_all(found, timing, now, last, forced=forced, most=room)
+        planned = settlement.plan_all(found, timing, now, last, forced=forced, most=room)
+        affordable = await plan_within(self._doors, planned, found, asked=asked)
+        await self._held_back.note(affordable, {one.id: one.unlock_at for one in ours}, early=forced)
+        batches = [batch.cuts for batch in affordable.batches]
         chosen = {cut.channel: cut.from_ for cuts in batches for cut in cuts}
-        self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
+        kept = chosen.keys() | affordable.waiting
+        self._hurry -= {c.channel for c in found if c.channel not in kept and c.due == 0}
         if chosen:  # bytes that pass from here on are left to the next claims
             books = await self._doors.store.write(ledger.close_and_load, chosen, observed)
             now_known = [
                 self._candidate(one, books[one.id], observed, head) for one in ours if one.id in chosen
             ]
             batches = settlement.again(batches, now_known)
-        made = [await self._store(cuts, held=forced) for cuts in batches]
-        pause = 0 if made else self._doors.config.terms.claim_interval_s // LOOKS_PER_INTERVAL
-        self._not_before = UnixSeconds(self._doors.now() + pause)
+        worst = {cut.channel: batch.worst for batch in affordable.batches for cut in batch.cuts}
+        made = [await self._store(cuts, held=forced, gas_wei=worst[cuts[0].channel]) for cuts in batches]
+        self._not_before = self._next_look(looked_in_vain=not made or bool(affordable.waiting))
         return made
+
+    def _next_look(self, *, looked_in_vain: bool) -> UnixSeconds:
+        """When all books are read again, unless something urgent comes; a new day has its own gas."""
+        now = self._doors.now()
+        if not looked_in_vain:
+            return now
+        soon = UnixSeconds(now + self._doors.config.terms.claim_interval_s // LOOKS_PER_INTERVAL)
+        return min(soon, next_day(now)) if self._held_back.channels else soon
 
     async def _timing(self) -> settlement.Timing:
         """The operator's rules at today's price of gas."""
@@ -272,10 +292,15 @@ class Settlement:
 
     def _due_soon(self, records: list[PodRecord], last: UnixSeconds) -> bool:
         """Spare the cluster a look when nothing can be cut anyway."""
-        if any(one.channel in self._closing or one.channel in self._hurry for one in records):
+        hurried = self._hurry - self._held_back.channels
+        if any(one.channel in self._closing or one.channel in hurried for one in records):
+            return True
+        if any(self._held_back.notice_came(one) for one in records):
             return True
         if self._doors.now() < self._not_before:
             return False
+        if self._held_back.channels:
+            return True
         begun = (record.chain.up_to for record in records if record.chain is not None)
         return settlement.is_time(begun, self._doors.config.terms.claim_interval_s, self._doors.now(), last)
 
@@ -303,10 +328,11 @@ class Settlement:
             allowed=allowance(channel, up_to) if up_to > channel.up_to else 0,
             release=release,
             leaving=channel.unlock_at != NEVER,
+            ends_at=None if channel.unlock_at == NEVER else channel.unlock_at,
             urgent=channel.id in self._hurry,
         )
 
-    async def _store(self, cuts: list[settlement.Cut], *, held: bool) -> StoredClaim:
+    async def _store(self, cuts: list[settlement.Cut], *, held: bool, gas_wei: int) -> StoredClaim:
         market, owner = self._doors.config.market, self._doors.owner
         payments = Address(market.payments)
         items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release, whole=c.whole) for c in cuts]
@@ -323,7 +349,7 @@ class Settlement:
         if held:  # before a look can find it
             self._operators.add(root)
         await self._doors.store.write(
-            claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
+            claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now, gas_wei or None
         )
         return await self._doors.store.read(claims.load_claim, root)
 

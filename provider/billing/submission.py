@@ -56,6 +56,9 @@ class ClaimSubmission:
             return await self._landed(claim, head, None, [])
         if fate is settlement.Fate.LOST:
             _log.warning("claim %s can no longer land; it is cut anew", claim.root.hex()[:16])
+            for one in mined:
+                if head >= one.block + self._doors.config.market.finality_blocks or one in sent:
+                    await note_fee(self._doors, one.tx_hash)
             await self._doors.store.write(
                 claims.settle_claim, claim.root, ClaimState.LOST, claim.tx, claim.block, []
             )
@@ -86,7 +89,7 @@ class ClaimSubmission:
         ]
         state = ClaimState.FINAL if final else ClaimState.MINED
         if final and transaction is not None:  # before: what is final is not looked at again
-            await note_fee(self._doors, transaction, claim.created)
+            await note_fee(self._doors, transaction)
         new = await self._doors.store.write(
             claims.settle_claim, claim.root, state, transaction, block, outcomes
         )

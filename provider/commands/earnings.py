@@ -81,6 +81,7 @@ def _totals(found: "Earnings") -> dict[str, object]:
     facts: dict[str, object] = {
         "earned": _tokens(found.paid, found),
         "gas": _coin(found.gas_wei) + (f", {found.fees_unknown} unknown" if found.fees_unknown else ""),
+        "gas today": _gas_today(found),
         "claimed and still out": f"{_tokens(found.out, found)} in {found.claims_out} claims",
         "not claimed yet": _tokens(found.unclaimed, found),
         "to withdraw": _tokens(found.withdrawable, found),
@@ -105,6 +106,16 @@ def _tokens(units: str | None, found: "Earnings") -> str:
     if found.decimals is None:
         return f"{units} base units"
     return f"{exact_text(int(units), found.decimals)} {found.token}"
+
+
+def _gas_today(found: "Earnings") -> str:
+    """Of the UTC day, with the operator's bound and what it holds back."""
+    today = found.gas_today
+    if today is None:
+        return "-"
+    most = "" if today.cap is None else f" of at most {_coin(today.cap)}"
+    waiting = sum(today.waiting.values())
+    return f"{_coin(today.spent)}{most}" + (f", {waiting} wait for midnight UTC" if waiting else "")
 
 
 def _coin(wei: str | None) -> str:

@@ -65,12 +65,21 @@ def evict(config_path: Path, target: str, reason: str, deny: bool, output: str) 
 @click.command()
 @config_option
 @click.option("--reason", default="maintenance", show_default=True, help="Why; publishers read it.")
-@click.option("--undo", is_flag=True, help="Take pods in again.")
+@click.option(
+    "--hours",
+    type=click.IntRange(1, 366 * 24),
+    help="Let pods run so long; their publishers are told until when. Said again the time counts anew.",
+)
+@click.option(
+    "--undo", "--cancel", "undo", is_flag=True, help="Take pods in again; those that are here stay."
+)
 @output_option
 @explained
-def drain(config_path: Path, reason: str, undo: bool, output: str) -> None:
-    """Take no pods any more; claim what is due, and send all away that are here."""
+def drain(config_path: Path, reason: str, hours: int | None, undo: bool, output: str) -> None:
+    """Take no pods any more; claim what is due, and send all away that are here, at once or in some hours."""
     from trustedpods.provider.admin.views import DrainRequest, Evicted
 
-    found = ask(config_path, DrainRequest(reason=reason, undo=undo), Evicted)
+    if undo and hours is not None:
+        raise click.UsageError("--hours and --undo are two different things: give one of them")
+    found = ask(config_path, DrainRequest(reason=reason, undo=undo, hours=hours), Evicted)
     show_rows([pod.plain() for pod in found.pods], output)

@@ -40,8 +40,8 @@ class ClaimCandidate:
     """A channel that could be claimed from now: `due` is what its usage costs, in base units.
 
     `allowed` is what its rate cap lets through. `release` ends the channel with this claim; `urgent`
-    does not wait for the interval. With `leaving` a notice runs: what is not claimed before it ends is
-    the publisher's again.
+    does not wait for the interval. With `leaving` a notice runs: what is not claimed before it ends (at
+    `ends_at`) is the publisher's again.
     """
 
     channel: ChannelId
@@ -54,6 +54,7 @@ class ClaimCandidate:
     release: bool = False
     urgent: bool = False
     leaving: bool = False
+    ends_at: UnixSeconds | None = None
 
     @property
     def worth(self) -> int:

@@ -204,6 +204,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.progress,
         parts.tunnels,
         parts.meter,
+        parts.gate,
     )
     commands = PodCommands(
         parts.doors, parts.rights, parts.bundles, parts.meter, partial(thawed, parts.autoscaler)

@@ -132,6 +132,7 @@ async def run_parts(
             ("following pods that run on", running_on.run),
             ("settlement", parts.settlement.run),
             ("warning", parts.warnings.run),
+            ("sending pods away in time", parts.eviction.keep_deadline),
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
             (
                 "closing old connections",

@@ -12,6 +12,8 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.fees import note_fee
+from trustedpods.provider.billing.gas import may_send
+from trustedpods.provider.core.earnings.gas import HEARTBEAT_GAS, row_urgency
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.tee.chip import own_chip
 
@@ -24,6 +26,12 @@ RETRY_S = 15.0
 
 HEARTBEAT_EVERY_S = 24 * 3600
 """Clients leave out a row that nobody touched for three days; an update counts too. Some 30,000 gas."""
+
+LISTED_FOR_S = 3 * 24 * 3600
+"""Those three days: a day without gas for it does no harm, a third one would."""
+
+ROW = "row"
+"""What waits, where the row's heartbeat does."""
 
 
 async def keep_registry_row(doors: Doors, profile: bytes, endpoint: str) -> None:
@@ -53,11 +61,19 @@ async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool
     if (row.endpoint, row.profile_digest) == (endpoint, digest):
         head = await doors.chain.head()
         if head.time < row.updated_at + HEARTBEAT_EVERY_S:
+            doors.gas.waits(ROW, 0)
             return False
-        receipt = await doors.chain.heartbeat(doors.operator_key, row.owner, row.daemon)
-        await note_fee(doors, receipt.tx_hash, doors.now())
+        urgency = row_urgency(row.updated_at, LISTED_FOR_S, doors.now())
+        if not (await may_send(doors, ROW, HEARTBEAT_GAS, urgency)).send:
+            return False
+        try:
+            receipt = await doors.chain.heartbeat(doors.operator_key, row.owner, row.daemon)
+            await note_fee(doors, receipt.tx_hash)
+        finally:
+            doors.gas.sending.pop(ROW, None)
         return True
     receipt = await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
-    await note_fee(doors, receipt.tx_hash, doors.now())
+    await note_fee(doors, receipt.tx_hash)
+    doors.gas.waits(ROW, 0)
     _log.info("the registry row points to %s now", endpoint)
     return True

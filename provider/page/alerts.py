@@ -44,7 +44,14 @@ class AlertLine:
 
 def alerts_of(health: Health) -> tuple[AlertLine, ...]:
     """All of them, the critical ones first."""
-    found = [*_money(health), *_parts(health), *_room(health), *_wakes(health), *_log(health)]
+    found = [
+        *_money(health),
+        *_held_back(health),
+        *_parts(health),
+        *_room(health),
+        *_wakes(health),
+        *_log(health),
+    ]
     return tuple(sorted(found, key=lambda one: (one.level != "critical", one.name)))
 
 
@@ -82,6 +89,17 @@ def _money(health: Health) -> Iterator[AlertLine]:
         yield AlertLine(
             "OperatorOutOfGas", "warning", f"The operator key holds {health.gas_wei} wei",
             "Claims stop when it is empty. Send the chain's coin to the operator's address.", DOCTOR,
+        )  # fmt: skip
+
+
+def _held_back(health: Health) -> Iterator[AlertLine]:
+    waiting = sum(health.gas_today.waiting.values())
+    if waiting:
+        yield AlertLine(
+            "GasCapReached", "warning",
+            f"Claims and updates wait for midnight UTC, {waiting} in all: the day's gas is spent",
+            "Nothing is lost by it. If it comes every day raise gas.most_wei_per_day, or claim less often.",
+            "trustedpods-provider earnings",
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from trustedpods.protocol.local_page.readings import KeptReading
 from trustedpods.protocol.local_page.texts import clean, when
 from trustedpods.protocol.units import duration_text
 from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
+from trustedpods.provider.admin.views import GasTodayView
 from trustedpods.provider.page.alerts import SOON_S, AlertLine, alerts_of, proof_alerts
 from trustedpods.provider.page.texts import ShownFact, coin, mib, share
 
@@ -52,10 +53,26 @@ def _pods(health: Health) -> tuple[ShownFact, ...]:
         ShownFact("Pods", str(health.pods)),
         ShownFact("By state", _counts(health.pods_by_phase)),
         ShownFact("Awake and asleep", _counts(health.pods_by_scale)),
+        *_drained(health),
         ShownFact("Replicas", f"{health.ready} ready of {health.replicas}"),
         ShownFact("Conversations with publishers", str(health.conversations)),
         ShownFact("The first pod's money lasts", "-" if runway is None else duration_text(runway)),
     )
+
+
+def _drained(health: Health) -> tuple[ShownFact, ...]:
+    """Nothing where pods are taken in."""
+    if health.draining is None:
+        return ()
+    until = "" if health.drain_at is None else f"; pods run until {when(health.drain_at)}"
+    return (ShownFact("Takes no pods", f"{clean(health.draining)}{until}", True),)
+
+
+def _today(gas: GasTodayView) -> str:
+    spent = "the books do not say" if gas.spent is None else coin(int(gas.spent))
+    most = "" if gas.cap is None else f" of at most {coin(int(gas.cap))}"
+    waiting = ", ".join(f"{clean(kind)} {count}" for kind, count in sorted(gas.waiting.items()) if count)
+    return f"{spent}{most}" + (f"; until midnight wait: {waiting}" if waiting else "")
 
 
 def _parts(health: Health) -> tuple[ShownFact, ...]:
@@ -64,6 +81,9 @@ def _parts(health: Health) -> tuple[ShownFact, ...]:
     return (
         *(_answered(name, health) for name in ("chain", "cluster", "facade")),
         ShownFact("The operator's key holds, in coin", gas, health.gas_wei < 0),
+        ShownFact(
+            "Gas today (UTC), in coin", _today(health.gas_today), any(health.gas_today.waiting.values())
+        ),
         ShownFact("Claims", _counts(health.claims_by_state)),
         ShownFact("Last claim signed", when(health.last_claim)),
         ShownFact(

@@ -16,6 +16,7 @@ from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.billing.fees import note_fee
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.agreement import MoveBudget, check_move
@@ -67,6 +68,7 @@ class Rotations:
             move.new_meter,
             [(ref.publisher, move, body.signature)],
         )
+        await note_fee(self._doors, receipt.tx_hash)
         skipped = results[0].flags & ~ItemFlags.CUT_DEPOSIT if results else ItemFlags.FOREIGN
         if skipped and not self._is_mine(await self._channel(ref)):
             self._budget.failed(ref.channel)

@@ -17,6 +17,7 @@ from trustedpods.protocol.messages.pod import (
 )
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
+from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.books.tunnels import Tunnels
@@ -63,6 +64,7 @@ class Verbs:
         progress: ProgressFeeds,
         tunnels: Tunnels,
         meter: Meter,
+        gate: Gate,
     ) -> None:
         self._doors = doors
         self._pods = pods
@@ -74,6 +76,7 @@ class Verbs:
         self._progress = progress
         self._tunnels = tunnels
         self._meter = meter
+        self._gate = gate
 
     async def status(self, request: Request) -> None:
         """Phase, replicas, money and history."""
@@ -114,6 +117,7 @@ class Verbs:
             memory_mib=0 if ended else record.size.memory_mib,
             parked_at=record.parked_at,
             least_replicas=0 if ended else record.scaling.min_replicas,
+            drain_at=None if ended else self._gate.rules.drain_at,
             last_request_at=self._meter.last_request(record.channel),
             name="" if ended or not self._bundles.held(record) else self._name(record),
         )

@@ -17,7 +17,7 @@ from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import asked_pairs
-from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED
+from trustedpods.provider.store.tables import CLAIMS, CUTS, EARNED, FEES
 
 _HASH_BYTES = 32
 MAX_LEAVES = min(limits.MAX_LEAVES, 4096)
@@ -70,11 +70,17 @@ def save_claim(
     proofs: Sequence[Sequence[bytes]],
     lives: Mapping[ChannelId, str],
     now: UnixSeconds,
+    gas_wei: int | None = None,
 ) -> None:
-    """Store a claim that was signed and not yet sent; *lives* are the channels' namespaces."""
+    """Store a claim that was signed and not yet sent; *lives* are the channels' namespaces.
+
+    *gas_wei* is the most that it may cost, where a day's gas is bounded.
+    """
     before = tx.connection.execute(select(func.max(CLAIMS.c.number))).scalar() or 0
     state = str(ClaimState.PREPARED)
     values = {"root": root, "signed": signed, "state": state, "created": now, "number": before + 1}
+    if gas_wei is not None:
+        values["gas_wei"] = str(gas_wei)
     tx.connection.execute(insert(CLAIMS).values(values))
     rows = [
         {
@@ -118,6 +124,16 @@ def claimed_now(tx: Tx) -> frozenset[ChannelId]:
     """Channels that a claim under way has an item of: no other claim may have one meanwhile."""
     query = select(CUTS.c.channel).join(CLAIMS, CUTS.c.root == CLAIMS.c.root).where(_OPEN)
     return frozenset(ChannelId(int(key, 16)) for key in tx.connection.execute(query).scalars())
+
+
+def gas_out(tx: Tx) -> int:
+    """The most wei that claims under way may cost whose fee is not booked yet."""
+    query = (
+        select(CLAIMS.c.gas_wei)
+        .outerjoin(FEES, FEES.c.tx == CLAIMS.c.tx)
+        .where(_OPEN, CLAIMS.c.gas_wei.is_not(None), FEES.c.tx.is_(None))
+    )
+    return sum(int(wei) for wei in tx.connection.execute(query).scalars())
 
 
 def count_open(tx: Tx) -> int:

@@ -139,6 +139,7 @@ CLAIMS = Table(
     Column("tx", LargeBinary),
     Column("block", WHOLE),
     Column("number", WHOLE, nullable=False, server_default="0"),
+    Column("gas_wei", String),
     Index("claims_by_state", "state"),
 )
 
@@ -228,6 +229,7 @@ DRAINING = Table(
     METADATA,
     Column("id", WHOLE, primary_key=True),
     Column("reason", String, nullable=False),
+    Column("at", WHOLE),
 )
 
 DENIED = Table("denied", METADATA, Column("publisher", String(42), primary_key=True))
@@ -245,6 +247,7 @@ FEES = Table(
     Column("tx", LargeBinary, primary_key=True),
     Column("at", WHOLE, nullable=False),
     Column("wei", String, nullable=False),
+    Index("fees_by_time", "at"),
 )
 
 EARNED = Table(

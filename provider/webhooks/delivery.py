@@ -29,6 +29,8 @@ WARNINGS = frozenset(
         "channel-changed",
         "grace-over",
         "evicted",
+        "draining",
+        "drain-cancelled",
         "failed",
         "start-failed",
         "start-recovered",

@@ -9,6 +9,7 @@ from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.core.money import DAY_S, HOUR_S
+from trustedpods.publisher.core.networks.telling import moment
 
 STALE_S = 2 * DAY_S
 """A running pod is claimed daily; the longer a meter waits, the more it could claim at once."""
@@ -51,6 +52,14 @@ def channel_problems(channel: Channel, now: UnixSeconds, *, running: bool) -> li
     if running and age > STALE_S:
         return [f"not claimed for {age // HOUR_S} h: until then a meter could claim all of it at once"]
     return []
+
+
+def drain_problem(at: int) -> str:
+    """What is told of a pod whose provider removes all its pods *at* that time (Unix seconds)."""
+    return (
+        f"the provider removes it at {moment(at)}, as all its pods: "
+        "deploy it to another provider before (`deploy --provider`), and delete it here then"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,8 @@ def status_json(result: StatusResult) -> "pods.StatusJson":
         told["parked_at"] = result.parked_at
     if result.last_request_at is not None:
         told["last_request_at"] = result.last_request_at
+    if result.drain_at is not None:
+        told["drain_at"] = result.drain_at
     return {
         **visited_json(result.pod),
         "phase": result.phase,

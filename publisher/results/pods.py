@@ -162,6 +162,8 @@ class StatusResult:
     """Since when its publisher has it stopped; None where it may run."""
     last_request_at: UnixSeconds | None = None
     """When the last request or connection began; None where the provider saw none since it started."""
+    drain_at: UnixSeconds | None = None
+    """When the provider removes the pod, as it removes all of them then; None where it may stay."""
 
     @property
     def day(self) -> TokenUnits | None:

@@ -293,6 +293,8 @@ class _Look:
             self._findings.bad(
                 "waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again"
             )
+        if status.drain_at is not None:
+            self._findings.bad("drained", int(ExitCode.REFUSED), watch.drain_problem(status.drain_at))
         await self._check_usage(visit, status)
         await self._top_up(visit, status)
         await self._bring_book(visit, status)  # last: a node may take a while, and money does not wait

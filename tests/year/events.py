@@ -7,6 +7,7 @@ from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.config import GasSection
 from trustedpods.provider.keys.boot import BootKeys
 
 HOUR_S = 3600
@@ -117,6 +118,26 @@ async def no_gas(year):
         await year.watch(window, CALM_S)
 
 
+async def gas_cap(year):
+    """The day's gas is spent: claims wait. Then the operator allows for more."""
+    await _with_gas(year, GasSection(most_wei_per_day=0))
+    for _ in range(13):
+        if year.run.parts.doors.gas.waiting.get("claims"):
+            break
+        await year.world.time.stride(HOUR_S, 15 * MINUTE_S)
+    async with year.watched("gas cap", {"TrustedPodsGasCapReached"}) as window:
+        await year.watch(window, 10 * MINUTE_S)
+        await _with_gas(year, GasSection())
+        await year.watch(window, CALM_S)
+
+
+async def _with_gas(year, gas):
+    """The daemon starts again with other settings."""
+    await year.stop()
+    year.world.gas = gas
+    await year.start()
+
+
 async def paid_less(year):
     """A pod sends more than its publisher's cap lets be paid."""
     async with year.watched("paid less", {"TrustedPodsPaidLess"}) as window:
@@ -210,6 +231,7 @@ EVENTS = {
     "chain lies": chain_lies,
     "node differs": node_differs,
     "no gas": no_gas,
+    "gas cap": gas_cap,
     "paid less": paid_less,
     "authority away": authority_away,
     "authority back": authority_back,

@@ -15,7 +15,7 @@ from tests.year.simulated_time import SimulatedTime
 from tests.year.streams import memory_host
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.acme.settings import AcmeSettings, TlsSection
-from trustedpods.provider.config import MetricsSection
+from trustedpods.provider.config import GasSection, MetricsSection
 from trustedpods.provider.core.disk import DiskSizes
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.metrics import Metrics
@@ -106,6 +106,7 @@ class SimulatedWorld(World):
     directory: str = ""
     root: str = ""
     slots: int = 64
+    gas: GasSection = field(default_factory=GasSection)
     host: object = None
 
     def __post_init__(self):
@@ -137,6 +138,7 @@ class SimulatedWorld(World):
         keys = {"keys_dir": str(self.tmp_path / "keys")}
         parts = {
             "tls": TlsSection(acme=acme),
+            "gas": self.gas,
             "metrics": MetricsSection(listen="127.0.0.1:0"),
             "identity": config.identity.model_copy(update=keys),
             "market": config.market.model_copy(update={"finality_blocks": FINALITY}),

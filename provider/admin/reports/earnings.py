@@ -14,7 +14,10 @@ from trustedpods.provider.admin.reports.views import (
     EarningsRequest,
     OwnerTotalsView,
 )
+from trustedpods.provider.admin.views import GasTodayView
+from trustedpods.provider.billing.gas import gas_today
 from trustedpods.provider.core import metering
+from trustedpods.provider.core.earnings.gas import GasToday
 from trustedpods.provider.core.earnings.sums import EarnedRow, GroupedBy, Span, rows_of
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
@@ -76,6 +79,7 @@ async def read_earnings(
         withdrawable=None if found.owed is None else str(found.owed),
         chain=_totals(found),
         trouble=found.trouble,
+        gas_today=_gas_view(doors, await gas_today(doors)),
     )
 
 
@@ -85,6 +89,11 @@ def _summed(tx: Tx, by: GroupedBy, span: Span) -> tuple[EarningsBooks, Rows, Row
     books = earnings.whole(tx, span.since or earnings.BEGINNING, by_pod=by_pod)
     rows, months = (rows_of(books.payments, books.fees, each, span) for each in (by, GroupedBy.MONTH))
     return books, rows, months
+
+
+def _gas_view(doors: Doors, today: GasToday) -> GasTodayView:
+    cap = None if today.cap is None else str(today.cap)
+    return GasTodayView(spent=str(today.spent), cap=cap, waiting=dict(doors.gas.waiting))
 
 
 def _view(row: EarnedRow) -> EarnedView:

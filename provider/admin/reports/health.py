@@ -22,6 +22,7 @@ from trustedpods.provider.admin.reports.health_views import (
     TrafficView,
     WakeFailure,
 )
+from trustedpods.provider.admin.views import GasTodayView
 from trustedpods.provider.cluster.objects.sizes import total
 from trustedpods.provider.core.admission import kept_for
 from trustedpods.provider.core.pod import Phase, PodRecord
@@ -51,6 +52,16 @@ def needs_a_look(standing: PodStanding) -> tuple[bool, bool, str]:
     return not failing, record.phase is Phase.SERVING, record.label
 
 
+def gas_view(found: Snapshot) -> GasTodayView:
+    """What of the numbers is of today's gas."""
+    spent, cap = found.gas_spent_today_wei, found.gas_cap_wei
+    return GasTodayView(
+        spent=None if spent is None else str(spent),
+        cap=None if cap is None else str(cap),
+        waiting=dict(found.gas_deferred),
+    )
+
+
 async def read_health(
     doors: Doors, standing: Sequence[PodStanding], found: Snapshot, isolation_doubt: str | None
 ) -> Health:
@@ -72,6 +83,7 @@ async def read_health(
         spool_bytes=found.spool_bytes,
         spool_quota_bytes=found.spool_quota_bytes,
         gas_wei=found.gas_wei,
+        gas_today=gas_view(found),
         answered=dict(counts.answered),
         chain_nodes=[
             ChainNodeView(place=one.place, state=one.state, told=one.told) for one in doors.chain.nodes()

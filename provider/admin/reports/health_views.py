@@ -6,7 +6,7 @@ Numbers and reasons only: no field names what a tenant chose, but the label that
 
 from typing import Literal
 
-from trustedpods.provider.admin.views import AdminRequest, View
+from trustedpods.provider.admin.views import AdminRequest, GasTodayView, View
 from trustedpods.provider.core.disk import DiskState
 
 
@@ -80,7 +80,7 @@ class Health(View):
     `capacity` is None where the cluster did not answer; `trouble` says why. `isolation_doubt` is None where
     tenants are apart: by the network agent, or `isolation_tried` with live pods. `certificate_days` and what
     follows are None where there is no such certificate. At most some `wake_failures` are told, of
-    `wakes_failing`.
+    `wakes_failing`. `draining` says why nobody is taken in, `drain_at` until when pods run.
     """
 
     now: int
@@ -96,6 +96,7 @@ class Health(View):
     spool_bytes: int
     spool_quota_bytes: int
     gas_wei: int
+    gas_today: GasTodayView
     answered: dict[str, float]
     chain_nodes: list[ChainNodeView]
     disk_state: DiskState
@@ -123,6 +124,8 @@ class Health(View):
     trouble: str | None
     errors_logged: int
     warnings_logged: int
+    draining: str | None = None
+    drain_at: int | None = None
 
 
 class EvidenceRequest(AdminRequest):

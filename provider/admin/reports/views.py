@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trustedpods.provider.admin.views import AdminRequest, View
+from trustedpods.provider.admin.views import AdminRequest, GasTodayView, View
 from trustedpods.provider.core.earnings.sums import GroupedBy
 from trustedpods.provider.core.placement.explained import OfferState
 
@@ -71,6 +71,7 @@ class Earnings(View):
     withdrawable: str | None
     chain: OwnerTotalsView | None
     trouble: str | None
+    gas_today: GasTodayView | None = None
 
 
 class OffersRequest(AdminRequest):

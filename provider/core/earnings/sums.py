@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Payments and fees put together by day, month, pod or publisher. Sums are exact, whatever is put together.
 
-A payment belongs to the UTC day in which the paid period ended, a fee to the day on which it was booked.
+A payment belongs to the UTC day in which the paid period ended, a fee to the day of its block.
 """
 
 from collections.abc import Iterable

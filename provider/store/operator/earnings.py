@@ -50,10 +50,9 @@ class EarningsBooks:
 
 @dataclass(frozen=True, slots=True)
 class FeelessClaim:
-    """A final claim of which it is not known what it cost: its transaction, and when it was made."""
+    """A final claim of which it is not known what it cost."""
 
     transaction: bytes
-    created: UnixSeconds
 
 
 def whole(tx: Tx, since: UnixSeconds = BEGINNING, *, by_pod: bool = True) -> EarningsBooks:
@@ -132,6 +131,13 @@ def fees(tx: Tx, since: UnixSeconds = BEGINNING) -> list[Spent]:
     return [Spent(row.at, int(row.wei)) for row in tx.connection.execute(query)]
 
 
+def spent_since(tx: Tx, since: UnixSeconds) -> int:
+    """Wei that transactions cost whose blocks are from *since* on."""
+    return sum(
+        int(wei) for wei in tx.connection.execute(select(FEES.c.wei).where(FEES.c.at >= since)).scalars()
+    )
+
+
 def has_fee(tx: Tx, transaction: bytes) -> bool:
     """Whether it is known what that transaction cost."""
     return tx.connection.execute(select(FEES.c.tx).where(FEES.c.tx == transaction)).first() is not None
@@ -146,7 +152,7 @@ def unknown_fees(tx: Tx) -> int:
 def feeless(tx: Tx, most: int) -> list[FeelessClaim]:
     """The newest of them that have a transaction, at most so many."""
     query = _FEELESS.where(CLAIMS.c.tx.is_not(None)).order_by(CLAIMS.c.number.desc()).limit(most)
-    return [FeelessClaim(row.tx, row.created) for row in tx.connection.execute(query)]
+    return [FeelessClaim(row.tx) for row in tx.connection.execute(query)]
 
 
 _FEELESS = (

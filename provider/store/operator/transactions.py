@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 from sqlalchemy import delete, select
 
+from trustedpods.protocol.ids import Address
 from trustedpods.provider.store.database import Store, Tx
 from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import TRANSACTIONS
@@ -29,6 +30,12 @@ def names_of_unfinished(tx: Tx, prefix: str) -> list[str]:
     """Names that begin so."""
     begins = TRANSACTIONS.c.name.startswith(prefix, autoescape=True)
     return list(tx.connection.execute(select(TRANSACTIONS.c.name).where(begins)).scalars())
+
+
+def has_sent(tx: Tx, chain_id: int, sender: Address) -> bool:
+    """Whether that key sent transactions on the chain from these books: its list stays when it is empty."""
+    names = names_of_unfinished(tx, f"{chain_id}-")
+    return any(sender in name.split("-")[1:] for name in names)
 
 
 def save_unfinished(tx: Tx, pieces: Mapping[str, bytes | None]) -> None:

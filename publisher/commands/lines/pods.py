@@ -35,6 +35,7 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
             if result.last_request_at
             else []
         ),
+        *([f"leaves    {_leaves(result.drain_at)}"] if result.drain_at else []),
         *([f"parked    {_stopped(pod.name, result.parked_at)}"] if result.parked_at else []),
         *_failure(result.failure),
         *(_wide_status(result) if wide else ()),
@@ -162,6 +163,10 @@ def list_lines(result: ListResult, *, wide: bool = False) -> list[str]:
         f"{_called(pod)}: {_stopped(_called(pod), pod.parked_at)}" for pod in result.pods if pod.parked_at
     ]
     return [*table(header, rows), *stopped, *wrong]
+
+
+def _leaves(at: int) -> str:
+    return f"the provider removes all its pods at {moment(at)}: deploy this one elsewhere before"
 
 
 def _stopped(name: str, since: int) -> str:

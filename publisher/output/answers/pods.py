@@ -199,6 +199,7 @@ class StatusPart(TypedDict, total=False):
     backups: ScheduleJson
     parked_at: UnixTime
     last_request_at: UnixTime
+    drain_at: UnixTime
 
 
 class StatusJson(VisitedJson, ConfirmedJson, StatusPart):

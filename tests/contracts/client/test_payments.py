@@ -60,6 +60,7 @@ async def test_open_claim_withdraw_moves_exactly_what_is_due(pass_time, chain, d
     assert (fee.sender, fee.gas) == (deal.operator.address, withdrawn.gas_used)
     assert fee.wei > 0
     assert fee.wei % fee.gas == 0
+    assert now <= fee.at <= (await chain.head()).time
     assert await chain.fee(b"\x01" * 32) is None
     assert withdrawn.moved == results[0].paid == await chain.token_balance(deal.owner.address)
     assert await chain.owed(deal.owner.address) == 0

@@ -198,6 +198,10 @@ class FakePayments(ChainState):
         self.payouts[self._sender(key)] = to
         return self._mined("set_payout", to)
 
+    async def is_operator(self, owner, operator):
+        self._reach()
+        return (owner, operator) in self.operators
+
     async def set_operator(self, key, operator, allowed=True):
         place = (self._sender(key), operator)
         if (place in self.operators) == allowed:

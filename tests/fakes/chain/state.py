@@ -112,7 +112,7 @@ class ChainState:
         self.log.append((verb, about))
         self.number += 1
         tx_hash = secrets.token_bytes(32)
-        self.fees[tx_hash] = GasFee(self.sender, BLOCK_GAS, BLOCK_GAS * self.wei_per_gas)
+        self.fees[tx_hash] = GasFee(self.sender, BLOCK_GAS, BLOCK_GAS * self.wei_per_gas, self.now)
         return Receipt(tx_hash, BLOCK_GAS, self.number)
 
     def _require_balance(self, who, amount):

@@ -14,7 +14,7 @@ from trustedpods.provider.admin.reports.health_views import (
     WakeFailure,
 )
 from trustedpods.provider.admin.reports.views import EarnedView, Earnings, Offers, OfferView
-from trustedpods.provider.admin.views import BusyPod, Overview, PodSizeView
+from trustedpods.provider.admin.views import BusyPod, GasTodayView, Overview, PodSizeView
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.core.earnings.sums import GroupedBy
 from trustedpods.provider.core.placement.explained import OfferState
@@ -50,6 +50,7 @@ def health(**changes):
         spool_bytes=10,
         spool_quota_bytes=100,
         gas_wei=2 * 10**18,
+        gas_today=GasTodayView(spent=str(10**15), cap=None, waiting={}),
         answered={"chain": NOW - 2.0, "cluster": NOW - 5.0, "facade": NOW - 1.0},
         chain_nodes=[],
         disk_state=DiskState.GOOD,

@@ -131,6 +131,7 @@ class PeerStreams:
     parked_at: int | None = None
     failure = None
     last_request_at: int | None = None
+    drain_at: int | None = None
     history = ()
     least_replicas, late = 0, 0
     """So many replicas run unasked; in so many answers they have not ended yet, or are not ready."""
@@ -143,7 +144,13 @@ class PeerStreams:
         ready = 0 if late else replicas
         failure = self.failure if late else None
         told = {"parked_at": self.parked_at, "least_replicas": self.least_replicas, "failure": failure}
-        return {"replicas": replicas, "ready": ready, "last_request_at": self.last_request_at, **told}
+        return {
+            "replicas": replicas,
+            "ready": ready,
+            "last_request_at": self.last_request_at,
+            "drain_at": self.drain_at,
+            **told,
+        }
 
     async def _stop(self, request, answers):
         if self.phase not in ("serving", "parked"):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator sends pods away: settled first, told why, and nothing taken that was not used."""
 
+from datetime import UTC, datetime
+
 import pytest
 import trio
 
 from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, manifest_of, until
 from tests.fakes.provider.world import MARKER, World
-from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.core.pod import Phase
@@ -151,6 +153,111 @@ async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
         assert (caught.value.rule, WHY in caught.value.what) == ("draining", True)
         await ask(world, verb="drain", undo=True)
         await callers[0].ask("admit", ASK, Admitted)
+
+
+async def test_a_drain_with_hours_tells_publishers_until_when_and_then_sends_all_away(world, virtual_time):
+    """Also where the daemon starts again meanwhile: the time is in the books."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        at = int(world.now) + 3 * 3600
+        [told] = await admin_pods(world, verb="drain", reason=WHY, hours=3)
+        assert told["phase"] == "serving"
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert (status.phase, status.drain_at) == ("serving", at)
+        [line] = [event.text for event in status.events if event.reason == "draining"]
+        assert WHY in line
+        assert datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ") in line
+        with pytest.raises(Refused) as caught:
+            await Caller(world, address).ask("admit", ASK, Admitted)
+        assert caught.value.rule == "draining"
+        health = await admin_json(world.tmp_path / ADMIN_SOCKET, {"verb": "health"})
+        assert (health["draining"], health["drainAt"]) == (WHY, at)
+        world.pass_time(3 * 3600 - 10)
+        await parts.eviction.send_away_in_time()
+        assert (await caller.ask("status", StatusBody(), PodStatus)).phase == "serving"
+    async with world.run() as (parts, address):
+        caller.address = address
+        assert parts.eviction.rules.drain_at == at
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE))
+            nursery.cancel_scope.cancel()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert WHY in status.reason
+        assert status.drain_at is None
+        assert not world.cluster.lives
+
+
+async def test_a_drain_that_is_taken_back_leaves_the_pods(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        await admin_pods(world, verb="drain", reason=WHY, hours=1)
+        assert await admin_pods(world, verb="drain", undo=True) == []
+        world.pass_time(2 * 3600)
+        await parts.eviction.send_away_in_time()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert (status.phase, status.drain_at) == ("serving", None)
+        reasons = [event.reason for event in status.events]
+        assert reasons.count("drain-cancelled") == 1
+        await Caller(world, address).ask("admit", ASK, Admitted)
+
+
+async def test_a_notice_that_is_taken_back_at_its_end_promises_nothing_to_whom_it_sends_away(
+    world, virtual_time
+):
+    """Its last claim is still on its way when the operator changes his mind."""
+    begun, go_on = trio.Event(), trio.Event()
+
+    async def takes_its_time(**_):
+        begun.set()
+        await go_on.wait()
+        raise NetworkFailure("the chain node does not answer")
+
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        await admin_pods(world, verb="drain", reason=WHY, hours=1)
+        parts.settlement.claim = takes_its_time
+        async with trio.open_nursery() as nursery:
+            world.pass_time(3600)
+            await begun.wait()
+            assert await admin_pods(world, verb="drain", undo=True) == []
+            go_on.set()
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE), 20)
+            nursery.cancel_scope.cancel()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        reasons = [event.reason for event in status.events]
+        assert (reasons.count("evicted"), reasons.count("drain-cancelled")) == (1, 0)
+
+
+async def test_a_pod_that_cannot_be_parked_keeps_no_other_here(world, virtual_time):
+    async with world.run() as (parts, address):
+        callers = [Caller(world, address) for _ in range(2)]
+        for caller in callers:
+            await caller.provision()
+        park, first = parts.autoscaler.park, callers[0].ref.channel
+
+        async def one_fails(record, reason):
+            if record.channel == first:
+                raise NetworkFailure("the cluster does not answer")
+            await park(record, reason)
+
+        parts.autoscaler.park = one_fails
+        await admin_pods(world, verb="drain", reason=WHY, hours=1)
+        async with trio.open_nursery() as nursery:
+            world.pass_time(3600)
+            nursery.start_soon(_run_clock, world)
+            for caller in callers:
+                await until(lambda one=caller: in_phase(parts, one, Phase.GONE), 20)
+            nursery.cancel_scope.cancel()
+
+
+async def admin_pods(world, **question):
+    """A verb of the operator's, while time stands still."""
+    return (await admin_json(world.tmp_path / ADMIN_SOCKET, question))["pods"]
 
 
 async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):

@@ -15,7 +15,8 @@ from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest, read_answer
-from trustedpods.provider.daemon.registry_row import HEARTBEAT_EVERY_S, mend_registry_row
+from trustedpods.provider.config import GasSection
+from trustedpods.provider.daemon.registry_row import HEARTBEAT_EVERY_S, ROW, mend_registry_row
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.core.trust import check_chip_against_row
 
@@ -72,6 +73,26 @@ async def test_a_row_of_another_machine_is_said_in_the_log(sealed, caplog):
             with caplog.at_level(logging.ERROR):
                 assert not await mend_registry_row(parts.doors, profile, address)
             assert ("names another machine" in caplog.text) is said
+
+
+async def test_a_heartbeat_waits_for_the_next_days_gas_while_the_row_is_listed(sealed):
+    async with sealed.run() as (parts, address):
+        identity = await identity_of(sealed)
+        row = row_of(parts.doors.config, identity)
+        where, began = (row.owner, row.daemon), sealed.chain.now
+        sealed.chain.rows[where] = replace(row, updated_at=began, endpoint=address)
+        sealed.chain.operators.add((row.owner, address_of(sealed.operator_key)))
+        gas = GasSection(most_wei_per_day=0)
+        doors = replace(parts.doors, config=parts.doors.config.model_copy(update={"gas": gas}))
+        sealed.pass_time(HEARTBEAT_EVERY_S + 1)
+        assert not await mend_registry_row(doors, identity.profile, address)
+        assert (sealed.chain.rows[where].updated_at, doors.gas.waiting[ROW]) == (began, 1)
+        sealed.pass_time(
+            2 * HEARTBEAT_EVERY_S - 3600
+        )  # three days are over before the next day's first hour is
+        assert await mend_registry_row(doors, identity.profile, address)
+        assert sealed.chain.rows[where].updated_at == sealed.chain.now
+        assert (doors.gas.waiting[ROW], doors.gas.sending) == (0, {})
 
 
 async def test_a_row_that_is_true_gets_a_heartbeat_once_a_day(sealed):

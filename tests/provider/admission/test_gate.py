@@ -39,6 +39,17 @@ async def test_what_was_said_holds_at_the_next_start(store):
     assert caught.value.rule == "denied"
 
 
+async def test_until_when_pods_run_holds_at_the_next_start_and_goes_with_the_drain(store):
+    gate = await Gate.open(store)
+    await gate.drain("a new disk", 1_800_000_000)
+    again = await Gate.open(store)
+    assert again.rules == gate.rules == Rules("a new disk", drain_at=1_800_000_000)
+    with pytest.raises(Refused, match="a new disk"):
+        again.check(OTHER)
+    await again.drain(None)
+    assert (await Gate.open(store)).rules == again.rules == Rules()
+
+
 async def test_what_the_books_do_not_hold_is_not_said(store):
     """The operator reads that it failed, and nobody was kept out until the next start only."""
     gate = await Gate.open(store)

@@ -6,7 +6,7 @@ The points are not chosen: a recording run finds every call of a door and every 
 store, and there is one run for each of them (`make check` takes some of them).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import trio
@@ -24,6 +24,7 @@ from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.units import KIB, Usage
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.config import GasSection
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.metering import Run
 from trustedpods.provider.core.pod import ChannelFact, Phase
@@ -52,6 +53,7 @@ class Case:
     world: World
     records: list
     store: object
+    gas: GasSection = field(default_factory=GasSection)
 
     @property
     def chain(self):
@@ -63,7 +65,7 @@ class Case:
         config = config_of(world.tmp_path, world.chain, world.owner, claim_interval_s=50, **terms)
         market = config.market.model_copy(update={"finality_blocks": FINALITY})
         doors = Doors(
-            config=config.model_copy(update={"market": market}),
+            config=config.model_copy(update={"market": market, "gas": self.gas}),
             keys=world.keys,
             operator_key=world.operator_key,
             collector=NoTee(),

@@ -13,6 +13,7 @@ from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.admin.reports.views import EarnedView, Earnings, EarningsRequest, OwnerTotalsView
 from trustedpods.provider.admin.socket import serve_admin, verb_for
+from trustedpods.provider.admin.views import GasTodayView
 from trustedpods.provider.cli import main
 from trustedpods.provider.core.earnings.sums import GroupedBy
 
@@ -98,6 +99,27 @@ async def test_a_program_gets_all_of_it(config, asked):
     found = json.loads(await told(config, "-o", "json", "--since", "2026-11-28", "--until", "2026-11-30"))
     assert found == TOLD.plain()
     assert (asked[0].since, asked[0].until) == (1_795_824_000, 1_795_996_800)
+
+
+@pytest.mark.parametrize(
+    ("today", "line"),
+    [
+        (GasTodayView(spent="7", cap=None, waiting={}), "gas today: 0.000000000000000007"),
+        (
+            GasTodayView(spent="7", cap=str(10**18), waiting={"claims": 3, "row": 1}),
+            "gas today: 0.000000000000000007 of at most 1, 4 wait for midnight UTC",
+        ),
+    ],
+)
+async def test_the_days_gas_is_told_with_its_bound_and_what_waits(config, nursery, today, line):
+    async def answer(_request: EarningsRequest) -> Earnings:
+        return TOLD.model_copy(update={"gas_today": today})
+
+    verbs = {"earnings": verb_for(EarningsRequest, answer)}
+    await nursery.start(serve_admin, config.parent / "operator.sock", verbs)
+    words = ["earnings", "--config", str(config)]
+    result = await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words))
+    assert line in result.stdout.splitlines()
 
 
 async def test_without_the_chain_base_units_are_told(config, nursery):

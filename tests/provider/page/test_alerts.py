@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 from tests.fakes.page.operator import NOW, evidence, health
 from tests.paths import ROOT
 from trustedpods.provider.admin.reports.health_views import ChainNodeView, SlowStarts
+from trustedpods.provider.admin.views import GasTodayView
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.page.alerts import SOON_S, alerts_of, proof_alerts
 
@@ -19,6 +20,7 @@ FIRED: dict[str, dict[str, object]] = {
     "ClaimOld": {"oldest_claim": NOW - 36 * 3600 - 1},
     "PaidLess": {"items_cut": 1},
     "OperatorOutOfGas": {"gas_wei": 5 * 10**15 - 1},
+    "GasCapReached": {"gas_today": GasTodayView(spent="5", cap="6", waiting={"claims": 2, "row": 0})},
     "FactSilent": {"answered": {"chain": NOW - 121.0}},
     "ChainNodeDiffers": {"chain_nodes": [LIAR]},
     "ClusterUnread": {"trouble": "no answer"},
@@ -39,6 +41,7 @@ QUIET: list[dict[str, object]] = [
     {"oldest_claim": None},
     {"oldest_claim": NOW - 36 * 3600},
     {"gas_wei": -1},
+    {"gas_today": GasTodayView(spent="6", cap="6", waiting={"claims": 0})},
     {"gas_wei": 5 * 10**15},
     {"answered": {}},
     {"chain_nodes": [HONEST, HONEST]},

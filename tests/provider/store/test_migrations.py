@@ -15,6 +15,8 @@ from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store import Vault, claims, open_store, pods
 from trustedpods.provider.store.engines.migrating import migrate
+from trustedpods.provider.store.operator import earnings, rules
+from trustedpods.provider.store.operator.rules import Rules
 from trustedpods.provider.store.tables import METADATA
 
 RECORD = pod_record(reason="as it was", statement=b"signed")
@@ -124,6 +126,32 @@ async def test_claims_keep_their_order_over_the_migration_that_numbers_them(fres
             root = bytes([number]) * 32
             await store.write(claims.save_claim, root, b"{}", [CUT], [[]], {CUT.channel: "life"}, 5)
             assert await store.read(claims.last_root) == root
+
+
+@pytest.mark.parametrize("old", [0, 1])
+async def test_a_drain_and_a_claim_that_is_out_keep_their_rows_where_gas_is_bounded_later(fresh, old):
+    """Of neither it is known until when, and how much."""
+    books_of = fresh[old]
+    engine = books_of.engine()
+    made_at(engine, "0017")
+    out = {"root": b"r" * 32, "signed": b"{}", "state": "sent", "created": 5, "tx": b"t" * 32}
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO draining (id, reason) VALUES (1, 'new disks')"))
+        names = "root, signed, state, created, tx"
+        marks = ":root, :signed, :state, :created, :tx"
+        connection.execute(text(f"INSERT INTO claims ({names}) VALUES ({marks})"), out)
+        connection.execute(text("INSERT INTO fees (tx, at, wei) VALUES (:tx, 7, '99')"), {"tx": b"f" * 32})
+    engine.dispose()
+    async with books_of() as store:
+        assert await store.read(rules.load) == Rules("new disks")
+        assert await store.read(claims.gas_out) == 0
+        assert [one.root for one in await store.read(claims.open_claims)] == [b"r" * 32]
+        assert (await store.read(earnings.spent_since, 7), await store.read(earnings.spent_since, 8)) == (
+            99,
+            0,
+        )
+        await store.write(rules.drain, "newer disks", 2**40)
+        assert await store.read(rules.load) == Rules("newer disks", drain_at=2**40)
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(fresh):

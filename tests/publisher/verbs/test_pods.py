@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.publisher.test_cli import cli
+from tests.publisher.verbs.test_watch import watched
 from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import BadInput, ExitCode, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.pod import LogsBody
@@ -331,3 +332,14 @@ async def test_what_the_contract_owes_is_withdrawn_once(bench, cli):
     again = await cli("withdraw")  # killed and repeated
     assert again.exit_code == 0
     assert bench.chain.tokens[address] == before + 2_500_000
+
+
+async def test_a_provider_that_removes_all_its_pods_is_told_with_the_time(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.drain_at = 1_800_000_000
+        result = await watched(bench)
+    assert (result.state, result.exit_code) == ("drained", int(ExitCode.REFUSED))
+    [problem] = result.problems
+    assert "2027-01-15 08:00:00Z" in problem
+    assert "deploy --provider" in problem

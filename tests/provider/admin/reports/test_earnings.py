@@ -18,6 +18,7 @@ from trustedpods.provider.admin.reports.earnings import read_earnings
 from trustedpods.provider.admin.reports.views import EarningsRequest
 from trustedpods.provider.billing.fees import fill_fees, note_fee
 from trustedpods.provider.core.earnings.sums import GroupedBy
+from trustedpods.provider.store.operator.transactions import save_unfinished
 
 LIMIT_S = 120
 """A claim is final at the daemon's next look, some seconds later."""
@@ -150,14 +151,26 @@ async def test_gas_that_somebody_else_paid_is_not_ours(world):
         other = (77).to_bytes(32, "big")
         world.chain.give(parts.doors.owner, 0)
         receipt = await world.chain.set_payout(world.operator_key, parts.doors.owner)
-        await note_fee(parts.doors, receipt.tx_hash, int(world.now))
+        await note_fee(parts.doors, receipt.tx_hash)
         mine = int((await ask(world, "earnings"))["gasWei"])
         assert mine == BLOCK_GAS * world.chain.wei_per_gas
         world.chain.give(address_of(other), 0)
         receipt = await world.chain.set_payout(other, parts.doors.owner)
-        await note_fee(parts.doors, receipt.tx_hash, int(world.now))
-        await note_fee(parts.doors, b"\x01" * 32, int(world.now))
+        await note_fee(parts.doors, receipt.tx_hash)
+        await note_fee(parts.doors, b"\x01" * 32)
         assert int((await ask(world, "earnings"))["gasWei"]) == mine
+
+
+async def test_what_an_earlier_key_of_the_operators_paid_is_ours(world):
+    """Its list of transactions stays in the books when all of them are final."""
+    earlier, chain_id = (78).to_bytes(32, "big"), world.chain.market.chain_id
+    async with world.run() as (parts, _):
+        sender = address_of(earlier)
+        await parts.doors.store.write(save_unfinished, {f"{chain_id}-aa-{sender}": b"{}"})
+        world.chain.give(sender, 0)
+        receipt = await world.chain.set_payout(earlier, parts.doors.owner)
+        await note_fee(parts.doors, receipt.tx_hash)
+        assert int((await ask(world, "earnings"))["gasWei"]) == BLOCK_GAS * world.chain.wei_per_gas
 
 
 async def test_a_fee_that_could_not_be_read_is_read_later_and_belongs_to_the_claims_day(world):

@@ -111,6 +111,19 @@ async def test_a_status_from_the_end_of_time_is_told(bench):
     assert f"second {far}  Started: late" in lines
 
 
+async def test_a_status_tells_when_the_provider_removes_all_its_pods(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        without = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+        peer.drain_at = 1_800_000_000
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    [line] = [line for line in status_lines(result) if line.startswith("leaves")]
+    assert "2027-01-15 08:00:00Z" in line
+    assert json_of(result)["drain_at"] == 1_800_000_000
+    assert "drain_at" not in json_of(without)
+    assert not [line for line in status_lines(without) if line.startswith("leaves")]
+
+
 async def test_a_status_tells_when_the_last_request_came_and_what_a_day_costs(bench):
     async with bench.peer().serve() as peer:
         await bench.deploy()

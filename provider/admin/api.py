@@ -15,6 +15,8 @@ from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
+from trustedpods.provider.admin.reports.disclosure import read_disclosure
+from trustedpods.provider.admin.reports.disclosure_views import DiscloseRequest, Disclosure
 from trustedpods.provider.admin.reports.earnings import read_earnings
 from trustedpods.provider.admin.reports.health import PodStanding, needs_a_look, read_evidence, read_health
 from trustedpods.provider.admin.reports.health_views import (
@@ -124,6 +126,7 @@ class AdminApi:
             "store": verb_for(StoreRequest, self.store),
             "health": verb_for(HealthRequest, self.health),
             "evidence": verb_for(EvidenceRequest, self.evidence),
+            "disclose": verb_for(DiscloseRequest, self.disclose),
         }
 
     async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
@@ -188,6 +191,11 @@ class AdminApi:
     async def evidence(self, _request: EvidenceRequest) -> OwnEvidence:
         """What the machine proves of itself now."""
         return await read_evidence(self.parts.doors)
+
+    async def disclose(self, request: DiscloseRequest) -> Disclosure:
+        """What the books have of one pod."""
+        parts = self.parts
+        return await read_disclosure(parts.doors, parts.pods, parts.eviction, request.target)
 
     async def overview(self, request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""

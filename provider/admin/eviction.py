@@ -10,6 +10,7 @@ import logging
 import trio
 
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
+from trustedpods.protocol.ids import Address
 from trustedpods.provider.admin.views import EvictedPod
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.settlement import Settlement
@@ -59,7 +60,7 @@ class Eviction:
 
         With *deny* its publisher is kept out from now on. Refused where nothing is meant by it.
         """
-        record = self._find(target.strip().lower())
+        record = self.meant(target.strip().lower())
         text = f"evicted by the provider's operator: {_checked(reason)}"
         if deny:
             await self._gate.deny(record.ref.publisher)
@@ -75,10 +76,11 @@ class Eviction:
         """Take pods in again."""
         await self._gate.drain(None)
 
-    def _find(self, target: str) -> PodRecord:
+    def meant(self, target: str) -> PodRecord:
+        """The standing pod of that label, host or replica's address, in lower case; Refused without one."""
         label = self._autoscaler.replicas.label_at(target)
         for record in self._pods.standing:
-            if label == record.label or target in self._names(record):
+            if label == record.label or target in self.names(record):
                 return record
         raise Refused(
             f"no pod here has the host or address {target!r}",
@@ -86,7 +88,11 @@ class Eviction:
             hint="`trustedpods-provider pods` lists labels; a host begins with one",
         )
 
-    def _names(self, record: PodRecord) -> set[str]:
+    def denies(self, publisher: Address) -> bool:
+        """Whether this publisher is kept out."""
+        return publisher in self._gate.rules.denied
+
+    def names(self, record: PodRecord) -> set[str]:
         """Everything by which others know the pod: its label and its hosts, whoever serves them."""
         names = {record.label, f"{record.label}.{self._doors.config.identity.domain}"}
         try:

@@ -102,10 +102,13 @@ def set_up_provider(
 
 def _qr_room(*, wanted: bool | None) -> "QrRoom | None":
     """Room for QR codes: what the terminal has, none without one, and any where they are *wanted*."""
-    from trustedpods.provider.setup.qr_codes import QrRoom
+    from trustedpods.provider.setup.qr_codes import QrRoom, drawable
 
     terminal = sys.stdout.isatty()
     if wanted is False or (wanted is None and not terminal):
+        return None
+    if not drawable(sys.stdout.encoding):
+        click.echo(f"no QR codes: {sys.stdout.encoding} has no characters for them; use UTF-8", err=True)
         return None
     if wanted:
         return QrRoom(None, None, coloured=terminal)

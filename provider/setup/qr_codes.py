@@ -9,6 +9,7 @@ why the row is not there.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import segno
 
@@ -33,9 +34,21 @@ class QrRoom:
     coloured: bool
 
 
-def qr_text(one: UnsignedTransaction) -> str:
-    """What the code says: the link, else the calldata, in capitals as codes hold those in half the room."""
-    return one.link or f"0x{one.data.hex()}".upper()
+def drawable(encoding: str) -> bool:
+    """Whether an output of that *encoding* has the characters: one of ISO 8859-1 would end in an error."""
+    try:
+        "".join(_CHARACTERS.values()).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def qr_parts(one: UnsignedTransaction) -> tuple[str, ...]:
+    """What the code says: the link, else the calldata, in capitals as codes hold those in half the room.
+
+    Its beginning is a part of its own: many a wallet knows `0x` alone, and takes no `0X`.
+    """
+    return (one.link,) if one.link else ("0x", one.data.hex().upper())
 
 
 def qr_lines(one: UnsignedTransaction, room: QrRoom) -> Iterator[str]:
@@ -44,8 +57,9 @@ def qr_lines(one: UnsignedTransaction, room: QrRoom) -> Iterator[str]:
     One that is too large for any code has a line too: 40-L holds 2,140 bytes of calldata, a row has some 400.
     """
     what = "a wallet opens it" if one.link else "the data alone, as text: paste it, and type the rest"
+    parts: Any = qr_parts(one)  # of which segno makes a segment each; its types know of one text alone
     try:
-        code = segno.make(qr_text(one), error="l", boost_error=False, micro=False)
+        code = segno.make(parts, error="l", boost_error=False, micro=False)
     except segno.DataOverflowError:
         yield "  no QR code: it is too long for one"
         return

@@ -8,7 +8,7 @@ import zxingcpp
 
 from tests.provider.setup.test_owner_transactions import MARKET, OPERATOR, ROW
 from trustedpods.provider.setup.owner_transactions import funding, naming_operator, registering
-from trustedpods.provider.setup.qr_codes import QrRoom, qr_lines, qr_text
+from trustedpods.provider.setup.qr_codes import QrRoom, drawable, qr_lines, qr_parts
 
 ANY = QrRoom(None, None, coloured=False)
 SHOWN = [
@@ -36,8 +36,8 @@ def test_a_reader_reads_what_is_to_be_signed(one):
     assert "to scan" in caption
     assert ("a wallet opens it" in caption) == (one.link is not None)
     said = scanned(drawn)
-    assert said == qr_text(one)
-    assert said == one.link or bytes.fromhex(said.removeprefix("0X")) == one.data
+    assert said == "".join(qr_parts(one))
+    assert said == one.link or bytes.fromhex(said.removeprefix("0x")) == one.data
 
 
 def test_it_is_drawn_only_where_it_fits_whole():
@@ -59,8 +59,16 @@ def test_a_terminal_has_its_colours_again_after_each_line():
 
 
 def test_what_no_code_holds_is_said():
-    longest = replace(SHOWN[0], data=b"\xab" * 2147)
+    longest = replace(SHOWN[0], data=b"\xab" * 2145)
     assert len(list(qr_lines(longest, ANY))) > 1
-    assert list(qr_lines(replace(longest, data=b"\xab" * 2148), ANY)) == [
+    assert list(qr_lines(replace(longest, data=b"\xab" * 2146), ANY)) == [
         "  no QR code: it is too long for one"
     ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "has"),
+    [("utf-8", True), ("cp437", True), ("ascii", False), ("iso-8859-1", False), ("unheard", False)],
+)
+def test_nothing_is_drawn_in_characters_that_are_not_there(encoding, has):
+    assert drawable(encoding) is has

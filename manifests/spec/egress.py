@@ -179,14 +179,20 @@ class Network(EgressPart):
         return len(self.nodes) + self.linked_nodes
 
     @property
-    def smtp(self) -> bool:
-        """Whether a port of mail is named, of addresses or hosts: not every provider opens those."""
-        return any(
-            port.is_smtp
+    def smtp_ports(self) -> list[int]:
+        """The ports of mail that are named, of addresses or hosts: not every provider opens those."""
+        return [
+            port.port
             for rule in self.egress
-            for port in rule.ports
             if any(peer.pod is None for peer in rule.to)
-        )
+            for port in rule.ports
+            if port.port is not None and port.is_smtp
+        ]
+
+    @property
+    def smtp(self) -> bool:
+        """Whether the pod asks to send mail."""
+        return bool(self.smtp_ports)
 
     @property
     def by_name(self) -> bool:

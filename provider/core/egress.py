@@ -38,15 +38,15 @@ class EgressOpening:
 def openings(network: Network, refused: Sequence[str], *, smtp: bool) -> list[EgressOpening]:
     """What is opened for this manifest, with *refused* networks cut out, and ports of mail without *smtp*.
 
-    Refused (rule `egress`) where nothing would be left of what is asked for: an address block inside a
-    refused network, or a port of mail alone.
+    A rule of which no port is left opens nothing: whether it may be asked for is `check_smtp_ports`'s to say.
+    Refused (rule `egress`) where an address block lies inside a refused network.
     """
     closed = [IPv4Network(text) for text in refused]
     return [
         _opening(peer.ip_block, ports, closed)
         for rule in network.egress
-        if any(peer.ip_block is not None for peer in rule.to)
         for ports in [_outside_ports(rule, smtp=smtp)]
+        if ports  # in a policy, no ports are all ports
         for peer in rule.to
         if peer.ip_block is not None
     ]
@@ -55,13 +55,13 @@ def openings(network: Network, refused: Sequence[str], *, smtp: bool) -> list[Eg
 def named_hosts(network: Network, *, smtp: bool) -> dict[str, tuple[PortRange, ...]]:
     """The hosts that may be called by name, each with the ports of all rules that name it.
 
-    Refused (rule `egress`) where a rule asks for a port of mail alone and there is no *smtp*.
+    Without *smtp* those of mail are left out, and hosts of which no port is left.
     """
     found: dict[str, dict[PortRange, None]] = {}
     for rule in network.egress:
         for host in filter(None, (peer.host for peer in rule.to)):
             found.setdefault(host, {}).update(dict.fromkeys(_outside_ports(rule, smtp=smtp)))
-    return {name: tuple(ports) for name, ports in found.items()}
+    return {name: tuple(ports) for name, ports in found.items() if ports}
 
 
 def named_pods(network: Network) -> dict[str, tuple[PortRange, ...]]:
@@ -105,10 +105,19 @@ def _outside_ports(rule: EgressRule, *, smtp: bool) -> tuple[PortRange, ...]:
     """The ranges that are opened towards the outside of the cluster."""
     if smtp:
         return tuple(_asked(rule))
-    for entry in rule.ports:
-        if entry.is_smtp:
-            raise smtp_closed(f"egress to port {entry.port}")
     return tuple(left for asked in _asked(rule) for left in _around_mail(*asked))
+
+
+def check_smtp_ports(network: Network, *, smtp: bool) -> None:
+    """Refused (rule `egress`) where a port of mail is named and there is no *smtp*.
+
+    Asked before a manifest is taken, and not when its objects are made: the operator may have closed mail
+    since, and a pod that cannot be made would get no certificate, no address book and no way back any more.
+    """
+    if smtp:
+        return
+    for port in network.smtp_ports:
+        raise smtp_closed(f"egress to port {port}")
 
 
 def smtp_closed(what: str) -> Refused:

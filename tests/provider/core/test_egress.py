@@ -13,6 +13,7 @@ from trustedpods.protocol.limits import SMTP_PORTS
 from trustedpods.provider.core.egress import (
     NOT_THE_WORLD,
     EgressOpening,
+    check_smtp_ports,
     named_hosts,
     named_pods,
     openings,
@@ -87,23 +88,34 @@ def test_exactly_what_is_asked_for_is_opened(network, address, protocol, port, s
     try:
         found = openings(network, NOT_THE_WORLD, smtp=smtp)
     except Refused:
-        assert _asks_for_what_is_closed(network, smtp=smtp)
+        assert _asks_for_a_closed_network(network)
         return
+    assert all(opening.ports for opening in found), "in a policy, no ports are all ports"
     mail = protocol == "TCP" and port in (25, 465, 587) and not smtp
     closed = any(address in net for net in CLOSED) or mail
     assert opened(found, address, protocol, port) == (asks(network, address, protocol, port) and not closed)
 
 
-def _asks_for_what_is_closed(network: Network, *, smtp: bool) -> bool:
-    whole = any(
-        peer.block.network.subnet_of(net) for rule in network.egress for peer in rule.to for net in CLOSED
-    )
-    mail = any(
+@given(networks, st.booleans())
+def test_who_names_a_port_of_mail_is_refused_unless_mail_is_open(network, smtp):
+    named = any(
         entry.protocol == "TCP" and entry.port in (25, 465, 587) and entry.end_port in (None, entry.port)
         for rule in network.egress
         for entry in rule.ports
     )
-    return whole or (mail and not smtp)
+    try:
+        check_smtp_ports(network, smtp=smtp)
+    except Refused:
+        assert named
+        assert not smtp
+    else:
+        assert smtp or not named
+
+
+def _asks_for_a_closed_network(network: Network) -> bool:
+    return any(
+        peer.block.network.subnet_of(net) for rule in network.egress for peer in rule.to for net in CLOSED
+    )
 
 
 def test_nothing_asked_for_is_nothing_opened() -> None:
@@ -111,19 +123,31 @@ def test_nothing_asked_for_is_nothing_opened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "ports", "words"),
+    ("cidr", "words"),
     [
-        ("10.1.2.0/24", [], "this provider keeps 10.0.0.0/8 closed"),
-        ("169.254.169.254/32", [], "169.254.0.0/16"),
-        ("203.0.113.0/24", [{"port": 25}], "no mail"),
-        ("203.0.113.0/24", [{"port": 443}, {"port": 465, "endPort": 465}], "port 465"),
-        ("203.0.113.0/24", [{"port": 587}], "25, 465, 587 are closed"),
+        ("10.1.2.0/24", "this provider keeps 10.0.0.0/8 closed"),
+        ("169.254.169.254/32", "169.254.0.0/16"),
     ],
 )
-def test_what_is_closed_is_refused_by_name(cidr: str, ports: list[dict[str, int]], words: str) -> None:
-    rule = {"to": [{"ipBlock": {"cidr": cidr}}], "ports": ports}
+def test_a_closed_network_is_refused_by_name(cidr: str, words: str) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": cidr}}]}
     with pytest.raises(Refused, match=words) as caught:
         openings(Network.model_validate({"egress": [rule]}), NOT_THE_WORLD, smtp=False)
+    assert caught.value.rule == "egress"
+
+
+@pytest.mark.parametrize(
+    ("ports", "words"),
+    [
+        ([{"port": 25}], "no mail"),
+        ([{"port": 443}, {"port": 465, "endPort": 465}], "port 465"),
+        ([{"port": 587}], "25, 465, 587 are closed"),
+    ],
+)
+def test_a_port_of_mail_is_refused_by_name(ports: list[dict[str, int]], words: str) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": ports}
+    with pytest.raises(Refused, match=words) as caught:
+        check_smtp_ports(Network.model_validate({"egress": [rule]}), smtp=False)
     assert caught.value.rule == "egress"
 
 
@@ -155,7 +179,9 @@ def test_a_host_for_mail_alone_is_refused_where_mail_is_closed(port):
     rule = {"to": [{"host": "mail.example"}], "ports": [{"port": port}]}
     network = Network.model_validate({"egress": [rule]})
     with pytest.raises(Refused, match="no mail"):
-        named_hosts(network, smtp=False)
+        check_smtp_ports(network, smtp=False)
+    check_smtp_ports(network, smtp=True)
+    assert named_hosts(network, smtp=False) == {}
     assert named_hosts(network, smtp=True) == {"mail.example": (("TCP", port, port),)}
 
 
@@ -163,8 +189,18 @@ def test_one_s_own_pods_are_called_at_ports_of_mail_too():
     rule = {"to": [{"pod": "mails"}], "ports": [{"port": 25}, {"port": 400, "endPort": 600}]}
     network = Network.model_validate({"egress": [rule]})
     assert named_pods(network) == {"mails": (("TCP", 25, 25), ("TCP", 400, 600))}
+    check_smtp_ports(network, smtp=False)
     assert openings(network, NOT_THE_WORLD, smtp=False) == []
     assert named_hosts(network, smtp=False) == {}
+
+
+def test_a_rule_for_own_pods_and_others_asks_to_send_mail():
+    rule = {"to": [{"pod": "mails"}, {"host": "mail.example"}], "ports": [{"port": 25}, {"port": 26}]}
+    network = Network.model_validate({"egress": [rule]})
+    with pytest.raises(Refused, match="port 25: no mail"):
+        check_smtp_ports(network, smtp=False)
+    assert named_hosts(network, smtp=False) == {"mail.example": (("TCP", 26, 26),)}
+    assert named_pods(network) == {"mails": (("TCP", 25, 25), ("TCP", 26, 26))}
 
 
 def test_every_port_of_a_named_pod_is_every_port():

@@ -123,6 +123,16 @@ def test_ports_of_mail_are_open_to_the_outside_only_where_the_operator_opens_the
     assert ("UDP", 1, 65535) in ranges
 
 
+def test_a_pod_taken_while_mail_was_open_is_made_without_it_once_it_is_closed():
+    mail = {"ports": [{"port": 587}], "to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}, {"host": "m.example"}]}
+    web = {"ports": [{"port": 443}], "to": [{"host": "w.example"}]}
+    life = replace(a_life(a_manifest(network={"egress": [mail, web]})), resolver=PLACE, publisher=ALICE)
+    made = objects(replace(life, smtp=False))
+    policies = {one["metadata"]["name"]: one for one in made if one["kind"] == "NetworkPolicy"}
+    assert "egress" not in policies, "a rule without ports would open all of them"
+    assert hosts_of(policies["names"]) == {"w.example": (("TCP", 443, 443),)}
+
+
 def test_a_life_that_calls_own_pods_says_whose_they_are():
     with pytest.raises(LocalProtocolError, match="nobody is named"):
         objects(replace(a_life(a_manifest(network={"egress": [{"to": [{"pod": "db"}]}]})), resolver=PLACE))

@@ -8,6 +8,7 @@ looks at its nodes when the pod asks to come.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from trustedpods.protocol.limits import SMTP_PORTS
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.capabilities import Capabilities, LabelRule, Placement
 
@@ -27,9 +28,8 @@ def asks_for_more(ask: AdmitBody) -> bool:
     """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
-    return bool(
-        ask.volumes or ask.csi_drivers or ask.ingresses or at_nodes or ask.names or ask.own_sleep or placed
-    )
+    switched = ask.names or ask.smtp or ask.own_sleep
+    return bool(ask.volumes or ask.csi_drivers or ask.ingresses or at_nodes or switched or placed)
 
 
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -119,8 +119,14 @@ def _exposure(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
         for name in one.annotations:
             if name not in offered_classes[one.class_name]:
                 yield f"ingress class {one.class_name} takes no annotation {name}"
+    yield from _switches(ask, has)
+
+
+def _switches(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
     if ask.names and not has.names:
         yield "no host can be called by name: it has no resolver for pods"
+    if ask.smtp and not has.smtp:
+        yield f"no pod can send mail: TCP ports {', '.join(map(str, SMTP_PORTS))} are closed to the outside"
     if ask.own_sleep and not has.own_sleep:
         yield "no pod can ask for its own sleep"
 

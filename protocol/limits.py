@@ -5,9 +5,9 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
-MAIL = 25
-"""SMTP between servers, closed to pods and to nodes of networks: one tenant who sends unasked mail gets the
-provider's addresses listed."""
+SMTP_PORTS = (25, 465, 587)
+"""TCP ports of mail, between servers and from its senders: closed to pods unless the operator opens them, and
+to nodes of networks always: one tenant who sends unasked mail gets the provider's addresses listed."""
 
 MAX_MESSAGE = 4 * MIB
 """One framed message: a bundle with 1 MiB of secrets fits three times over."""

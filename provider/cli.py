@@ -37,6 +37,7 @@ for verb in (
     pods.top,
     page.page,
     pods.evict,
+    pods.disclose,
     pods.drain,
     setup.set_up_provider,
     setup.facade_files,

@@ -286,6 +286,15 @@ class StoreSection(Section):
     they were counted by, of those that ended their claims too."""
 
 
+class EgressSection(Section):
+    """What pods may send to the outside of the cluster.
+
+    With `smtp` a manifest may open the TCP ports of mail like any other; without it no pod has them.
+    """
+
+    smtp: bool = False
+
+
 class PublishersSection(Section):
     """The most that one publisher's pods may take together: how many, and their replicas where all run."""
 
@@ -331,6 +340,7 @@ class ProviderConfig(Section):
     metrics: MetricsSection | None = None
     publishers: PublishersSection = PublishersSection()
     webhooks: WebhooksSection = WebhooksSection()
+    egress: EgressSection = EgressSection()
     exposure: ExposureSection = ExposureSection()
     ingress: IngressSection = IngressSection()
     tls: TlsSection = TlsSection()
@@ -359,6 +369,7 @@ class ProviderConfig(Section):
             node_port=self.exposure.node_ports,
             load_balancer=self.exposure.load_balancers > 0,
             names=self.names is not None,
+            smtp=self.egress.smtp,
             own_sleep=self.names is not None and self.names.sleep_port is not None,
         )
 

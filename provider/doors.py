@@ -148,6 +148,7 @@ class Doors:
             claim_interval_s=self.config.terms.cap_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
             names=self.config.names is not None,
+            smtp=self.config.egress.smtp,
             own_sleep=self.config.allowed.own_sleep,
             tunnels=bool(self.config.exposure.tunnel_sockets),
             egress_closed=self.config.cluster.closed_networks,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trustedpods.manifests.spec.exposure.tunnel import Tunnel
 from trustedpods.manifests.spec.part import STRICT, DnsLabel, Spelling, not_yet
-from trustedpods.protocol.limits import MAX_CALLED_NODES
+from trustedpods.protocol.limits import MAX_CALLED_NODES, SMTP_PORTS
 
 MAX_RULES = 16
 MAX_PEERS = 32
@@ -142,6 +142,12 @@ class EgressPort(EgressPart):
             raise ValueError("endPort needs a port that is not above it")
         return self
 
+    @property
+    def is_smtp(self) -> bool:
+        """Whether it is one of the ports of mail, and no other: a range that has them asks for the rest."""
+        alone = self.end_port in (None, self.port)
+        return self.protocol == "TCP" and self.port in SMTP_PORTS and alone
+
 
 class EgressRule(EgressPart):
     """Each of `to` may be called on each of `ports`; on all ports where none is given.
@@ -171,6 +177,22 @@ class Network(EgressPart):
     def calls(self) -> int:
         """How many nodes are called at most."""
         return len(self.nodes) + self.linked_nodes
+
+    @property
+    def smtp_ports(self) -> list[int]:
+        """The ports of mail that are named, of addresses or hosts: not every provider opens those."""
+        return [
+            port.port
+            for rule in self.egress
+            if any(peer.pod is None for peer in rule.to)
+            for port in rule.ports
+            if port.port is not None and port.is_smtp
+        ]
+
+    @property
+    def smtp(self) -> bool:
+        """Whether the pod asks to send mail."""
+        return bool(self.smtp_ports)
 
     @property
     def by_name(self) -> bool:

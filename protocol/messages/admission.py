@@ -44,11 +44,11 @@ class AdmitBody(Message):
 
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
-    is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name,
-    `own_sleep` whether it asks for its own sleep, `calls` how many nodes of its network it calls, `placement`
-    on which nodes its replicas run, `csi_drivers` what mounts volumes there, `users` the user ids of its
-    containers, which the provider reads from the images too when it has them; `ingresses` are the classes
-    that are to serve its hosts.
+    is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name, `smtp` whether
+    it sends mail, `own_sleep` whether it asks for its own sleep, `calls` how many nodes of its network it
+    calls, `placement` on which nodes its replicas run, `csi_drivers` what mounts volumes there, `users` the
+    user ids of its containers, which the provider reads from the images too when it has them; `ingresses` are
+    the classes that are to serve its hosts.
     """
 
     kind: Literal["admit"] = "admit"
@@ -62,6 +62,7 @@ class AdmitBody(Message):
     hosts: Annotated[list[ShortText], Field(max_length=16)]
     volumes: Annotated[list[VolumeAsk], Field(max_length=limits.MAX_VOLUMES)]
     names: bool
+    smtp: bool = False
     own_sleep: bool = False
     calls: Annotated[int, Field(ge=0, le=limits.MAX_CALLED_NODES)] = 0
     placement: Placement = Placement()

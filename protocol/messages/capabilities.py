@@ -55,7 +55,7 @@ class NodeSize(Message):
 class Capabilities(Message):
     """What a manifest may ask for at this provider.
 
-    With `default_class` there is a storage class for volumes that name none.
+    With `default_class` there is a storage class for volumes that name none, with `smtp` pods may send mail.
     `node_labels` has the values of each label that the operator advertises; no values: there are too many to
     list. `largest_node` bounds each single replica; what is free of it is said when a pod asks to come.
     """
@@ -68,6 +68,7 @@ class Capabilities(Message):
     node_port: bool
     load_balancer: bool
     names: bool
+    smtp: bool
     own_sleep: bool
     node_labels: Annotated[
         dict[LabelName, Annotated[list[LabelText], Field(max_length=MAX_LABEL_VALUES)]],

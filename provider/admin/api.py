@@ -15,6 +15,8 @@ from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.acme.files import seen_state
 from trustedpods.provider.admin.eviction import Eviction
+from trustedpods.provider.admin.reports.disclosure import read_disclosure
+from trustedpods.provider.admin.reports.disclosure_views import DiscloseRequest, Disclosure
 from trustedpods.provider.admin.reports.earnings import read_earnings
 from trustedpods.provider.admin.reports.health import (
     PodStanding,
@@ -137,6 +139,7 @@ class AdminApi:
             "health": verb_for(HealthRequest, self.health),
             "evidence": verb_for(EvidenceRequest, self.evidence),
             "operator-key": verb_for(OperatorKeyRequest, self.operator_key),
+            "disclose": verb_for(DiscloseRequest, self.disclose),
         }
 
     async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
@@ -209,6 +212,11 @@ class AdminApi:
     async def operator_key(self, _request: OperatorKeyRequest) -> OperatorKeyView:
         """How the key that pays gas stands."""
         return await read_operator_key(self.parts.doors)
+
+    async def disclose(self, request: DiscloseRequest) -> Disclosure:
+        """What the books have of one pod."""
+        parts = self.parts
+        return await read_disclosure(parts.doors, parts.pods, parts.eviction, request.target)
 
     async def overview(self, request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""

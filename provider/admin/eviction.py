@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import trio
 
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
-from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.views import EvictedPod
 from trustedpods.provider.admission.gate import Gate
@@ -73,7 +73,7 @@ class Eviction:
 
         With *deny* its publisher is kept out from now on. Refused where nothing is meant by it.
         """
-        record = self._find(target.strip().lower())
+        record = self.meant(target.strip().lower())
         text = f"evicted by the provider's operator: {_checked(reason)}"
         if deny:
             await self._gate.deny(record.ref.publisher)
@@ -137,10 +137,11 @@ class Eviction:
         if left := self._staying:
             await self._send_away(left, f"the provider is being drained: {rules.draining}")
 
-    def _find(self, target: str) -> PodRecord:
+    def meant(self, target: str) -> PodRecord:
+        """The standing pod of that label, host or replica's address, in lower case; Refused without one."""
         label = self._autoscaler.replicas.label_at(target)
         for record in self._pods.standing:
-            if label == record.label or target in self._names(record):
+            if label == record.label or target in self.names(record):
                 return record
         raise Refused(
             f"no pod here has the host or address {target!r}",
@@ -148,7 +149,11 @@ class Eviction:
             hint="`trustedpods-provider pods` lists labels; a host begins with one",
         )
 
-    def _names(self, record: PodRecord) -> set[str]:
+    def denies(self, publisher: Address) -> bool:
+        """Whether this publisher is kept out."""
+        return publisher in self._gate.rules.denied
+
+    def names(self, record: PodRecord) -> set[str]:
         """Everything by which others know the pod: its label and its hosts, whoever serves them."""
         names = {record.label, f"{record.label}.{self._doors.config.identity.domain}"}
         try:

@@ -143,6 +143,7 @@ class Admission:
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         check_ingresses(ask.ingresses, self._doors.config.ingress.classes)
         admission.check_names(ask.names, self._doors.offer)
+        admission.check_smtp(ask.smtp, self._doors.offer)
         admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on the pods of the running daemon: pods, top, evict, drain."""
+"""Verbs on the pods of the running daemon: pods, top, evict, disclose, drain."""
 
 from pathlib import Path
 
@@ -60,6 +60,18 @@ def evict(config_path: Path, target: str, reason: str, deny: bool, output: str) 
 
     found = ask(config_path, EvictRequest(target=target, reason=reason, deny=deny), Evicted)
     show_rows([pod.plain() for pod in found.pods], output)
+
+
+@click.command()
+@config_option
+@click.argument("target", metavar="HOST|IP|LABEL|CHANNEL")
+@output_option
+@explained
+def disclose(config_path: Path, target: str, output: str) -> None:
+    """Tell what is known of a pod, for an authority: whose it is, channel, times and sizes; no content."""
+    from trustedpods.provider.admin.reports.disclosure_views import DiscloseRequest, Disclosure
+
+    show(ask(config_path, DiscloseRequest(target=target), Disclosure).plain(), output)
 
 
 @click.command()

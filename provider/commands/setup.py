@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs for whoever sets a provider up: setup, doctor, facade-files, tls-request."""
 
+import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.commands.options import config_option, explained, no_market_option, output_option
 from trustedpods.provider.commands.output import show, show_rows
+
+if TYPE_CHECKING:
+    from trustedpods.provider.setup.qr_codes import QrRoom
 
 MOST_WAIT_S = 7 * 86_400
 """An owner with a cold key may take days; longer than that is a mistake in the unit."""
@@ -44,6 +49,10 @@ Examples:
     "--wait", "wait_s", type=click.FloatRange(0, MOST_WAIT_S), default=0.0, show_default=True,
     help="Seconds to wait for the owner's transactions.",
 )  # fmt: skip
+@click.option(
+    "--qr/--no-qr", default=None,
+    help="QR codes of what the owner signs; by default on a terminal that is large enough.",
+)  # fmt: skip
 @output_option
 @explained
 def set_up_provider(
@@ -52,6 +61,7 @@ def set_up_provider(
     yes: bool,
     user: str,
     wait_s: float,
+    qr: bool | None,
     output: str,
     **given: str | Path | None,
 ) -> None:
@@ -83,11 +93,27 @@ def set_up_provider(
     if output == "json":
         show(result.plain(), output)
     else:
-        click.echo("\n".join(result.lines()))
+        click.echo("\n".join(result.lines(_qr_room(wanted=qr))))
     if not result.complete:
         sys.exit(int(ExitCode.NO_CONTEXT))
     if output != "json":
         _examine(config_path, False, output)
+
+
+def _qr_room(*, wanted: bool | None) -> "QrRoom | None":
+    """Room for QR codes: what the terminal has, none without one, and any where they are *wanted*."""
+    from trustedpods.provider.setup.qr_codes import QrRoom, drawable
+
+    terminal = sys.stdout.isatty()
+    if wanted is False or (wanted is None and not terminal):
+        return None
+    if not drawable(sys.stdout.encoding):
+        click.echo(f"no QR codes: {sys.stdout.encoding} has no characters for them; use UTF-8", err=True)
+        return None
+    if wanted:
+        return QrRoom(None, None, coloured=terminal)
+    size = shutil.get_terminal_size()
+    return QrRoom(size.columns, size.lines, coloured=True)
 
 
 def _absolute(value: str | Path | None) -> str | None:

@@ -14,7 +14,7 @@ from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.capabilities import AccessMode
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, ServiceProtocol, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
-from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.egress import NOT_THE_WORLD, smtp_closed
 from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.pod import PodSize, Scaling
 
@@ -45,6 +45,7 @@ class Offer:
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
     peers: tuple[str, ...] = ()
     names: bool = False
+    smtp: bool = False
     own_sleep: bool = False
     tunnels: bool = False
     private_webhooks: bool = False
@@ -73,6 +74,12 @@ def check_names(asked: bool, offer: Offer) -> None:
             rule="egress",
             hint="write addresses (ipBlock), or deploy to a provider that answers names",
         )
+
+
+def check_smtp(asked: bool, offer: Offer) -> None:
+    """Refused where the pod wants to send mail and the operator lets nobody do so."""
+    if asked and not offer.smtp:
+        raise smtp_closed("the pod asks for egress to a port of mail")
 
 
 def check_called_nodes(asked: int, others: int, most: int) -> None:

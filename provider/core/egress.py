@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of the egress that a manifest asks for a provider opens: never its own networks, never mail."""
+"""What of the egress that a manifest asks for a provider opens: not its own networks, mail if it says so."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 from typing import Literal
 
-from trustedpods.manifests.spec.egress import EgressPeer, EgressPort, IpBlock, Network
+from trustedpods.manifests.spec.egress import EgressPort, EgressRule, IpBlock, Network
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.limits import MAIL
+from trustedpods.protocol.limits import SMTP_PORTS
 
 NOT_THE_WORLD = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -35,45 +35,44 @@ class EgressOpening:
     ports: tuple[PortRange, ...]
 
 
-def openings(network: Network, refused: Sequence[str]) -> list[EgressOpening]:
-    """What is opened for this manifest, with *refused* networks cut out.
+def openings(network: Network, refused: Sequence[str], *, smtp: bool) -> list[EgressOpening]:
+    """What is opened for this manifest, with *refused* networks cut out, and ports of mail without *smtp*.
 
-    Refused (rule `egress`) where nothing would be left of what is asked for: an address block inside a
-    refused network, or the port of mail alone.
+    A rule of which no port is left opens nothing: whether it may be asked for is `check_smtp_ports`'s to say.
+    Refused (rule `egress`) where an address block lies inside a refused network.
     """
     closed = [IPv4Network(text) for text in refused]
     return [
         _opening(peer.ip_block, ports, closed)
         for rule in network.egress
-        for ports in [tuple(_ports(rule.ports))]
+        for ports in [_outside_ports(rule, smtp=smtp)]
+        if ports  # in a policy, no ports are all ports
         for peer in rule.to
         if peer.ip_block is not None
     ]
 
 
-def named_hosts(network: Network) -> dict[str, tuple[PortRange, ...]]:
+def named_hosts(network: Network, *, smtp: bool) -> dict[str, tuple[PortRange, ...]]:
     """The hosts that may be called by name, each with the ports of all rules that name it.
 
-    Refused (rule `egress`) where a rule asks for the port of mail alone.
+    Without *smtp* those of mail are left out, and hosts of which no port is left.
     """
-    return _by_name(network, lambda peer: peer.host)
+    found: dict[str, dict[PortRange, None]] = {}
+    for rule in network.egress:
+        for host in filter(None, (peer.host for peer in rule.to)):
+            found.setdefault(host, {}).update(dict.fromkeys(_outside_ports(rule, smtp=smtp)))
+    return {name: tuple(ports) for name, ports in found.items() if ports}
 
 
 def named_pods(network: Network) -> dict[str, tuple[PortRange, ...]]:
     """The publisher's own pods that may be called, each with the ports of all rules that name it.
 
-    Refused (rule `egress`) where a rule asks for the port of mail alone.
+    Those of mail too: what goes from pod to pod does not leave the cluster.
     """
-    return _by_name(network, lambda peer: peer.pod)
-
-
-def _by_name(
-    network: Network, name_of: Callable[[EgressPeer], str | None]
-) -> dict[str, tuple[PortRange, ...]]:
     found: dict[str, dict[PortRange, None]] = {}
     for rule in network.egress:
-        for name in filter(None, map(name_of, rule.to)):
-            found.setdefault(name, {}).update(dict.fromkeys(_ports(rule.ports)))
+        for pod in filter(None, (peer.pod for peer in rule.to)):
+            found.setdefault(pod, {}).update(dict.fromkeys(_asked(rule)))
     return {name: tuple(ports) for name, ports in found.items()}
 
 
@@ -93,23 +92,53 @@ def _opening(block: IpBlock, ports: tuple[PortRange, ...], closed: list[IPv4Netw
     return EgressOpening(str(wanted), tuple(excepts), ports)
 
 
-def _ports(asked: Sequence[EgressPort]) -> Iterator[PortRange]:
-    """The ranges, without the port of mail. None asked for means all."""
+def _asked(rule: EgressRule) -> list[PortRange]:
+    """The ranges of ports that a rule asks for. None asked for means all."""
     all_ports: list[EgressPort] = [EgressPort(protocol=name) for name in ("TCP", "UDP", "SCTP")]
-    for entry in asked or all_ports:
-        first = entry.port or 1
-        last = entry.end_port or entry.port or _LAST_PORT
-        if entry.protocol == "TCP" and first == last == MAIL:
-            raise Refused(f"egress to port {MAIL}: no mail is sent from here", rule="egress")
-        yield from _around_mail(entry.protocol, first, last)
+    return [
+        (entry.protocol, entry.port or 1, entry.end_port or entry.port or _LAST_PORT)
+        for entry in rule.ports or all_ports
+    ]
+
+
+def _outside_ports(rule: EgressRule, *, smtp: bool) -> tuple[PortRange, ...]:
+    """The ranges that are opened towards the outside of the cluster."""
+    if smtp:
+        return tuple(_asked(rule))
+    return tuple(left for asked in _asked(rule) for left in _around_mail(*asked))
+
+
+def check_smtp_ports(network: Network, *, smtp: bool) -> None:
+    """Refused (rule `egress`) where a port of mail is named and there is no *smtp*.
+
+    Asked before a manifest is taken, and not when its objects are made: the operator may have closed mail
+    since, and a pod that cannot be made would get no certificate, no address book and no way back any more.
+    """
+    if smtp:
+        return
+    for port in network.smtp_ports:
+        raise smtp_closed(f"egress to port {port}")
+
+
+def smtp_closed(what: str) -> Refused:
+    """The refusal (rule `egress`) of *what* a manifest asks for, where no mail may be sent."""
+    ports = ", ".join(map(str, SMTP_PORTS))
+    return Refused(
+        f"{what}: no mail is sent from here, TCP ports {ports} are closed to all pods",
+        rule="egress",
+        hint="use a service that takes mail at another port (2525) or over HTTPS, or choose another provider",
+    )
 
 
 def _around_mail(protocol: PortProtocol, first: int, last: int) -> Iterator[PortRange]:
-    """[first, last] without the port of mail."""
+    """[first, last] without the ports of mail.
+
+    A policy has no "not": this way every network that knows ranges of ports (`endPort`) keeps them closed.
+    """
     if protocol != "TCP":
         yield protocol, first, last
         return
-    edges = [first - 1, *([MAIL] if first <= MAIL <= last else []), last + 1]
+    edges = [first - 1, *(port for port in SMTP_PORTS if first <= port <= last), last + 1]
     for before, after in pairwise(edges):
         if before + 1 < after:
             yield protocol, before + 1, after - 1

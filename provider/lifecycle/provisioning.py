@@ -327,6 +327,7 @@ class ProvisioningSteps:
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
+            smtp=self._doors.config.egress.smtp,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
             told=pod_variables(record, opened, self._doors.config),

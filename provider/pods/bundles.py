@@ -31,7 +31,7 @@ from trustedpods.provider.core.admission import (
     check_seeds,
     check_tunnel,
 )
-from trustedpods.provider.core.egress import named_hosts, named_pods, openings
+from trustedpods.provider.core.egress import check_smtp_ports, openings
 from trustedpods.provider.core.networks.book import check_book
 from trustedpods.provider.core.networks.tunnels import check_addresses
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
@@ -168,6 +168,7 @@ class OpenBundle:
             ),
             volumes=self.manifest.volume_asks,
             names=self.manifest.spec.network.by_name,
+            smtp=self.manifest.spec.network.smtp,
             own_sleep=self.manifest.spec.scale.own_sleep,
             calls=self.manifest.spec.network.calls,
             placement=self.manifest.placement,
@@ -229,9 +230,8 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest, now: 
     for service in opened.manifest.exposed_services:
         own = "" if service.expose == "ingress" else host_label(request.ref.channel)
         check_hosts(service.hosts, own, offer.domain)
-    openings(spec.network, offer.egress_closed)
-    named_hosts(spec.network)
-    named_pods(spec.network)
+    openings(spec.network, offer.egress_closed, smtp=offer.smtp)
+    check_smtp_ports(spec.network, smtp=offer.smtp)
     check_book(opened.bundle.book, spec.network, offer.egress_closed, offer.peers, now)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)

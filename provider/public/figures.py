@@ -92,6 +92,7 @@ def capability_words(has: Capabilities, *, tcp: bool) -> list[str]:
         "expose: nodePort": has.node_port,
         "expose: loadBalancer": has.load_balancer,
         "egress by host name": has.names,
+        "egress to ports of mail": has.smtp,
         "sleep by itself": has.own_sleep,
         "volumes without a class": has.default_class,
     }

@@ -23,6 +23,7 @@ from trustedpods.provider.setup.files import FileResult, ServiceUser, operator_k
 from trustedpods.provider.setup.market_prices import listed_prices
 from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
 from trustedpods.provider.setup.plan import ROW_FILE, UNITS, SetupPlan, planned
+from trustedpods.provider.setup.qr_codes import QrRoom, qr_lines
 from trustedpods.provider.setup.report import fact_lines, transaction_lines
 from trustedpods.provider.setup.site import SetupSite, kubeconfig
 
@@ -54,8 +55,8 @@ class SetupResult:
         """Whether nothing is left to do."""
         return not self.to_do and not self.transactions
 
-    def lines(self) -> Iterator[str]:
-        """For people."""
+    def lines(self, room: QrRoom | None = None) -> Iterator[str]:
+        """For people; with QR codes of what is to be signed where there is *room* for any."""
         yield from self.facts
         yield f"operator's key: {self.operator}"
         yield from (f"{one.path}: {one.state}" for one in self.files)
@@ -64,7 +65,7 @@ class SetupResult:
         for number, line in enumerate(self.to_do, start=1):
             yield f"to do {number}: {line}"
         for one in self.transactions:
-            yield from ("", *transaction_lines(one))
+            yield from ("", *transaction_lines(one), *(() if room is None else qr_lines(one, room)))
 
     def plain(self) -> dict[str, object]:
         """Ready for JSON."""

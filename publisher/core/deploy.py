@@ -45,6 +45,7 @@ def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = (
         hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
         volumes=manifest.volume_asks,
         names=manifest.spec.network.by_name,
+        smtp=manifest.spec.network.smtp,
         own_sleep=manifest.spec.scale.own_sleep,
         calls=manifest.spec.network.calls,
         placement=manifest.placement,

@@ -106,6 +106,7 @@ def _capabilities(found: Capabilities) -> "market.CapabilitiesJson":
         "node_port": found.node_port,
         "load_balancer": found.load_balancer,
         "names": found.names,
+        "smtp": found.smtp,
         "own_sleep": found.own_sleep,
         "node_labels": found.node_labels,
         "largest_node": {

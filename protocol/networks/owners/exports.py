@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import address_bytes, address_from_bytes
-from trustedpods.protocol.limits import KIB, MAIL
+from trustedpods.protocol.limits import KIB, SMTP_PORTS
 from trustedpods.protocol.messages.base import U64, Bytes20, Bytes32, Message
 from trustedpods.protocol.networks.book import BookEntry, Transport
 from trustedpods.protocol.networks.members import NOBODY, NetworkName, Signature
@@ -73,8 +73,8 @@ class ExportedPort(Message):
             or address.is_reserved
         ):
             raise ValueError(f"{address} is the address of no node")
-        if (self.transport, self.published) == ("TCP", MAIL):
-            raise ValueError(f"port {MAIL} is for mail, which providers open for nobody")
+        if self.transport == "TCP" and self.published in SMTP_PORTS:
+            raise ValueError(f"port {self.published} is for mail, at which providers open no node")
         return self
 
     def entry(self, node: str, identity: bytes) -> BookEntry:

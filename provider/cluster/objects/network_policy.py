@@ -12,11 +12,17 @@ from trustedpods.provider.core.names.own_pods import CALLS, MAY, NAMED
 
 
 def policies(
-    manifest: PodManifest, ingress_from: Sequence[str], closed: Sequence[str], callers: Sequence[str] = ()
+    manifest: PodManifest,
+    ingress_from: Sequence[str],
+    closed: Sequence[str],
+    callers: Sequence[str] = (),
+    *,
+    smtp: bool = False,
 ) -> list[KubeObject]:
     """Nobody in, nobody out; then the node, on ports served, probed or declared; then out what is asked.
 
     Ports that nodes serve by themselves are open to the world but for *closed* networks, and to *callers*.
+    With *smtp* ports of mail are open like others.
 
     Refused (rule `egress`) where the manifest asks for a network that is *closed* to all pods.
     """
@@ -35,7 +41,7 @@ def policies(
         made.append(
             policy("nodes", {"policyTypes": ["Ingress"], "ingress": [_world(served, closed, callers)]})
         )
-    opened = egress.openings(manifest.spec.network, closed)
+    opened = egress.openings(manifest.spec.network, closed, smtp=smtp)
     if opened:
         rules = [_egress_rule(opening) for opening in opened]
         made.append(policy("egress", {"policyTypes": ["Egress"], "egress": rules}))

@@ -66,7 +66,8 @@ class PodLife:
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
-    nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
+    nobody calls its ports on nodes, but for `callers`. With `smtp` it may send mail.
+    `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
     `resolver` is where the hosts that it may call by name are asked for, `sleep_place` where it asks for its
     own sleep. `publisher` is whose pod it is:
@@ -84,6 +85,7 @@ class PodLife:
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
+    smtp: bool = False
     callers: tuple[str, ...] = ()
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
@@ -181,7 +183,9 @@ def services(life: PodLife) -> list[KubeObject]:
 
 def _policies(life: PodLife) -> list[KubeObject]:
     manifest, network = life.manifest, life.manifest.spec.network
-    made = network_policy.policies(manifest, life.ingress_from, life.closed_networks, life.callers)
+    made = network_policy.policies(
+        manifest, life.ingress_from, life.closed_networks, life.callers, smtp=life.smtp
+    )
     marked: dict[str, str] = {}
     if life.publisher is not None:
         marked = own_pods.marked(life.publisher, network)
@@ -191,9 +195,8 @@ def _policies(life: PodLife) -> list[KubeObject]:
     if rules := controller_rules(manifest, life.classes):
         made.append(network_policy.policy("ingress", {"policyTypes": ["Ingress"], "ingress": rules}))
     if network.by_name and life.resolver is not None:
-        made.append(
-            named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked, _nodes(life))
-        )
+        hosts = egress.named_hosts(network, smtp=life.smtp)
+        made.append(named_egress.asks_policy(life.resolver, hosts, marked, _nodes(life)))
     if manifest.spec.scale.own_sleep and life.sleep_place is not None:
         made.append(network_policy.own_sleep_policy(*life.sleep_place))
     return made

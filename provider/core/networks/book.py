@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.limits import MAIL
+from trustedpods.protocol.limits import SMTP_PORTS
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.networks.documents import check_epoch, is_absurd
 from trustedpods.protocol.sealing.public_keys import is_identity
@@ -70,7 +70,8 @@ def _why_closed(entry: BookEntry, closed: Sequence[str], peers: Sequence[str]) -
     for text in closed:
         if address in IPv4Network(text) and not at_peer:
             return f"this provider keeps {text} closed"
-    return "no mail is sent from here" if (entry.transport, entry.published) == ("TCP", MAIL) else ""
+    mails = entry.transport == "TCP" and entry.published in SMTP_PORTS
+    return "no node of a network is called at a port of mail" if mails else ""
 
 
 def fits(book: NetworkBook | None, network: Network) -> bool:

@@ -130,6 +130,7 @@ _SWITCHES = {
     "node_port": "exposure.node_ports",
     "load_balancer": "exposure.load_balancers",
     "names": "the table [names]",
+    "smtp": "egress.smtp",
     "own_sleep": "names.sleep_port",
 }
 """What is on or off, and what of the settings says so."""

@@ -44,6 +44,7 @@ class Allowed:
     node_port: bool = False
     load_balancer: bool = False
     names: bool = False
+    smtp: bool = False
     own_sleep: bool = False
 
 
@@ -68,6 +69,7 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
         node_port=allowed.node_port,
         load_balancer=allowed.load_balancer,
         names=allowed.names,
+        smtp=allowed.smtp,
         own_sleep=allowed.own_sleep,
         node_labels=advertised_labels(nodes, allowed.node_labels),
         largest_node=_largest(node.size for node in nodes),

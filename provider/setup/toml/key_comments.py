@@ -19,6 +19,7 @@ TABLES: Final = {
     "metrics": "Where Prometheus finds the daemon's numbers. Without this table there are none.",
     "publishers": "The most that one publisher's pods may take together. Without a line there is no bound.",
     "webhooks": "Warnings that are sent to publishers' own addresses.",
+    "egress": "What pods may send to the outside, beside what their manifests ask for (docs/operator.md).",
     "exposure": "Services past the facade: on ports of the nodes. By default none (docs/operator.md).",
     "ingress": (
         "The cluster's own ingress controllers, for pods of class open. By default none (docs/ingress.md)."
@@ -147,6 +148,10 @@ COMMENTS: Final = {
     "publishers.memory_mib": "MiB of memory of the same.",
     "webhooks.enabled": "Whether any are sent.",
     "webhooks.allow_private": "For a localnet only: publishers could send requests into your network.",
+    "egress.smtp": (
+        "Whether pods may send mail: TCP ports 25, 465 and 587. Mail that nobody asked for gets your"
+        " addresses listed."
+    ),
     "exposure.udp": "Whether `expose: udp` is offered.",
     "exposure.node_ports": "Whether `expose: nodePort` is offered.",
     "exposure.tunnel_sockets": "Where each node's program for tunnels listens; none: none are offered.",

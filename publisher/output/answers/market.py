@@ -84,6 +84,7 @@ class CapabilitiesJson(TypedDict):
     node_port: bool
     load_balancer: bool
     names: bool
+    smtp: bool
     own_sleep: bool
     node_labels: dict[str, list[str]]
     largest_node: NodeSizeJson

@@ -24,7 +24,13 @@ from trustedpods.protocol.net import open_host
 from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.cluster.freezer.door import Freezer
-from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
+from trustedpods.provider.config import (
+    EgressSection,
+    ExposureSection,
+    NamesSection,
+    ProviderConfig,
+    WebhooksSection,
+)
 from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
@@ -184,6 +190,7 @@ class World:
     exposure: dict = field(default_factory=dict)
     ingress: dict = field(default_factory=dict)
     names: dict | None = None
+    smtp: bool = False
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
     trust: str = "open"
@@ -231,6 +238,7 @@ class World:
         parts = {
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
+            "egress": EgressSection(smtp=self.smtp),
             "ingress": IngressSection(**self.ingress),
             "names": None if self.names is None else NamesSection(**self.names),
             "identity": config.identity.model_copy(update={"trust": self.trust}),

@@ -24,6 +24,7 @@ NOWHERE: Mapping[str, str] = {}
 
 SERVED = 8080
 OTHER, ASKED, UNASKED, V6 = 8081, 7000, 7005, 7006
+WEB, MAIL = 80, (25, 465, 587)
 
 OPEN, SHUT = True, False
 
@@ -54,6 +55,10 @@ PATHS: list[PathRow] = [
     ("a",     "server",     ASKED,    "tcp",     SHUT,                OPEN),
     ("c",     "server",     ASKED,    "tcp",     OPEN,                OPEN),  # as its manifest asks
     ("c",     "server",     UNASKED,  "tcp",     SHUT,                OPEN),
+    ("c",     "server",     WEB,      "tcp",     OPEN,                OPEN),  # in a range that has mail
+    ("c",     "server",     25,       "tcp",     SHUT,                OPEN),
+    ("c",     "server",     465,      "tcp",     SHUT,                OPEN),
+    ("c",     "server",     587,      "tcp",     SHUT,                OPEN),
     ("c",     "server",     ASKED,    "udp",     SHUT,                OPEN),
     ("c",     "forbidden",  ASKED,    "tcp",     SHUT,                OPEN),  # its `except`
     ("c",     "b",          SERVED,   "tcp",     SHUT,                OPEN),
@@ -121,10 +126,14 @@ def _closed(spec: Json) -> None:
     spec["scale"] = {"min": 1, "max": 1}
 
 
+_LOW = {"port": 1, "endPort": 1023}
+"""All the well-known ports, those of mail among them."""
+
+
 def _calls_the_world(spec: Json) -> None:
     _closed(spec)
     block = {"cidr": "203.0.113.0/24", "except": [f"{outside.FORBIDDEN}/32"]}
-    spec["network"] = {"egress": [{"to": [{"ipBlock": block}], "ports": [{"port": ASKED}]}]}
+    spec["network"] = {"egress": [{"to": [{"ipBlock": block}], "ports": [{"port": ASKED}, _LOW]}]}
 
 
 def _deploy(person: Publisher, change: Callable[[Json], None], node: str | None) -> Deployed:
@@ -180,7 +189,8 @@ def _listen(stack: contextlib.ExitStack, places: dict[str, Path], nodes: dict[st
     for address, node in nodes.items():
         stack.enter_context(probing.echo(node, address, UNASKED, "udp"))
     stack.enter_context(probing.echo(places["world"], outside.FORBIDDEN, ASKED, "udp"))
-    stack.enter_context(probing.echo(places["world"], "0.0.0.0", UNASKED))
+    for port in (UNASKED, WEB, *MAIL):
+        stack.enter_context(probing.echo(places["world"], "0.0.0.0", port))
     stack.enter_context(probing.echo(places["home"], "::", V6))
 
 

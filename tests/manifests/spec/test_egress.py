@@ -31,6 +31,23 @@ def test_kubernetes_words_are_understood() -> None:
     assert Network().egress == []
 
 
+@pytest.mark.parametrize(
+    ("peer", "port", "smtp"),
+    [
+        ({"ipBlock": {"cidr": "203.0.113.0/24"}}, {"port": 587}, True),
+        ({"host": "mail.example.org"}, {"port": 465, "endPort": 465}, True),
+        ({"host": "mail.example.org"}, {"port": 25, "endPort": 26}, False),
+        ({"host": "mail.example.org"}, {"protocol": "UDP", "port": 25}, False),
+        ({"host": "mail.example.org"}, {"port": 2525}, False),
+        ({"pod": "mails"}, {"port": 25}, False),
+    ],
+)
+def test_who_names_a_port_of_mail_asks_to_send_mail(peer, port, smtp) -> None:
+    rules = [{"to": [peer]}, {"to": [peer], "ports": [{"port": 443}, port]}]
+    assert Network.model_validate({"egress": rules}).smtp is smtp
+    assert Network.model_validate({"egress": rules[:1]}).smtp is False
+
+
 def _block(**words: object) -> dict[str, object]:
     return {"egress": [{"to": [{"ipBlock": words}]}]}
 

@@ -155,4 +155,4 @@ async def test_every_verb_is_asked_by_the_name_in_its_question(world):
     async with world.run() as (parts, _):
         verbs = AdminApi(parts, b"", "", lambda: 0).verbs()
     told = ["identity", "pods", "claim", "evict", "drain", "overview", "earnings", "offers", "store"]
-    assert list(verbs) == [*told, "health", "evidence", "operator-key"]
+    assert list(verbs) == [*told, "health", "evidence", "operator-key", "disclose"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is opened is what was asked for, without closed networks and without mail: by an oracle."""
+"""What is opened is what was asked for, no closed networks, mail only where that is open: by an oracle."""
 
 from ipaddress import IPv4Address, IPv4Network
 
@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import Refused
-from trustedpods.provider.core.egress import NOT_THE_WORLD, EgressOpening, named_hosts, openings, outside
+from trustedpods.protocol.limits import SMTP_PORTS
+from trustedpods.provider.core.egress import (
+    NOT_THE_WORLD,
+    EgressOpening,
+    check_smtp_ports,
+    named_hosts,
+    named_pods,
+    openings,
+    outside,
+)
 
 CLOSED = [IPv4Network(text) for text in NOT_THE_WORLD]
 EDGES = sorted(
@@ -18,7 +27,7 @@ EDGES = sorted(
 """Addresses where something changes."""
 
 addresses = st.one_of(st.sampled_from(EDGES), st.integers(0, 2**32 - 1)).map(IPv4Address)
-ports = st.one_of(st.sampled_from([1, 24, 25, 26, 443, 65535]), st.integers(1, 65535))
+ports = st.one_of(st.sampled_from([1, 24, 25, 26, 443, 464, 465, 466, 587, 65535]), st.integers(1, 65535))
 protocols = st.sampled_from(["TCP", "UDP", "SCTP"])
 
 
@@ -74,51 +83,78 @@ def opened(found: list[EgressOpening], address: IPv4Address, protocol: str, port
     )
 
 
-@given(networks, addresses, protocols, ports)
-def test_exactly_what_is_asked_for_is_opened(network, address, protocol, port):
+@given(networks, addresses, protocols, ports, st.booleans())
+def test_exactly_what_is_asked_for_is_opened(network, address, protocol, port, smtp):
     try:
-        found = openings(network, NOT_THE_WORLD)
+        found = openings(network, NOT_THE_WORLD, smtp=smtp)
     except Refused:
-        assert _asks_for_what_is_closed(network)
+        assert _asks_for_a_closed_network(network)
         return
-    closed = any(address in net for net in CLOSED) or (protocol, port) == ("TCP", 25)
+    assert all(opening.ports for opening in found), "in a policy, no ports are all ports"
+    mail = protocol == "TCP" and port in (25, 465, 587) and not smtp
+    closed = any(address in net for net in CLOSED) or mail
     assert opened(found, address, protocol, port) == (asks(network, address, protocol, port) and not closed)
 
 
-def _asks_for_what_is_closed(network: Network) -> bool:
-    whole = any(
-        peer.block.network.subnet_of(net) for rule in network.egress for peer in rule.to for net in CLOSED
-    )
-    mail = any(
-        entry.protocol == "TCP" and entry.port == 25 and entry.end_port in (None, 25)
+@given(networks, st.booleans())
+def test_who_names_a_port_of_mail_is_refused_unless_mail_is_open(network, smtp):
+    named = any(
+        entry.protocol == "TCP" and entry.port in (25, 465, 587) and entry.end_port in (None, entry.port)
         for rule in network.egress
         for entry in rule.ports
     )
-    return whole or mail
+    try:
+        check_smtp_ports(network, smtp=smtp)
+    except Refused:
+        assert named
+        assert not smtp
+    else:
+        assert smtp or not named
+
+
+def _asks_for_a_closed_network(network: Network) -> bool:
+    return any(
+        peer.block.network.subnet_of(net) for rule in network.egress for peer in rule.to for net in CLOSED
+    )
 
 
 def test_nothing_asked_for_is_nothing_opened() -> None:
-    assert openings(Network(), NOT_THE_WORLD) == []
+    assert openings(Network(), NOT_THE_WORLD, smtp=True) == []
 
 
 @pytest.mark.parametrize(
-    ("cidr", "ports", "words"),
+    ("cidr", "words"),
     [
-        ("10.1.2.0/24", [], "this provider keeps 10.0.0.0/8 closed"),
-        ("169.254.169.254/32", [], "169.254.0.0/16"),
-        ("203.0.113.0/24", [{"port": 25}], "no mail"),
+        ("10.1.2.0/24", "this provider keeps 10.0.0.0/8 closed"),
+        ("169.254.169.254/32", "169.254.0.0/16"),
     ],
 )
-def test_what_is_closed_is_refused_by_name(cidr: str, ports: list[dict[str, int]], words: str) -> None:
-    rule = {"to": [{"ipBlock": {"cidr": cidr}}], "ports": ports}
+def test_a_closed_network_is_refused_by_name(cidr: str, words: str) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": cidr}}]}
     with pytest.raises(Refused, match=words) as caught:
-        openings(Network.model_validate({"egress": [rule]}), NOT_THE_WORLD)
+        openings(Network.model_validate({"egress": [rule]}), NOT_THE_WORLD, smtp=False)
+    assert caught.value.rule == "egress"
+
+
+@pytest.mark.parametrize(
+    ("ports", "words"),
+    [
+        ([{"port": 25}], "no mail"),
+        ([{"port": 443}, {"port": 465, "endPort": 465}], "port 465"),
+        ([{"port": 587}], "25, 465, 587 are closed"),
+    ],
+)
+def test_a_port_of_mail_is_refused_by_name(ports: list[dict[str, int]], words: str) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": ports}
+    with pytest.raises(Refused, match=words) as caught:
+        check_smtp_ports(Network.model_validate({"egress": [rule]}), smtp=False)
     assert caught.value.rule == "egress"
 
 
 def test_the_whole_world_has_holes_where_private_networks_are() -> None:
     rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 20, "endPort": 30}]}
-    (one,) = openings(Network.model_validate({"egress": [rule]}), (*NOT_THE_WORLD, "203.0.113.9/32"))
+    closed = (*NOT_THE_WORLD, "203.0.113.9/32")
+    (one,) = openings(Network.model_validate({"egress": [rule]}), closed, smtp=False)
     assert one.excepts == (*NOT_THE_WORLD, "203.0.113.9/32")
     assert one.ports == (("TCP", 20, 24), ("TCP", 26, 30))
 
@@ -128,18 +164,48 @@ def test_a_host_has_the_ports_of_every_rule_that_names_it_and_never_mails():
     network = Network.model_validate(
         {"egress": [web, {"to": [{"host": "a.example"}, {"host": "b.example"}]}]}
     )
-    found = named_hosts(network)
+    found = named_hosts(network, smtp=False)
     assert set(found) == {"a.example", "b.example"}
     assert found["a.example"][0] == ("TCP", 443, 443)
     for ranges in found.values():
-        assert not any(name == "TCP" and first <= 25 <= last for name, first, last in ranges)
-    assert [opening.cidr for opening in openings(network, [])] == ["203.0.113.0/24"]
+        assert not any(
+            name == "TCP" and first <= port <= last for name, first, last in ranges for port in SMTP_PORTS
+        )
+    assert [opening.cidr for opening in openings(network, [], smtp=False)] == ["203.0.113.0/24"]
 
 
-def test_a_host_for_mail_alone_is_refused():
-    rule = {"to": [{"host": "mail.example"}], "ports": [{"port": 25}]}
+@pytest.mark.parametrize("port", [25, 465, 587])
+def test_a_host_for_mail_alone_is_refused_where_mail_is_closed(port):
+    rule = {"to": [{"host": "mail.example"}], "ports": [{"port": port}]}
+    network = Network.model_validate({"egress": [rule]})
     with pytest.raises(Refused, match="no mail"):
-        named_hosts(Network.model_validate({"egress": [rule]}))
+        check_smtp_ports(network, smtp=False)
+    check_smtp_ports(network, smtp=True)
+    assert named_hosts(network, smtp=False) == {}
+    assert named_hosts(network, smtp=True) == {"mail.example": (("TCP", port, port),)}
+
+
+def test_one_s_own_pods_are_called_at_ports_of_mail_too():
+    rule = {"to": [{"pod": "mails"}], "ports": [{"port": 25}, {"port": 400, "endPort": 600}]}
+    network = Network.model_validate({"egress": [rule]})
+    assert named_pods(network) == {"mails": (("TCP", 25, 25), ("TCP", 400, 600))}
+    check_smtp_ports(network, smtp=False)
+    assert openings(network, NOT_THE_WORLD, smtp=False) == []
+    assert named_hosts(network, smtp=False) == {}
+
+
+def test_a_rule_for_own_pods_and_others_asks_to_send_mail():
+    rule = {"to": [{"pod": "mails"}, {"host": "mail.example"}], "ports": [{"port": 25}, {"port": 26}]}
+    network = Network.model_validate({"egress": [rule]})
+    with pytest.raises(Refused, match="port 25: no mail"):
+        check_smtp_ports(network, smtp=False)
+    assert named_hosts(network, smtp=False) == {"mail.example": (("TCP", 26, 26),)}
+    assert named_pods(network) == {"mails": (("TCP", 25, 25), ("TCP", 26, 26))}
+
+
+def test_every_port_of_a_named_pod_is_every_port():
+    network = Network.model_validate({"egress": [{"to": [{"pod": "mails"}]}]})
+    assert named_pods(network)["mails"] == tuple((name, 1, 65535) for name in ("TCP", "UDP", "SCTP"))
 
 
 def test_answers_in_closed_networks_open_nothing():

@@ -16,6 +16,7 @@ def profile(**changed):
         node_port=False,
         load_balancer=False,
         names=False,
+        smtp=False,
         own_sleep=False,
         node_labels={},
         largest_node=NodeSize(cpu_milli=1000, memory_mib=1024, storage_mib=1024),

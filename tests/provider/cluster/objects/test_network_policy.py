@@ -10,7 +10,7 @@ from tests.fakes.provider.pods import a_life, a_manifest
 from tests.provider.cluster.strategies import by_kind, lives
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address
-from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace, hosts_of
 from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.core.names.own_pods import mark
 
@@ -104,7 +104,33 @@ def test_a_pod_reaches_exactly_the_own_pods_that_it_names():
     }
     assert found.keys() == {mark(ALICE, "nodes"), mark(ALICE, "db")}
     assert found[mark(ALICE, "nodes")] == [{"protocol": "TCP", "port": 8545, "endPort": 8545}]
-    assert {"protocol": "TCP", "port": 26, "endPort": 65535} in found[mark(ALICE, "db")], "all but mail"
+    assert {"protocol": "TCP", "port": 1, "endPort": 65535} in found[mark(ALICE, "db")], "mail too"
+
+
+@pytest.mark.parametrize(
+    ("smtp", "tcp"),
+    [(False, [(1, 24), (26, 464), (466, 586), (588, 65535)]), (True, [(1, 65535)])],
+)
+def test_ports_of_mail_are_open_to_the_outside_only_where_the_operator_opens_them(smtp, tcp):
+    to = [{"ipBlock": {"cidr": "203.0.113.0/24"}}, {"host": "mail.example.org"}]
+    life = a_life(a_manifest(network={"egress": [{"to": to}]}))
+    made = objects(replace(life, resolver=PLACE, publisher=ALICE, smtp=smtp))
+    policies = {one["metadata"]["name"]: one for one in made if one["kind"] == "NetworkPolicy"}
+    (rule,) = policies["egress"]["spec"]["egress"]
+    assert [(one["port"], one["endPort"]) for one in rule["ports"] if one["protocol"] == "TCP"] == tcp
+    ranges = hosts_of(policies["names"])["mail.example.org"]
+    assert [(first, last) for name, first, last in ranges if name == "TCP"] == tcp
+    assert ("UDP", 1, 65535) in ranges
+
+
+def test_a_pod_taken_while_mail_was_open_is_made_without_it_once_it_is_closed():
+    mail = {"ports": [{"port": 587}], "to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}, {"host": "m.example"}]}
+    web = {"ports": [{"port": 443}], "to": [{"host": "w.example"}]}
+    life = replace(a_life(a_manifest(network={"egress": [mail, web]})), resolver=PLACE, publisher=ALICE)
+    made = objects(replace(life, smtp=False))
+    policies = {one["metadata"]["name"]: one for one in made if one["kind"] == "NetworkPolicy"}
+    assert "egress" not in policies, "a rule without ports would open all of them"
+    assert hosts_of(policies["names"]) == {"w.example": (("TCP", 443, 443),)}
 
 
 def test_a_life_that_calls_own_pods_says_whose_they_are():

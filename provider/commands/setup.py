@@ -2,13 +2,18 @@
 """Verbs for whoever sets a provider up: setup, doctor, facade-files, tls-request."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.commands.options import config_option, explained, no_market_option, output_option
 from trustedpods.provider.commands.output import show, show_rows
+
+if TYPE_CHECKING:
+    from trustedpods.provider.setup.procedure import SetupResult
 
 MOST_WAIT_S = 7 * 86_400
 """An owner with a cold key may take days; longer than that is a mistake in the unit."""
@@ -78,6 +83,7 @@ def set_up_provider(
         site=RealSite(),
         asking=Asking(ask, usual=yes, told=click.echo),
         wait_s=wait_s,
+        waiting=_silent if output == "json" else _waiting(),
     )
     result = trio.run(set_up, setup, answers)
     if output == "json":
@@ -92,6 +98,24 @@ def set_up_provider(
 
 def _absolute(value: str | Path | None) -> str | None:
     return str(value.absolute()) if isinstance(value, Path) else value
+
+
+def _waiting() -> "Callable[[SetupResult], None]":
+    """What a person reads while the owner signs: all of it once, later how much is left."""
+    begun = False
+
+    def tell(result: "SetupResult") -> None:
+        nonlocal begun
+        if not begun:
+            click.echo("\n".join(result.lines()))
+        begun = True
+        click.echo(f"\nwaiting for the owner's wallet: {len(result.transactions)} to sign")
+
+    return tell
+
+
+def _silent(result: "SetupResult") -> None:
+    """JSON is one document, at the end; what the owner signs meanwhile is in the row's file."""
 
 
 def _ask(question: str, usual: str | None) -> str:

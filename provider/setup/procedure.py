@@ -2,7 +2,7 @@
 """One run of a set-up, from looking to what is left to do; the next goes on where it ended."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,7 +82,8 @@ class SetupResult:
 class Setup:
     """Where it happens: the file of the settings, the daemon's user, the place itself, and whom to ask.
 
-    `wait_s`: for so long the owner's transactions are waited for, once the daemon runs.
+    `wait_s`: for so long the owner's transactions are waited for, once the daemon runs; `waiting` is told
+    what is left before the first wait, and again each time that something was signed.
     """
 
     config_path: Path
@@ -90,6 +91,7 @@ class Setup:
     site: SetupSite
     asking: Asking = NOBODY
     wait_s: float = 0
+    waiting: Callable[[SetupResult], None] = lambda _: None
 
 
 async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
@@ -140,14 +142,17 @@ async def _left(setup: Setup, plan: SetupPlan, cluster: ClusterFound, result: Se
         return replace(result, files=files, to_do=tuple(to_do), running=True)
     transactions = await _unsigned(setup, plan.config, identity, result.operator)
     deadline = trio.current_time() + setup.wait_s
-    files = result.files
+    files, told = result.files, None
     while True:
         files = (*files, *_row_file(setup, transactions))
+        result = replace(result, files=files, to_do=tuple(to_do), transactions=transactions, running=True)
         if not transactions or trio.current_time() >= deadline:
-            break
+            return result
+        if len(transactions) != told:
+            setup.waiting(result)
+            told = len(transactions)
         await trio.sleep(LOOK_AGAIN_S)
         transactions = await _unsigned(setup, plan.config, identity, result.operator)
-    return replace(result, files=files, to_do=tuple(to_do), transactions=transactions, running=True)
 
 
 async def _unsigned(

@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from trustedpods.contracts.records import Market
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.provider import Prices, TrustClass
 from trustedpods.provider.admin.registration import row_of
@@ -22,9 +23,12 @@ from trustedpods.provider.setup.facts import ClusterFound, OwnerFound
 from trustedpods.provider.setup.files import FileResult, ServiceUser, operator_key, put, readable_by, remove
 from trustedpods.provider.setup.market_prices import listed_prices
 from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
-from trustedpods.provider.setup.plan import ROW_FILE, UNITS, SetupPlan, planned
+from trustedpods.provider.setup.plan import ROW_FILE, UNITS, PlannedFile, SetupPlan, planned
 from trustedpods.provider.setup.report import fact_lines, transaction_lines
 from trustedpods.provider.setup.site import SetupSite, kubeconfig
+
+OWN_KUBECONFIG = "kubeconfig"
+"""Beside the settings."""
 
 FIRST_GAS = 5_000_000
 """Coin for so much gas is asked for at the start: two months of heartbeats and daily claims, of few pods."""
@@ -111,12 +115,30 @@ async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     found = await setup.site.market(rpc, market, owner, trust)
     prices = asked_prices(setup.asking, answers, existing, found, cluster)
     chosen = _chosen(answers, rpc, market, prices, trust)
+    own = await _own_access(setup, cluster.kubeconfig)
+    if own is not None:
+        cluster = replace(cluster, kubeconfig=str(own.path))
     plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
     operator, key_file = operator_key(Path(plan.config.identity.operator_key_file), setup.user)
-    files = [put(Path(one.path), one.text, setup.user, private=one.private) for one in plan.files]
+    wanted = plan.files if own is None else (own, *plan.files)  # the settings name it
+    files = [put(Path(one.path), one.text, setup.user, private=one.private) for one in wanted]
     told = tuple(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
     result = SetupResult(plan.config, operator, told, (key_file, *files), ())
     return await _left(setup, plan, cluster, result)
+
+
+async def _own_access(setup: Setup, path: str) -> PlannedFile | None:
+    """A kubeconfig of the daemon's own, where its user cannot read the one at *path*, such as k3s' of root.
+
+    None where it can, and where that one may not make roles: then somebody who may has to.
+    """
+    if readable_by(Path(path), setup.user):
+        return None
+    try:
+        text = await setup.site.own_access(path)
+    except Refused:
+        return None
+    return PlannedFile(str(setup.config_path.parent / OWN_KUBECONFIG), text, private=True)
 
 
 async def _left(setup: Setup, plan: SetupPlan, cluster: ClusterFound, result: SetupResult) -> SetupResult:

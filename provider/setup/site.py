@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at the machine, its cluster, the market and the daemon. Only reads."""
+"""Looks at the machine, its cluster, the market and the daemon; makes the daemon's account in the cluster."""
 
 import os
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
+
+import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
@@ -14,8 +16,10 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest
+from trustedpods.provider.cluster.api.kubeconfig import load
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.setup import daemon_account
 from trustedpods.provider.setup.configuration import PORTS
 from trustedpods.provider.setup.facts import ClusterFound, MachineFound, MarketFound, OwnerFound
 from trustedpods.provider.setup.market_prices import asked, comparable
@@ -29,6 +33,11 @@ KUBECONFIGS = (
     "~/.kube/config",
 )
 """Where one is looked for, the daemon's own first."""
+
+TOKEN_WITHIN_S = 30.0
+"""The cluster's controller takes well under a second; a busy one some."""
+
+LOOK_AGAIN_S = 0.2
 
 _FAR_AWAY = ("192.0.2.1", 9)
 """Nobody's address (RFC 5737): a datagram socket tied to it tells the way there, and sends nothing."""
@@ -45,6 +54,12 @@ class SetupSite(Protocol):
 
     async def cluster(self, path: str) -> ClusterFound:
         """The cluster of that kubeconfig; NoContext, NetworkFailure or Refused say what is wrong."""
+
+    async def own_access(self, path: str) -> str:
+        """A kubeconfig of the daemon's own for that cluster, made by the rights of the one at *path*.
+
+        Refused where that one may make no roles.
+        """
 
     async def market(self, rpc: str, market: Market, owner: Address, trust: TrustClass) -> MarketFound:
         """Token and rows; NoContext where the node serves another market."""
@@ -78,6 +93,23 @@ class RealSite:
                 ingress_classes=tuple(sorted(features.ingress_classes)),
                 addresses=tuple(one for one in addresses if ":" not in one),
             )
+
+    async def own_access(self, path: str) -> str:
+        """The account, its rights and its token; done again it changes nothing."""
+        access = await load(Path(path))
+        async with open_cluster(Path(path)) as cluster:
+            await cluster.apply(daemon_account.account())
+            await cluster.apply([daemon_account.token_secret()])  # without its account it would not stay
+            with trio.move_on_after(TOKEN_WITHIN_S):
+                while True:
+                    made = await cluster.secret_files(daemon_account.NAMESPACE, daemon_account.NAME)
+                    if {"token", "ca.crt"} <= made.keys():
+                        return daemon_account.kubeconfig_text(access.server, made["ca.crt"], made["token"])
+                    await trio.sleep(LOOK_AGAIN_S)
+        raise NoContext(
+            f"the cluster wrote no token for the account {daemon_account.NAME}",
+            hint="does its controller manager run? then run this again",
+        )
 
     async def market(self, rpc: str, market: Market, owner: Address, trust: TrustClass) -> MarketFound:
         """Token, and what comparable rows ask."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from tests.fakes.chain.chain import FakeChain
 from tests.protocol.test_capability_gaps import BARE
 from trustedpods.protocol.attestation.chip import NO_CHIP
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin.views import DaemonIdentity
 from trustedpods.provider.config import ProviderConfig
@@ -21,7 +22,7 @@ PEER = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 class FakeSite:
     """`running`: whether the daemon answers; it runs with the settings of its start, until `restart`.
 
-    `looks` counts the looks at what the owner wrote.
+    `looks` counts the looks at what the owner wrote. `admin`: whether the kubeconfig may make roles.
     """
 
     chain: FakeChain = field(default_factory=FakeChain)
@@ -31,6 +32,7 @@ class FakeSite:
     storage_classes: tuple = ("local-path",)
     nodes: dict = field(default_factory=lambda: dict(NODES))
     running: bool = False
+    admin: bool = False
     looks: int = 0
     signer: object = None
     started_with: ProviderConfig | None = None
@@ -53,6 +55,11 @@ class FakeSite:
             ingress_classes=(),
             addresses=("10.0.0.2", "198.18.0.1", "8.8.4.4"),
         )
+
+    async def own_access(self, path):
+        if not self.admin:
+            raise Refused("clusterroles is forbidden", rule="403")
+        return f"the daemon's own, by {path}\n"
 
     async def market(self, rpc, market, owner, trust):
         await self.chain.check_market()

@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.fakes.setup.site import FakeSite
 from tests.provider.setup.test_procedure import answers, setup, site, states
-from trustedpods.provider.setup import daemon_account
 from trustedpods.provider.setup.answers import answered
 from trustedpods.provider.setup.files import ServiceUser
 from trustedpods.provider.setup.procedure import set_up
@@ -61,25 +59,3 @@ async def test_by_rights_that_make_no_roles_somebody_else_has_to(as_on_k3s, site
     assert result.config.cluster.kubeconfig == told.kubeconfig
     assert [line for line in result.to_do if f"cannot read {told.kubeconfig}" in line]
     assert not (on_machine.config_path.parent / "kubeconfig").exists()
-
-
-def test_the_file_has_all_that_is_needed_to_ask():
-    tree = yaml.safe_load(daemon_account.kubeconfig_text("https://10.0.0.1:6443", b"PEM", b"a.b.c"))
-    (context,), (cluster,), (user,) = tree["contexts"], tree["clusters"], tree["users"]
-    assert tree["current-context"] == context["name"]
-    assert context["context"] == {"cluster": cluster["name"], "user": user["name"]}
-    assert cluster["cluster"] == {
-        "server": "https://10.0.0.1:6443", "certificate-authority-data": "UEVN",
-    }  # fmt: skip
-    assert user["user"] == {"token": "a.b.c"}
-
-
-def test_the_account_has_its_role_and_the_secret_is_the_accounts():
-    account, role, binding = daemon_account.account()
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "kube-system"}
-    ]
-    secret = daemon_account.token_secret()["metadata"]
-    assert secret["annotations"] == {"kubernetes.io/service-account.name": account["metadata"]["name"]}
-    assert secret["namespace"] == account["metadata"]["namespace"]

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The account that `setup` makes; test_chart.py compares its rights with the chart's and a localnet's."""
+
+import yaml
+
+from trustedpods.provider.setup import daemon_account
+
+
+def test_the_file_has_all_that_is_needed_to_ask():
+    tree = yaml.safe_load(daemon_account.kubeconfig_text("https://10.0.0.1:6443", b"PEM", b"a.b.c"))
+    (context,), (cluster,), (user,) = tree["contexts"], tree["clusters"], tree["users"]
+    assert tree["current-context"] == context["name"]
+    assert context["context"] == {"cluster": cluster["name"], "user": user["name"]}
+    assert cluster["cluster"] == {
+        "server": "https://10.0.0.1:6443", "certificate-authority-data": "UEVN",
+    }  # fmt: skip
+    assert user["user"] == {"token": "a.b.c"}
+
+
+def test_the_account_has_its_role_and_the_secret_is_the_accounts():
+    account, role, binding = daemon_account.account()
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "kube-system"}
+    ]
+    secret = daemon_account.token_secret()["metadata"]
+    assert secret["annotations"] == {"kubernetes.io/service-account.name": account["metadata"]["name"]}
+    assert secret["namespace"] == account["metadata"]["namespace"]

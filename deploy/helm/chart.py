@@ -43,8 +43,9 @@ ANYWHERE = ("--set", "nodeSelector=null")
 
 KUSTOMIZATION = """\
 # SPDX-License-Identifier: Apache-2.0
-# A base. Your own kustomization has it in `resources`, answers.toml and market.toml of its own (`behavior: merge`),
-# and names the image. Answers that change have another name, so the provider's pod is made anew.
+# A base. Your own kustomization has it in `resources`, has answers.toml and market.toml of its own
+# (`behavior: merge`), and names the image. Answers that change have another name: the provider's pod is
+# made anew.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: trusted-pods

@@ -63,7 +63,8 @@ def set_up_provider(
     """Set a provider up: find, ask, write the settings, print what the owner signs. Run it again to go on.
 
     What is there already stays: a second run changes nothing, and no key is ever replaced. It asks only at a
-    terminal, and only for what no flag, no file and no settings answer. Once the daemon runs it ends in
+    terminal, and only for what no flag, no file and no settings answer. Where the daemon's user cannot read
+    the kubeconfig that was found, an account is made for it in that cluster. Once the daemon runs it ends in
     `doctor`. Exit code 4: something is left to do.
     """
     import trio

@@ -8,6 +8,9 @@ import yaml
 from trustedpods.provider.cluster.objects.names import KubeObject
 
 NAME = "trustedpods-provider"
+MADE_BY = {"app.kubernetes.io/managed-by": "trustedpods-setup"}
+"""Labels: what has them not, under our name, is somebody else's, such as a release of the chart."""
+
 NAMESPACE = "kube-system"
 """Every cluster has it, and none of our namespaces lasts as long."""
 
@@ -46,28 +49,35 @@ def rules() -> list[KubeObject]:
 
 
 def account() -> list[KubeObject]:
-    """The account, its role, and that it has it."""
-    role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": NAME}, "rules": rules()}
+    """All of it, in the order in which it is made: where no role may be made, nothing else was.
+
+    The cluster writes the account's token, which has no end, into the Secret, which would not stay without
+    the account.
+    """
+    everywhere = {"name": NAME, "labels": MADE_BY}
+    inside = {**everywhere, "namespace": NAMESPACE}
+    role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": everywhere, "rules": rules()}
     binding = {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": NAME},
+        "metadata": everywhere,
         "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": NAME},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}],
     }
-    owned = {"metadata": {"name": NAME, "namespace": NAMESPACE}, "automountServiceAccountToken": False}
-    return [{"apiVersion": "v1", "kind": "ServiceAccount", **owned}, role, binding]
-
-
-def token_secret() -> KubeObject:
-    """In which the cluster writes the account's token, which has no end."""
+    owned = {"metadata": inside, "automountServiceAccountToken": False}
     annotations = {"kubernetes.io/service-account.name": NAME}
-    return {
+    secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": NAME, "namespace": NAMESPACE, "annotations": annotations},
+        "metadata": {**inside, "annotations": annotations},
         "type": "kubernetes.io/service-account-token",
     }
+    return [role, binding, {"apiVersion": "v1", "kind": "ServiceAccount", **owned}, secret]
+
+
+def is_others(found: KubeObject) -> bool:
+    """Whether somebody else made the object that stands in the cluster under our name."""
+    return not MADE_BY.items() <= (found["metadata"].get("labels") or {}).items()
 
 
 def kubeconfig_text(server: str, authority: bytes, token: bytes) -> str:
@@ -82,3 +92,12 @@ def kubeconfig_text(server: str, authority: bytes, token: bytes) -> str:
         "users": [{"name": NAME, "user": {"token": token.decode()}}],
     }
     return yaml.safe_dump(tree, sort_keys=False)
+
+
+def is_accounts(text: str) -> bool:
+    """Whether a kubeconfig is one that was made here, not by hand."""
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    return isinstance(tree, dict) and tree.get("current-context") == NAME

@@ -3,6 +3,7 @@
 
 import os
 import socket
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,13 +12,15 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
-from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest
+from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.kubeconfig import load
 from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.provider.cluster.objects.names import APPLIER, KubeObject
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.setup import daemon_account
 from trustedpods.provider.setup.configuration import PORTS
@@ -47,7 +50,7 @@ _LISTENING = "0A"
 
 
 class SetupSite(Protocol):
-    """What a set-up asks of the world. Errors are ours; none of the methods changes anything."""
+    """What a set-up asks of the world. Errors are ours; only `own_access` changes anything."""
 
     def machine(self) -> MachineFound:
         """TEE, address and ports of this machine."""
@@ -58,7 +61,7 @@ class SetupSite(Protocol):
     async def own_access(self, path: str) -> str:
         """A kubeconfig of the daemon's own for that cluster, made by the rights of the one at *path*.
 
-        Refused where that one may make no roles.
+        Refused where that one may make no roles, and where somebody else has an account of that name.
         """
 
     async def market(self, rpc: str, market: Market, owner: Address, trust: TrustClass) -> MarketFound:
@@ -97,19 +100,18 @@ class RealSite:
     async def own_access(self, path: str) -> str:
         """The account, its rights and its token; done again it changes nothing."""
         access = await load(Path(path))
-        async with open_cluster(Path(path)) as cluster:
-            await cluster.apply(daemon_account.account())
-            await cluster.apply([daemon_account.token_secret()])  # without its account it would not stay
-            with trio.move_on_after(TOKEN_WITHIN_S):
-                while True:
-                    made = await cluster.secret_files(daemon_account.NAMESPACE, daemon_account.NAME)
-                    if {"token", "ca.crt"} <= made.keys():
-                        return daemon_account.kubeconfig_text(access.server, made["ca.crt"], made["token"])
-                    await trio.sleep(LOOK_AGAIN_S)
-        raise NoContext(
-            f"the cluster wrote no token for the account {daemon_account.NAME}",
-            hint="does its controller manager run? then run this again",
-        )
+        wanted = {place_of(one): one for one in daemon_account.account()}
+        async with open_api(access) as api:
+            for place, one in wanted.items():
+                found = await api.find(place)
+                if found is not None and daemon_account.is_others(found):
+                    raise Refused(
+                        f"the {one['kind']} {daemon_account.NAME} is there, and `setup` did not make it"
+                    )
+            for place, one in wanted.items():
+                await api.apply(place, one, APPLIER)
+            files = await _token(api, place)
+        return daemon_account.kubeconfig_text(access.server, files["ca.crt"], files["token"])
 
     async def market(self, rpc: str, market: Market, owner: Address, trust: TrustClass) -> MarketFound:
         """Token, and what comparable rows ask."""
@@ -136,6 +138,26 @@ class RealSite:
             return await ask_daemon(config.admin_socket, IdentityRequest(), DaemonIdentity)
         except NoContext:
             return None
+
+
+def place_of(wanted: KubeObject) -> str:
+    """Where an object lives."""
+    metadata = wanted["metadata"]
+    return path_of(wanted["kind"], metadata.get("namespace"), metadata["name"])
+
+
+async def _token(api: Api, place: str) -> dict[str, bytes]:
+    """What the cluster wrote into the account's Secret; NoContext where it writes nothing."""
+    with trio.move_on_after(TOKEN_WITHIN_S):
+        while True:
+            made = (await api.get(place)).get("data") or {}
+            if {"token", "ca.crt"} <= made.keys():
+                return {name: b64decode(text) for name, text in made.items()}
+            await trio.sleep(LOOK_AGAIN_S)
+    raise NoContext(
+        f"the cluster wrote no token for the account {daemon_account.NAME}",
+        hint="does its controller manager run? then run this again",
+    )
 
 
 def kubeconfig(

@@ -11,6 +11,7 @@ from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin.views import DaemonIdentity
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.doors import profile_of
+from trustedpods.provider.setup.daemon_account import kubeconfig_text
 from trustedpods.provider.setup.facts import ClusterFound, MachineFound, MarketFound, OwnerFound
 from trustedpods.provider.setup.market_prices import asked, comparable
 
@@ -22,7 +23,8 @@ PEER = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 class FakeSite:
     """`running`: whether the daemon answers; it runs with the settings of its start, until `restart`.
 
-    `looks` counts the looks at what the owner wrote. `admin`: whether the kubeconfig may make roles.
+    `looks` counts the looks at what the owner wrote. `admin`: whether the kubeconfig may make roles;
+    `accounts` are the kubeconfigs by which an account was made.
     """
 
     chain: FakeChain = field(default_factory=FakeChain)
@@ -33,6 +35,7 @@ class FakeSite:
     nodes: dict = field(default_factory=lambda: dict(NODES))
     running: bool = False
     admin: bool = False
+    accounts: list = field(default_factory=list)
     looks: int = 0
     signer: object = None
     started_with: ProviderConfig | None = None
@@ -58,8 +61,9 @@ class FakeSite:
 
     async def own_access(self, path):
         if not self.admin:
-            raise Refused("clusterroles is forbidden", rule="403")
-        return f"the daemon's own, by {path}\n"
+            raise Refused("clusterroles is forbidden", rule="Forbidden")
+        self.accounts.append(path)
+        return kubeconfig_text("https://10.0.0.2:6443", b"PEM", b"a.b.c")
 
     async def market(self, rpc, market, owner, trust):
         await self.chain.check_market()

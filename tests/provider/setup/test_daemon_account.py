@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The account that `setup` makes; test_chart.py compares its rights with the chart's and a localnet's."""
 
+import pytest
 import yaml
 
 from trustedpods.provider.setup import daemon_account
@@ -15,14 +16,27 @@ def test_the_file_has_all_that_is_needed_to_ask():
         "server": "https://10.0.0.1:6443", "certificate-authority-data": "UEVN",
     }  # fmt: skip
     assert user["user"] == {"token": "a.b.c"}
+    assert daemon_account.is_accounts(yaml.safe_dump(tree))
+
+
+@pytest.mark.parametrize("text", ["", "- one", "{", "current-context: default\n"])
+def test_a_file_that_was_made_by_hand_is_known(text):
+    assert not daemon_account.is_accounts(text)
 
 
 def test_the_account_has_its_role_and_the_secret_is_the_accounts():
-    account, role, binding = daemon_account.account()
+    role, binding, account, secret = daemon_account.account()
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": "kube-system"}
     ]
-    secret = daemon_account.token_secret()["metadata"]
-    assert secret["annotations"] == {"kubernetes.io/service-account.name": account["metadata"]["name"]}
-    assert secret["namespace"] == account["metadata"]["namespace"]
+    named = secret["metadata"]
+    assert named["annotations"] == {"kubernetes.io/service-account.name": account["metadata"]["name"]}
+    assert named["namespace"] == account["metadata"]["namespace"]
+
+
+def test_what_has_not_our_label_is_somebody_elses():
+    for one in daemon_account.account():
+        assert not daemon_account.is_others(one)
+    assert daemon_account.is_others({"metadata": {"name": daemon_account.NAME}})
+    assert daemon_account.is_others({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}})

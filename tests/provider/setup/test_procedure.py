@@ -159,8 +159,11 @@ async def test_the_owner_is_waited_for(setup, answers, site, virtual_time):
 
     site.looks, site.signer = 1, signer
     told = []
-    assert (await set_up(replace(setup, wait_s=3600, waiting=told.append), answered())).complete
+    done = await set_up(replace(setup, wait_s=3600, waiting=told.append), answered())
+    assert done.complete
     assert site.looks == 5
+    rows = [one.state for one in done.files if one.path.endswith(ROW_FILE)]
+    assert rows == ["unchanged", "removed"]  # not a line for each look
     (before,) = told  # else nobody knew what to sign
     assert (before.transactions, before.complete) == (shown.transactions, False)
 

@@ -16,7 +16,7 @@ from trustedpods.provider.setup.site import RealSite
 pytestmark = pytest.mark.live
 
 EVERYWHERE = ("delete", "--ignore-not-found", "clusterrole,clusterrolebinding", NAME)
-INSIDE = ("delete", "--ignore-not-found", "-n", NAMESPACE, "serviceaccount,secret", NAME)
+INSIDE = ("delete", "--ignore-not-found", "-n", NAMESPACE, "secret,serviceaccount", NAME)
 """As docs/operator.md has them."""
 
 

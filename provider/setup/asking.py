@@ -72,13 +72,14 @@ def asked(asking: Asking, answers: SetupAnswers, existing: ProviderConfig | None
     return answers
 
 
-def may_make_account(asking: Asking, answers: SetupAnswers, path: str) -> bool:
+def may_make_account(asking: Asking, path: str, *, named: bool) -> bool:
     """Whether the cluster of the kubeconfig at *path* may be changed.
 
-    Where nobody is asked, only one that was named, or by `--yes`: one that was merely found may be another's.
+    Where nobody is asked, only one that was *named* in this run's answers, or by `--yes`: one that was merely
+    found may be another's.
     """
     if asking.ask is None:
-        return asking.usual or answers.kubeconfig is not None
+        return asking.usual or named
     question = f"The daemon cannot read {path}. Make an account for it in that cluster (yes or no)"
     return asking.ask(question, "yes").strip().lower() in {"y", "yes"}
 

@@ -119,6 +119,7 @@ async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     anything is written. The cluster is changed last of all that can fail by an answer.
     """
     existing = load_config(setup.config_path) if setup.config_path.exists() else None
+    named = answers.kubeconfig is not None  # not by an earlier run, which may have found it
     answers = answers.over(kept(existing))
     machine = setup.site.machine()
     cluster = await setup.site.cluster(kubeconfig(answers.kubeconfig))
@@ -132,7 +133,7 @@ async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
     operator, key_file = operator_key(Path(plan.config.identity.operator_key_file), setup.user)
     told = list(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
-    own = await _own_access(setup, answers, cluster.kubeconfig)
+    own = await _own_access(setup, named, cluster.kubeconfig)
     if own.file is not None:
         told.append(f"{OWN_ACCOUNT}, by {cluster.kubeconfig}")
         cluster = replace(cluster, kubeconfig=own.file.path)
@@ -152,8 +153,8 @@ class _OwnAccess:
     why_not: str | None = None
 
 
-async def _own_access(setup: Setup, answers: SetupAnswers, path: str) -> _OwnAccess:
-    """One where the daemon's user cannot read the one at *path*, such as k3s' of root.
+async def _own_access(setup: Setup, named: bool, path: str) -> _OwnAccess:
+    """One where the daemon's user cannot read the one at *path*, such as k3s' of root; *named*: by an answer.
 
     A kill may have come before ours could be read by its user; one that was made by hand stays as it is.
     """
@@ -167,7 +168,7 @@ async def _own_access(setup: Setup, answers: SetupAnswers, path: str) -> _OwnAcc
             return _OwnAccess(why_not=f"{own} is there, and `setup` did not make it")
         if Path(path) == own:
             return _OwnAccess(PlannedFile(str(own), text, private=True))
-    if not may_make_account(setup.asking, answers, path):
+    if not may_make_account(setup.asking, path, named=named):
         return _OwnAccess(
             why_not="--yes makes one by that kubeconfig, and so does --kubeconfig, which names it"
         )

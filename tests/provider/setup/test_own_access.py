@@ -111,23 +111,29 @@ FOUND = "/etc/rancher/k3s/k3s.yaml"
 
 
 @pytest.mark.parametrize(
-    ("asking", "answers", "may"),
+    ("asking", "named", "may"),
     [
-        (Asking(), answered(), False),
-        (Asking(usual=True), answered(), True),
-        (Asking(), answered(kubeconfig=FOUND), True),
-        (Asking(lambda _question, usual: usual or ""), answered(), True),
-        (Asking(lambda _question, _usual: "no"), answered(kubeconfig=FOUND), False),
+        (Asking(), False, False),
+        (Asking(usual=True), False, True),
+        (Asking(), True, True),
+        (Asking(lambda _question, usual: usual or ""), False, True),
+        (Asking(lambda _question, _usual: "no"), True, False),
     ],
 )
-def test_a_cluster_that_was_only_found_is_not_changed_unasked(asking, answers, may):
-    assert may_make_account(asking, answers, FOUND) is may
+def test_a_cluster_that_was_only_found_is_not_changed_unasked(asking, named, may):
+    assert may_make_account(asking, FOUND, named=named) is may
 
 
 async def test_who_was_not_asked_reads_how_to_agree(as_on_k3s, site: FakeSite, monkeypatch):
     on_machine, told = as_on_k3s
     site.admin = True
     monkeypatch.setenv("KUBECONFIG", told.kubeconfig)
-    result = await set_up(on_machine, told.model_copy(update={"kubeconfig": None}))
+    first = await set_up(on_machine, told.model_copy(update={"kubeconfig": None}))
+    again = await set_up(on_machine, answered())  # the settings name it, and nobody agreed
     assert site.accounts == []
-    assert [line for line in result.to_do if "none was made: --yes makes one" in line]
+    for result in (first, again):
+        assert [line for line in result.to_do if "none was made: --yes makes one" in line]
+    assert (await set_up(replace(on_machine, asking=Asking(usual=True)), answered())).config.cluster != (
+        first.config.cluster
+    )
+    assert site.accounts == [told.kubeconfig]

@@ -117,7 +117,7 @@ deb: setup ## the provider as a Debian package, in build/deb; the same commit ma
 	@$(BIN)/python deploy/debian/deb.py
 	lintian --no-cfg --allow-root --fail-on error,warning build/deb/*.deb
 
-chart: setup ## a draft of a Helm chart, not ready for use, with its image, in build/chart
+chart: setup ## the provider as a Helm chart and a base for kustomize, with its image, in build/chart
 	@$(BIN)/python deploy/helm/chart.py
 
 guest: setup ## the machine image of a sealed provider, in build/guest; the same commit makes the same bytes

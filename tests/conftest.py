@@ -41,6 +41,7 @@ LIVE_LIMIT_S = 600
 differ tenfold in how fast they are while three workers share them."""
 
 SHARED = {
+    "tests/deploy/debian/test_first_pod_live.py": "own localnets",
     "tests/deploy/debian/test_upgrade_live.py": "own localnets",
     "tests/deploy/helm/test_chart_live.py": "own localnets",
     "tests/live/admin/test_setup.py": "own localnets",

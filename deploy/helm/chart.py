@@ -3,7 +3,7 @@
 """Builds the Helm chart of a provider of class open (`make chart`), into build/chart.
 
     trusted-pods-provider-VERSION.tgz          the chart, called by the project's version
-    kustomize/                                 the same, rendered with the values of example-values.yaml
+    kustomize/                                 a base: answers.toml and market.toml are files of it
     trusted-pods-provider-image-VERSION.tar    the image that it runs (container_image.py), as an OCI archive
 
 Helm is a module of Go, built once from the version and with the sum that stand here.
@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("debian", "setup", "images"))]
 
 import container_image  # noqa: E402
+import yaml  # noqa: E402
 from deb import parts_of, version_of  # noqa: E402
 from oci import archive  # noqa: E402
 from recipes import CannotBuild  # noqa: E402
@@ -37,13 +38,20 @@ HELM_SUM = "h1:n1if5iQgHYsujPAcO5oonH/KiSNUmqmUF0iGVjSF3AU="
 KUBE_VERSION = binaries.KUBERNETES_VERSION
 """What is rendered for where no cluster is asked."""
 
+ANYWHERE = ("--set", "nodeSelector=null")
+"""In kustomize's form: a node's name in a base would have to be patched away."""
+
 KUSTOMIZATION = """\
 # SPDX-License-Identifier: Apache-2.0
-# The chart with the values of example-values.yaml: patch what differs, or render it with values of your own.
+# A base. Your own kustomization has it in `resources`, has answers.toml and market.toml of its own
+# (`behavior: merge`), and names the image. Answers that change have another name: the provider's pod is
+# made anew.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: trusted-pods
 resources: [all.yaml]
+configMapGenerator:
+  - {{name: {name}, files: [{files}]}}
 """
 
 
@@ -69,10 +77,10 @@ def lint(values: Path) -> str:
     return run([str(helm()), "lint", "--strict", str(CHART), "--values", str(values)], {})
 
 
-def rendered(values: Sequence[Path], *options: str) -> str:
-    """All objects of the chart; NotBuildable has Helm's last line where values are refused."""
+def rendered(values: Sequence[Path], *options: str, chart: Path = CHART) -> str:
+    """All objects of the *chart*; NotBuildable has Helm's last line where values are refused."""
     files = [word for path in values for word in ("--values", str(path))]
-    argv = [str(helm()), "template", "provider", str(CHART), *files, "--kube-version", KUBE_VERSION]
+    argv = [str(helm()), "template", "provider", str(chart), *files, "--kube-version", KUBE_VERSION]
     return run([*argv, "--namespace", "trusted-pods", *options], {})
 
 
@@ -89,10 +97,14 @@ def kustomize(chart: Path, out: Path) -> Path:
     folder = out / "kustomize"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    argv = [str(helm()), "template", "provider", str(chart), "--values", str(EXAMPLE)]
-    text = run([*argv, "--kube-version", KUBE_VERSION, "--namespace", "trusted-pods"], {})
-    (folder / "all.yaml").write_text(text)
-    (folder / "kustomization.yaml").write_text(KUSTOMIZATION)
+    objects = [one for one in yaml.safe_load_all(rendered([EXAMPLE], *ANYWHERE, chart=chart)) if one]
+    (answers,) = (one for one in objects if one["kind"] == "ConfigMap")
+    for name, text in answers["data"].items():
+        (folder / name).write_text(text)
+    others = [one for one in objects if one is not answers]
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(others, sort_keys=False))
+    told = KUSTOMIZATION.format(name=answers["metadata"]["name"], files=", ".join(answers["data"]))
+    (folder / "kustomization.yaml").write_text(told)
     return folder
 
 

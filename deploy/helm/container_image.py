@@ -10,8 +10,11 @@ import staging
 from oci import Entry, Image
 from recipes import of_debian
 
-PACKAGES = ("ca-certificates", "coreutils", "dash", "docker-registry", "haproxy", "libgmp10", "python3")
-"""What the Debian package depends on without systemd, and a shell."""
+PACKAGES = (
+    "busybox-static", "ca-certificates", "coreutils", "dash", "docker-registry", "haproxy", "libgmp10",
+    "python3",
+)  # fmt: skip
+"""What the Debian package depends on without systemd, and a shell. Pods of the provider's own run busybox."""
 
 KEPT = ("usr/*", "etc/*", "*bin/*", "lib*")
 UNUSED = ("usr/share/doc/*/changelog*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*", "var/*")

@@ -3,6 +3,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from trustedpods.provider.commands.options import config_option, explained, no_m
 from trustedpods.provider.commands.output import show, show_rows
 
 if TYPE_CHECKING:
+    from trustedpods.provider.setup.procedure import SetupResult
     from trustedpods.provider.setup.qr_codes import QrRoom
 
 MOST_WAIT_S = 7 * 86_400
@@ -68,7 +70,8 @@ def set_up_provider(
     """Set a provider up: find, ask, write the settings, print what the owner signs. Run it again to go on.
 
     What is there already stays: a second run changes nothing, and no key is ever replaced. It asks only at a
-    terminal, and only for what no flag, no file and no settings answer. Once the daemon runs it ends in
+    terminal, and only for what no flag, no file and no settings answer. Where the daemon's user cannot read
+    the kubeconfig that was found, an account is made for it in that cluster. Once the daemon runs it ends in
     `doctor`. Exit code 4: something is left to do.
     """
     import trio
@@ -88,6 +91,7 @@ def set_up_provider(
         site=RealSite(),
         asking=Asking(ask, usual=yes, told=click.echo),
         wait_s=wait_s,
+        waiting=_silent if output == "json" else _waiting(_qr_room(wanted=qr)),
     )
     result = trio.run(set_up, setup, answers)
     if output == "json":
@@ -118,6 +122,24 @@ def _qr_room(*, wanted: bool | None) -> "QrRoom | None":
 
 def _absolute(value: str | Path | None) -> str | None:
     return str(value.absolute()) if isinstance(value, Path) else value
+
+
+def _waiting(room: "QrRoom | None") -> "Callable[[SetupResult], None]":
+    """What a person reads while the owner signs: all of it once, later how much is left."""
+    begun = False
+
+    def tell(result: "SetupResult") -> None:
+        nonlocal begun
+        if not begun:
+            click.echo("\n".join(result.lines(room)))
+        begun = True
+        click.echo(f"\nwaiting for the owner's wallet: {len(result.transactions)} to sign")
+
+    return tell
+
+
+def _silent(result: "SetupResult") -> None:
+    """JSON is one document, at the end; what the owner signs meanwhile is in the row's file."""
 
 
 def _ask(question: str, usual: str | None) -> str:

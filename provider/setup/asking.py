@@ -72,6 +72,18 @@ def asked(asking: Asking, answers: SetupAnswers, existing: ProviderConfig | None
     return answers
 
 
+def may_make_account(asking: Asking, path: str, *, named: bool) -> bool:
+    """Whether the cluster of the kubeconfig at *path* may be changed.
+
+    Where nobody is asked, only one that was *named* in this run's answers, or by `--yes`: one that was merely
+    found may be another's.
+    """
+    if asking.ask is None:
+        return asking.usual or named
+    question = f"The daemon cannot read {path}. Make an account for it in that cluster (yes or no)"
+    return asking.ask(question, "yes").strip().lower() in {"y", "yes"}
+
+
 def _answer(ask: Ask, name: str, question: str, default: str | None, answers: SetupAnswers) -> SetupAnswers:
     said = ask(question, default)
     return answers if said == NOTHING else answered(**{name: said}).over(answers)

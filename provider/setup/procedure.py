@@ -2,30 +2,48 @@
 """One run of a set-up, from looking to what is left to do; the next goes on where it ended."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
 
 from trustedpods.contracts.records import Market
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.provider import Prices, TrustClass
+from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.views import DaemonIdentity
 from trustedpods.provider.config import ProviderConfig, load_config
-from trustedpods.provider.setup import owner_transactions
+from trustedpods.provider.setup import daemon_account, owner_transactions
 from trustedpods.provider.setup.answers import SetupAnswers
-from trustedpods.provider.setup.asking import NOBODY, Asking, asked, asked_prices, market_of
+from trustedpods.provider.setup.asking import (
+    NOBODY,
+    Asking,
+    asked,
+    asked_prices,
+    market_of,
+    may_make_account,
+)
 from trustedpods.provider.setup.configuration import DATA, FIRST_DAEMON, Chosen, kept
-from trustedpods.provider.setup.facts import ClusterFound, OwnerFound
+from trustedpods.provider.setup.facts import OwnerFound
 from trustedpods.provider.setup.files import FileResult, ServiceUser, operator_key, put, readable_by, remove
 from trustedpods.provider.setup.market_prices import listed_prices
 from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
-from trustedpods.provider.setup.plan import ROW_FILE, UNITS, SetupPlan, planned
+from trustedpods.provider.setup.plan import ROW_FILE, UNITS, PlannedFile, SetupPlan, planned
 from trustedpods.provider.setup.qr_codes import QrRoom, qr_lines
 from trustedpods.provider.setup.report import fact_lines, transaction_lines
 from trustedpods.provider.setup.site import SetupSite, kubeconfig
+
+OWN_KUBECONFIG = "kubeconfig"
+"""Beside the settings."""
+
+_MAX_KUBECONFIG = MIB
+"""Bytes; with certificates it has some KiB."""
+
+OWN_ACCOUNT = f"the daemon's account in the cluster: {daemon_account.NAMESPACE}/{daemon_account.NAME}"
 
 FIRST_GAS = 5_000_000
 """Coin for so much gas is asked for at the start: two months of heartbeats and daily claims, of few pods."""
@@ -83,7 +101,8 @@ class SetupResult:
 class Setup:
     """Where it happens: the file of the settings, the daemon's user, the place itself, and whom to ask.
 
-    `wait_s`: for so long the owner's transactions are waited for, once the daemon runs.
+    `wait_s`: for so long the owner's transactions are waited for, once the daemon runs; `waiting` is told
+    what is left before the first wait, and again each time that something was signed.
     """
 
     config_path: Path
@@ -91,15 +110,17 @@ class Setup:
     site: SetupSite
     asking: Asking = NOBODY
     wait_s: float = 0
+    waiting: Callable[[SetupResult], None] = lambda _: None
 
 
 async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     """Look, ask what is missing, write what is not there yet, and say what is left.
 
     `BadInput` for an answer that is missing or wrong; what cannot be looked at raises as the doors do, before
-    anything is written.
+    anything is written. The cluster is changed last of all that can fail by an answer.
     """
     existing = load_config(setup.config_path) if setup.config_path.exists() else None
+    named = answers.kubeconfig is not None  # not by an earlier run, which may have found it
     answers = answers.over(kept(existing))
     machine = setup.site.machine()
     cluster = await setup.site.cluster(kubeconfig(answers.kubeconfig))
@@ -112,20 +133,66 @@ async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     chosen = _chosen(answers, rpc, market, prices, trust)
     plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
     operator, key_file = operator_key(Path(plan.config.identity.operator_key_file), setup.user)
-    files = [put(Path(one.path), one.text, setup.user, private=one.private) for one in plan.files]
-    told = tuple(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
-    result = SetupResult(plan.config, operator, told, (key_file, *files), ())
-    return await _left(setup, plan, cluster, result)
+    told = list(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
+    own = await _own_access(setup, named, cluster.kubeconfig)
+    if own.file is not None:
+        told.append(f"{OWN_ACCOUNT}, by {cluster.kubeconfig}")
+        cluster = replace(cluster, kubeconfig=own.file.path)
+        plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
+    wanted = plan.files if own.file is None else (own.file, *plan.files)  # the settings name it
+    files = [put(Path(one.path), one.text, setup.user, private=one.private) for one in wanted]
+    result = SetupResult(plan.config, operator, tuple(told), (key_file, *files), ())
+    to_do = (*plan.to_do, *_unreadable(setup, cluster.kubeconfig, own.why_not))
+    return await _left(setup, replace(plan, to_do=to_do), result)
 
 
-async def _left(setup: Setup, plan: SetupPlan, cluster: ClusterFound, result: SetupResult) -> SetupResult:
+@dataclass(frozen=True, slots=True)
+class _OwnAccess:
+    """The daemon's own kubeconfig; None where it needs none, or where there can be none: `why_not`."""
+
+    file: PlannedFile | None = None
+    why_not: str | None = None
+
+
+async def _own_access(setup: Setup, named: bool, path: str) -> _OwnAccess:
+    """One where the daemon's user cannot read the one at *path*, such as k3s' of root; *named*: by an answer.
+
+    A kill may have come before ours could be read by its user; one that was made by hand stays as it is.
+    """
+    if readable_by(Path(path), setup.user):
+        return _OwnAccess()
+    own = setup.config_path.parent / OWN_KUBECONFIG
+    there = read_whole_or_none(own, _MAX_KUBECONFIG, "the daemon's kubeconfig")
+    if there is not None:
+        text = there.decode(errors="replace")
+        if not daemon_account.is_accounts(text):
+            return _OwnAccess(why_not=f"{own} is there, and `setup` did not make it")
+        if Path(path) == own:
+            return _OwnAccess(PlannedFile(str(own), text, private=True))
+    if not may_make_account(setup.asking, path, named=named):
+        return _OwnAccess(
+            why_not="--yes makes one by that kubeconfig, and so does --kubeconfig, which names it"
+        )
+    try:
+        text = await setup.site.own_access(path)
+    except Refused as error:
+        return _OwnAccess(why_not=str(error))
+    return _OwnAccess(PlannedFile(str(own), text, private=True))
+
+
+def _unreadable(setup: Setup, path: str, why_not: str | None) -> Iterator[str]:
+    if not readable_by(Path(path), setup.user):
+        why = f"; none was made: {why_not}" if why_not else ""
+        yield (
+            f"the daemon's user cannot read {path}: give the daemon a kubeconfig of its own "
+            "(docs/operator.md, What the daemon may do) at /etc/trustedpods/kubeconfig, mode 0640, "
+            f"its group{why}"
+        )
+
+
+async def _left(setup: Setup, plan: SetupPlan, result: SetupResult) -> SetupResult:
     """What a person has to do, and the transactions, waited for as long as was asked for."""
     to_do = list(plan.to_do)
-    if not readable_by(Path(cluster.kubeconfig), setup.user):
-        to_do.append(
-            f"the daemon's user cannot read {cluster.kubeconfig}: give the daemon a kubeconfig of its own "
-            "(docs/operator.md, What the daemon may do) at /etc/trustedpods/kubeconfig, mode 0640, its group"
-        )
     identity = await setup.site.daemon(plan.config)
     if identity is None:
         units = " ".join(UNITS)
@@ -141,14 +208,17 @@ async def _left(setup: Setup, plan: SetupPlan, cluster: ClusterFound, result: Se
         return replace(result, files=files, to_do=tuple(to_do), running=True)
     transactions = await _unsigned(setup, plan.config, identity, result.operator)
     deadline = trio.current_time() + setup.wait_s
-    files = result.files
+    files, told = (*result.files, *_row_file(setup, transactions)), None
     while True:
-        files = (*files, *_row_file(setup, transactions))
+        result = replace(result, files=files, to_do=tuple(to_do), transactions=transactions, running=True)
         if not transactions or trio.current_time() >= deadline:
-            break
+            return result
+        if len(transactions) != told:
+            setup.waiting(result)
+            told = len(transactions)
         await trio.sleep(LOOK_AGAIN_S)
         transactions = await _unsigned(setup, plan.config, identity, result.operator)
-    return replace(result, files=files, to_do=tuple(to_do), transactions=transactions, running=True)
+        files = (*files, *(one for one in _row_file(setup, transactions) if one.state != "unchanged"))
 
 
 async def _unsigned(

@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at the machine, its cluster, the market and the daemon. Only reads."""
+"""Looks at the machine, its cluster, the market and the daemon; makes the daemon's account in the cluster."""
 
 import os
 import socket
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+import trio
+
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
-from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest
+from trustedpods.provider.cluster.api.http import Api, open_api, path_of
+from trustedpods.provider.cluster.api.kubeconfig import load
 from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.provider.cluster.objects.names import APPLIER, KubeObject
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.setup import daemon_account
 from trustedpods.provider.setup.configuration import PORTS
 from trustedpods.provider.setup.facts import ClusterFound, MachineFound, MarketFound, OwnerFound
 from trustedpods.provider.setup.market_prices import asked, comparable
@@ -30,6 +37,11 @@ KUBECONFIGS = (
 )
 """Where one is looked for, the daemon's own first."""
 
+TOKEN_WITHIN_S = 30.0
+"""The cluster's controller takes well under a second; a busy one some."""
+
+LOOK_AGAIN_S = 0.2
+
 _FAR_AWAY = ("192.0.2.1", 9)
 """Nobody's address (RFC 5737): a datagram socket tied to it tells the way there, and sends nothing."""
 
@@ -38,13 +50,19 @@ _LISTENING = "0A"
 
 
 class SetupSite(Protocol):
-    """What a set-up asks of the world. Errors are ours; none of the methods changes anything."""
+    """What a set-up asks of the world. Errors are ours; only `own_access` changes anything."""
 
     def machine(self) -> MachineFound:
         """TEE, address and ports of this machine."""
 
     async def cluster(self, path: str) -> ClusterFound:
         """The cluster of that kubeconfig; NoContext, NetworkFailure or Refused say what is wrong."""
+
+    async def own_access(self, path: str) -> str:
+        """A kubeconfig of the daemon's own for that cluster, made by the rights of the one at *path*.
+
+        Refused where that one may make no roles, and where somebody else has an account of that name.
+        """
 
     async def market(self, rpc: str, market: Market, owner: Address, trust: TrustClass) -> MarketFound:
         """Token and rows; NoContext where the node serves another market."""
@@ -79,6 +97,22 @@ class RealSite:
                 addresses=tuple(one for one in addresses if ":" not in one),
             )
 
+    async def own_access(self, path: str) -> str:
+        """The account, its rights and its token; done again it changes nothing."""
+        access = await load(Path(path))
+        wanted = {place_of(one): one for one in daemon_account.account()}
+        async with open_api(access) as api:
+            for place, one in wanted.items():
+                found = await api.find(place)
+                if found is not None and daemon_account.is_others(found):
+                    raise Refused(
+                        f"the {one['kind']} {daemon_account.NAME} is there, and `setup` did not make it"
+                    )
+            for place, one in wanted.items():
+                await api.apply(place, one, APPLIER)
+            files = await _token(api, place)
+        return daemon_account.kubeconfig_text(access.server, files["ca.crt"], files["token"])
+
     async def market(self, rpc: str, market: Market, owner: Address, trust: TrustClass) -> MarketFound:
         """Token, and what comparable rows ask."""
         async with Chain(rpc, market) as chain:
@@ -104,6 +138,26 @@ class RealSite:
             return await ask_daemon(config.admin_socket, IdentityRequest(), DaemonIdentity)
         except NoContext:
             return None
+
+
+def place_of(wanted: KubeObject) -> str:
+    """Where an object lives."""
+    metadata = wanted["metadata"]
+    return path_of(wanted["kind"], metadata.get("namespace"), metadata["name"])
+
+
+async def _token(api: Api, place: str) -> dict[str, bytes]:
+    """What the cluster wrote into the account's Secret; NoContext where it writes nothing."""
+    with trio.move_on_after(TOKEN_WITHIN_S):
+        while True:
+            made = (await api.get(place)).get("data") or {}
+            if {"token", "ca.crt"} <= made.keys():
+                return {name: b64decode(text) for name, text in made.items()}
+            await trio.sleep(LOOK_AGAIN_S)
+    raise NoContext(
+        f"the cluster wrote no token for the account {daemon_account.NAME}",
+        hint="does its controller manager run? then run this again",
+    )
 
 
 def kubeconfig(

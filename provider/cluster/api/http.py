@@ -54,6 +54,8 @@ _PLACES = {
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices", True),
     "SecretProviderClass": ("/apis/secrets-store.csi.x-k8s.io/v1", "secretproviderclasses", True),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases", True),
+    "ClusterRole": ("/apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
+    "ClusterRoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
 }
 
 

@@ -18,8 +18,11 @@ from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.folders import waiting_for
 
 RELEASE = "bookworm"
-PACKAGES = "ca-certificates,dbus,docker-registry,haproxy,libgmp10,passwd,python3,systemd,systemd-sysv"
-"""What the package depends on, so that apt needs no network, and a systemd that starts."""
+PACKAGES = (
+    "busybox-static,ca-certificates,dbus,docker-registry,haproxy,libgmp10,nftables,passwd,python3,systemd,"
+    "systemd-sysv"
+)
+"""What the package depends on and recommends, so that apt needs no network, and a systemd that starts."""
 
 VOLATILE = {"dev", "proc", "run", "sys", "tmp", "root"}
 """Folders of the machine that are no part of what is installed."""
@@ -127,20 +130,22 @@ class RunningMachine:
 
     leader: int
 
-    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
-        """A line for a shell beside all that runs in it."""
+    def start(self, command: str) -> "subprocess.Popen[str]":
+        """A line for a shell beside all that runs in it, with its output to be read."""
         namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
         argv = ["nsenter", "--target", str(self.leader), *namespaces, "--", "/bin/sh", "-c", command]
         seen = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
-        return subprocess.run(
-            argv,
-            env=seen,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_S,
-        )
+        pipe = subprocess.PIPE
+        return subprocess.Popen(argv, env=seen, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
+        """The same until its end."""
+        with self.start(command) as process:
+            try:
+                out, err = process.communicate(timeout=COMMAND_S)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def done(self, command: str) -> str:
         """What it printed; it must not fail."""

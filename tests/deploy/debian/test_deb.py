@@ -15,6 +15,7 @@ import pytest
 from tests.deploy.debian.packages import EPOCH, deb, field, parts
 from tests.deploy.test_units import settings
 from tests.paths import ROOT
+from trustedpods.provider.setup import daemon_account
 
 FILES = ROOT / "deploy" / "debian" / "files"
 ALLOWED = re.compile(
@@ -139,6 +140,27 @@ def test_a_maintainer_script_ends_at_the_first_failure(name, tree):
     script = tree / "DEBIAN" / name
     assert re.search(r"^set -e$", script.read_text(), re.MULTILINE)
     subprocess.run(["sh", "-n", str(script)], check=True)
+
+
+def test_purge_says_how_the_account_goes_that_stays_in_the_cluster(tree, tmp_path):
+    script, file = (tree / "DEBIAN/postrm").read_text(), tmp_path / "kubeconfig"
+    (part,) = re.findall(r"(?ms)^    if grep .*?^    fi$", script)  # the rest would purge this machine
+    command = part.replace("/etc/trustedpods/kubeconfig", str(file))
+
+    def said():
+        return subprocess.run(["sh", "-ec", command], check=True, capture_output=True, text=True).stdout
+
+    assert said() == ""
+    file.write_text("current-context: administrator\n")
+    assert said() == ""
+    file.write_text(daemon_account.kubeconfig_text("https://10.0.0.1:6443", b"PEM", b"a.b.c"))
+    everywhere, inside = (line.split() for line in said().splitlines()[1:])
+    kinds = {one["kind"].lower(): one["metadata"].get("namespace") for one in daemon_account.account()}
+    assert {kind for kind, namespace in kinds.items() if namespace is None} == set(everywhere[2].split(","))
+    assert {kind for kind, namespace in kinds.items() if namespace} == set(inside[4].split(","))
+    assert (everywhere[3], inside[5], inside[2]) == (
+        daemon_account.NAME, daemon_account.NAME, daemon_account.NAMESPACE,
+    )  # fmt: skip
 
 
 def test_exit_code_2_and_one_line_where_nothing_can_be_built(tmp_path):

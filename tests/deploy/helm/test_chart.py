@@ -12,6 +12,7 @@ from tests.deploy.helm.building import HELM, chart
 from tests.deploy.test_units import settings
 from tests.paths import ROOT
 from trustedpods.localnet.cluster import addons
+from trustedpods.provider.setup import daemon_account
 from trustedpods.provider.setup.answers import SetupAnswers
 from trustedpods.provider.setup.configuration import DATA, RUNTIME
 
@@ -25,6 +26,8 @@ def test_the_daemon_may_do_what_a_localnets_daemon_may_and_nothing_else():
     rules = yaml.safe_load((CHART / "files/rules.yaml").read_text())
     role = next(one for one in addons._provider() if one["kind"] == "ClusterRole")
     assert [by_name(rule) for rule in rules] == [by_name(rule) for rule in role["rules"]]
+    by_setup = daemon_account.rules()
+    assert [by_name(rule) for rule in by_setup] == [by_name(rule) for rule in role["rules"]]
 
 
 def by_name(rule):

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,33 @@ import pytest
 import yaml
 
 from tests.deploy.helm.building import chart
-from tests.live.admin.test_setup import sign_and_send
-from tests.live.clients import web
-from tests.live.clients.publisher import Publisher
+from tests.deploy.helm.cluster_operator import (
+    IN_DAEMON,
+    KEPT,
+    MAY_BE_KEPT,
+    NAMESPACE,
+    RELEASE,
+    REPOSITORY,
+    ROLLOUT,
+    Operator,
+    answers,
+    bring_image,
+    of_cluster,
+    publisher_of,
+    serve,
+    values,
+)
+from tests.live.clients.publisher import Deployed
 from tests.live.localnet_fixture import LiveLocalnet, localnet
-from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from tests.paths import ROOT
-from trustedpods.localnet.cluster import binaries
-from trustedpods.localnet.cluster import files as cluster_files
-from trustedpods.localnet.market import accounts
 from trustedpods.localnet.settings import Knobs
-from trustedpods.protocol.errors import ExitCode
 
 pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(1200)]
 
-NAMESPACE, RELEASE = "trusted-pods", "provider"
-SETUP = f"exec {RELEASE}-0 -c provider -- trustedpods-provider setup --user root --yes -o json"
-COMMAND_S = 300
+
+MOST_COMMANDS = 6
+EXAMPLE_IMAGE = "registry.example.org/trusted-pods-provider"
 
 
 @pytest.fixture(scope="module")
@@ -92,31 +100,12 @@ def test_what_is_rendered_is_taken_by_an_api_server(node: LiveLocalnet, tmp_path
     }  # fmt: skip
     folder = chart.kustomize(chart.package(ROOT, tmp_path), tmp_path)
     again = node.kubectl(*strictly, "-k", str(folder)).split()
-    assert sorted(again) == sorted(taken)
+    assert sorted(map(kind_and_name, again)) == sorted(map(kind_and_name, taken))
 
 
-@dataclass(frozen=True)
-class Operator:
-    """Somebody with Helm, kubectl and rights in the cluster, who counts what they type."""
-
-    node: LiveLocalnet
-    folder: Path
-    typed: list[str]
-
-    def type(self, program: str, words: str, code: int = 0) -> str:
-        self.typed.append(f"{program} {words}")
-        kubeconfig = str(self.node.kubeconfig())
-        argv = {
-            "helm": [str(chart.helm()), "--kubeconfig", kubeconfig],
-            "kubectl": [str(binaries.kube()), "kubectl", "--kubeconfig", kubeconfig],
-        }[program]
-        done = subprocess.run(
-            [*argv, "--namespace", NAMESPACE, *words.split()],
-            cwd=self.folder, capture_output=True, text=True, check=False, timeout=COMMAND_S,
-            env={**os.environ, "HOME": str(self.folder)},
-        )  # fmt: skip
-        assert done.returncode == code, f"{self.typed[-1]}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
+def kind_and_name(one: str) -> str:
+    """Without the hash that kustomize gives a ConfigMap's name."""
+    return re.sub(r"^(configmap/.*-answers)-[0-9a-z]{10}$", r"\1", one)
 
 
 @pytest.fixture
@@ -132,77 +121,134 @@ def run_folder() -> Iterator[Path]:
         folder.rmdir()
 
 
-def values(node: LiveLocalnet, run_folder: Path) -> dict[str, Any]:
-    cluster = node.cluster()
-    owner = accounts.address(accounts.owner_key(cluster))
-    return {
-        "image": {"repository": "docker.io/local/trusted-pods-provider", "pullPolicy": "Never"},
-        "domain": "k1.example.test",
-        "market": {"rpc": node.settings.rpc},
-        "owner": owner,
-        "prices": {"coreHour": "1", "gibHour": "1"},
-        "publicAddress": cluster.node_ip,
-        "storage": {"size": "1Gi"},
-        "runFolder": str(run_folder),
-        "terminationLogs": {"kubelet": str(cluster.path("kubelet"))},
-    }
-
-
-def test_from_an_install_to_a_served_pod_and_away_again(
-    node: LiveLocalnet, run_folder: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "chart"
-    out.mkdir()
+@pytest.fixture(scope="module")
+def built(node: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what `make chart` builds; its image is on the node."""
+    out = tmp_path_factory.mktemp("chart")
     bring_image(node, chart.image_archive(ROOT, out))
-    packaged = chart.package(ROOT, out)
+    return out
+
+
+def test_from_an_install_to_served_pods_over_an_upgrade_and_away_again(
+    node: LiveLocalnet, built: Path, run_folder: Path, tmp_path: Path
+) -> None:
     operator = Operator(node, tmp_path, [])
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(values(node, run_folder)))
     shutil.copy(node.market_file, tmp_path / "market.toml")
+    shutil.copy(chart.package(ROOT, built), tmp_path / "provider.tgz")
     before = of_cluster(node)
     began = time.monotonic()
     operator.type(
-        "helm", f"install {RELEASE} {packaged} --create-namespace --values values.yaml"
+        "helm", f"install {RELEASE} provider.tgz --create-namespace --values values.yaml"
         " --set-file market.file=market.toml",
     )  # fmt: skip
-    operator.type("kubectl", f"rollout status statefulset/{RELEASE} --timeout=240s")
-    left = json.loads(operator.type("kubectl", SETUP, ExitCode.NO_CONTEXT))
-    owner = accounts.read_key(accounts.owner_key(node.cluster()))
-    for one in left["transactions"]:
-        sign_and_send(node.settings.rpc, owner, one)
-    assert json.loads(operator.type("kubectl", SETUP))["complete"]
-    publisher = Publisher(node, Bank(node).new_account(tmp_path), tmp_path)
-    pod = publisher.deploy(publisher.manifest("hello", "hello"), "--trust", "open")
-    answer = web.get(pod.url, "/cgi-bin/whoami", at=f"{node.cluster().node_ip}:80")
-    assert "hello from a trusted pod" in answer.text
-    took = time.monotonic() - began
-    sys.stderr.write(f"{len(operator.typed)} commands, a pod is served after {took:.0f} s\n")
-    assert len(operator.typed) <= 6
-    publisher.close()
+    operator.enter_the_market()
+    first, second = (publisher_of(node, tmp_path / name) for name in ("first", "second"))
+    pod = serve(first, "hello")
+    say(operator, began)
+    operator.keeps_tenants_apart()
+    pods = [pod, serve(second, "other")]
+    upgraded(operator, pods)
+    for publisher in (first, second):
+        publisher.close()
     operator.type("helm", f"uninstall {RELEASE} --wait")
-    until("its pods are gone", lambda: not node.kubectl("get", "pods", "-n", NAMESPACE, "-o", "name"))
+    operator.pods_end()
     stays = of_cluster(node)
     assert stays >= KEPT
     assert stays - before <= KEPT | MAY_BE_KEPT  # another test may have made the namespace
+    operator.type("kubectl", f"delete namespace {NAMESPACE} --timeout=120s")
+    assert of_cluster(node) - before <= MAY_BE_KEPT
 
 
-KEPT = {"namespace/trusted-pods", f"persistentvolumeclaim/{RELEASE}-books"}
-"""What stays by design: the namespace, and the books with the operator's key."""
+def upgraded(operator: Operator, pods: list[Deployed]) -> None:
+    """The provider's pod is another one, publishers' pods are the same, and the daemon knows them."""
+    was, replicas = operator.uid(), [replica(operator.node, pod) for pod in pods]
+    changed = "--reuse-values --set resources.provider.requests.cpu=60m"
+    operator.type("helm", f"upgrade {RELEASE} provider.tgz {changed}")
+    until("another pod has its place", lambda: operator.uid() not in {"", was})
+    operator.type("kubectl", ROLLOUT)
+    assert all(answers(operator.node, pod) for pod in pods)
+    assert [replica(operator.node, pod) for pod in pods] == replicas
+    known = json.loads(operator.type("kubectl", f"{IN_DAEMON} pods -o json"))
+    assert [one["phase"] for one in known] == ["serving"] * len(pods)
 
-MAY_BE_KEPT = {"namespace/trustedpods-system"}
-"""The daemon makes it where it has an image for pods of its own."""
+
+def replica(node: LiveLocalnet, pod: Deployed) -> str:
+    """The uid of the pod's one replica."""
+    return node.kubectl("get", "pods", "-n", pod.namespace, "-o", "jsonpath={.items[*].metadata.uid}")
 
 
-def of_cluster(node: LiveLocalnet) -> set[str]:
-    """What a release could leave, by kind and name."""
-    kinds = (
-        "namespaces,clusterroles,clusterrolebindings,statefulsets,daemonsets,configmaps,serviceaccounts,pvc"
+CHANGES = [
+    ("StatefulSet", "/spec/template/spec/volumes/1/hostPath/path", "runFolder"),
+    ("DaemonSet", "/spec/template/spec/volumes/0/hostPath/path", "kubelet"),
+    ("DaemonSet", "/spec/template/spec/containers/0/command/3", "kubelet"),
+    ("DaemonSet", "/spec/template/spec/containers/0/volumeMounts/0/mountPath", "kubelet"),
+]
+"""A localnet's node has its folders in other places than a machine of its own."""
+
+ANSWERS = """\
+domain = "{domain}"
+market = "/etc/answers/market.toml"
+rpc = "{market[rpc]}"
+owner = "{owner}"
+kubeconfig = "/etc/trustedpods/kubeconfig"
+trust = "open"
+core_hour = "1"
+gib_hour = "1"
+public_address = "{publicAddress}"
+"""
+
+
+def overlay(node: LiveLocalnet, run_folder: Path, version: str) -> dict[str, Any]:
+    """An operator's own kustomization."""
+    places = {"runFolder": str(run_folder), "kubelet": str(node.cluster().path("kubelet"))}
+    patches = [
+        {
+            "target": {"kind": kind},
+            "patch": yaml.safe_dump([{"op": "replace", "path": path, "value": places[name]}]),
+        }
+        for kind, path, name in CHANGES
+    ]
+    return {
+        "resources": ["kustomize"],
+        "images": [{"name": EXAMPLE_IMAGE, "newName": REPOSITORY, "newTag": version}],
+        "configMapGenerator": [
+            {"name": f"{RELEASE}-answers", "behavior": "merge", "files": ["answers.toml", "market.toml"]}
+        ],
+        "patches": patches,
+    }
+
+
+def test_kustomize_brings_it_until_a_pod_is_served_and_takes_it_away(
+    node: LiveLocalnet, built: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    operator = Operator(node, tmp_path, [])
+    packaged = chart.package(ROOT, built)
+    chart.kustomize(packaged, tmp_path)
+    version = packaged.stem.removeprefix("trusted-pods-provider-")
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay(node, run_folder, version)))
+    (tmp_path / "answers.toml").write_text(ANSWERS.format(**values(node, run_folder)))
+    shutil.copy(node.market_file, tmp_path / "market.toml")
+    before = of_cluster(node)
+    began = time.monotonic()
+    if f"namespace/{NAMESPACE}" not in before:
+        operator.type("kubectl", f"create namespace {NAMESPACE}")
+    operator.type("kubectl", "apply -k .")
+    operator.enter_the_market()
+    publisher = publisher_of(node, tmp_path / "publisher")
+    serve(publisher, "hello")
+    say(operator, began)
+    publisher.close()
+    operator.type("kubectl", "delete -k . --wait --timeout=120s")
+    operator.pods_end()
+    assert of_cluster(node) - before <= MAY_BE_KEPT | {f"namespace/{NAMESPACE}"}
+
+
+def say(operator: Operator, began: float) -> None:
+    """What was typed until a pod was served, and how long it took beside what else ran."""
+    took, load = time.monotonic() - began, os.getloadavg()[0]
+    lines = "".join(f"  {number}. {line}\n" for number, line in enumerate(operator.typed, 1))
+    sys.stderr.write(
+        f"{lines}{len(operator.typed)} commands, a pod is served after {took:.0f} s, load {load:.0f}\n"
     )
-    names = node.kubectl("get", kinds, "--all-namespaces", "-o", "name").split()
-    ours = (one for one in names if not one.endswith(("/default", "/kube-root-ca.crt")))
-    return {re.sub(r"^([a-z]+)[^/]*", r"\1", one) for one in ours}
-
-
-def bring_image(node: LiveLocalnet, archive: Path) -> None:
-    socket = cluster_files.containerd_socket(node.cluster())
-    words = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "import", str(archive)]
-    subprocess.run(words, check=True, capture_output=True)
+    assert len(operator.typed) <= MOST_COMMANDS

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from tests.fakes.chain.chain import FakeChain
 from tests.protocol.test_capability_gaps import BARE
 from trustedpods.protocol.attestation.chip import NO_CHIP
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin.views import DaemonIdentity
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.doors import profile_of
+from trustedpods.provider.setup.daemon_account import kubeconfig_text
 from trustedpods.provider.setup.facts import ClusterFound, MachineFound, MarketFound, OwnerFound
 from trustedpods.provider.setup.market_prices import asked, comparable
 
@@ -21,7 +23,8 @@ PEER = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 class FakeSite:
     """`running`: whether the daemon answers; it runs with the settings of its start, until `restart`.
 
-    `looks` counts the looks at what the owner wrote.
+    `looks` counts the looks at what the owner wrote. `admin`: whether the kubeconfig may make roles;
+    `accounts` are the kubeconfigs by which an account was made.
     """
 
     chain: FakeChain = field(default_factory=FakeChain)
@@ -31,6 +34,8 @@ class FakeSite:
     storage_classes: tuple = ("local-path",)
     nodes: dict = field(default_factory=lambda: dict(NODES))
     running: bool = False
+    admin: bool = False
+    accounts: list = field(default_factory=list)
     looks: int = 0
     signer: object = None
     started_with: ProviderConfig | None = None
@@ -53,6 +58,12 @@ class FakeSite:
             ingress_classes=(),
             addresses=("10.0.0.2", "198.18.0.1", "8.8.4.4"),
         )
+
+    async def own_access(self, path):
+        if not self.admin:
+            raise Refused("clusterroles is forbidden", rule="Forbidden")
+        self.accounts.append(path)
+        return kubeconfig_text("https://10.0.0.2:6443", b"PEM", b"a.b.c")
 
     async def market(self, rpc, market, owner, trust):
         await self.chain.check_market()

@@ -158,8 +158,14 @@ async def test_the_owner_is_waited_for(setup, answers, site, virtual_time):
             await sign(site, shown)
 
     site.looks, site.signer = 1, signer
-    assert (await set_up(replace(setup, wait_s=3600), answered())).complete
+    told = []
+    done = await set_up(replace(setup, wait_s=3600, waiting=told.append), answered())
+    assert done.complete
     assert site.looks == 5
+    rows = [one.state for one in done.files if one.path.endswith(ROW_FILE)]
+    assert rows == ["unchanged", "removed"]  # not a line for each look
+    (before,) = told  # else nobody knew what to sign
+    assert (before.transactions, before.complete) == (shown.transactions, False)
 
 
 async def test_nothing_is_waited_for_longer_than_was_asked(setup, answers, site, virtual_time):

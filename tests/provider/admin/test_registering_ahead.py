@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A row that is written before the daemon's first start: the daemon adds who and where it is, nobody asks it."""
+"""A row that is written before the daemon's first start: the daemon adds who and where it is, by itself."""
 
 from dataclasses import replace
 

@@ -21,20 +21,28 @@ EMBEDDED_PORTS = {"chain": 8545, "registry": 5000, "metrics": 9464, "peer": 4001
 """In a namespace, or on an address, of our own every port is free."""
 
 
-def allocate(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs, nodes: int = 1) -> Settings:
+def allocate(
+    name: str,
+    clusters: int,
+    kubeconfig: Path | None,
+    knobs: Knobs,
+    nodes: int = 1,
+    guest: Path | None = None,
+) -> Settings:
     """Settings of a new localnet. With an embedded cluster the bridge is made, which claims the addresses."""
-    taken = _ports_of_others()
+    taken, embedded = _ports_of_others(), kubeconfig is None and guest is None
     parts = []
     for index in range(1, clusters + 1):
-        ports = _ports(f"{name}/k{index}", taken, embedded=kubeconfig is None)
+        ports = _ports(f"{name}/k{index}", taken, embedded=embedded)
         parts.append(ClusterSettings(index=index, ports=ports))
-    octet = _claim_octet(name) if kubeconfig is None else 0  # last: a refusal before it leaves nothing
+    octet = _claim_octet(name) if embedded else 0  # last: a refusal before it leaves nothing
     return Settings(
         name=name,
         state=folders.state_of(name),
         octet=octet,
         clusters=tuple(parts),
         kubeconfig=kubeconfig,
+        guest=guest,
         knobs=knobs,
         nodes=nodes,
     )

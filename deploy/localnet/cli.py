@@ -47,13 +47,16 @@ _UP_OPTIONS = [
     click.option("--existing", metavar="KUBECONFIG",
                  type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="Use your own cluster (provider class `open`) instead of an embedded one."),
+    click.option("--guest", metavar="FOLDER", is_flag=False, flag_value="build/guest",
+                 type=click.Path(file_okay=False, path_type=Path),
+                 help="Run the provider in an emulated machine of the image there (build/guest)."),
     click.option("--no-provider", "provider", flag_value=False, type=bool, default=None,
                  help="Chain and clusters only."),
     click.option("--secrets-store", "secrets_store", flag_value=True, type=bool, default=None,
                  help="Run a stand-in for the secrets store CSI driver on each node."),
     click.option("--ingress", "ingress", flag_value=True, type=bool, default=None,
                  help="Run an ingress controller (Traefik) in each cluster (provider class `open`)."),
-    click.option("--limit", type=float, default=300, show_default=True, help="Seconds to wait."),
+    click.option("--limit", type=float, help="Seconds to wait. [default: 300, 1800 with --guest]"),
     click.option("--decimals", "decimals", type=int, metavar="6|18", help="Of the token. [default: 18]"),
     click.option("--claim-interval", "claim_interval_s", type=int, metavar="SECONDS", help="[default: 10]"),
     click.option("--unlock", "unlock_s", type=int, metavar="SECONDS",
@@ -72,7 +75,13 @@ _UP_OPTIONS = [
 @cli.command()
 @_name_option
 def up(
-    name: str, clusters: int, nodes: int, existing: Path | None, limit: float, **turned: int | bool | None
+    name: str,
+    clusters: int,
+    nodes: int,
+    existing: Path | None,
+    guest: Path | None,
+    limit: float | None,
+    **turned: int | bool | None,
 ) -> None:
     """Bring a localnet up; again: start what is missing."""
     from trustedpods.localnet.up import up as bring_up
@@ -83,6 +92,7 @@ def up(
         clusters=clusters,
         nodes=nodes,
         kubeconfig=existing.absolute() if existing else None,
+        guest=guest.absolute() if guest else None,
         knobs=_knobs(turned),
         limit_s=limit,
         say=_say,
@@ -160,8 +170,9 @@ def env(name: str) -> None:
 
     settings = load_settings(name)
     cluster = settings.all_clusters()[0]
+    inside = {"KUBECONFIG": settings.kubeconfig or cluster.path("pki", "admin.conf")}
     values = {
-        "KUBECONFIG": settings.kubeconfig or cluster.path("pki", "admin.conf"),
+        **(inside if settings.guest is None else {}),
         "TRUSTEDPODS_MARKET": settings.state / "market.toml",
         "TRUSTEDPODS_KEY": settings.state / "publisher.key",
     }
@@ -178,6 +189,8 @@ def kubectl(name: str, cluster_name: str, arguments: tuple[str, ...]) -> None:
     from trustedpods.localnet.folders import load_settings
 
     settings = load_settings(name)
+    if settings.guest is not None:
+        raise NoContext("no administrator's kubeconfig leaves the machine of an image")
     found = [one for one in settings.all_clusters() if one.name == cluster_name]
     if not found:
         raise NoContext(f"{name!r} has no cluster {cluster_name!r}")

@@ -2,6 +2,7 @@
 """Everything that a localnet runs, as units."""
 
 from trustedpods.localnet.cluster import cluster
+from trustedpods.localnet.emulated import units as emulated
 from trustedpods.localnet.market import chain, provider
 from trustedpods.localnet.processes.units import Unit
 from trustedpods.localnet.settings import Settings
@@ -13,6 +14,8 @@ def units(settings: Settings) -> list[Unit]:
     for one in settings.all_clusters():
         if one.embedded:
             found += cluster.units(settings, one)
-        if settings.knobs.provider:
+        if settings.guest is not None:
+            found += emulated.units(settings, one, settings.guest)
+        elif settings.knobs.provider:
             found += provider.units(settings, one)
     return found

@@ -11,6 +11,7 @@ from trustedpods.localnet.processes import cgroups
 from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
 
 _TOOLS = ("haproxy", "docker-registry", "setsid")
+_EMULATION_TOOLS = ("qemu-system-x86_64", "setsid")
 _CLUSTER_TOOLS = (
     "containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "nft", "nsenter", "unshare",
     "mount", "umount", "sysctl", "busybox",
@@ -19,11 +20,12 @@ _CLUSTER_TOOLS = (
 _OTHER_WAY = "without root, or on another system: trustedpods-localnet up --existing KUBECONFIG"
 
 
-def check(*, embedded: bool) -> None:
+def check(*, embedded: bool, emulated: bool = False) -> None:
     """Raise Refused or NoContext that names everything that is missing."""
     if embedded:
         _check_system()
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    tools = _EMULATION_TOOLS if emulated else _TOOLS
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if embedded:
         missing += [tool for tool in _CLUSTER_TOOLS if shutil.which(tool) is None]
         if not (cluster_files.CNI_PLUGINS / "ptp").exists():
@@ -37,7 +39,9 @@ def check(*, embedded: bool) -> None:
     except TrustedPodsError as error:
         missing.append(error.what)
     if missing:
-        raise NoContext(f"missing: {', '.join(missing)}", hint="run `make setup`")
+        raise NoContext(
+            f"missing: {', '.join(missing)}", hint="run `make guest`" if emulated else "run `make setup`"
+        )
 
 
 def _check_system() -> None:

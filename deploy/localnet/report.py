@@ -29,7 +29,7 @@ def report(settings: Settings) -> dict[str, Any]:
 
 def _cluster(settings: Settings, index: int) -> dict[str, Any]:
     cluster = settings.all_clusters()[index]
-    kubeconfig = settings.kubeconfig or cluster.path("pki", "admin.conf")
+    kubeconfig = settings.kubeconfig or (None if settings.guest else cluster.path("pki", "admin.conf"))
     return {
         "name": cluster.name,
         "node": cluster.node_ip,
@@ -43,7 +43,7 @@ def _cluster(settings: Settings, index: int) -> dict[str, Any]:
             for node in cluster.nodes
         ],
         "apiServer": cluster.api_server if cluster.embedded else None,
-        "kubeconfig": str(kubeconfig),
+        "kubeconfig": str(kubeconfig) if kubeconfig else None,
         "urls": f"http://<pod>.{cluster.domain}{cluster.url_suffix}/",
         "peer": f"/ip4/{cluster.node_ip}/tcp/{cluster.ports.peer}",
         "registry": cluster.registry,

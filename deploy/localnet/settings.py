@@ -102,6 +102,8 @@ class Settings(_Frozen):
     clusters: tuple[ClusterSettings, ...]
     kubeconfig: Path | None = None
     """Of the caller's own cluster; none: an embedded one is made."""
+    guest: Path | None = None
+    """Folder of a machine image: the one provider runs in an emulated machine of it."""
     knobs: Knobs = Knobs()
     nodes: int = Field(default=1, ge=1, le=MAX_NODES)
     """Of each embedded cluster."""
@@ -153,7 +155,7 @@ class ClusterNode:
         self.number = number
         self.name = f"k{cluster}n{number}" if later else f"k{cluster}"
         self.directory = settings.state / self.name
-        self.embedded = settings.kubeconfig is None
+        self.embedded = settings.kubeconfig is None and settings.guest is None
         self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded and not settings.alone else None
         self.network_name = self.namespace or f"tp-{settings.name}-{self.name}"
         self.veth = f"tp{octet}{self.name}"

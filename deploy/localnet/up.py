@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trustedpods.localnet import allocate, folders, network, preflight
 from trustedpods.localnet.commands import Say
+from trustedpods.localnet.emulated import files as emulated
 from trustedpods.localnet.processes import kernel_limits, processes, supervisor
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import UnitStatus
@@ -15,6 +16,9 @@ from trustedpods.localnet.settings import Knobs, Settings, check_name
 from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsError
 
 DEFAULT_LIMIT_S = 300
+GUEST_LIMIT_S = 1800
+"""An emulated machine needs five minutes of processor time to its daemon; a busy host has less than one."""
+
 _LOOK_EVERY_S = 0.05
 _START_LIMIT_S = 120.0
 _GOOD = ("ready", "done")
@@ -28,12 +32,14 @@ def up(
     clusters: int = 1,
     nodes: int = 1,
     kubeconfig: Path | None = None,
+    guest: Path | None = None,
     knobs: Knobs | None = None,
-    limit_s: float = DEFAULT_LIMIT_S,
+    limit_s: float | None = None,
     say: Say = lambda _: None,
 ) -> Settings:
-    """Bring the localnet up and return its settings when everything is ready.
+    """Bring the localnet up and return its settings when everything is ready, within *limit_s*.
 
+    With *guest*, the folder of a machine image, its provider runs in an emulated machine of that image.
     Safe to call again: what runs is left alone, what is missing is started. NetworkFailure when something is
     not ready in time, or ends again and again; everything is left as it is then, for `status` and `logs`.
     Refused (rule `kernel`) when the kernel would not let so much run.
@@ -41,18 +47,21 @@ def up(
     check_name(name)
     if kubeconfig is not None and nodes > 1:
         raise BadInput("--nodes: a cluster of your own has the nodes that it has", hint="leave --nodes away")
-    preflight.check(embedded=kubeconfig is None)
+    if guest is not None:
+        _check_guest(guest, clusters, nodes, kubeconfig, knobs)
+    embedded = kubeconfig is None and guest is None
+    preflight.check(embedded=embedded, emulated=guest is not None)
     with folders.exclusive(folders.home() / f".{name}.lock", f"another up or down of {name!r}"):
-        if kubeconfig is None and not _has_parts(folders.state_of(name)):
+        if embedded and not _has_parts(folders.state_of(name)):
             kernel_limits.check(clusters, clusters * (nodes - 1))
-        settings = _settings(name, clusters, nodes, kubeconfig, knobs)
+        settings = _settings(name, clusters, nodes, kubeconfig, guest, knobs)
         if folders.holder(folders.supervisor_lock(settings.state)) is not None:
             if not _missing(settings.state):
                 say(f"{name} is up already")
                 return settings
         else:
             _start_supervisor(settings)
-        _wait(settings, limit_s, say)
+        _wait(settings, limit_s or (GUEST_LIMIT_S if guest else DEFAULT_LIMIT_S), say)
     return settings
 
 
@@ -62,18 +71,38 @@ def _has_parts(state: Path) -> bool:
     return any(process is not None for process in alive)
 
 
-def _settings(name: str, clusters: int, nodes: int, kubeconfig: Path | None, knobs: Knobs | None) -> Settings:
+def _check_guest(
+    image: Path, clusters: int, nodes: int, kubeconfig: Path | None, knobs: Knobs | None
+) -> None:
+    """BadInput for no image, or what its machine is not: it has one node, its own cluster, and its daemon."""
+    chosen = knobs or Knobs()
+    if clusters > 1 or nodes > 1 or kubeconfig is not None:
+        raise BadInput(
+            "--guest: one machine with one node", hint="leave --clusters, --nodes, --existing away"
+        )
+    if not chosen.provider or chosen.secrets_store or chosen.ingress:
+        raise BadInput(
+            "--guest: what runs inside is the image's",
+            hint="leave --no-provider, --secrets-store, --ingress away",
+        )
+    emulated.machine(image)
+
+
+def _settings(
+    name: str, clusters: int, nodes: int, kubeconfig: Path | None, guest: Path | None, knobs: Knobs | None
+) -> Settings:
     """Those of the localnet that is there, if they agree with what is asked, or new ones."""
     state = folders.state_of(name)
     if not folders.settings_file(state).exists():
         with folders.waiting_for(folders.home() / ".allocation.lock"):
-            settings = allocate.allocate(name, clusters, kubeconfig, knobs or Knobs(), nodes)
+            settings = allocate.allocate(name, clusters, kubeconfig, knobs or Knobs(), nodes, guest)
             state.mkdir(mode=0o700, parents=True, exist_ok=True)
             folders.save_settings(settings)
         return settings
     settings = folders.load_settings(name)
-    asked = (clusters, nodes, kubeconfig, knobs or settings.knobs)
-    if asked != (len(settings.clusters), settings.nodes, settings.kubeconfig, settings.knobs):
+    asked = (clusters, nodes, kubeconfig, guest, knobs or settings.knobs)
+    made = (len(settings.clusters), settings.nodes, settings.kubeconfig, settings.guest, settings.knobs)
+    if asked != made:
         raise BadInput(
             f"{name!r} was made with other settings", hint=f"trustedpods-localnet down --name {name} first"
         )

@@ -74,6 +74,7 @@ TALKING = {
     "profile-digest": Rule("the provider's profile is not the one in the registry", _BROKEN),
     "profile-owner": Rule("the provider's profile is that of another", _BROKEN),
     "ports": Rule("no port is free on the loopback", "end what holds them"),
+    "registered": Rule("the row is in the registry already", _OPERATOR),
     "registry": Rule("the provider's image registry failed", "try again later, or choose another provider"),
     "release-clock": Rule("the release file of measurements is of a day to come", _CLOCK),
     "release-expired": Rule(

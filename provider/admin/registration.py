@@ -25,11 +25,35 @@ from trustedpods.provider.admin.views import (
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.keys.file import read_key
 
+NOT_YET = DaemonIdentity(profile=b"", endpoint="", meter="", tee="", chip=NO_CHIP)
+"""What is known of a daemon before its first boot: nothing that publishers could dial or check."""
+
 
 async def register(config: ProviderConfig, wait_s: int) -> Registered:
-    """Write the daemon's row, and let the operator's key keep it."""
+    """Write the running daemon's row, and let the operator's key keep it."""
+    return await _write_row(config, await _identity(config, wait_s))
+
+
+async def register_ahead(config: ProviderConfig) -> Registered:
+    """Write the row of a daemon that nobody asks anything: of a sealed machine, before it boots.
+
+    The daemon adds its endpoint and its profile's digest itself at each start, by the operator's key. The row
+    names no TEE and no chip, so it is one that publishers take on any machine which their policy trusts.
+    Refused (rule `registered`) where the row is there already: it would lead nowhere until the next boot.
+    """
+    async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
+        row = await chain.provider(Address(config.identity.owner), config.identity.daemon)
+    if row is not None and row.endpoint:
+        raise Refused(
+            f"the row of daemon {config.identity.daemon} is there and leads to {row.endpoint}",
+            rule="registered",
+            hint="prices: `trustedpods-provider prices --publish`; for another row unregister it first",
+        )
+    return await _write_row(config, NOT_YET)
+
+
+async def _write_row(config: ProviderConfig, identity: DaemonIdentity) -> Registered:
     key = _owner_key(config)
-    identity = await _identity(config, wait_s)
     row = row_of(config, identity)
     async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         receipt = await chain.register(key, row)

@@ -67,7 +67,7 @@ def part(node: ClusterNode, name: str, argv: Argv, probe: ReadinessCheck, *needs
 
 def health(node: ClusterNode, port: int, path: str = "/healthz") -> ReadinessCheck:
     """Something on the node's loopback says that it is well."""
-    return partial(probes.http_ok, node.namespace, "127.0.0.1", port, path)
+    return partial(probes.http_ok, node.namespace, "127.0.0.1", port, path, probes.limit(node))
 
 
 def prepare(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:

@@ -77,7 +77,7 @@ def _facade(one: Cluster, configuration: GuestConfiguration) -> list[Unit]:
         Part(
             f"{one.name}/registry",
             ("docker-registry", "serve", str(one.path("registry.yaml"))),
-            partial(probes.http_ok, None, "127.0.0.1", REGISTRY_PORT, "/v2/"),
+            partial(probes.http_ok, None, "127.0.0.1", REGISTRY_PORT, "/v2/", probes.limit(one)),
             (files,),
         ),
         Part(

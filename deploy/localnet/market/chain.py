@@ -36,5 +36,5 @@ def _make_market(settings: Settings) -> None:
 
 
 def _make_network(settings: Settings) -> None:
-    if settings.kubeconfig is None:
+    if settings.octet:
         network.make_host_side(settings)

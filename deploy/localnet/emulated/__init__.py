@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A localnet's provider in an emulated machine of the measured image: what the host does for it.
+
+Chain and publishers are the host's, Kubernetes and the daemon the machine's. Emulation keeps nothing from
+its host and measures nothing.
+"""

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator of an emulated machine writes, and the command that starts it. Pure but for its image."""
+
+import dataclasses
+import json
+import tomllib
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Final
+
+from trustedpods.contracts.records import Market
+from trustedpods.guest.attached.devices import Attached, Forward, attached_words
+from trustedpods.guest.machine import Machine, Platform, machine_of, qemu_words
+from trustedpods.localnet.guest import daemon_files, main, plan
+from trustedpods.localnet.guest.configuration import GuestConfiguration
+from trustedpods.localnet.guest.machine_network import PEER_PORT
+from trustedpods.localnet.market import pricing
+from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.localnet.toml_text import toml_text
+from trustedpods.protocol.ids import Address
+
+HOST: Final = IPv4Address("10.0.2.2")
+"""The host's loopback, as qemu's own network shows it to the guest."""
+
+CARD: Final = "10.0.2.15/24"
+NAMESERVER: Final = "10.0.2.3"
+MEMORY_MIB: Final = 4096
+"""Kubernetes, the daemon and the image's own caches take 2.7 GiB of it; the rest is for pods."""
+
+VCPUS: Final = 2
+DATA_BYTES: Final = 16 << 30
+"""Of the data disk; its file takes only what was written."""
+
+IDLE_MIB: Final = 16
+START_LIMIT_S: Final = 600
+"""For a replica: emulated processors take half a minute for what others take a second, a busy host's more."""
+
+HTTP, HTTPS = 80, 443
+
+
+def configuration(
+    settings: Settings, cluster: Cluster, market: Market, owner: Address, operator_key: str
+) -> dict[str, Any]:
+    """What the configuration disk says; *operator_key* is its text. Nothing attests: class open."""
+    knobs = settings.knobs
+    return {
+        "version": 1,
+        "network": {"address": CARD, "gateway": str(HOST), "nameserver": NAMESERVER},
+        "operator": {
+            "owner": owner,
+            "daemon": 1,
+            "operator_key": operator_key,
+            "tee": "none",
+            "trust": "open",
+            "region": "localnet",
+            "domain": cluster.domain,
+            "url_suffix": cluster.url_suffix,
+            "announce": [f"/ip4/127.0.0.1/tcp/{cluster.ports.peer}"],
+        },
+        "market": {
+            "rpc": f"http://{HOST}:{settings.clusters[0].ports.chain}",
+            **dataclasses.asdict(market),
+        },
+        "prices": pricing.prices(knobs.decimals, cluster.price_percent).model_dump(mode="json"),
+        "terms": {
+            "unlock_s": knobs.unlock_s,
+            "grace_s": knobs.grace_s,
+            "idle_mib": IDLE_MIB,
+            "claim_interval_s": knobs.claim_interval_s,
+            "min_claim": pricing.min_claim(knobs.decimals),
+            "warn_before_s": knobs.warn_before_s,
+            "idle_after_s": knobs.idle_after_s,
+            "start_limit_s": START_LIMIT_S,
+        },
+    }
+
+
+def owners_toml(settings: Settings, text: bytes, owner_key: Path, operator_key: Path) -> str:
+    """The daemon's settings for who stands outside with the owner's key, from the disk's *text*."""
+    read = GuestConfiguration.model_validate_json(text)
+    (inside,) = plan.settings(main.STATE).all_clusters()
+    table = tomllib.loads(daemon_files.provider_toml(inside, read))
+    table["market"]["rpc"] = settings.rpc
+    table["identity"] |= {"owner_key_file": str(owner_key), "operator_key_file": str(operator_key)}
+    return toml_text(table)
+
+
+def machine(image: Path) -> Machine:
+    """The machine of *image*, whose log goes to the console; BadInput names what the folder does not have."""
+    return machine_of(
+        image, Platform.EMULATION, vcpus=VCPUS, model="EPYC-v4", memory_mib=MEMORY_MIB, console=True
+    )
+
+
+def machine_words(cluster: Cluster, image: Path, configuration_disk: Path, data: Path) -> tuple[str, ...]:
+    """The command for the machine of *image*, with its disks and the ports that lead into it."""
+    ports = cluster.ports
+    led = ((ports.http, HTTP), (ports.https, HTTPS), (ports.peer, PEER_PORT))
+    attached = Attached(configuration_disk, data, tuple(Forward(host, guest) for host, guest in led))
+    return (*qemu_words(machine(image)), *attached_words(Platform.EMULATION, attached))
+
+
+def disk_text(table: dict[str, Any]) -> bytes:
+    """The bytes of a configuration."""
+    return json.dumps(table, indent=1).encode()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A market whose provider runs in an emulated machine of the image: a pod's life in it, told from the host.
+
+The image is of cached parts, or takes minutes. The machine needs some five minutes of processor time to
+answer, so a busy host takes long; it measures and encrypts nothing, and its provider is of class open.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from tests.paths import ROOT
+from trustedpods.localnet.cluster import binaries
+from trustedpods.localnet.down import down
+from trustedpods.localnet.processes import supervisor
+from trustedpods.localnet.settings import Knobs, Settings
+from trustedpods.localnet.up import up
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+NAME = "hello-machine"
+UP_LIMIT_S = 2400.0
+COMMAND_LIMIT_S = 600.0
+SLEEP_LIMIT_S = 300.0
+KNOBS = Knobs(idle_after_s=10)
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Brought up; how long and how much the machine took is printed."""
+    image, name = tmp_path_factory.mktemp("image"), f"machine-{os.getpid()}"
+    builder = [sys.executable, ROOT / "deploy/guest_image/guest_image.py", image]
+    subprocess.run(builder, check=True, cwd=ROOT)
+    began = time.monotonic()
+    try:
+        made = up(name, guest=image, knobs=KNOBS, limit_s=UP_LIMIT_S, say=tell)
+        tell(f"the market is up after {time.monotonic() - began:.0f} s: {taken(machine(made.state))}")
+        yield made
+        tell(f"at the end: {taken(machine(made.state))}")
+    finally:
+        down(name)
+
+
+def machine(state: Path) -> int:
+    """The process that emulates."""
+    (pid,) = [one.pid for one in supervisor.read_status(state) if one.name == "k1/machine"]
+    assert pid is not None
+    return pid
+
+
+def tell(text: str) -> None:
+    """For who watches (`pytest -s`), and beside a failure."""
+    sys.stdout.write(text + "\n")
+
+
+def taken(pid: int) -> str:
+    """Of that process, and its resident memory."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return f"{ticks // os.sysconf('SC_CLK_TCK')} s of processor time, {pages * 4 // 1024} MiB resident"
+
+
+def publisher(market: Settings, *words: str) -> Json:
+    """The publisher's client outside; its JSON."""
+    known = {
+        "HOME": str(market.state),
+        "TRUSTEDPODS_MARKET": str(market.state / "market.toml"),
+        "TRUSTEDPODS_KEY": str(market.state / "publisher.key"),
+    }
+    done = subprocess.run(
+        [Path(sys.executable).with_name("trustedpods"), *words, "-o", "json"],
+        env=os.environ | known, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    answer: Json = json.loads(done.stdout)
+    return answer
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """What *look* returns, as soon as it is not None."""
+    end = time.monotonic() + SLEEP_LIMIT_S
+    while True:
+        if (found := look()) is not None:
+            return found
+        assert time.monotonic() < end, f"waited {SLEEP_LIMIT_S:.0f} s in vain for {what}"
+        time.sleep(1.0)
+
+
+def test_a_pod_is_deployed_sleeps_wakes_serves_and_is_billed(market: Settings) -> None:
+    folder = market.state
+    (folder / "hello.tar").symlink_to(binaries.image("hello"))
+    manifest = folder / "hello.yaml"
+    manifest.write_text((ROOT / "manifests/examples/hello.yaml").read_text())
+    deployed = publisher(
+        market, "deploy", str(manifest), "--name", NAME, "--deposit", "1d", "--trust", "open"
+    )
+    url = httpx.URL(deployed["endpoints"][0]["url"])
+
+    def asleep() -> Json | None:
+        told = publisher(market, "status", NAME)
+        return told if told["replicas"] == 0 else None
+
+    until("the pod to sleep", asleep)
+
+    def served() -> str | None:
+        """A request waits for a minute, in which a busy host may not wake a pod: then the next."""
+        asked = {"headers": {"Host": url.netloc.decode()}, "timeout": 300, "trust_env": False}
+        answer = httpx.get(url.copy_with(host="127.0.0.1"), **asked)
+        assert answer.status_code in {200, 503}
+        return answer.text if answer.status_code == 200 else None
+
+    assert "Hello from a trusted pod" in until("an answer", served)
+
+    def billed() -> Json | None:
+        told = publisher(market, "bill", NAME)
+        return told if int(told["total_units"]) > 0 else None
+
+    assert until("a bill", billed)["problems"] == []

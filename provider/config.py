@@ -262,10 +262,7 @@ class TermsSection(Section):
 
 
 class GasSection(Section):
-    """The most that the operator's key spends on gas in a UTC day, in wei; absent: any number.
-
-    What can wait is then sent the next day; what cannot goes all the same.
-    """
+    """The most that the operator's key spends on gas in a UTC day, in wei (absent: any); the rest waits."""
 
     most_wei_per_day: Annotated[int, Field(ge=0, lt=1 << 128)] | None = None
 
@@ -287,10 +284,7 @@ class StoreSection(Section):
 
 
 class EgressSection(Section):
-    """What pods may send to the outside of the cluster.
-
-    With `smtp` a manifest may open the TCP ports of mail like any other; without it no pod has them.
-    """
+    """What pods may send outside the cluster: with `smtp` the TCP ports of mail too, else they are shut."""
 
     smtp: bool = False
 

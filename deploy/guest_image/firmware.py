@@ -119,9 +119,15 @@ def built(sources: Sequence[Path], epoch: int, cache: Path, tools: Mapping[str, 
     return wheels.kept_part(cache / f"guest-firmware-{key(sources, epoch, tools)}", build)
 
 
-def key(sources: Iterable[Path], epoch: int, tools: Mapping[str, str]) -> str:
+def key(
+    sources: Iterable[Path],
+    epoch: int,
+    tools: Mapping[str, str],
+    platforms: tuple[Platform, ...] = PLATFORMS,
+    left_out: tuple[LeftOut, ...] = LEFT_OUT,
+) -> str:
     """The hash of all that is in a firmware's bytes."""
-    inputs = (RECIPE, epoch, dict(tools), CLEAN, BUILD, PLATFORMS, LEFT_OUT)
+    inputs = (RECIPE, epoch, dict(tools), CLEAN, BUILD, platforms, left_out)
     total = hashlib.sha256(repr(inputs).encode())
     for path in sources:
         with path.open("rb") as content:

@@ -90,7 +90,7 @@ def folder_of_registry() -> str:
     return found[1]
 
 
-def fetched(wanted: Sequence[Source], cache: Path) -> list[Path]:
+def fetched(wanted: Sequence[Source], cache: Path, helper: str = APT_HELPER) -> list[Path]:
     """These files, in their order, each compared with its hash now; kept in *cache* beside the packages.
 
     NotBuildable for one that the registry no longer has, or that is not the pinned one.
@@ -100,20 +100,20 @@ def fetched(wanted: Sequence[Source], cache: Path) -> list[Path]:
     paths = [folder / f"{one.sha256}.tar.xz" for one in wanted]
     for source, path in zip(wanted, paths, strict=True):
         if not path.exists():
-            _download(source, path)
+            _download(source, path, helper)
         with path.open("rb") as content:
             if hashlib.file_digest(content, "sha256").hexdigest() != source.sha256:
                 raise NotBuildable(f"{path} is not {source.file} as pinned: remove it, and run this again")
     return paths
 
 
-def _download(source: Source, path: Path) -> None:
+def _download(source: Source, path: Path, helper: str) -> None:
     """By apt's own program, which takes its proxy and compares the hash."""
     address = f"{folder_of_registry()}/{source.file.replace('+', '%2b')}"
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="fetching-") as name:
         made = Path(name, "made")
         try:
-            run([APT_HELPER, "download-file", address, str(made), f"SHA256:{source.sha256}"], {"LC_ALL": "C"})
+            run([helper, "download-file", address, str(made), f"SHA256:{source.sha256}"], {"LC_ALL": "C"})
         except NotBuildable as error:
             raise NotBuildable(f"the registry has no {source.file} as pinned ({error}). {RENEW}") from error
         made.replace(path)

@@ -14,8 +14,8 @@ from trustedpods.provider.commands.options import config_option, explained, no_m
 from trustedpods.provider.commands.output import show, show_rows
 
 if TYPE_CHECKING:
+    from trustedpods.provider.setup.owner.qr_codes import QrRoom
     from trustedpods.provider.setup.procedure import SetupResult
-    from trustedpods.provider.setup.qr_codes import QrRoom
 
 MOST_WAIT_S = 7 * 86_400
 """An owner with a cold key may take days; longer than that is a mistake in the unit."""
@@ -106,7 +106,7 @@ def set_up_provider(
 
 def _qr_room(*, wanted: bool | None) -> "QrRoom | None":
     """Room for QR codes: what the terminal has, none without one, and any where they are *wanted*."""
-    from trustedpods.provider.setup.qr_codes import QrRoom, drawable
+    from trustedpods.provider.setup.owner.qr_codes import QrRoom, drawable
 
     terminal = sys.stdout.isatty()
     if wanted is False or (wanted is None and not terminal):

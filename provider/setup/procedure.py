@@ -17,7 +17,7 @@ from trustedpods.protocol.whole_file import read_whole_or_none
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.views import DaemonIdentity
 from trustedpods.provider.config import ProviderConfig, load_config
-from trustedpods.provider.setup import daemon_account, owner_transactions
+from trustedpods.provider.setup import daemon_account
 from trustedpods.provider.setup.answers import SetupAnswers
 from trustedpods.provider.setup.asking import (
     NOBODY,
@@ -31,9 +31,16 @@ from trustedpods.provider.setup.configuration import DATA, FIRST_DAEMON, Chosen,
 from trustedpods.provider.setup.facts import OwnerFound
 from trustedpods.provider.setup.files import FileResult, ServiceUser, operator_key, put, readable_by, remove
 from trustedpods.provider.setup.market_prices import listed_prices
-from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
+from trustedpods.provider.setup.owner.qr_codes import QrRoom, qr_lines
+from trustedpods.provider.setup.owner.transactions import (
+    UnsignedTransaction,
+    differs,
+    funding,
+    naming_operator,
+    offered_otherwise,
+    registering,
+)
 from trustedpods.provider.setup.plan import ROW_FILE, UNITS, PlannedFile, SetupPlan, planned
-from trustedpods.provider.setup.qr_codes import QrRoom, qr_lines
 from trustedpods.provider.setup.report import fact_lines, transaction_lines
 from trustedpods.provider.setup.site import SetupSite, kubeconfig
 
@@ -198,7 +205,7 @@ async def _left(setup: Setup, plan: SetupPlan, result: SetupResult) -> SetupResu
         units = " ".join(UNITS)
         to_do.append(f"start it: systemctl enable --now {units}; then run this again for the registry row")
         return replace(result, to_do=tuple(to_do))
-    others = owner_transactions.offered_otherwise(plan.config, identity.profile)
+    others = offered_otherwise(plan.config, identity.profile)
     if others:
         to_do.append(
             f"restart the daemon first, it still runs with other settings ({', '.join(others)}): systemctl "
@@ -228,12 +235,12 @@ async def _unsigned(
     found: OwnerFound = await setup.site.owner(config, operator)
     row, market = row_of(config, identity), config.market.market
     left = []
-    if owner_transactions.differs(found.row, row):
-        left.append(owner_transactions.registering(market, row))
+    if differs(found.row, row):
+        left.append(registering(market, row))
     if not found.operator_named:
-        left += owner_transactions.naming_operator(market, row.owner, operator)
+        left += naming_operator(market, row.owner, operator)
     if found.operator_wei == 0:
-        left.append(owner_transactions.funding(market, operator, FIRST_GAS * max(1, found.gas_price)))
+        left.append(funding(market, operator, FIRST_GAS * max(1, found.gas_price)))
     return tuple(left)
 
 

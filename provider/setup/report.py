@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from trustedpods.provider.setup.facts import ClusterFound, MachineFound, MarketFound
 from trustedpods.provider.setup.market_prices import Earning, ListedPrices, earnings, tokens_text
-from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
+from trustedpods.provider.setup.owner.transactions import UnsignedTransaction
 
 
 def market_lines(market: MarketFound, cluster: ClusterFound) -> Iterator[str]:

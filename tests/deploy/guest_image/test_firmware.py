@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest's firmware: built of its inputs alone, at one place; the real one twice the same (`soak`)."""
+"""The guest's firmware: its source is pinned, it is built of its inputs alone, twice the same (`soak`)."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.deploy.guest_image.builder import EPOCH, FOLDER, archive_of, firmware, kernel, wheels
+from tests.deploy.guest_image.builder import EPOCH, FOLDER, archive_of, firmware, kernel, sources, wheels
 from tests.deploy.guest_image.machine import the_firmware, the_firmwares_source
 from tests.paths import ROOT
 from trustedpods.guest.firmware import SevKind, parse_firmware, sev_sections, tdx_sections
@@ -31,6 +32,19 @@ build() {
 PATCH = "--- a/patched\n+++ b/patched\n@@ -1 +1 @@\n-edk2's\n+Debian's\n"
 AMD = "[Defines]\r\n  {}\r\n[Components]\r\n  {}\r\n".format(*(one.line for one in firmware.LEFT_OUT[:2]))
 FLASH = f"[FV]\r\n{firmware.LEFT_OUT[2].line}\r\nINF other\r\n"
+
+
+CONTENT = b"an archive"
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+WHOLE = sources.Source("edk2_1.orig.tar.xz", "a" * 64)
+DEBIAN = sources.Source("edk2_1-2+deb13u1.debian.tar.xz", DIGEST)
+BASE = "http://registry.test/debian/pool/main/e/edk2"
+LISTED = f"""\
+Reading package lists...
+'{BASE}/edk2_1-2%2bdeb13u1.dsc' edk2_1-2+deb13u1.dsc 2656 SHA256:{"b" * 64}
+'{BASE}/edk2_1-2%2bdeb13u1.debian.tar.xz' {DEBIAN.file} 53652 SHA256:{DIGEST}
+'{BASE}/edk2_1.orig.tar.xz' {WHOLE.file} 29646336 SHA256:{WHOLE.sha256}
+"""
 
 
 def written(path, *members):
@@ -65,12 +79,12 @@ def archives(folder, *more, patch=PATCH, amd=AMD):
 
 @pytest.mark.live
 def test_it_is_built_of_its_inputs_alone_at_one_place(tmp_path, monkeypatch):
-    sources = archives(tmp_path)
+    made_of = archives(tmp_path)
     monkeypatch.setenv("CC", "clang")
-    made = firmware.built(sources, EPOCH, tmp_path / "one", {})
+    made = firmware.built(made_of, EPOCH, tmp_path / "one", {})
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     umask = os.umask(0o077)
-    again = firmware.built(sources, EPOCH, tmp_path / "a folder" / "two", {})
+    again = firmware.built(made_of, EPOCH, tmp_path / "a folder" / "two", {})
     assert os.umask(umask) == 0o077
     assert made.name == again.name
     for platform in firmware.PLATFORMS:
@@ -88,9 +102,9 @@ def test_it_is_built_of_its_inputs_alone_at_one_place(tmp_path, monkeypatch):
 
 @pytest.mark.live
 def test_what_fails_is_no_firmware_and_says_its_first_error(tmp_path):
-    sources = archives(tmp_path, ("edk2-1/broken", "x"))
+    made_of = archives(tmp_path, ("edk2-1/broken", "x"))
     with pytest.raises(wheels.NotBuildable, match=r"firmware was not built: some\.c:1: error: no good"):
-        firmware.built(sources, EPOCH, tmp_path / "cache", {})
+        firmware.built(made_of, EPOCH, tmp_path / "cache", {})
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -123,18 +137,71 @@ def test_what_is_left_out_is_one_line(tmp_path):
     assert file.read_bytes() == b"[FV]\r\nINF other\r\n"
 
 
-def test_every_input_is_in_the_key(tmp_path, monkeypatch):
-    sources = archives(tmp_path)
+def test_every_input_is_in_the_key(tmp_path):
+    made_of, (snp, tdx) = archives(tmp_path), firmware.PLATFORMS
     keys = [
-        firmware.key(sources, EPOCH, {}), firmware.key(sources, EPOCH + 1, {}),
-        firmware.key(sources, EPOCH, {"nasm": "2"}), firmware.key(sources[:1], EPOCH, {}),
+        firmware.key(made_of, EPOCH, {}), firmware.key(made_of, EPOCH + 1, {}),
+        firmware.key(made_of, EPOCH, {"nasm": "2"}), firmware.key(made_of[:1], EPOCH, {}),
+        firmware.key(made_of, EPOCH, {}, (snp, replace(tdx, options="-D OTHER=TRUE"))),
+        firmware.key(made_of, EPOCH, {}, left_out=firmware.LEFT_OUT[:1]),
     ]  # fmt: skip
-    platform = firmware.PLATFORMS[1]
-    monkeypatch.setattr(firmware, "PLATFORMS", (replace(platform, options="-D OTHER=TRUE"),))
-    keys.append(firmware.key(sources, EPOCH, {}))
-    monkeypatch.setattr(firmware, "LEFT_OUT", ())
-    keys.append(firmware.key(sources, EPOCH, {}))
     assert len(set(keys)) == 6
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A registry of one file, with the content of `served`; what it was asked for is in `asked`."""
+    tool, helper = tmp_path / "apt-get", tmp_path / "apt-helper"
+    tool.write_text(f"#!/bin/sh\necho \"'{BASE}/ovmf_0_all.deb' ovmf_0_all.deb 7 SHA256:{'c' * 64}\"\n")
+    helper.write_text(f'#!/bin/sh\necho "$2 $4" >> {tmp_path}/asked\ncp {tmp_path}/served "$3"\n')
+    for one in (tool, helper):
+        one.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path / "served"
+
+
+def test_the_projects_own_pins_are_in_their_form():
+    text = (FOLDER / "edk2.txt").read_text()
+    assert sources.written(sources.read(text)) == text
+
+
+def test_what_apt_lists_is_the_two_archives_in_their_order():
+    assert sources.chosen(LISTED) == (WHOLE, DEBIAN)
+    assert sources.read(sources.written((WHOLE, DEBIAN))) == (WHOLE, DEBIAN)
+    with pytest.raises(wheels.NotBuildable, match="are not edk2's archive and then Debian's"):
+        sources.chosen(LISTED.replace(".orig.", ".new."))
+
+
+@pytest.mark.parametrize(
+    "line", ["x", f"{DIGEST} edk2_1.orig.tar.xz", f"{DIGEST}  ../a.orig.tar.xz", f"{DIGEST}  a.tar.xz"]
+)
+def test_a_line_that_is_no_pin_is_named(line):
+    with pytest.raises(
+        wheels.NotBuildable, match=r"line 2 of the firmware's pins is none.*`make guest-pins`"
+    ):
+        sources.read(f"# first\n{line}\n")
+
+
+def test_it_is_fetched_once_by_the_address_that_apt_has(tmp_path, registry):
+    registry.write_bytes(CONTENT)
+    (first,) = sources.fetched([DEBIAN], tmp_path / "cache", str(tmp_path / "apt-helper"))
+    registry.unlink()
+    assert sources.fetched([DEBIAN], tmp_path / "cache", str(tmp_path / "apt-helper")) == [first]
+    assert first.read_bytes() == CONTENT
+    asked = (tmp_path / "asked").read_text()
+    assert asked == f"{BASE}/edk2_1-2%2bdeb13u1.debian.tar.xz SHA256:{DIGEST}\n"
+
+
+def test_another_content_is_refused(tmp_path, registry):
+    registry.write_bytes(CONTENT + b"!")
+    with pytest.raises(wheels.NotBuildable, match=r"is not edk2_1-2\+deb13u1\.debian\.tar\.xz as pinned"):
+        sources.fetched([DEBIAN], tmp_path / "cache", str(tmp_path / "apt-helper"))
+
+
+def test_one_that_is_gone_is_named(tmp_path, registry):
+    with pytest.raises(wheels.NotBuildable, match=r"has no edk2_1-2\+deb13u1.*`make guest-pins` writes new"):
+        sources.fetched([DEBIAN], tmp_path / "cache", str(tmp_path / "apt-helper"))
+    assert list((tmp_path / "cache/guest-packages").iterdir()) == []
 
 
 BUILDING = """

@@ -24,7 +24,7 @@ from trustedpods.localnet.network import enter
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.config import ProviderConfig, load_config
-from trustedpods.provider.setup.owner_transactions import registering
+from trustedpods.provider.setup.owner.transactions import registering
 
 pytestmark = pytest.mark.live
 

@@ -18,7 +18,7 @@ from trustedpods.provider.keys.file import read_key
 from trustedpods.provider.setup.answers import answered
 from trustedpods.provider.setup.asking import Asking
 from trustedpods.provider.setup.files import ServiceUser
-from trustedpods.provider.setup.owner_transactions import offered_otherwise
+from trustedpods.provider.setup.owner.transactions import offered_otherwise
 from trustedpods.provider.setup.plan import ROW_FILE
 from trustedpods.provider.setup.procedure import Setup, set_up
 

@@ -8,7 +8,7 @@ from tests.provider.setup.test_market_prices import TOKEN, row
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import endpoint_bytes, entry, pack_offer
 from trustedpods.protocol.ids import Address, address_bytes, keccak256
-from trustedpods.provider.setup.owner_transactions import differs, funding, naming_operator, registering
+from trustedpods.provider.setup.owner.transactions import differs, funding, naming_operator, registering
 
 PAYMENTS, REGISTRY = Address("0x" + "05" * 20), Address("0x" + "06" * 20)
 MARKET = Market(8453, PAYMENTS, REGISTRY, TOKEN)

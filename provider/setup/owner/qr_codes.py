@@ -13,7 +13,7 @@ from typing import Any
 
 import segno
 
-from trustedpods.provider.setup.owner_transactions import UnsignedTransaction
+from trustedpods.provider.setup.owner.transactions import UnsignedTransaction
 
 MARGIN = 4
 """Light modules around a code: readers want them (ISO/IEC 18004)."""

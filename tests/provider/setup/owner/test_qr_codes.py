@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import zxingcpp
 
-from tests.provider.setup.test_owner_transactions import MARKET, OPERATOR, ROW
-from trustedpods.provider.setup.owner_transactions import funding, naming_operator, registering
-from trustedpods.provider.setup.qr_codes import QrRoom, drawable, qr_lines, qr_parts
+from tests.provider.setup.owner.test_transactions import MARKET, OPERATOR, ROW
+from trustedpods.provider.setup.owner.qr_codes import QrRoom, drawable, qr_lines, qr_parts
+from trustedpods.provider.setup.owner.transactions import funding, naming_operator, registering
 
 ANY = QrRoom(None, None, coloured=False)
 SHOWN = [

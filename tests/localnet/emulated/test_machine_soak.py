@@ -102,7 +102,9 @@ def test_a_pod_is_deployed_sleeps_wakes_serves_and_is_billed(market: Settings) -
     folder = market.state
     (folder / "hello.tar").symlink_to(binaries.image("hello"))
     manifest = folder / "hello.yaml"
-    manifest.write_text((ROOT / "manifests/examples/hello.yaml").read_text())
+    asked = "httpGet: {path: /, port: 8080}"
+    patient = f"{asked}\n        periodSeconds: 5\n        failureThreshold: 120"
+    manifest.write_text((ROOT / "manifests/examples/hello.yaml").read_text().replace(asked, patient))
     deployed = publisher(
         market, "deploy", str(manifest), "--name", NAME, "--deposit", "1d", "--trust", "open"
     )

@@ -26,7 +26,8 @@ def _rule(group: str, resources: list[str], verbs: list[str]) -> KubeObject:
 def rules() -> list[KubeObject]:
     """Namespaces and what the daemon puts into them; no roles, no volumes of nodes.
 
-    The chart's (`deploy/helm/chart/files/rules.yaml`) and a localnet's are the same, which a test compares.
+    A localnet's daemon has these too. A test compares them with the chart's
+    (`deploy/helm/chart/files/rules.yaml`).
     """
     core = [
         "namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods",

@@ -2,12 +2,14 @@
 """Objects that an embedded cluster starts with: DNS, storage, and what our own parts may do. Pure."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trustedpods.localnet.cluster import binaries, ingress_controller
 from trustedpods.localnet.cluster.binaries import BUSYBOX
 from trustedpods.localnet.settings import NAMES_PORT, Cluster
 from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
+from trustedpods.provider.setup import daemon_account
 
 STORAGE_NAMESPACE = "local-path-storage"
 STORAGE_SCRIPTS = "local-path-config"
@@ -176,33 +178,15 @@ def _ingress_rules() -> list[Object]:
 
 
 def _provider() -> list[Object]:
-    """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
-    core = [
-        "namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods",
-        "services",
-    ]  # fmt: skip
-    kinds = ["deployments", "statefulsets"]
-    rules = [
-        _rule("", core, _WRITE),
-        _rule("", ["nodes", "events", "pods/log"], _READ),
-        _rule("storage.k8s.io", ["storageclasses", "csinodes"], _READ),
-        _rule("secrets-store.csi.x-k8s.io", ["secretproviderclasses"], _WRITE),
-        _rule("", ["pods/exec"], ["get", "create"]),  # a WebSocket is a GET; newer API servers ask for both
-        _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
-        _rule("policy", ["poddisruptionbudgets"], _WRITE),
-        _rule("networking.k8s.io", ["networkpolicies", "ingresses"], _WRITE),
-        _rule("networking.k8s.io", ["ingressclasses"], _READ),
-        _rule("discovery.k8s.io", ["endpointslices"], _WRITE),
-        _rule("coordination.k8s.io", ["leases"], _WRITE),
-    ]
-    return _role(PROVIDER_USER, rules)
+    """What the daemon may do: what `setup` gives it in a cluster of somebody's."""
+    return _role(PROVIDER_USER, daemon_account.rules())
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Object:
     return {"apiGroups": [group], "resources": resources, "verbs": verbs}
 
 
-def _role(user: str, rules: list[Object]) -> list[Object]:
+def _role(user: str, rules: Sequence[Mapping[str, Any]]) -> list[Object]:
     """A role of the user's own name, given to the user."""
     group = "rbac.authorization.k8s.io"
     return [

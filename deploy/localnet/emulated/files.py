@@ -14,7 +14,7 @@ from trustedpods.guest.machine import Machine, Platform, machine_of, qemu_words
 from trustedpods.localnet.guest import daemon_files, main, plan
 from trustedpods.localnet.guest.configuration import GuestConfiguration
 from trustedpods.localnet.guest.machine_network import PEER_PORT
-from trustedpods.localnet.market import pricing
+from trustedpods.localnet.market import pricing, provider_files
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
@@ -31,7 +31,6 @@ VCPUS: Final = 2
 DATA_BYTES: Final = 16 << 30
 """Of the data disk; its file takes only what was written."""
 
-IDLE_MIB: Final = 16
 START_LIMIT_S: Final = 600
 """For a replica: emulated processors take half a minute for what others take a second, a busy host's more."""
 
@@ -62,16 +61,7 @@ def configuration(
             **dataclasses.asdict(market),
         },
         "prices": pricing.prices(knobs.decimals, cluster.price_percent).model_dump(mode="json"),
-        "terms": {
-            "unlock_s": knobs.unlock_s,
-            "grace_s": knobs.grace_s,
-            "idle_mib": IDLE_MIB,
-            "claim_interval_s": knobs.claim_interval_s,
-            "min_claim": pricing.min_claim(knobs.decimals),
-            "warn_before_s": knobs.warn_before_s,
-            "idle_after_s": knobs.idle_after_s,
-            "start_limit_s": START_LIMIT_S,
-        },
+        "terms": {**provider_files.terms_table(knobs), "start_limit_s": START_LIMIT_S},
     }
 
 

@@ -17,6 +17,7 @@ from trustedpods.localnet.settings import (
     TCP_PORTS,
     ZONE_LABEL,
     Cluster,
+    Knobs,
     Settings,
 )
 from trustedpods.localnet.toml_text import toml_text
@@ -127,16 +128,7 @@ def provider_toml(
             },
             **_names_table(cluster),
             "prices": prices.model_dump(exclude={"kind"}),
-            "terms": {
-                "min_deposit": 0,
-                "unlock_s": knobs.unlock_s,
-                "grace_s": knobs.grace_s,
-                "idle_mib": IDLE_MIB,
-                "claim_interval_s": knobs.claim_interval_s,
-                "min_claim": pricing.min_claim(knobs.decimals),
-                "warn_before_s": knobs.warn_before_s,
-                "idle_after_s": knobs.idle_after_s,
-            },
+            "terms": {"min_deposit": 0, **terms_table(knobs)},
             "store": {
                 "path": cluster.path("provider", "store.db"),
                 "spool": cluster.path("provider", "spool"),
@@ -148,6 +140,19 @@ def provider_toml(
             "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
         }
     )
+
+
+def terms_table(knobs: Knobs) -> dict[str, int]:
+    """The `[terms]` that a localnet's settings decide."""
+    return {
+        "unlock_s": knobs.unlock_s,
+        "grace_s": knobs.grace_s,
+        "idle_mib": IDLE_MIB,
+        "claim_interval_s": knobs.claim_interval_s,
+        "min_claim": pricing.min_claim(knobs.decimals),
+        "warn_before_s": knobs.warn_before_s,
+        "idle_after_s": knobs.idle_after_s,
+    }
 
 
 def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:

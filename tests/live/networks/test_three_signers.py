@@ -4,11 +4,13 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
+from tests.live.examples.signed_rounds import Round, Signatures
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.networks.three_signers import FILE, NETWORK, Round, Signer, at_once, link
+from tests.live.networks.three_signers import FILE, NETWORK, Signer, at_once, link
 from tests.live.observers.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
@@ -27,14 +29,12 @@ class ThreeSigners:
     owners: dict[str, Signer]
     spaces: dict[str, str]
 
-    def same(self, number: int | None = None, *names: str) -> Round | None:
-        """A round, or the first owner's latest, where all of *names* have it alike; None where not."""
-        first, *others = names or tuple(self.owners)
-        found = self.owners[first].round(self.spaces[first], number)
-        if found is None:
-            return None
-        told = {self.owners[who].round(self.spaces[who], found.number) for who in others}
-        return found if told == {found} else None
+    def signatures(self, *names: str) -> Signatures:
+        """What *names* sign from now on, or all."""
+        return Signatures({who: partial(self._latest, who) for who in names or self.owners})
+
+    def _latest(self, who: str) -> Round | None:
+        return self.owners[who].latest(self.spaces[who])
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def three(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_all_sign_the_same_with_a_key_that_nobody_has(three: ThreeSigners) -> None:
-    found = until("all three have the first round", lambda: three.same(1))
+    found = until("all three have a round", three.signatures().common)
     assert len(bytes.fromhex(found.signature)) == 48, "a point of G1, compressed"
 
 
@@ -78,10 +78,10 @@ def test_two_go_on_when_the_third_is_gone_and_trust_him_no_more(three: ThreeSign
     """Last in its file: Cato's node is removed."""
     acme = three.owners["acme"]
     three.owners["cato"].run("delete", NETWORK, "--purge")
-    before = until("the two others have a round", lambda: three.same(None, "acme", "bolt"))
-    later = before.number + MORE_ROUNDS
-    until("the two others go on", lambda: three.same(later, "acme", "bolt"))
+    signed = three.signatures("acme", "bolt")
+    before = until("the two others have a round", signed.common)
+    later = until("the two others go on", lambda: signed.common(before.number + MORE_ROUNDS))
     acme.run("leave", NETWORK, "cato")
     acme.run("apply", FILE)
     until("his key is in no bundle of Acme's", lambda: len(acme.bundle(three.spaces["acme"])) == 1)
-    until("Acme's node signs on", lambda: three.same(later + MORE_ROUNDS, "acme", "bolt"))
+    until("Acme's node signs on", lambda: signed.common(later.number + MORE_ROUNDS))

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped signing nodes of three owners: each with a key, an empty home, a folder and one cluster."""
 
-import http.client
 import json
 import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from tests.live.clients.publisher import Json, Publisher, finish
-from tests.live.examples.chain_node import ask_http
 from tests.live.examples.shipped import script, ship
+from tests.live.examples.signed_rounds import Round, latest_round
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.money import Bank
 from trustedpods.localnet.market import accounts
@@ -25,14 +23,6 @@ FILE = f"{NETWORK}.yaml"
 SDK = 8080
 ANSWER_S = 10.0
 _BEGIN = "-----BEGIN CERTIFICATE-----"
-
-
-@dataclass(frozen=True)
-class Round:
-    """A round, and its signature."""
-
-    number: int
-    signature: str
 
 
 class LinkedOwner:
@@ -141,17 +131,10 @@ class Signer(LinkedOwner):
             return []
         return [_BEGIN + part for part in text.split(_BEGIN)[1:]]
 
-    def round(self, namespace: str, number: int | None = None) -> Round | None:
-        """A round as this node has it, or its latest; None while it has none."""
+    def latest(self, namespace: str) -> Round | None:
+        """Its node's latest round; None while it has none."""
         address = self.replica(namespace).get("status", {}).get("podIP")
-        path = f"/public/{'latest' if number is None else number}"
-        if address is None:
-            return None
-        try:
-            told = json.loads(ask_http(self._place, address, SDK, path))
-        except (OSError, AssertionError, http.client.HTTPException):
-            return None
-        return Round(int(told["round"]), str(told["signature"]))
+        return None if address is None else latest_round(self._place, address, SDK)
 
     def front(self) -> tuple[str, int]:
         """Where its provider publishes the TLS front."""

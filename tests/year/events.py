@@ -211,6 +211,22 @@ async def crowd(year):
         await year.watch(window, 5 * MINUTE_S)
 
 
+async def flood(year):
+    """A pod sends more than it may, for a while."""
+    async with year.watched("flood", {"TrustedPodsEgressLimited"}) as window:
+        refused = year.world.traffic.refused
+        for _ in range(15):
+            async with year.waking(year.some_slots(3)):
+                await year.world.time.stride(20, 1)
+            for life in year.world.cluster.lives.values():
+                for uid in (one.uid for one in life.pods.values()):
+                    refused[uid] = (life.name, refused.get(uid, ("", 0))[1] + 100)
+            await year.world.time.stride(20, 1)  # the replicas are looked at before they sleep
+            await year.watch(window, MINUTE_S)
+        await year.watch(window, CALM_S)
+        refused.clear()
+
+
 async def full_spool(year):
     """One image takes nearly all of the spool."""
     async with year.watched("full spool", {"TrustedPodsSpoolFull"}) as window:
@@ -238,5 +254,6 @@ EVENTS = {
     "slow starts": slow_starts,
     "refused wakes": refused_wakes,
     "crowd": crowd,
+    "flood": flood,
     "full spool": full_spool,
 }

@@ -11,7 +11,8 @@ from tests.deploy.debian.machine import Machine
 from tests.deploy.debian.packages import deb, staging, wheels
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
+"""The first one builds two packages before it begins: 10 minutes of a machine that others keep busy."""
 
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /opt/*.deb"
 LOGS = {"var/log/apt", "var/log/dpkg.log", "var/log/alternatives.log", "var/cache/apt", "var/lib/apt"}

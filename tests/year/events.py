@@ -7,6 +7,7 @@ from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.cluster.pod_counters import PodCounters
 from trustedpods.provider.config import GasSection
 from trustedpods.provider.keys.boot import BootKeys
 
@@ -212,19 +213,13 @@ async def crowd(year):
 
 
 async def flood(year):
-    """A pod sends more than it may, for a while."""
+    """A replica sends more than it may: each minute its node's agent tells of refused packets."""
     async with year.watched("flood", {"TrustedPodsEgressLimited"}) as window:
-        refused = year.world.traffic.refused
         for _ in range(15):
-            async with year.waking(year.some_slots(3)):
-                await year.world.time.stride(20, 1)
-            for life in year.world.cluster.lives.values():
-                for uid in (one.uid for one in life.pods.values()):
-                    refused[uid] = (life.name, refused.get(uid, ("", 0))[1] + 100)
-            await year.world.time.stride(20, 1)  # the replicas are looked at before they sleep
+            told = [PodCounters("flood", "tp-flood", "main", 0, 0, refused_packets=100)]
+            year.run.parts.meter.refused.take(told, {"flood"}, int(year.world.now))
             await year.watch(window, MINUTE_S)
         await year.watch(window, CALM_S)
-        refused.clear()
 
 
 async def full_spool(year):

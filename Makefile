@@ -59,7 +59,7 @@ unit: setup
 
 policies: setup
 	@$(call title,network policy agent)
-	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic ./netpol/frozen ./netpol/agent
+	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/limits ./netpol/traffic ./netpol/frozen ./netpol/agent
 	cd deploy/tunnel && CGO_ENABLED=0 go test -trimpath ./...
 	cd deploy/guest_image/init && CGO_ENABLED=0 go test -trimpath .
 	@$(call took,network policy agent)

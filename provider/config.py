@@ -18,7 +18,7 @@ from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.core.networks.book import NODE_PORTS
 from trustedpods.provider.core.placement.offered import Allowed
-from trustedpods.provider.core.quotas.publisher_quota import PublisherQuota
+from trustedpods.provider.core.quotas.settings import EgressSection, PublishersSection
 from trustedpods.provider.exposure.ingress_classes import IngressSection, QualifiedName
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -283,25 +283,6 @@ class StoreSection(Section):
     they were counted by, of those that ended their claims too."""
 
 
-class EgressSection(Section):
-    """What pods may send outside the cluster: with `smtp` the TCP ports of mail too, else they are shut."""
-
-    smtp: bool = False
-
-
-class PublishersSection(Section):
-    """The most that one publisher's pods may take together: how many, and their replicas where all run."""
-
-    pods: Annotated[int, Field(ge=1)] | None = None
-    cpu_milli: Annotated[int, Field(ge=1)] | None = None
-    memory_mib: Annotated[int, Field(ge=1)] | None = None
-
-    @property
-    def quota(self) -> PublisherQuota:
-        """The same as admission takes it."""
-        return PublisherQuota(self.pods, self.cpu_milli, self.memory_mib)
-
-
 class WebhooksSection(Section):
     """Whether warnings are sent to publishers' webhooks, and whether also to addresses that are not public.
 
@@ -342,6 +323,7 @@ class ProviderConfig(Section):
     @model_validator(mode="after")
     def _sections_fit(self) -> Self:
         self.ingress.check_class(self.identity.trust)
+        self.egress.check_agent(self.cluster.traffic_socket)
         self.tls.check_place(self.identity.domain, self.facade.certificate_file, self.facade.tls_binds)
         return self
 

@@ -63,6 +63,9 @@ class Snapshot:
     gas_cap_wei: int | None = None
     gas_deferred: Mapping[str, int] = field(default_factory=dict)
     drain_at: int | None = None
+    egress_limited: int = 0
+    egress_refused: int = 0
+    """Packets of all pods since the daemon's first look."""
     chain_nodes: Mapping[str, int] = field(default_factory=dict)
     """How many of the chain's nodes agree, are silent, behind, or differ; nothing where there is one node."""
 
@@ -228,6 +231,11 @@ class SnapshotCollector(Collector):
         for rule, count in sorted(now.store_failures.items()):
             failures.add_metric([rule], count)
         yield failures
+        yield CounterMetricFamily(
+            "trustedpods_egress_refused_packets",
+            "Packets of pods that the limits of egress refused, since the daemon began.",
+            value=now.egress_refused,
+        )
         yield from _gauges(
             (
                 ("trustedpods_disk_free_bytes", "Free on the disk of the books.", now.disk_free_bytes),
@@ -238,6 +246,11 @@ class SnapshotCollector(Collector):
                 ("trustedpods_spool_bytes", "Bytes of sealed blobs on disk.", now.spool_bytes),
                 ("trustedpods_spool_quota_bytes", "Bytes that the spool may hold.", now.spool_quota_bytes),
                 ("trustedpods_free_slots", "Slots of the facade that nobody has.", now.free_slots),
+                (
+                    "trustedpods_egress_limited_pods",
+                    "Pods of which the limits of egress refused packets in the last ten minutes.",
+                    now.egress_limited,
+                ),
                 ("trustedpods_last_claim_seconds", "When a claim was last signed.", now.last_claim),
                 (
                     "trustedpods_oldest_claim_seconds",

@@ -138,6 +138,14 @@ class PodFailure(Message):
     by_itself: bool
 
 
+class PublisherRoom(Message):
+    """What all replicas of one publisher's pods may still take at a provider; None is any number."""
+
+    pods: U32 | None
+    cpu_milli: U32 | None
+    memory_mib: U32 | None
+
+
 class PodStatus(Message):
     """What a pod does now, why, and how long its money lasts.
 
@@ -150,7 +158,7 @@ class PodStatus(Message):
     it: the publisher may have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds, and
     `least_replicas` run without being asked for. `last_request_at` is when the last request or connection
     began, where the provider has seen one since it started. `drain_at` is when the provider removes it, as it
-    removes all its pods then.
+    removes all its pods then. `room` is what its publisher may still start there, where that is bounded.
     """
 
     kind: Literal["status"] = "status"
@@ -178,6 +186,7 @@ class PodStatus(Message):
     least_replicas: U32 = 0
     last_request_at: U64 | None = None
     drain_at: U64 | None = None
+    room: PublisherRoom | None = None
 
 
 class LogLines(Message):

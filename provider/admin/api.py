@@ -59,6 +59,7 @@ from trustedpods.provider.admin.views import (
 )
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.gas import gas_today
+from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.certificates.outlook import ALARMS, DAY_S, outlook
 from trustedpods.provider.core.certificates.types import RenewalState
@@ -89,6 +90,11 @@ class RunningParts(Protocol):
     @property
     def autoscaler(self) -> Autoscaler:
         """Who scales which pod."""
+        ...
+
+    @property
+    def meter(self) -> Meter:
+        """Who counts what pods use, and what limits of egress refuse."""
         ...
 
     @property
@@ -273,6 +279,7 @@ def _row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> 
         why=(state.reason if state and state.failures else "")
         or record.reason
         or parts.autoscaler.cap_told(record)
+        or parts.meter.refused.told(record.namespace, parts.doors.now())
         or None,
     )
 
@@ -336,6 +343,8 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         spool_bytes=parts.doors.spool.used_bytes,
         spool_quota_bytes=parts.doors.config.store.spool_quota_mib * MIB,
         free_slots=parts.doors.facade.free_slots,
+        egress_limited=parts.meter.refused.limited(parts.doors.now()),
+        egress_refused=parts.meter.refused.total,
         claims_by_state=by_state,
         last_claim=last_claim,
         oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),

@@ -51,6 +51,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("facade", _facade),
         ("activator", probes.activator),
         ("daemon", probes.daemon),
+        ("publishers", probes.publishers),
         ("store", probes.store),
         ("disk", outside.disk),
         ("ports", outside.ports),

@@ -100,7 +100,9 @@ async def traffic(config: ProviderConfig) -> str:
     if config.cluster.traffic_socket is None:
         return "not counted past the facade: no traffic_socket is configured"
     pods = await TrafficDoor(Path(config.cluster.traffic_socket)).counters()
-    return f"the network agent counts, {len(pods)} pods so far"
+    limits = config.egress.limits
+    told = f"; each replica may send {limits}" if limits else ""
+    return f"the network agent counts, {len(pods)} pods so far{told}"
 
 
 async def activator(config: ProviderConfig) -> str:
@@ -115,6 +117,21 @@ async def daemon(config: ProviderConfig) -> str:
     """Whether the daemon takes the operator's verbs; NoContext when none does."""
     found = await ask_daemon(config.admin_socket, PodsRequest(), PodList)
     return f"serves {len(found.pods)} pods"
+
+
+async def publishers(config: ProviderConfig) -> str:
+    """What one publisher's pods may take together."""
+    quota = config.publishers.quota
+    bounds = [
+        f"{most} {unit}"
+        for most, unit in (
+            (quota.pods, "pods"),
+            (quota.cpu_milli, "m of CPU"),
+            (quota.memory_mib, "MiB of memory"),
+        )
+        if most is not None
+    ]
+    return f"one may take {', '.join(bounds)}" if bounds else "nothing bounds what one may take"
 
 
 async def store(config: ProviderConfig) -> str:

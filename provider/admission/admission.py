@@ -8,6 +8,7 @@ import trio
 from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused, StoreFailure
 from trustedpods.protocol.ids import (
+    Address,
     ChannelId,
     PodRef,
     address_bytes,
@@ -32,6 +33,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRecord
+from trustedpods.provider.core.quotas.publisher_quota import PublisherQuota
 from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
@@ -132,6 +134,10 @@ class Admission:
                 rule="rate",
                 hint=f"one more each {self._limits.updates.every_s:g} s is taken",
             )
+
+    def room(self, publisher: Address) -> PublisherQuota | None:
+        """What the publisher's pods may still take; None where the operator bounds nobody."""
+        return self._shares.room(publisher)
 
     async def admit(self, ask: AdmitBody, ref: PodRef, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""

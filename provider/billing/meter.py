@@ -14,6 +14,7 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.billing.refused_egress import RefusedEgress
 from trustedpods.provider.cluster.views import NodeView, PodView
 from trustedpods.provider.core.metering import REPORT_LAG_S, Ceiling, Run
 from trustedpods.provider.core.pod import Phase, PodRecord
@@ -42,6 +43,8 @@ class Meter:
         self._written: dict[str, Run] = {}
         self._marks: dict[ChannelId, TrafficMark] = {}
         self._booked: dict[str, tuple[int, int]] = {}
+        self.refused = RefusedEgress()
+        """Pods that limits of egress hold back."""
         self._last_requests: dict[ChannelId, UnixSeconds] = {}
         self._pending: dict[ChannelId, UnixSeconds] = {}
         self._let_go_at: dict[ChannelId, UnixSeconds] = {}
@@ -103,7 +106,7 @@ class Meter:
             await self._end_silent(views, nodes)
             self._pending = self._pending_in(views, nodes, began)
             await self._end_lost({view.uid for view in views}, began)
-            await self._count_past_the_facade()
+            await self._count_past_the_facade({view.uid for view in views})
             await self._doors.store.write(boots.counted, self._doors.keys.boot_id, began)
             return began
 
@@ -126,8 +129,11 @@ class Meter:
             found[record.channel] = min(since, found.get(record.channel, since))
         return found
 
-    async def _count_past_the_facade(self) -> None:
-        """Book what replicas sent and received without the facade. Totals: what is not read now is later."""
+    async def _count_past_the_facade(self, present: Collection[str] | None = None) -> None:
+        """Book what replicas sent and received without the facade. Totals: what is not read now is later.
+
+        Where the replicas that are *present* are known, limited pods are told so, once for each time.
+        """
         try:
             found = await self._doors.traffic.counters()
         except NetworkFailure as error:
@@ -138,6 +144,16 @@ class Meter:
         if changed:
             await self._doors.store.write(ledger.record_counters, changed, self._doors.now(), self._began)
         self._booked = totals
+        if present is not None:
+            for namespace in self.refused.take(found, present, self._doors.now()):
+                await self._tell_limited(namespace)
+
+    async def _tell_limited(self, namespace: str) -> None:
+        for record in self._pods.standing:
+            if record.namespace == namespace:
+                limits = self._doors.config.egress.limits or "none any more"
+                text = f"packets are refused: the pod sends more than this provider's limit, {limits}"
+                await self._pods.note(record.channel, "egress-limited", text)
 
     async def _end_silent(self, views: Iterable[PodView], nodes: Mapping[str, NodeView]) -> None:
         """Runs that are to end, on a node that nobody hears any more: others took their place meanwhile.

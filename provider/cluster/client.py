@@ -24,6 +24,7 @@ from trustedpods.provider.cluster.leases import ClusterLeases
 from trustedpods.provider.cluster.log_parts import USUAL_PART, LogPart
 from trustedpods.provider.cluster.networks import documents
 from trustedpods.provider.cluster.networks.documents import NetworkLease, NetworkObject, StoredDocument
+from trustedpods.provider.cluster.networks.egress_limits import EgressLimits
 from trustedpods.provider.cluster.networks.ways import NodeWays
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import (
@@ -52,7 +53,7 @@ MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
 
 
-class Cluster(LiveProofs, ClusterLeases, NodeWays):
+class Cluster(LiveProofs, ClusterLeases, NodeWays, EgressLimits):
     """One Kubernetes cluster. Made by `open_cluster`."""
 
     def __init__(self, api: Api) -> None:

@@ -45,6 +45,8 @@ class PodCounters:
     pod: str
     ingress_bytes: int
     egress_bytes: int
+    refused_packets: int = 0
+    """Refused by the limits of egress, and in no bytes. They begin anew with the node."""
 
 
 class TrafficSource(Protocol):
@@ -125,7 +127,10 @@ class NoTraffic:
 
 
 def parse_counters(answer: bytes, where: str) -> list[PodCounters]:
-    """The agent's answer: `{"pods": [{uid, namespace, pod, ingressBytes, egressBytes}]}`."""
+    """The agent's answer: `{"pods": [{uid, namespace, pod, ingressBytes, egressBytes, refusedPackets}]}`.
+
+    An agent of before says nothing of refused packets: it has no limits.
+    """
     try:
         return [_pod(entry) for entry in json.loads(answer)["pods"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -144,10 +149,10 @@ def parse_policies(answer: bytes, where: str) -> int | None:
 
 
 def _pod(entry: dict[str, object]) -> PodCounters:
-    sums = (entry["ingressBytes"], entry["egressBytes"])
+    sums = (entry["ingressBytes"], entry["egressBytes"], entry.get("refusedPackets", 0))
     names = (entry["uid"], entry["namespace"], entry["pod"])
     if not all(type(number) is int and number >= 0 for number in sums):
-        raise ValueError(f"bytes {sums}")
+        raise ValueError(f"bytes and packets {sums}")
     if not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"names {names}")
     return PodCounters(*names, *sums)  # type: ignore[arg-type]  # checked just above

@@ -205,6 +205,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.tunnels,
         parts.meter,
         parts.gate,
+        parts.admission.room,
     )
     commands = PodCommands(
         parts.doors, parts.rights, parts.bundles, parts.meter, partial(thawed, parts.autoscaler)

@@ -24,6 +24,7 @@ from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.fees import keep_fees
 from trustedpods.provider.billing.meter import run_of
 from trustedpods.provider.billing.pruning import keep_pruned
+from trustedpods.provider.billing.refused_egress import keep_egress_limits
 from trustedpods.provider.books.local_nodes import LocalNodes
 from trustedpods.provider.books.renewal import CertificateRenewal
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
@@ -150,6 +151,7 @@ async def run_parts(
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
+            ("limiting egress", partial(keep_egress_limits, doors)),
             ("pruning the books", partial(keep_pruned, doors)),
             ("reading fees", partial(keep_fees, doors)),
             ("counting the service", service.run),

@@ -158,6 +158,13 @@ def _room(health: Health) -> Iterator[AlertLine]:
             "Raise facade.slots, write the facade's files anew and restart HAProxy.",
             "trustedpods-provider facade-files",
         )  # fmt: skip
+    if health.egress_limited:
+        yield AlertLine(
+            "EgressLimited", "warning",
+            f"Pods that send more than [egress] of the settings allows: {health.egress_limited}",
+            "What is over it is refused, others lose nothing; their publishers are told. A flood ends"
+            " with `evict LABEL --reason TEXT --deny`; else raise pod_mbit or pod_connections.", PODS,
+        )  # fmt: skip
     if health.spool_bytes > FULL_SPOOL * health.spool_quota_bytes:
         yield AlertLine(
             "SpoolFull", "warning", "The spool of sealed images is nearly full",

@@ -10,6 +10,7 @@ from trustedpods.provider.core.quotas.publisher_quota import (
     PublisherQuota,
     PublisherShare,
     check_quota,
+    room_of,
     share_of,
 )
 from trustedpods.provider.pods.records import Pods
@@ -30,19 +31,32 @@ class PublisherShares:
         if not self._quota.bounds:
             return
         asked = _asked(ask)
-        there = {
+        there = self._of(publisher)
+        own = there.get(channel)
+        if own is not None and asked.cpu_milli <= own.cpu_milli and asked.memory_mib <= own.memory_mib:
+            return
+        others = {
+            other: share for other, share in (there | self._coming(publisher)).items() if other != channel
+        }
+        check_quota(asked, others.values(), self._quota)
+
+    def room(self, publisher: Address) -> PublisherQuota | None:
+        """What the publisher may still start; None where nothing bounds it."""
+        if not self._quota.bounds:
+            return None
+        return room_of((self._of(publisher) | self._coming(publisher)).values(), self._quota)
+
+    def _of(self, publisher: Address) -> dict[ChannelId, PublisherShare]:
+        return {
             record.channel: share_of(
                 record.size.cpu_milli, record.size.memory_mib, record.scaling.max_replicas
             )
             for record in self._pods.standing
             if record.ref.publisher == publisher
         }
-        own = there.get(channel)
-        if own is not None and asked.cpu_milli <= own.cpu_milli and asked.memory_mib <= own.memory_mib:
-            return
-        coming = {other: share for taken_by, other, share in self._taken_in.values() if taken_by == publisher}
-        others = {other: share for other, share in (there | coming).items() if other != channel}
-        check_quota(asked, others.values(), self._quota)
+
+    def _coming(self, publisher: Address) -> dict[ChannelId, PublisherShare]:
+        return {other: share for taken_by, other, share in self._taken_in.values() if taken_by == publisher}
 
     @contextmanager
     def hold(self, ask: AdmitBody, publisher: Address, channel: ChannelId) -> Iterator[None]:

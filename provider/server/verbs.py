@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """`status`, `usage` and `delete`."""
 
+from collections.abc import Callable
+
 import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
-from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import (
     DeleteBody,
     PodFailure,
     PodStatus,
+    PublisherRoom,
     StartBody,
     StatusBody,
     StopBody,
@@ -25,6 +28,7 @@ from trustedpods.provider.cluster.diagnosis import LOG_LINES, readable
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
+from trustedpods.provider.core.quotas.publisher_quota import PublisherQuota
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.workers import PodWorkers, decode_statement
@@ -65,6 +69,7 @@ class Verbs:
         tunnels: Tunnels,
         meter: Meter,
         gate: Gate,
+        room: Callable[[Address], PublisherQuota | None],
     ) -> None:
         self._doors = doors
         self._pods = pods
@@ -77,6 +82,7 @@ class Verbs:
         self._tunnels = tunnels
         self._meter = meter
         self._gate = gate
+        self._room = room
 
     async def status(self, request: Request) -> None:
         """Phase, replicas, money and history."""
@@ -117,10 +123,17 @@ class Verbs:
             memory_mib=0 if ended else record.size.memory_mib,
             parked_at=record.parked_at,
             least_replicas=0 if ended else record.scaling.min_replicas,
+            room=self._publisher_room(record),
             drain_at=None if ended else self._gate.rules.drain_at,
             last_request_at=self._meter.last_request(record.channel),
             name="" if ended or not self._bundles.held(record) else self._name(record),
         )
+
+    def _publisher_room(self, record: PodRecord) -> PublisherRoom | None:
+        room = self._room(record.ref.publisher)
+        if room is None:
+            return None
+        return PublisherRoom(pods=room.pods, cpu_milli=room.cpu_milli, memory_mib=room.memory_mib)
 
     def _name(self, record: PodRecord) -> str:
         """What its publisher calls it; nothing where the bundle does not open."""
@@ -148,6 +161,7 @@ class Verbs:
             scaler.cap_told(record),
             withheld_told(scaler.hosts.withheld(record.channel)),
             self._tunnels.told(record),
+            self._meter.refused.told(record.namespace, self._doors.now()),
             awake,
         )
         return "; ".join(filter(None, told))

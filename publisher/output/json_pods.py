@@ -245,6 +245,12 @@ def status_json(result: StatusResult) -> "pods.StatusJson":
         told["last_request_at"] = result.last_request_at
     if result.drain_at is not None:
         told["drain_at"] = result.drain_at
+    if (room := result.room) is not None:
+        told["room"] = {
+            "pods": room.pods,
+            "cpu_milli": room.cpu_milli,
+            "memory_mib": room.memory_mib,
+        }
     return {
         **visited_json(result.pod),
         "phase": result.phase,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from trustedpods.contracts.terms import DAY_S
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
+from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure, PublisherRoom
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.results.backups.volumes import BackedUpVolume, ScheduledState
@@ -164,6 +164,8 @@ class StatusResult:
     """When the last request or connection began; None where the provider saw none since it started."""
     drain_at: UnixSeconds | None = None
     """When the provider removes the pod, as it removes all of them then; None where it may stay."""
+    room: PublisherRoom | None = None
+    """What this publisher may still start at the provider; None where that is not bounded."""
 
     @property
     def day(self) -> TokenUnits | None:

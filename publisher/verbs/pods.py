@@ -123,6 +123,7 @@ async def status_of(visited: Visit, progress: VisitProgress) -> StatusResult:
         memory_mib=answer.memory_mib,
         parked_at=None if answer.parked_at is None else UnixSeconds(answer.parked_at),
         last_request_at=None if answer.last_request_at is None else UnixSeconds(answer.last_request_at),
+        room=answer.room,
         drain_at=None if answer.drain_at is None else UnixSeconds(answer.drain_at),
         backups=state_of(visited.account, visited.record.name, visited.journal),
     )

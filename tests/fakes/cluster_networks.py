@@ -25,6 +25,7 @@ class FakeNetworks:
     network_leases: dict[str, NetworkLease] = field(default_factory=dict)
     with_lease: dict[str, NetworkObject] = field(default_factory=dict)
     network_faults: list[str] = field(default_factory=list)
+    egress_limits: tuple[int | None, int | None] = (None, None)
     _late: tuple[NetworkObject, bytes, str | None] | None = None
     _versions: count = field(default_factory=lambda: count(1))
 
@@ -33,6 +34,12 @@ class FakeNetworks:
         self.calls.append(what)
         if self.unreachable:
             raise NetworkFailure("cannot be reached", where="fake cluster")
+
+    async def note_egress_limits(self, mbit: int | None, connections: int | None) -> bool:
+        await self._called(f"note egress limits {mbit} {connections}")
+        changed = self.egress_limits != (mbit, connections)
+        self.egress_limits = (mbit, connections)
+        return changed
 
     async def network_document(self, name: str) -> StoredDocument | None:
         await self._called(f"read network {name}")

@@ -7,6 +7,7 @@ from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.cluster.pod_counters import PodCounters
 from trustedpods.provider.config import GasSection
 from trustedpods.provider.keys.boot import BootKeys
 
@@ -211,6 +212,16 @@ async def crowd(year):
         await year.watch(window, 5 * MINUTE_S)
 
 
+async def flood(year):
+    """A replica sends more than it may: each minute its node's agent tells of refused packets."""
+    async with year.watched("flood", {"TrustedPodsEgressLimited"}) as window:
+        for _ in range(15):
+            told = [PodCounters("flood", "tp-flood", "main", 0, 0, refused_packets=100)]
+            year.run.parts.meter.refused.take(told, {"flood"}, int(year.world.now))
+            await year.watch(window, MINUTE_S)
+        await year.watch(window, CALM_S)
+
+
 async def full_spool(year):
     """One image takes nearly all of the spool."""
     async with year.watched("full spool", {"TrustedPodsSpoolFull"}) as window:
@@ -238,5 +249,6 @@ EVENTS = {
     "slow starts": slow_starts,
     "refused wakes": refused_wakes,
     "crowd": crowd,
+    "flood": flood,
     "full spool": full_spool,
 }

@@ -115,6 +115,7 @@ async def read_health(
         traffic=_traffic(standing),
         capacity=capacity,
         trouble=trouble,
+        egress_limited=found.egress_limited,
         errors_logged=counts.messages.get("error", 0) + counts.messages.get("critical", 0),
         warnings_logged=counts.messages.get("warning", 0),
     )

@@ -36,6 +36,18 @@ def share_of(replica_cpu_milli: int, replica_memory_mib: int, max_replicas: int)
     return PublisherShare(1, replica_cpu_milli * replicas, replica_memory_mib * replicas)
 
 
+def room_of(there: Iterable[PublisherShare], quota: PublisherQuota) -> PublisherQuota:
+    """What a publisher whose pods have *there* may still take; None is any number, as in the quota."""
+    held = list(there)
+
+    def left(most: int | None, name: str) -> int | None:
+        return None if most is None else max(0, most - sum(getattr(one, name) for one in held))
+
+    return PublisherQuota(
+        left(quota.pods, "pods"), left(quota.cpu_milli, "cpu_milli"), left(quota.memory_mib, "memory_mib")
+    )
+
+
 def check_quota(asked: PublisherShare, others: Iterable[PublisherShare], quota: PublisherQuota) -> None:
     """Refused (rule `capacity-publisher`) where *asked* and a publisher's *others* are over the quota."""
     there = list(others)
@@ -45,7 +57,7 @@ def check_quota(asked: PublisherShare, others: Iterable[PublisherShare], quota: 
         if most is not None and taken + mine > most:
             raise Refused(
                 f"one publisher's pods may take {most} {unit} here: this one asks for {mine}, "
-                f"and the others have {taken}",
+                f"and the others have {taken}: {max(0, most - taken)} are left",
                 rule="capacity-publisher",
                 hint="delete another pod here, ask for less or fewer replicas, or choose another provider",
             )

@@ -152,6 +152,11 @@ COMMENTS: Final = {
         "Whether pods may send mail: TCP ports 25, 465 and 587. Mail that nobody asked for gets your"
         " addresses listed."
     ),
+    "egress.pod_mbit": (
+        "Most 10^6 bits a second that a replica sends past the facade; absent: any. Needs the network policy"
+        " agent."
+    ),
+    "egress.pod_connections": "Most connections a second that a replica begins; absent: any. Needs the same.",
     "exposure.udp": "Whether `expose: udp` is offered.",
     "exposure.node_ports": "Whether `expose: nodePort` is offered.",
     "exposure.tunnel_sockets": "Where each node's program for tunnels listens; none: none are offered.",

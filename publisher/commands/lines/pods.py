@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages.pod import PodEvent, PodFailure
+from trustedpods.protocol.messages.pod import PodEvent, PodFailure, PublisherRoom
 from trustedpods.publisher.commands.lines.moments import moment
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.output.terminal import table
@@ -37,6 +37,7 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
         ),
         *([f"leaves    {_leaves(result.drain_at)}"] if result.drain_at else []),
         *([f"parked    {_stopped(pod.name, result.parked_at)}"] if result.parked_at else []),
+        *([f"room      {_room(result.room)}"] if result.room else []),
         *_failure(result.failure),
         *(_wide_status(result) if wide else ()),
     ]
@@ -50,6 +51,20 @@ def status_lines(result: StatusResult, *, wide: bool = False) -> list[str]:
         lines.append(result.backups.line.replace("backups  ", "backups   ", 1))
     lines += event_lines(result.events)
     return lines + _others(pod)
+
+
+def _room(room: PublisherRoom) -> str:
+    """What may still be started: with all replicas that may run."""
+    parts = [
+        f"{left} {unit}"
+        for left, unit in (
+            (room.pods, "pods"),
+            (room.cpu_milli, "m of CPU"),
+            (room.memory_mib, "MiB of memory"),
+        )
+        if left is not None
+    ]
+    return f"you may still start {', '.join(parts)} at this provider"
 
 
 def _shown(phase: str, replicas: int | None) -> str:

@@ -193,6 +193,14 @@ class OutlivingJson(TypedDict):
     lasts_s: Seconds | None
 
 
+class PublisherRoomJson(TypedDict):
+    """What the publisher may still start at the provider, all replicas included; null: any number."""
+
+    pods: int | None
+    cpu_milli: int | None
+    memory_mib: int | None
+
+
 class StatusPart(TypedDict, total=False):
     """What is told of a pod where there is something to tell."""
 
@@ -200,6 +208,7 @@ class StatusPart(TypedDict, total=False):
     parked_at: UnixTime
     last_request_at: UnixTime
     drain_at: UnixTime
+    room: PublisherRoomJson
 
 
 class StatusJson(VisitedJson, ConfirmedJson, StatusPart):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster import binaries
@@ -87,10 +88,7 @@ class Machine:
         with subprocess.Popen(argv, stdin=nothing, stdout=nothing, stderr=nothing) as process:
             try:
                 running = RunningMachine(until("its systemd runs", lambda: _child(process.pid)))
-                until(
-                    "all of it has come up",
-                    lambda: running.run("systemctl is-system-running").stdout.strip() in UP,
-                )
+                running.wait_until_up()
                 yield running
             finally:
                 process.terminate()  # which stops its systemd in order
@@ -121,6 +119,9 @@ class Machine:
 
 
 UP = ("running", "degraded")
+START_S = 300.0
+"""Alone it takes 2 s; beside other tests' builds once more than 120 s."""
+
 STOP_S = 60.0
 
 
@@ -146,6 +147,20 @@ class RunningMachine:
             finally:
                 process.kill()
         return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def wait_until_up(self) -> None:
+        """Until nothing of its start is left to be done; fails with what is."""
+        deadline = monotonic() + START_S
+        while True:
+            state = self.run("systemctl is-system-running").stdout.strip()
+            if state in UP:
+                return
+            if monotonic() > deadline:
+                left = self.run("systemctl list-jobs --no-legend --no-pager").stdout
+                raise AssertionError(
+                    f"not up within {START_S:.0f} s, it is {state!r}; left to be done:\n{left}"
+                )
+            sleep(0.5)
 
     def done(self, command: str) -> str:
         """What it printed; it must not fail."""

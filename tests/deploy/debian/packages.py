@@ -25,6 +25,7 @@ __all__ = [
     "go_modules",
     "later",
     "metadata",
+    "older",
     "parts",
     "staging",
     "wheel",
@@ -82,23 +83,56 @@ def upgrade() -> None:
 """
 
 
-def later(parts: "staging.Parts", version: str, folder: Path) -> tuple[Path, str]:
-    """The package of this checkout with one migration more, called *version*; and its schema."""
-    root, before = folder / "checkout", metadata.newest_schema(ROOT)
-    number = f"{int(before) + 1:04}"
+OLDER = "adb8f00189431c88d9f345e9ac5ab561bc19a882"
+"""The commit that upgrades begin from: the last with schema 0018. Move it on to a newer one once clients of
+today do not understand that daemon any more, never so far that no migration is behind it."""
+
+
+class NoHistory(Exception):
+    """The commit is not in this clone."""
+
+
+def older(parts: "staging.Parts", folder: Path) -> tuple[Path, str]:
+    """The package as it was at `OLDER`, and its schema. Dependencies and programs in Go are those of *parts*.
+
+    NoHistory in a shallow clone: nothing else is as good as what was really released.
+    """
+    archive = subprocess.run(["git", "archive", OLDER], cwd=ROOT, check=False, capture_output=True)
+    if archive.returncode:
+        told = archive.stderr.decode().strip()
+        raise NoHistory(f"{OLDER} is not in this clone (git fetch --unshallow): {told}")
+    root = folder / "checkout"
+    root.mkdir()
+    subprocess.run(["tar", "--extract", "--directory", str(root)], input=archive.stdout, check=True)
+    return _package(root, parts, folder), metadata.newest_schema(root)
+
+
+def later(parts: "staging.Parts", version: str, folder: Path, than: str | None = None) -> tuple[Path, str]:
+    """The package of this checkout, called *version*; and its schema, which is newer than *than*.
+
+    Where this checkout's own is not, or *than* is not given, it has one migration more, which adds a column.
+    """
+    root, newest = folder / "checkout", metadata.newest_schema(ROOT)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
     root.mkdir()
     packed = ["tar", "--create", "--null", "--files-from=-"]
     files = subprocess.run(packed, input=listed, cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "--extract", "--directory", str(root)], input=files, check=True)
-    script = root / "provider/store/migrations/versions" / f"{number}_later.py"
-    script.write_text(MIGRATION.format(number=number, before=before))
+    if than is None or newest <= than:
+        before, newest = newest, f"{int(newest) + 1:04}"
+        script = root / "provider/store/migrations/versions" / f"{newest}_later.py"
+        script.write_text(MIGRATION.format(number=newest, before=before))
     project = root / "pyproject.toml"
     text, count = re.subn(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text())
     assert count == 1
     project.write_text(text)
+    return _package(root, parts, folder), newest
+
+
+def _package(root: Path, parts: "staging.Parts", folder: Path) -> Path:
+    """With the wheel of *root* in place of ours."""
     own = wheels.own(root, folder / "own", parts.epoch)
     dependencies = [one for one in parts.wheels if not one.name.startswith("trusted_pods-")]
     out = folder / "out"
     out.mkdir()
-    return deb.package(root, replace(parts, wheels=(*dependencies, own)), out, UNPACKED), number
+    return deb.package(root, replace(parts, wheels=(*dependencies, own)), out, UNPACKED)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A package is installed on a node, earns, and under load another of a newer schema takes its place.
 
-Then the first one is refused. The newer one is this checkout with one migration more. The machine shares the
+Then the first one is refused. It is that of an earlier commit of this repository (`packages.OLDER`); the
+newer one is this checkout, with one migration more where its own schema is not newer. The machine shares the
 network of a localnet's node, which has no provider. `soak`: two packages are built, and many pods deployed.
 """
 
@@ -26,7 +27,7 @@ from tests.deploy.debian.machine_operator import (
     say,
     schema,
 )
-from tests.deploy.debian.packages import UNPACKED, deb, later
+from tests.deploy.debian.packages import deb, later, older
 from tests.live.clients import protocols, web
 from tests.live.clients.publisher import Deployed, Publisher
 from tests.live.clients.steady import Answers, steady_requests
@@ -37,7 +38,6 @@ from tests.paths import ROOT
 from trustedpods.contracts.records import Channel
 from trustedpods.localnet.network import NAMESPACES
 from trustedpods.localnet.settings import Knobs
-from trustedpods.provider.store.engines.migrating import newest_schema
 
 pytestmark = [pytest.mark.live, pytest.mark.soak, pytest.mark.timeout(2400)]
 
@@ -59,19 +59,20 @@ NO_GAP = 0.9
 
 @dataclass(frozen=True)
 class Packages:
-    """That of this checkout, and one with a migration more."""
+    """That of an earlier commit, and that of this checkout, of a newer schema."""
 
     older: Path
+    older_schema: str
     newer: Path
     newer_schema: str
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    out = tmp_path_factory.mktemp("older")
-    parts = deb.parts_of(ROOT, out)
-    newer, schema_of_newer = later(parts, NEWER_VERSION, tmp_path_factory.mktemp("newer"))
-    return Packages(deb.package(ROOT, parts, out, UNPACKED), newer, schema_of_newer)
+    parts = deb.parts_of(ROOT, tmp_path_factory.mktemp("parts"))
+    first, its_schema = older(parts, tmp_path_factory.mktemp("older"))
+    newer, schema_of_newer = later(parts, NEWER_VERSION, tmp_path_factory.mktemp("newer"), its_schema)
+    return Packages(first, its_schema, newer, schema_of_newer)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_newer_schema_comes_under_load_and_no_older_package_after_it(
         pods = deployed(publisher, PODS)
         say(operator, f"{PODS} pods after {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.0f}")
         assert len(operator.typed) <= MOST_COMMANDS
-        assert operator.schema() == newest_schema()
+        assert operator.schema() == packages.older_schema
         upgraded_under_load(operator, pods, packages)
         refused_to_go_back(operator, pods, packages)
         publisher.close()
@@ -140,8 +141,8 @@ def upgraded_under_load(operator: Operator, pods: list[Deployed], packages: Pack
     slowest = max(one.slowest_s for one in load)
     say(operator, f"{sum(one.total for one in load)} requests meanwhile, the slowest {slowest:.2f} s")
     assert [str(one) for one in load if one.failed] == []
-    copy = operator.root / BOOKS.with_name(f"{BOOKS.name}.schema-{newest_schema()}")
-    assert (operator.schema(), schema(copy)) == (packages.newer_schema, newest_schema())
+    copy = operator.root / BOOKS.with_name(f"{BOOKS.name}.schema-{packages.older_schema}")
+    assert (operator.schema(), schema(copy)) == (packages.newer_schema, packages.older_schema)
     third = settled(operator, pods)
     for before, between, after in zip(first, second, third, strict=True):
         assert cost_of_a_second(between, after) > NO_GAP * cost_of_a_second(before, between)

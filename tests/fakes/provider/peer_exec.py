@@ -132,6 +132,7 @@ class PeerStreams:
     failure = None
     last_request_at: int | None = None
     drain_at: int | None = None
+    room = None
     history = ()
     least_replicas, late = 0, 0
     """So many replicas run unasked; in so many answers they have not ended yet, or are not ready."""
@@ -149,6 +150,7 @@ class PeerStreams:
             "ready": ready,
             "last_request_at": self.last_request_at,
             "drain_at": self.drain_at,
+            "room": self.room,
             **told,
         }
 

@@ -24,14 +24,15 @@ from trustedpods.protocol.net import open_host
 from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.cluster.freezer.door import Freezer
+from trustedpods.provider.cluster.pod_counters import PodCounters
 from trustedpods.provider.config import (
-    EgressSection,
     ExposureSection,
     NamesSection,
     ProviderConfig,
     WebhooksSection,
 )
 from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
+from trustedpods.provider.core.quotas.settings import EgressSection
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.daemon.opened_books import opened_books
@@ -171,6 +172,18 @@ async def put_empty_books(path):
     path.write_bytes(_empty_books[0])
 
 
+@dataclass
+class FakeTraffic:
+    """A network policy agent: packets that it refused of each replica, by uid."""
+
+    refused: dict = field(default_factory=dict)
+
+    async def counters(self):
+        """Of each replica that is in `refused`, whatever it sent."""
+        await trio.lowlevel.checkpoint()
+        return [PodCounters(uid, namespace, "main", 0, 0, n) for uid, (namespace, n) in self.refused.items()]
+
+
 NO_MARKS = {"reserve_mib": 0, "min_free_mib": 0}
 
 
@@ -202,6 +215,8 @@ class World:
     database: str | None = None
     """URL of the books that other daemons have too; without it they are a file."""
     freezer: Freezer = field(default_factory=Freezer)
+    traffic: FakeTraffic = field(default_factory=FakeTraffic)
+    egress: dict = field(default_factory=dict)
     own_facade: bool = False
     """Whether no other daemon shares the facade: then it rests while another one leads."""
 
@@ -238,7 +253,7 @@ class World:
         parts = {
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
-            "egress": EgressSection(smtp=self.smtp),
+            "egress": EgressSection(smtp=self.smtp, **self.egress),
             "ingress": IngressSection(**self.ingress),
             "names": None if self.names is None else NamesSection(**self.names),
             "identity": config.identity.model_copy(update={"trust": self.trust}),
@@ -283,6 +298,7 @@ class World:
             clock=lambda: self.now,
             generations=NewestGenerations(self.tmpfs()),
             freezer=self.freezer,
+            traffic=self.traffic,
         )
 
     def _host(self, config):

@@ -7,7 +7,8 @@ from tests.fakes.provider.caller import ASK, Caller
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.admission import Admitted
-from trustedpods.provider.config import PublishersSection
+from trustedpods.protocol.messages.pod import PodStatus, PublisherRoom, StatusBody
+from trustedpods.provider.core.quotas.settings import PublishersSection
 
 
 class BoundedWorld(World):
@@ -28,4 +29,14 @@ async def test_the_second_pod_is_refused_before_it_is_paid_for(tmp_path, virtual
                 await refused
             assert caught.value.rule == "capacity-publisher"
         assert [record.channel for record in parts.pods.standing] == [first.ref.channel]
+        told = await first.ask("status", StatusBody(), PodStatus)
+        assert told.room == PublisherRoom(pods=0, cpu_milli=None, memory_mib=None)
         await Caller(world, address).provision()  # another publisher's
+
+
+async def test_without_a_quota_no_room_is_told(tmp_path, virtual_time):
+    world = World(tmp_path)
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        assert (await caller.ask("status", StatusBody(), PodStatus)).room is None

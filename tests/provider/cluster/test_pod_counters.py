@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
 ENTRY = {"uid": "u-1", "namespace": "tp-a", "pod": "main-1", "ingressBytes": 7, "egressBytes": 1 << 60}
+LIMITED = {**ENTRY, "refusedPackets": 3}
 MEANS = PodCounters("u-1", "tp-a", "main-1", 7, 1 << 60)
 
 
@@ -45,6 +46,16 @@ async def _ask(path: Path, answer: bytes) -> list[PodCounters]:
 async def test_counters_are_read_from_the_socket(tmp_path: Path) -> None:
     found = await _ask(tmp_path / "s", json.dumps({"pods": [ENTRY]}).encode())
     assert found == [MEANS]
+
+
+def test_refused_packets_are_read_where_an_agent_knows_them() -> None:
+    assert parse_counters(json.dumps({"pods": [LIMITED, ENTRY]}).encode(), "x") == [
+        PodCounters("u-1", "tp-a", "main-1", 7, 1 << 60, 3),
+        MEANS,
+    ]
+    for wrong in (-1, "3", 1.5, None, True):
+        with pytest.raises(RemoteProtocolError):
+            parse_counters(json.dumps({"pods": [{**ENTRY, "refusedPackets": wrong}]}).encode(), "x")
 
 
 async def test_an_agent_that_is_away_is_a_network_failure(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ FIRED: dict[str, dict[str, object]] = {
     "SpoolFull": {"spool_bytes": 91},
     "ColdStartsSlow": {"cold_starts": SLOW},
     "WakesRefused": {"wakes_served": 4, "wakes_refused": 6},
+    "EgressLimited": {"egress_limited": 1},
     "Errors": {"errors_logged": 1},
 }
 

@@ -45,6 +45,7 @@ type agent struct {
 	ledger  *traffic.Ledger
 	fetched map[string]*corev1.Pod // pods that began before the watch showed them, by uid
 	applied string                 // the policies' table, as it was written last
+	limited limited
 	stored  []byte
 	renewed time.Time
 }
@@ -131,7 +132,7 @@ func (a *agent) apply(now time.Time) error {
 	if err == nil {
 		return nil
 	}
-	a.applied = ""
+	a.applied, a.limited.known = "", false
 	if lost := a.read(); lost != nil {
 		return lost
 	}
@@ -141,7 +142,8 @@ func (a *agent) apply(now time.Time) error {
 // write is one transaction for policies and counters. The ledger is on disk before counters are made,
 // and has read those that are removed.
 func (a *agent) write(now time.Time) error {
-	text := rules.Render(a.world(now))
+	world := a.world(now)
+	text := rules.Render(world)
 	if now.Sub(a.renewed) > renewEvery {
 		a.applied = ""
 	}
@@ -153,11 +155,13 @@ func (a *agent) write(now time.Time) error {
 	if err := a.store(); err != nil {
 		return err
 	}
-	script := a.ledger.Script(now)
+	script, limited := a.limit(world)
+	script += a.ledger.Script(now)
 	if text != a.applied {
 		script = text + script
 	}
 	if script == "" {
+		a.limited = limited
 		return nil
 	}
 	if err := nft(script); err != nil {
@@ -166,6 +170,7 @@ func (a *agent) write(now time.Time) error {
 	if text != a.applied {
 		a.applied, a.renewed = text, now
 	}
+	a.limited = limited
 	a.ledger.Applied(now)
 	return nil
 }
@@ -257,6 +262,7 @@ func (a *agent) read() error {
 		return err
 	}
 	a.ledger.Read(kernel)
+	a.readLimited()
 	return nil
 }
 
@@ -270,7 +276,8 @@ func (a *agent) totals() ([]total, error) {
 	}
 	found := make([]total, 0, len(a.ledger.Pods))
 	for uid, entry := range a.ledger.Pods {
-		found = append(found, total{uid, entry.Namespace, entry.Pod, entry.Total.Ingress, entry.Total.Egress})
+		refused := a.limited.refused[uid]
+		found = append(found, total{uid, entry.Namespace, entry.Pod, entry.Total.Ingress, entry.Total.Egress, refused})
 	}
 	slices.SortFunc(found, func(one, other total) int { return strings.Compare(one.UID, other.UID) })
 	return found, nil

@@ -45,6 +45,8 @@ type total struct {
 	Pod       string `json:"pod"`
 	Ingress   uint64 `json:"ingressBytes"`
 	Egress    uint64 `json:"egressBytes"`
+	// Refused by limits of what pods send, since the pod has them; in no bytes.
+	Refused uint64 `json:"refusedPackets"`
 }
 
 // listen serves a unix socket that only the agent's own user may open.

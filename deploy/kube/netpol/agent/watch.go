@@ -48,6 +48,8 @@ type cluster struct {
 	byUID      cache.Indexer
 	// ended is called with the uid of each pod that somebody ends, more than once.
 	ended atomic.Pointer[func(uid string)]
+	// wrongLimits is why the daemon's note of them cannot be read, as it was told last; the agent's loop has it.
+	wrongLimits string
 	// changed has a value when something is new.
 	changed chan struct{}
 }

@@ -11,6 +11,7 @@ from trustedpods.provider.core.quotas.publisher_quota import (
     PublisherQuota,
     PublisherShare,
     check_quota,
+    room_of,
     share_of,
 )
 
@@ -55,3 +56,10 @@ def test_the_refusal_says_bound_and_numbers():
 def test_without_a_line_nothing_is_bounded():
     assert not PublisherQuota().bounds
     check_quota(PublisherShare(1, 10**9, 10**9), [PublisherShare()] * 100, PublisherQuota())
+
+
+def test_what_is_left_is_never_below_nothing_and_what_has_no_bound_has_none():
+    there = [PublisherShare(1, 200, 64), PublisherShare(2, 500, 64)]
+    quota = PublisherQuota(pods=5, cpu_milli=600)
+    assert room_of(there, quota) == PublisherQuota(pods=2, cpu_milli=0)
+    assert room_of([], quota) == quota

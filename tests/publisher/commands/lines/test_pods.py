@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages.pod import PodEvent, PodFailure
+from trustedpods.protocol.messages.pod import PodEvent, PodFailure, PublisherRoom
 from trustedpods.publisher.commands.lines.pods import list_lines, status_lines
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.pods import VisitProgress
@@ -139,3 +139,16 @@ async def test_a_status_tells_when_the_last_request_came_and_what_a_day_costs(be
     assert not [line for line in status_lines(without) if line.startswith("request")]
     free = status_lines(replace(result, runway_s=None))
     assert "money     costs nothing at the present rate" in free
+
+
+async def test_a_status_tells_what_may_still_be_started_where_that_is_bounded(bench):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        without = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+        peer.room = PublisherRoom(pods=3, cpu_milli=None, memory_mib=0)
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    [line] = [line for line in status_lines(result) if line.startswith("room")]
+    assert line == "room      you may still start 3 pods, 0 MiB of memory at this provider"
+    assert json_of(result)["room"] == {"pods": 3, "cpu_milli": None, "memory_mib": 0}
+    assert "room" not in json_of(without)
+    assert not [line for line in status_lines(without) if line.startswith("room")]

@@ -81,6 +81,7 @@ class Health(View):
     tenants are apart: by the network agent, or `isolation_tried` with live pods. `certificate_days` and what
     follows are None where there is no such certificate. At most some `wake_failures` are told, of
     `wakes_failing`. `draining` says why nobody is taken in, `drain_at` until when pods run.
+    `key_change`: how far a change of the operator's key is.
     """
 
     now: int
@@ -126,6 +127,7 @@ class Health(View):
     warnings_logged: int
     draining: str | None = None
     drain_at: int | None = None
+    key_change: Literal["made", "switched"] | None = None
 
 
 class EvidenceRequest(AdminRequest):

@@ -197,6 +197,7 @@ def test_a_killed_process_and_blocks_that_never_were(market, names, point):
     checked(market, told)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 @pytest.mark.parametrize("point", ["store.write.save_unfinished left", "chain.submit_usage_for left"])
 def test_a_key_that_was_changed_while_its_claim_was_under_way(market, names, point, lost):

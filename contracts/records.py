@@ -175,3 +175,24 @@ class Submission:
     tx_hash: bytes
     block: int
     results: tuple[SubmissionResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRights:
+    """What an owner lets an address do: keep rows in the registry, hand in moves of channels.
+
+    Each contract keeps a list of its own, so a key that is named in one alone can do half.
+    """
+
+    registry: bool
+    payments: bool
+
+    @property
+    def all(self) -> bool:
+        """Named in both."""
+        return self.registry and self.payments
+
+    @property
+    def any(self) -> bool:
+        """Named in one at least."""
+        return self.registry or self.payments

@@ -15,6 +15,7 @@ from trustedpods.provider.commands import (
     setup,
 )
 from trustedpods.provider.commands.backups import verbs as backups
+from trustedpods.provider.commands.operator_key import verbs as operator_key
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,7 +31,7 @@ for verb in (
     registry.unregister,
     money.prices,
     money.claim,
-    money.operator_key,
+    operator_key.operator_key,
     earnings.earnings,
     capability.capability,
     pods.pods,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import trio
+
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
@@ -89,6 +91,28 @@ class SharedDoors(Protocol):
         """This machine's clock, in whole seconds."""
 
 
+class SendingGate:
+    """Shut while a former operator's key has something under way: the present one sends nothing meanwhile."""
+
+    def __init__(self) -> None:
+        self._opened: trio.Event | None = None
+
+    def shut(self) -> None:
+        """From now on `passed` waits."""
+        self._opened = self._opened or trio.Event()
+
+    def open(self) -> None:
+        """Let all go on that wait; the same again changes nothing."""
+        if self._opened is not None:
+            self._opened.set()
+        self._opened = None
+
+    async def passed(self) -> None:
+        """Wait while it is shut. Whoever sends looks at the chain behind this: what was under way landed."""
+        if self._opened is not None:
+            await self._opened.wait()
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """The open doors, the keys and the configuration. Nothing in it decides anything."""
@@ -111,6 +135,7 @@ class Doors:
     traffic: TrafficSource = field(default_factory=NoTraffic)
     freezer: Freezer = field(default_factory=Freezer)
     gas: GasUnderWay = field(default_factory=GasUnderWay)
+    sending: SendingGate = field(default_factory=SendingGate)
 
     @property
     def books(self) -> Path:

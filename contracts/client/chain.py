@@ -5,7 +5,7 @@ from trustedpods.contracts.client.payments import PaymentActions
 from trustedpods.contracts.client.registry import RegistryActions
 from trustedpods.contracts.client.rpc.methods import CallRequest
 from trustedpods.contracts.client.signers.signer import SigningKey, address_with
-from trustedpods.contracts.records import Receipt, TokenInfo
+from trustedpods.contracts.records import OperatorRights, Receipt, TokenInfo
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import TokenUnits
 
@@ -59,11 +59,14 @@ class Chain(PaymentActions, RegistryActions):
 
     async def is_operator(self, owner: Address, operator: Address) -> bool:
         """Whether *operator* may act for *owner* in both contracts."""
-        told = [
-            await self._call(contract.functions.isOperator(owner, operator))
-            for contract in (self._payments, self._registry)
-        ]
-        return all(told)
+        return (await self.operator_rights(owner, operator)).all
+
+    async def operator_rights(self, owner: Address, operator: Address) -> OperatorRights:
+        """In which contracts *owner* named *operator*."""
+        return OperatorRights(
+            registry=await self._call(self._registry.functions.isOperator(owner, operator)),
+            payments=await self._call(self._payments.functions.isOperator(owner, operator)),
+        )
 
     async def mint(self, key: SigningKey, to: Address, amount: int) -> Receipt:
         """Make test money; only the test token's deployer may ("NotMinter")."""

@@ -11,7 +11,7 @@ import trio
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import NoContext, TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.admin import offered_parts, outside, probes
 from trustedpods.provider.admin.chain_nodes import several_nodes
@@ -19,8 +19,10 @@ from trustedpods.provider.admission.isolation_probe import users_at
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.operator_key.rotation import CHANGE_WORDS
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.file import read_key
+from trustedpods.provider.keys.operator_files import change_of
 
 C = TypeVar("C")
 
@@ -99,7 +101,15 @@ def _finding(part: str, told: str | TrustedPodsError) -> Finding:
 
 
 async def _keys(config: ProviderConfig) -> str:
-    return f"operator {address_of(read_key(Path(config.identity.operator_key_file)))}"
+    """The operator's address; NoContext while a change of keys is half done."""
+    path = Path(config.identity.operator_key_file)
+    found = f"operator {address_of(read_key(path))}"
+    how_far = change_of(path)
+    if how_far is None:
+        return found
+    raise NoContext(
+        f"{found}; {CHANGE_WORDS[how_far]}", hint="trustedpods-provider operator-key says what is next"
+    )
 
 
 async def _tee(config: ProviderConfig) -> str:

@@ -53,7 +53,7 @@ async def register_ahead(config: ProviderConfig) -> Registered:
 
 
 async def _write_row(config: ProviderConfig, identity: DaemonIdentity) -> Registered:
-    key = _owner_key(config)
+    key = owner_key(config)
     row = row_of(config, identity)
     async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
         receipt = await chain.register(key, row)
@@ -71,7 +71,7 @@ async def _write_row(config: ProviderConfig, identity: DaemonIdentity) -> Regist
 async def unregister(config: ProviderConfig) -> Unregistered:
     """Remove the row."""
     async with Chain(config.market.rpcs, config.market.market, agree=config.market.rpc_agree) as chain:
-        receipt = await chain.remove(_owner_key(config), config.identity.daemon)
+        receipt = await chain.remove(owner_key(config), config.identity.daemon)
     return Unregistered(transaction="0x" + receipt.tx_hash.hex(), gas=receipt.gas_used)
 
 
@@ -81,7 +81,7 @@ async def prices(config: ProviderConfig, publish: bool) -> PriceList:
         transaction = None
         if publish:
             receipt = await chain.set_prices(
-                _owner_key(config), config.identity.daemon, config.prices, config.least
+                owner_key(config), config.identity.daemon, config.prices, config.least
             )
             transaction = "0x" + receipt.tx_hash.hex()
         row = await chain.provider(Address(config.identity.owner), config.identity.daemon)
@@ -100,7 +100,8 @@ def _words(listed: Prices) -> str:
     return ", ".join(f"{name}={number}" for name, number in numbers.items())
 
 
-def _owner_key(config: ProviderConfig) -> bytes:
+def owner_key(config: ProviderConfig) -> bytes:
+    """The owner's key; NoContext where it is not here, as it should be, and BadInput for another's."""
     if config.identity.owner_key_file is None:
         raise NoContext(
             "the owner's key is needed, and identity.owner_key_file is not set",

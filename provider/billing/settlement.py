@@ -216,6 +216,7 @@ class Settlement:
         self._hurry -= {cut.channel for cut in claim.cuts}
 
     async def _withdraw(self) -> int:
+        await self._doors.sending.passed()
         if await self._doors.chain.owed(self._doors.owner) == 0:
             return 0
         receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)

@@ -41,6 +41,7 @@ class ClaimSubmission:
 
         The head is read first: what is seen after it and lies deep under it is final.
         """
+        await self._doors.sending.passed()
         head = (await self._doors.chain.head()).number
         facts = await self._facts([cut.channel for cut in claim.cuts])
         signed = SignedClaim.from_json(claim.signed.decode())

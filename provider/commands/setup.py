@@ -91,20 +91,20 @@ def set_up_provider(
         site=RealSite(),
         asking=Asking(ask, usual=yes, told=click.echo),
         wait_s=wait_s,
-        waiting=_silent if output == "json" else _waiting(_qr_room(wanted=qr)),
+        waiting=_silent if output == "json" else _waiting(qr_room(wanted=qr)),
     )
     result = trio.run(set_up, setup, answers)
     if output == "json":
         show(result.plain(), output)
     else:
-        click.echo("\n".join(result.lines(_qr_room(wanted=qr))))
+        click.echo("\n".join(result.lines(qr_room(wanted=qr))))
     if not result.complete:
         sys.exit(int(ExitCode.NO_CONTEXT))
     if output != "json":
         _examine(config_path, False, output)
 
 
-def _qr_room(*, wanted: bool | None) -> "QrRoom | None":
+def qr_room(*, wanted: bool | None) -> "QrRoom | None":
     """Room for QR codes: what the terminal has, none without one, and any where they are *wanted*."""
     from trustedpods.provider.setup.owner.qr_codes import QrRoom, drawable
 

@@ -22,6 +22,7 @@ from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.fees import keep_fees
+from trustedpods.provider.billing.former_keys import FormerKeys
 from trustedpods.provider.billing.meter import run_of
 from trustedpods.provider.billing.pruning import keep_pruned
 from trustedpods.provider.billing.refused_egress import keep_egress_limits
@@ -119,6 +120,8 @@ async def run_parts(
             await hold_lease(doors)
             nursery.start_soon(keep_lease, doors)
         nursery.start_soon(doors.store.until_lost)
+        former_keys = FormerKeys(doors)
+        await former_keys.begin()
         await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
@@ -131,6 +134,7 @@ async def run_parts(
         for name, task in (
             ("reconciling", parts.reconciler.run),
             ("following pods that run on", running_on.run),
+            ("settling former operator's keys", former_keys.run),
             ("settlement", parts.settlement.run),
             ("warning", parts.warnings.run),
             ("sending pods away in time", parts.eviction.keep_deadline),

@@ -52,6 +52,7 @@ async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool
     A row that its owner never wrote is not made here. Returns whether something had to be changed.
     Refused (rule "Denied") when the owner has not named this operator.
     """
+    await doors.sending.passed()
     row = await doors.chain.provider(doors.owner, doors.config.identity.daemon)
     if row is not None and any(row.chip_digest) and row.chip_digest != await own_chip(doors.collector):
         _log.error("the registry row names another machine, so publishers refuse this one: register again")

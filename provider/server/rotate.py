@@ -51,6 +51,7 @@ class Rotations:
     async def _hand_in(self, record: PodRecord, body: RotateBody) -> bytes | None:
         """The transaction; None where the channel names this meter already."""
         ref = record.ref
+        await self._doors.sending.passed()
         if self._is_mine(await self._channel(ref)):
             return None
         move = self._checked(ref, body)

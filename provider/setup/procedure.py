@@ -143,7 +143,7 @@ async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     told = list(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
     own = await _own_access(setup, named, cluster.kubeconfig)
     if own.file is not None:
-        told.append(f"{OWN_ACCOUNT}, by {cluster.kubeconfig}")
+        told.append(f"{OWN_ACCOUNT}, by {cluster.kubeconfig}; its token has no end until it is deleted")
         cluster = replace(cluster, kubeconfig=own.file.path)
         plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
     wanted = plan.files if own.file is None else (own.file, *plan.files)  # the settings name it

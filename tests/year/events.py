@@ -2,14 +2,19 @@
 """What may happen to a provider, each with the alerts that it is for: it comes, is seen, and is over."""
 
 from tests.fakes.chain.state import address_of
+from tests.fakes.setup.keys import FakeKeySite, sign
 from tests.year.outside import SPOOL_MIB
 from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage
+from trustedpods.provider.admin.reports.operator_key import read_operator_key
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.pod_counters import PodCounters
 from trustedpods.provider.config import GasSection
+from trustedpods.provider.core.operator_key.rotation import RotationStep, movable
 from trustedpods.provider.keys.boot import BootKeys
+from trustedpods.provider.keys.file import read_key
+from trustedpods.provider.setup.operator_key.procedure import Rotation, rotate
 
 HOUR_S = 3600
 MINUTE_S = 60
@@ -48,16 +53,48 @@ async def reboot(year):
 
 
 async def operator_key(year):
-    """The owner names another operator; the one before can do nothing any more."""
-    world = year.world
-    before, world.operator_key = world.operator_key, BootKeys.generate().libp2p_seed
-    world.chain.give(address_of(world.operator_key), 0)
-    await year.stop()
-    world.chain.operators.add((world.owner, address_of(world.operator_key)))
-    world.chain.operators.discard((world.owner, address_of(before)))
-    world.chain.gas[address_of(before)] = 0
-    await year.start()
-    await world.time.stride(HOUR_S, MINUTE_S)
+    """The operator changes the key for a new one, by the command that he types; the owner signs elsewhere."""
+    before = address_of(year.world.operator_key)
+    steps = await key_changed(year)
+    assert steps == [RotationStep.NAME, RotationStep.RESTART, RotationStep.TAKE_BACK]
+    after = address_of(year.world.operator_key)
+    assert year.world.chain.operators == {(year.world.owner, after)}
+    assert not movable(year.world.chain.gas[before], year.world.chain.wei_per_gas)
+    assert year.world.chain.gas[after] > GAS // 2
+    await year.world.time.stride(HOUR_S, MINUTE_S)
+
+
+async def lost_key(year):
+    """The key's file is gone; the daemon goes on with what it has in memory until it is started again."""
+    year.world.key_file.unlink()
+    await year.world.time.stride(HOUR_S, MINUTE_S)
+    steps = await key_changed(year, lost=True)
+    assert steps == [RotationStep.NAME, RotationStep.RESTART]
+    after = address_of(year.world.operator_key)
+    assert year.world.chain.operators == {(year.world.owner, after)}
+    year.world.chain.gas[after] = GAS
+    await year.world.time.stride(HOUR_S, MINUTE_S)
+
+
+async def key_changed(year, *, lost=False):
+    """Others do what each run asks for, and then it is typed again; the steps at which it stopped."""
+    world, steps = year.world, []
+    site = FakeKeySite(world.key_file, world.chain)
+    rotation = Rotation(world._config(), site, lost=lost)
+    while True:
+        if year.run is not None:
+            site.view = await read_operator_key(year.run.parts.doors)
+        result = await rotate(rotation)
+        if result.complete:
+            return steps
+        if result.step is not RotationStep.MOVE_COIN:  # which the daemon does, soon or at once
+            steps.append(result.step)
+        sign(world.chain, world.owner, result.transactions)
+        if result.step is RotationStep.RESTART:
+            await year.stop()
+            world.operator_key = read_key(world.key_file)
+            await year.start()
+        await world.time.stride(10 * MINUTE_S, MINUTE_S)
 
 
 async def disk_full(year):
@@ -236,6 +273,7 @@ async def full_spool(year):
 EVENTS = {
     "reboot": reboot,
     "operator key": operator_key,
+    "lost key": lost_key,
     "disk full": disk_full,
     "disk low": disk_low,
     "chain away": chain_away,

@@ -2,6 +2,7 @@
 """What is outside of the daemon in a simulated year: fakes of its doors that an observer looks at."""
 
 import copy
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +19,9 @@ from trustedpods.provider.acme.settings import AcmeSettings, TlsSection
 from trustedpods.provider.config import GasSection, MetricsSection
 from trustedpods.provider.core.disk import DiskSizes
 from trustedpods.provider.facade.pools import Pools
+from trustedpods.provider.keys.file import make_key, read_key
 from trustedpods.provider.metrics import Metrics
+from trustedpods.provider.setup.owner.transactions import naming_operator
 from trustedpods.provider.store.spool import Spool
 
 KEEP_DAYS = 7
@@ -119,9 +122,18 @@ class SimulatedWorld(World):
         self.spool_mib = SPOOL_MIB
         self.terms = {"claim_interval_s": CLAIM_INTERVAL_S, "start_limit_s": 60, "grace_s": 86_400}
         super().__post_init__()
+        make_key(self.key_file, os.geteuid(), os.getegid())
+        self.operator_key = read_key(self.key_file)
+        self.chain.give(address_of(self.operator_key), 0)
         self.chain.operators.add((self.owner, address_of(self.operator_key)))
+        naming_operator(self.chain.market, self.owner, self.owner)  # what the contracts offer is read once
         self.began = self.now
         self.time.moved = self._moved
+
+    @property
+    def key_file(self):
+        """Of the operator's key."""
+        return self.tmp_path / "operator.key"
 
     def _moved(self, seconds):
         self.pass_time(self.began + seconds - self.now)
@@ -135,7 +147,7 @@ class SimulatedWorld(World):
             challenge="http-01",
             trusted_root=self.root,
         )
-        keys = {"keys_dir": str(self.tmp_path / "keys")}
+        keys = {"keys_dir": str(self.tmp_path / "keys"), "operator_key_file": str(self.key_file)}
         parts = {
             "tls": TlsSection(acme=acme),
             "gas": self.gas,

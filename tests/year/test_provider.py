@@ -43,6 +43,7 @@ EVENTS_OF_THE_YEAR = {
     "disk full": 3,
     "chain lies": 1,
     "operator key": 2,
+    "lost key": 1,
     "authority away": 1,
     "authority back": 1,
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from trustedpods.contracts.eip712 import TypedData, address_of, sign_typed
+from trustedpods.protocol.errors import NoContext
 from trustedpods.protocol.ids import Address
 
 
@@ -76,6 +77,23 @@ class LocalKey:
     def sign_typed_data(self, data: TypedData) -> bytes:
         """As the protocol says."""
         return sign_typed(self._secret, data)
+
+
+class FormerSigner:
+    """An account whose key is gone: what it signed is looked for and sent again, nothing new is signed."""
+
+    at_once = False
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    def sign_transaction(self, transaction: TransactionToSign) -> bytes:
+        """`NoContext`: nobody can."""
+        raise NoContext(f"the key of {self.address} is not here", where=f"nonce {transaction.nonce}")
+
+    def sign_typed_data(self, data: TypedData) -> bytes:
+        """`NoContext`: nobody can."""
+        raise NoContext(f"the key of {self.address} is not here", where=f"contract {data.domain.contract}")
 
 
 SigningKey: TypeAlias = bytes | Signer

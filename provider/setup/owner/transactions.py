@@ -4,13 +4,15 @@
 from dataclasses import dataclass
 
 from trustedpods.contracts.client.rpc.contract import Contract, ContractCall
-from trustedpods.contracts.records import Market
+from trustedpods.contracts.records import Market, OperatorRights
 from trustedpods.contracts.registry_rows import RegistryRow, entry, pack_offer
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages.provider import Profile
 from trustedpods.provider.config import ProviderConfig
+
+NO_RIGHTS = OperatorRights(registry=False, payments=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,42 @@ def registering(market: Market, row: RegistryRow) -> UnsignedTransaction:
     return _of(market, row.owner, call, f"write the registry row {row.owner}/{row.daemon}")
 
 
-def naming_operator(market: Market, owner: Address, operator: Address) -> list[UnsignedTransaction]:
+def naming_operator(
+    market: Market, owner: Address, operator: Address, there: OperatorRights = NO_RIGHTS
+) -> list[UnsignedTransaction]:
     """Let the operator's key keep the row and hand in moves of channels: one for each contract.
 
-    In the order (registry, payments).
+    In the order (registry, payments), without those that are *there*.
     """
-    contracts = (
-        ("PodRegistry", market.registry, "keep the registry row true after a reboot, and fresh each day"),
-        ("PodPayments", market.payments, "move channels to the keys of a new boot"),
-    )
+    purposes = ("keep the registry row true after a reboot, and fresh each day",
+                "move channels to the keys of a new boot")  # fmt: skip
+    made = _of_operator(market, owner, operator, "let the operator's key", purposes, allowed=True)
+    return [one for one, has in zip(made, (there.registry, there.payments), strict=True) if not has]
+
+
+def taking_back(
+    market: Market, owner: Address, operator: Address, there: OperatorRights
+) -> list[UnsignedTransaction]:
+    """Take the rights back that a former operator's key has *there*, in the same order."""
+    purposes = ("write the registry row any more", "move channels any more")
+    made = _of_operator(market, owner, operator, f"no longer let {operator}", purposes, allowed=False)
+    return [one for one, has in zip(made, (there.registry, there.payments), strict=True) if has]
+
+
+def _of_operator(
+    market: Market, owner: Address, operator: Address, who: str, purposes: tuple[str, str], *, allowed: bool
+) -> list[UnsignedTransaction]:
+    contracts = (("PodRegistry", market.registry), ("PodPayments", market.payments))
+    word = "true" if allowed else "false"
     return [
         _of(
             market,
             owner,
-            Contract(name, address).functions.setOperator(operator, True),
-            f"let the operator's key {purpose}",
-            f"ethereum:{address}@{market.chain_id}/setOperator?address={operator}&bool=true",
+            Contract(name, address).functions.setOperator(operator, allowed),
+            f"{who} {purpose}",
+            f"ethereum:{address}@{market.chain_id}/setOperator?address={operator}&bool={word}",
         )
-        for name, address, purpose in contracts
+        for (name, address), purpose in zip(contracts, purposes, strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ A daemon that was frozen and goes on cannot write one down any more, so it sends
 down is met by the daemon that took over, with the same nonce and the same bytes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from trustedpods.protocol.ids import Address
 from trustedpods.provider.store.database import Store, Tx
 from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import TRANSACTIONS
+
+_PARTS_OF_A_PIECE = 4
 
 
 def load_unfinished(tx: Tx, name: str) -> bytes | None:
@@ -36,6 +39,15 @@ def has_sent(tx: Tx, chain_id: int, sender: Address) -> bool:
     """Whether that key sent transactions on the chain from these books: its list stays when it is empty."""
     names = names_of_unfinished(tx, f"{chain_id}-")
     return any(sender in name.split("-")[1:] for name in names)
+
+
+def unfinished_of(tx: Tx, chain_id: int) -> Counter[Address]:
+    """How many transactions on the chain are not known to be final, by whose key: pieces beside the lists.
+
+    A name is CHAIN-GENESIS-SENDER, and of a piece that and an id.
+    """
+    parts = (name.split("-") for name in names_of_unfinished(tx, f"{chain_id}-"))
+    return Counter(Address(one[2]) for one in parts if len(one) == _PARTS_OF_A_PIECE)
 
 
 def save_unfinished(tx: Tx, pieces: Mapping[str, bytes | None]) -> None:

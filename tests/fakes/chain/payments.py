@@ -11,6 +11,7 @@ from trustedpods.contracts.records import (
     ChannelEvents,
     ClosedInfo,
     OpenedChannel,
+    OperatorRights,
     OwnerTotals,
     Submission,
     meter_tag,
@@ -201,6 +202,11 @@ class FakePayments(ChainState):
     async def is_operator(self, owner, operator):
         self._reach()
         return (owner, operator) in self.operators
+
+    async def operator_rights(self, owner, operator):
+        """Both contracts say the same here, but of those in `half_named`, whom the registry alone knows."""
+        named = await self.is_operator(owner, operator)
+        return OperatorRights(named or operator in self.half_named, named)
 
     async def set_operator(self, key, operator, allowed=True):
         place = (self._sender(key), operator)

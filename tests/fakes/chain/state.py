@@ -67,6 +67,7 @@ class ChainState:
     credit: dict = field(default_factory=dict)
     payouts: dict = field(default_factory=dict)
     operators: set = field(default_factory=set)
+    half_named: set = field(default_factory=set)
     lives: dict = field(default_factory=dict)
     rows: dict = field(default_factory=dict)
     roots: dict = field(default_factory=dict)

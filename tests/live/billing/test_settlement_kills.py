@@ -195,3 +195,24 @@ def test_a_killed_process_and_blocks_that_never_were(market, names, point):
     market.rewind()
     run(told)
     checked(market, told)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
+@pytest.mark.parametrize("point", ["store.write.save_unfinished left", "chain.submit_usage_for left"])
+def test_a_key_that_was_changed_while_its_claim_was_under_way(market, names, point, lost):
+    """The claim lands by the former key's transaction alone, also where that key is gone."""
+    told = market.fresh(f"changed-{names.index(point)}-{lost}")
+    run(replace(told, stop_at=names.index(point)), killed=True)
+    following = bytes([203]) * 32
+    market.anvil.rpc("anvil_setBalance", address_of(following), GAS)
+    sent = market.anvil.rpc("eth_getTransactionCount", address_of(following), "latest")
+    for name, text in (("", following.hex()), (".former", address_of(OPERATOR) if lost else OPERATOR.hex())):
+        file = told.key_file.with_name("operator.key" + name)
+        file.touch(0o600)
+        file.write_text(text)
+    run(replace(told, operator_key=following.hex(), coin_moves=not lost))
+    checked(market, told)
+    assert market.anvil.rpc("eth_getTransactionCount", address_of(following), "latest") == sent
+    had, has = int(GAS, 16), int(market.anvil.rpc("eth_getBalance", address_of(following), "latest"), 16)
+    assert has == had if lost else has > 1.9 * had

@@ -21,11 +21,14 @@ from tests.fakes.provider.world import FakeRegistry, config_of
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.provider.billing.former_keys import FormerKeys
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.operator_key.rotation import movable
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.keys.boot import BootKeys
+from trustedpods.provider.keys.operator_files import read_operator_keys
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, claims, open_books, open_store
 from trustedpods.provider.store.engines.belonging import Belonging
@@ -55,6 +58,13 @@ class Told:
     """It stops at that point and can go on, instead of being killed."""
     database: str | None = None
     """URL of books that the next process takes over while this one is frozen."""
+
+    coin_moves: bool = False
+    """It ends once a former key's coin is with the present one."""
+
+    @property
+    def key_file(self):
+        return Path(self.folder) / "operator.key"
 
     def chain(self, store=None):
         chain_id, payments, registry, token = self.market
@@ -90,8 +100,9 @@ async def settle(told, points):
     async with told.open_store() as store, told.chain(Door("store", store, points)) as chain:
         config = config_of(Path(told.folder), chain, told.owner, claim_interval_s=50)
         market = config.market.model_copy(update={"finality_blocks": FINALITY})
+        identity = config.identity.model_copy(update={"operator_key_file": str(told.key_file)})
         doors = Doors(
-            config=config.model_copy(update={"market": market}),
+            config=config.model_copy(update={"market": market, "identity": identity}),
             keys=told.keys,
             operator_key=bytes.fromhex(told.operator_key),
             collector=NoTee(),
@@ -105,23 +116,41 @@ async def settle(told, points):
         )
         pods = Pods(doors)
         await pods.load()
+        former_keys = FormerKeys(doors)
+        await former_keys.begin()
         settlement = Settlement(doors, pods, Meter(doors, pods))
-        for _ in range(ROUNDS):
-            for record in pods.standing:
-                if record.phase is Phase.REMOVING:
-                    found = await chain.channel(told.owner, record.channel)
-                    if found is not None:
-                        settlement.close(record.channel, billed=True)
-                    else:
-                        settlement.closed(record.channel)
-            try:
-                await settlement.tick()
-            except NetworkFailure as error:
-                sys.stderr.write(f"{error}\n")
-            standing = await chain.channels(told.owner, [record.channel for record in pods.standing])
-            if None in standing and await store.read(claims.open_claim) is None:
-                return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(former_keys.run)
+            await rounds(told, store, chain, pods, settlement)
+            if told.coin_moves:
+                await until_poor(chain, read_operator_keys(told.key_file).former.address)
+            nursery.cancel_scope.cancel()
+
+
+async def until_poor(chain, former):
+    """Until a former key's coin is with the present one."""
+    with trio.fail_after(60):
+        while movable(await chain.gas_balance(former), await chain.gas_price()):
             await trio.sleep(PAUSE_S)
+
+
+async def rounds(told, store, chain, pods, settlement):
+    for _ in range(ROUNDS):
+        for record in pods.standing:
+            if record.phase is Phase.REMOVING:
+                found = await chain.channel(told.owner, record.channel)
+                if found is not None:
+                    settlement.close(record.channel, billed=True)
+                else:
+                    settlement.closed(record.channel)
+        try:
+            await settlement.tick()
+        except NetworkFailure as error:
+            sys.stderr.write(f"{error}\n")
+        standing = await chain.channels(told.owner, [record.channel for record in pods.standing])
+        if None in standing and await store.read(claims.open_claim) is None:
+            return
+        await trio.sleep(PAUSE_S)
 
 
 def main():

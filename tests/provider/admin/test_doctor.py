@@ -110,6 +110,16 @@ async def test_a_key_that_others_can_read_is_told_with_what_helps(path, key_file
     assert KEY.hex() not in keys.text
 
 
+async def test_a_change_of_keys_that_is_half_done_is_told(path, key_file):
+    key_file.with_name("operator.next").touch()
+    keys = (await found(path))["keys"]
+    assert keys.state == "missing"
+    assert "a new key is made and not in use yet" in keys.text
+    key_file.with_name("operator.next").rename(key_file.with_name("operator.former"))
+    keys = (await found(path))["keys"]
+    assert "the key before it is not done with yet (trustedpods-provider operator-key" in keys.text
+
+
 async def test_a_daemon_that_answers_is_ok(path, nursery):
     async def pods(request):
         assert not request.all

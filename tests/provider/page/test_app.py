@@ -87,7 +87,10 @@ async def test_now_says_how_every_part_fares(browser):
 
 async def test_now_says_what_is_wrong_and_what_to_type(browser, reader):
     reader.told = health(
-        disk_state=DiskState.FAILING, isolation_doubt="a probe reached the other", gas_wei=10
+        disk_state=DiskState.FAILING,
+        isolation_doubt="a probe reached the other",
+        gas_wei=10,
+        key_change="switched",
     )
     page = await browser.text("/")
     for wanted in (
@@ -96,6 +99,7 @@ async def test_now_says_what_is_wrong_and_what_to_type(browser, reader):
         "a probe reached the other",
         "<code>trustedpods-provider doctor</code>",
         "holds 10 wei",
+        "the key before it is not done with yet: trustedpods-provider operator-key says what is next",
     ):
         assert wanted in page, wanted
     assert page.index("disk of the books is failing") < page.index("holds 10 wei"), "critical ones first"

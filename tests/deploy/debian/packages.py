@@ -83,8 +83,8 @@ def upgrade() -> None:
 """
 
 
-OLDER = "adb8f00189431c88d9f345e9ac5ab561bc19a882"
-"""The commit that upgrades begin from: the last with schema 0018. Move it on to a newer one once clients of
+OLDER = "4b10bb656827ceae0c954740456d961f1f9bed75"
+"""The commit that upgrades begin from: the newest with schema 0019. Move it on to a newer one once clients of
 today do not understand that daemon any more, never so far that no migration is behind it."""
 
 

@@ -118,8 +118,10 @@ def test_its_units_wait_for_the_set_up_and_one_that_has_its_settings_runs(machin
     before = machine.files()
     printed = machine.started(ON_A_RUNNING_SYSTEM).splitlines()
     assert printed[0] == "installed", machine.text(["root/install.log"])
-    assert len(printed) > 7, printed
-    waiting = {frozenset(line.split()) for line in printed[1:7]}  # systemd prints properties in its own order
+    assert len(printed) > len(UNITS), printed
+    waiting = {
+        frozenset(line.split()) for line in printed[1 : len(UNITS) + 1]
+    }  # systemd prints properties in its own order
     assert waiting == {frozenset((f"trustedpods-{unit}.service", "inactive", "no")) for unit in UNITS}
     assert printed[-4:] == ["active", "upgraded", "goes-on", "purged"], printed
     left = {name for name in of_ours(machine.files() - before) if "trusted" in name}

@@ -48,12 +48,15 @@ class NetworkSection(Section):
 
 
 class OperatorSection(Section):
-    """Who offers the machine. `operator_key` (0x and 64 hex digits) pays gas and can take nothing."""
+    """Who offers the machine. `operator_key` (0x and 64 hex digits) pays gas and can take nothing.
+
+    `tee`: evidence that a signer outside simulates counts only for publishers of that signer's localnet.
+    """
 
     owner: ConfiguredAddress
     daemon: U32
     operator_key: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$", repr=False)]
-    tee: Literal["none", "hardware"] = "hardware"
+    tee: Annotated[str, Field(pattern=r"^(none|hardware|simulated:[0-9.]{7,15}:[0-9]{1,5})$")] = "hardware"
     trust: Literal["sealed", "open"] = "sealed"
     region: Annotated[str, Field(max_length=64)] = ""
     domain: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=200)]

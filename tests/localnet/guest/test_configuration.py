@@ -31,6 +31,7 @@ def test_a_configuration_is_read_whole(tmp_path):
         (("operator",), "keys_dir", "/var/keys"),
         (("operator",), "owner_key", OPERATOR_KEY),
         (("operator",), "tee", "simulated:/run/machine.pem"),
+        (("operator",), "tee", "simulated:signer.example:4050"),
         (("operator",), "operator_key", OPERATOR_KEY[:-1]),
         (("operator",), "operator_key", OPERATOR_KEY + "\n"),
         (("operator",), "domain", 'x"\n[exposure]'),

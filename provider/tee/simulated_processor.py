@@ -9,6 +9,7 @@ root signed it.
 
 import socket
 import struct
+import time
 from typing import Final
 
 from trustedpods.protocol.attestation.snp.report import SnpReport
@@ -19,30 +20,31 @@ from trustedpods.protocol.limits import MAX_EVIDENCE
 
 LENGTH: Final = struct.Struct(">I")
 ANSWER_LIMIT_S: Final = 120.0
-"""A program of the host's is started for each question, and the host may be busy with emulating."""
+"""Of a whole answer. A program of the host's is started for each, and the host may be busy with emulating."""
 
 
 class SimulatedProcessor:
-    """The signer at *host* and *port* (IPv4)."""
+    """The signer at *host* and *port* (IPv4), which has *limit_s* for an answer."""
 
     simulated = True
     kind = "sev-snp"
 
-    def __init__(self, host: str, port: int) -> None:
-        self._where = host, port
+    def __init__(self, host: str, port: int, limit_s: float = ANSWER_LIMIT_S) -> None:
+        self._where, self._limit_s = (host, port), limit_s
 
     def collect(self, report_data: bytes) -> Evidence:
         """Evidence that binds *report_data*, which is looked for in the report before it goes out.
 
-        Refused (rule "tee") where nobody answers, or with something else.
+        Refused (rule "tee") where nobody answers in time, or with something else.
         """
+        end = time.monotonic() + self._limit_s
         try:
-            with socket.create_connection(self._where, ANSWER_LIMIT_S) as made:
+            with socket.create_connection(self._where, self._limit_s) as made:
                 made.sendall(report_data)
-                (size,) = LENGTH.unpack(_exactly(made, LENGTH.size))
+                (size,) = LENGTH.unpack(_exactly(made, LENGTH.size, end))
                 if size > MAX_EVIDENCE:
                     raise self._refused(f"says that it has {size} bytes of evidence")
-                evidence = decode(_exactly(made, size), Evidence)
+                evidence = decode(_exactly(made, size, end), Evidence)
             bound = SnpReport.parse(evidence.report).report_data
         except OSError as error:
             raise self._refused(f"gives no evidence: {error}") from error
@@ -57,9 +59,17 @@ class SimulatedProcessor:
         return Refused(f"the simulated processor at {host}:{port} {what}", rule="tee")
 
 
-def _exactly(made: socket.socket, size: int) -> bytes:
-    """So many bytes; OSError where it ends before."""
-    data = made.recv(size, socket.MSG_WAITALL) if size else b""
-    if len(data) != size:
-        raise ConnectionError(f"it ended after {len(data)} of {size} bytes")
+def _exactly(made: socket.socket, size: int, end: float) -> bytes:
+    """So many bytes; OSError where it ends before, or they are not there at *end* (monotonic)."""
+    data = b""
+    while len(data) < size:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        made.settimeout(left)
+        # MSG_WAITALL waits for nothing here: Python's sockets with a time limit do not block
+        part = made.recv(size - len(data))
+        if not part:
+            raise ConnectionError(f"it ended after {len(data)} of {size} bytes")
+        data += part
     return data

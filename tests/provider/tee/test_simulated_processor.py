@@ -3,8 +3,9 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -17,7 +18,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.evidence import Evidence
 from trustedpods.protocol.limits import MAX_EVIDENCE
 from trustedpods.provider.tee import from_setting
-from trustedpods.provider.tee.simulated_processor import LENGTH, SimulatedProcessor
+from trustedpods.provider.tee.simulated_processor import ANSWER_LIMIT_S, LENGTH, SimulatedProcessor
 
 SOMEBODY = address_of(b"\x01" * 32)
 SIGNER = SimulatedSigner(SimulatedRoot.make(31337, SOMEBODY, SOMEBODY, NOW).machine_pem, b"\x4d" * 48)
@@ -25,19 +26,25 @@ DATA = bytes(range(64))
 
 
 @contextmanager
-def answering(say: Callable[[bytes], bytes]) -> Iterator[SimulatedProcessor]:
-    """A signer that says this to one question."""
+def answering(
+    say: Callable[[bytes], bytes], limit_s: float = ANSWER_LIMIT_S, *, pause_s: float | None = None
+) -> Iterator[SimulatedProcessor]:
+    """A signer that says this to one question: at once, or byte for byte with a pause after each."""
 
     def answer() -> None:
         taken, _ = listener.accept()
-        with taken:
-            taken.sendall(say(taken.recv(64, socket.MSG_WAITALL)))
+        with taken, suppress(ConnectionError):
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            said = say(taken.recv(64, socket.MSG_WAITALL))
+            for part in [said] if pause_s is None else map(bytes, zip(said, strict=True)):
+                taken.sendall(part)
+                time.sleep(pause_s or 0)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         there = threading.Thread(target=answer)
         there.start()
         try:
-            yield SimulatedProcessor("127.0.0.1", listener.getsockname()[1])
+            yield SimulatedProcessor("127.0.0.1", listener.getsockname()[1], limit_s)
         finally:
             there.join()
 
@@ -72,6 +79,19 @@ def test_anything_else_is_refused(answer: bytes, words: str) -> None:
         processor.collect(DATA)
     assert refused.value.rule == "tee"
     assert refused.value.what.startswith("the simulated processor at 127.0.0.1:")
+
+
+def test_an_answer_may_come_in_parts() -> None:
+    with answering(lambda asked: framed(encode(SIGNER.sign(asked))), pause_s=0) as processor:
+        assert SnpReport.parse(processor.collect(DATA).report).report_data == DATA
+
+
+def test_who_says_little_at_a_time_has_no_more_time() -> None:
+    """The answer would take a minute, and no part of it is late."""
+    slow = answering(lambda asked: framed(encode(SIGNER.sign(asked))), 0.3, pause_s=0.03)
+    with slow as processor, pytest.raises(Refused, match="gives no evidence: timed out") as refused:
+        processor.collect(DATA)
+    assert refused.value.rule == "tee"
 
 
 def test_nobody_there_is_refused() -> None:

@@ -110,6 +110,11 @@ SimulatedMeasurements = Annotated[
     Discriminator(lambda value: "word" if value == "market" else LISTED),
 ]
 
+ConfigDigests = Annotated[
+    Annotated[list[Hex32], ListBounds, AfterValidator(_unique), Tag(LISTED)] | Annotated[Any_, Tag("word")],
+    Discriminator(lambda value: "word" if value == "any" else LISTED),
+]
+
 
 class Table(BaseModel):
     """Base of every table of the file."""
@@ -284,7 +289,7 @@ class PolicyFile(Table):
         list[Literal["sev-snp", "tdx", "simulated", "none"]], Field(min_length=1), AfterValidator(_unique)
     ]
     max_evidence_bytes: Annotated[int, Field(ge=1024, le=limits.MAX_EVIDENCE)]
-    config_digests: Annotated[list[Hex32], ListBounds, AfterValidator(_unique)] | Any_
+    config_digests: ConfigDigests
     min_release: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
     snp: Annotated[list[SnpModel], Field(max_length=MAX_ITEMS)] = []
     tdx: Annotated[list[TdxModel], Field(max_length=MAX_ITEMS)] = []

@@ -2,6 +2,7 @@
 """From the configuration's words to a collector; a TEE that is not there is never claimed."""
 
 import re
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from trustedpods.provider.tee.simulated_processor import SimulatedProcessor
 from trustedpods.provider.tee.tsm import REPORTS, ConfigfsTsm
 
 _SIMULATED: Final = "simulated:"
-_OUTSIDE: Final = re.compile(r"([0-9.]{7,15}):([0-9]{1,5})")
+_OUTSIDE: Final = re.compile(r"simulated:([0-9.]{7,15}):([0-9]{1,5})")
 _PORTS: Final = 1 << 16
 
 
@@ -40,13 +41,25 @@ def from_setting(
         place = setting.removeprefix(_SIMULATED)
         if place.startswith("/"):
             return SimulatedTee(Path(place))
-        if (outside := _OUTSIDE.fullmatch(place)) and 0 < int(outside[2]) < _PORTS:
-            return SimulatedProcessor(outside[1], int(outside[2]))
+        if (outside := signer_outside(setting)) is not None:
+            address, port = outside
+            return SimulatedProcessor(str(address), port)
     raise BadInput(
         f"unknown TEE {setting!r}",
         where="identity.tee",
         hint="hardware, none, simulated:/path/tee.pem and simulated:ADDRESS:PORT are supported",
     )
+
+
+def signer_outside(setting: str) -> tuple[IPv4Address, int] | None:
+    """Address and port of `simulated:ADDRESS:PORT`; None for other words, also for no address or port."""
+    found = _OUTSIDE.fullmatch(setting)
+    if found is None or not 0 < int(found[2]) < _PORTS:
+        return None
+    try:
+        return IPv4Address(found[1]), int(found[2])
+    except ValueError:
+        return None
 
 
 def _why_none(reports: Path) -> str:

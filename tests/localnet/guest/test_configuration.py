@@ -32,6 +32,8 @@ def test_a_configuration_is_read_whole(tmp_path):
         (("operator",), "owner_key", OPERATOR_KEY),
         (("operator",), "tee", "simulated:/run/machine.pem"),
         (("operator",), "tee", "simulated:signer.example:4050"),
+        (("operator",), "tee", "simulated:10.0.2.256:4050"),
+        (("operator",), "tee", "simulated:10.0.2.100:4050; flush ruleset"),
         (("operator",), "operator_key", OPERATOR_KEY[:-1]),
         (("operator",), "operator_key", OPERATOR_KEY + "\n"),
         (("operator",), "domain", 'x"\n[exposure]'),

@@ -93,8 +93,10 @@ def machine_words(settings: Settings, cluster: Cluster) -> tuple[str, ...]:
     """
     assert settings.guest is not None
     machine, ports = boot_files.keep(settings.guest, boot_folder(cluster)), cluster.ports
+    measured = boot_files.measurement(boot_folder(cluster)).hex()
     led = ((ports.http, HTTP), (ports.https, HTTPS), (ports.peer, PEER_PORT))
-    signer = (sys.executable, "-m", "trustedpods.localnet.emulated.signer", str(settings.state))
+    # told to this machine's signer, not read by it: an older machine that still runs stays what it is
+    signer = (sys.executable, "-m", "trustedpods.localnet.emulated.signer", str(settings.state), measured)
     attached = Attached(
         *disks(cluster),
         tuple(Forward(host, guest) for host, guest in led),

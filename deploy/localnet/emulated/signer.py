@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated processor of an emulated machine: `python -m trustedpods.localnet.emulated.signer STATE`.
+"""The simulated processor of an emulated machine.
 
-qemu starts it for each connection that the guest makes to `files.SIGNER`, an address which no other machine
-has. It reads 64 bytes of report_data and signs them with the localnet's chip, as of a machine with the
-measurement that the host took of the files which it booted. What the guest says decides nothing else.
+qemu starts `python -m trustedpods.localnet.emulated.signer STATE MEASUREMENT` for each connection that the
+guest makes to `files.SIGNER`, an address which no other machine has. It reads 64 bytes of report_data and
+signs them with the localnet's chip, as of a machine with the measurement (hexadecimal) that the host took of
+the files which it booted. What the guest says decides nothing else.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from trustedpods.localnet import folders
-from trustedpods.localnet.emulated import boot_files
-from trustedpods.localnet.emulated.files import boot_folder
 from trustedpods.localnet.market.files import machine_file
 from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.attestation.simulated import SimulatedSigner
 from trustedpods.protocol.codec import encode
-from trustedpods.provider.tee.simulated_processor import LENGTH
+from trustedpods.provider.tee.simulated_processor import ANSWER_LIMIT_S, LENGTH
 
 
 def answer(asked: BinaryIO, said: BinaryIO, machine_pem: str, measurement: bytes) -> None:
@@ -30,12 +29,11 @@ def answer(asked: BinaryIO, said: BinaryIO, machine_pem: str, measurement: bytes
     said.flush()
 
 
-def main(state: Path) -> None:
-    """One question, one answer."""
-    (cluster,) = folders.read_settings(state).all_clusters()
-    measured = boot_files.measurement(boot_folder(cluster))
-    answer(sys.stdin.buffer, sys.stdout.buffer, machine_file(state).read_text("ascii"), measured)
+def main(state: Path, measurement: bytes) -> None:
+    """One question, one answer; no guest keeps a process of its host's by asking nothing."""
+    signal.alarm(int(ANSWER_LIMIT_S))
+    answer(sys.stdin.buffer, sys.stdout.buffer, machine_file(state).read_text("ascii"), measurement)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), bytes.fromhex(sys.argv[2]))

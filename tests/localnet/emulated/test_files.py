@@ -11,7 +11,7 @@ import pytest
 
 from tests.guest.image_files import firmware, kernel
 from trustedpods.contracts.records import Market
-from trustedpods.localnet.emulated import files
+from trustedpods.localnet.emulated import boot_files, files
 from trustedpods.localnet.guest.configuration import MAX_BYTES, GuestConfiguration
 from trustedpods.localnet.settings import ClusterSettings, Ports, Settings
 from trustedpods.localnet.up import up
@@ -95,7 +95,8 @@ def test_it_boots_what_was_measured_and_asks_a_program_of_its_own_for_evidence(s
     assert (after["-kernel"], after["-initrd"]) == (str(boot / "vmlinuz"), str(boot / "initrd.img"))
     assert (boot / "cmdline").read_text() == after["-append"]
     (net,) = [word for word in words if word.startswith("user,")]
-    signer = f"{sys.executable} -m trustedpods.localnet.emulated.signer {settings.state}"
+    measured = boot_files.measurement(boot).hex()
+    signer = f"{sys.executable} -m trustedpods.localnet.emulated.signer {settings.state} {measured}"
     assert net.endswith(f",guestfwd=tcp:10.0.2.100:4050-cmd:{signer}")
 
 

@@ -6,6 +6,8 @@ No machine is started here: which of them stop in the initrd, tests/deploy/guest
 
 import io
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +34,7 @@ from trustedpods.protocol.attestation.simulated import SimulatedRoot
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.evidence import Evidence, KeyBinding
 from trustedpods.protocol.ids import Address
-from trustedpods.provider.tee.simulated_processor import LENGTH
+from trustedpods.provider.tee.simulated_processor import ANSWER_LIMIT_S, LENGTH
 from trustedpods.publisher.cli import main
 
 SOMEBODY = Address("0x52908400098527886E0F7030069857D2E4169EE7")
@@ -60,17 +62,25 @@ def vars_of(market: Market) -> dict[str, object]:
     return {name: getattr(market, name) for name in names}
 
 
+def launched(made: Settings) -> list[str]:
+    """As `launch` does it; how the machine that would run now has its signer started."""
+    words = files.machine_words(made, made.all_clusters()[0])
+    (net,) = [word for word in words if word.startswith("user,")]
+    return shlex.split(net.partition("-cmd:")[2].replace(",,", ","))
+
+
 def booted(made: Settings) -> bytes:
-    """As `launch` does it; the measurement of what would run now."""
-    (cluster,) = made.all_clusters()
-    files.machine_words(made, cluster)
-    return boot_files.measurement(files.boot_folder(cluster))
+    """The measurement of what would run now."""
+    launched(made)
+    return boot_files.measurement(files.boot_folder(made.all_clusters()[0]))
 
 
-def attest(made: Settings, policy: str, binding: KeyBinding = BINDING) -> Result:
-    """The machine asks the signer as qemu starts it, and the answer is judged by `trustedpods attest`."""
+def attest(
+    made: Settings, policy: str, binding: KeyBinding = BINDING, signer: list[str] | None = None
+) -> Result:
+    """The machine, which is launched now, asks its *signer*; `trustedpods attest` judges the answer."""
     done = subprocess.run(
-        [sys.executable, "-m", "trustedpods.localnet.emulated.signer", made.state],
+        signer or launched(made),
         input=report_data(NONCE, binding), capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
@@ -127,8 +137,24 @@ def test_what_the_markets_own_file_lists_is_the_image_of_its_making(made: Settin
     own.write_text(listed)
     assert attest(made, str(own)).exit_code == 0
     changed_word(made)
-    booted(made)
     assert attest(made, str(own)).exit_code == 9
+
+
+def test_a_machine_that_still_runs_stays_what_it_is_when_another_is_launched(made: Settings) -> None:
+    measured, before = booted(made), launched(made)
+    changed_word(made)
+    assert attest(made, outside.policy(made, booted(made)), signer=before).exit_code == 9
+    assert attest(made, outside.policy(made, measured), signer=before).exit_code == 0
+
+
+def test_who_asks_nothing_keeps_no_process_of_the_host(
+    made: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(signal, "alarm", limits.append)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    signer.main(made.state, bytes(48))
+    assert limits == [ANSWER_LIMIT_S]
 
 
 def test_another_configuration_is_refused_by_its_digest(made: Settings) -> None:

@@ -42,6 +42,7 @@ def _ipv4_network(text: str) -> str:
 
 NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
 PathText = Annotated[str, AfterValidator(_absolute)]
+TeeText = Annotated[str, Field(pattern=r"^(none|hardware|simulated:(/.+|[0-9.]{7,15}:[0-9]{1,5}))$")]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 AccessModes = Annotated[list[AccessMode], Field(min_length=1, max_length=4)]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
@@ -68,7 +69,7 @@ class IdentitySection(Section):
     operator_key_file: PathText
     owner_key_file: PathText | None = None
     keys_dir: PathText
-    tee: Annotated[str, Field(pattern=r"^(none|hardware|simulated:/.+)$")]
+    tee: TeeText
     tee_files: PathText | None = None
     trust: Literal["sealed", "open"] = "sealed"
     region: Annotated[str, Field(max_length=64)] = ""

@@ -9,7 +9,7 @@ from pydantic import Field
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.sealing.requests import ChainContext
-from trustedpods.provider.config import NetSection, PathText, Section
+from trustedpods.provider.config import NetSection, PathText, Section, TeeText
 from trustedpods.provider.market_settings import ConfiguredAddress
 from trustedpods.provider.settings_file import read_settings
 
@@ -36,7 +36,7 @@ class DocumentsIdentity(Section):
     owner: ConfiguredAddress
     daemon: U32
     keys_dir: PathText
-    tee: Annotated[str, Field(pattern=r"^(none|hardware|simulated:/.+)$")] = "none"
+    tee: TeeText = "none"
     tee_files: PathText | None = None
     trust: Literal["sealed", "open"] = "open"
 

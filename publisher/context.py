@@ -6,6 +6,7 @@ names the places where it was looked for.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ _FIELDS = {
     "finality_blocks": int,
 }
 _OPTIONAL = {"simulated": dict}
+_MEASUREMENT = re.compile(r"[0-9a-f]{96}")
+_MOST_MEASUREMENTS = 16
+"""A localnet boots one image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class MarketFile:
     """Where a market is: its chain and its contracts.
 
     `simulated_root` is the PEM root of a localnet's simulated hardware; None in a real market,
-    and then simulated evidence is refused.
+    and then simulated evidence is refused. `simulated_measurements` are the launch digests that the localnet
+    lists (hexadecimal); without any its providers run on no measured image, and all say the same constant.
     """
 
     path: Path
@@ -51,6 +56,7 @@ class MarketFile:
     token: Address
     finality_blocks: int
     simulated_root: str | None
+    simulated_measurements: tuple[str, ...] = ()
 
 
 def state_dir(environment: Mapping[str, str] = os.environ) -> Path:
@@ -133,6 +139,7 @@ def _market(table: Mapping[str, object], path: Path) -> MarketFile:
         token=_address(table, "token", path),
         finality_blocks=_bounded(table, "finality_blocks", 0, MAX_FINALITY_BLOCKS, path),
         simulated_root=_simulated_root(table.get("simulated"), path),
+        simulated_measurements=_simulated_measurements(table.get("simulated"), path),
     )
 
 
@@ -168,8 +175,21 @@ def _simulated_root(table: object, path: Path) -> str | None:
     if table is None:
         return None
     assert isinstance(table, dict)
-    if set(table) != {"root"} or not isinstance(table["root"], str):
-        raise BadInput("[simulated] holds exactly one field, root, a PEM certificate", where=str(path))
+    if not {"root"} <= set(table) <= {"root", "measurements"} or not isinstance(table["root"], str):
+        raise BadInput(
+            "[simulated] holds root, a PEM certificate, and maybe measurements, nothing else", where=str(path)
+        )
     if "-----BEGIN CERTIFICATE-----" not in table["root"]:
         raise BadInput("simulated.root is not a PEM certificate", where=str(path))
     return table["root"]
+
+
+def _simulated_measurements(table: object, path: Path) -> tuple[str, ...]:
+    listed = table.get("measurements", ()) if isinstance(table, dict) else ()
+    if not isinstance(listed, list | tuple) or len(listed) > _MOST_MEASUREMENTS:
+        raise BadInput(
+            f"simulated.measurements is a list of at most {_MOST_MEASUREMENTS} digests", where=str(path)
+        )
+    if not all(isinstance(one, str) and _MEASUREMENT.fullmatch(one) for one in listed):
+        raise BadInput("a digest in simulated.measurements is not 96 hexadecimal digits", where=str(path))
+    return tuple(listed)

@@ -15,7 +15,7 @@ def units(settings: Settings) -> list[Unit]:
         if one.embedded:
             found += cluster.units(settings, one)
         if settings.guest is not None:
-            found += emulated.units(settings, one, settings.guest)
+            found += emulated.units(settings, one)
         elif settings.knobs.provider:
             found += provider.units(settings, one)
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trustedpods.localnet import allocate, folders, network, preflight
 from trustedpods.localnet.commands import Say
-from trustedpods.localnet.emulated import files as emulated
+from trustedpods.localnet.emulated import boot_files
 from trustedpods.localnet.processes import kernel_limits, processes, supervisor
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import UnitStatus
@@ -85,7 +85,7 @@ def _check_guest(
             "--guest: what runs inside is the image's",
             hint="leave --no-provider, --secrets-store, --ingress away",
         )
-    emulated.machine(image)
+    boot_files.measured(image)
 
 
 def _settings(

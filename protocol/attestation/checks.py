@@ -111,6 +111,8 @@ class Check(StrEnum):
     """The launch configuration is one that the policy lists."""
     ALLOWED_CHIP = "allowed-chip"
     """The machine is one that the policy lists."""
+    CONFIG_DIGEST = "config-digest"
+    """The configuration that the machine's daemon runs with is one that the policy lists."""
 
 
 def need(condition: object, check: Check, what: str) -> None:

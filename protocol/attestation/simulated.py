@@ -8,6 +8,7 @@ client of another market has this root. Everything else goes through the same ve
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple, Self
@@ -33,7 +34,7 @@ PRODUCT: Final = "Milan"
 """The processor that simulated reports say they come from."""
 
 MEASUREMENT: Final = hashlib.sha384(b"trusted-pods/simulated-guest/v1").digest()
-"""Launch digest of the guest that a simulated machine says it runs."""
+"""Launch digest of the guest that a simulated machine says it runs where nobody measured one."""
 
 _MARKET_TAG: Final = b"trusted-pods/simulated-market/v1\0"
 _ISSUER_NAME: Final = re.compile(r"SEV-SIMULATED-([0-9a-f]{40})")
@@ -46,6 +47,11 @@ def market_digest(chain_id: int, registry: Address, payments: Address) -> str:
     return hashlib.sha256(_MARKET_TAG + encoded).hexdigest()[:40]
 
 
+def listed(measurements: Iterable[str]) -> frozenset[bytes]:
+    """The launch digests (hexadecimal) that a market's file lists; without any, that of unmeasured guests."""
+    return frozenset(map(bytes.fromhex, measurements)) or frozenset({MEASUREMENT})
+
+
 def issuer_digest(vek: x509.Certificate) -> str | None:
     """The market that a simulated certificate says it is for; None for any other certificate."""
     match = _ISSUER_NAME.fullmatch(snp_chain.issuer_name(vek))
@@ -56,13 +62,15 @@ def issuer_digest(vek: x509.Certificate) -> str | None:
 class SimulatedMarket:
     """The one market whose simulated evidence a client accepts, and its root.
 
-    `chain_pem` is what `SimulatedRoot.make` returned; BadInput when it is no chain.
+    `chain_pem` is what `SimulatedRoot.make` returned; BadInput when it is no chain. `measurements` are the
+    launch digests that count: a localnet that boots a machine image has that image's.
     """
 
     chain_pem: str
     chain_id: int
     registry: Address
     payments: Address
+    measurements: frozenset[bytes] = frozenset({MEASUREMENT})
     roots: snp_chain.Roots = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -105,8 +113,11 @@ class SimulatedRoot(NamedTuple):
 class SimulatedSigner:
     """A simulated chip: makes genuine-looking reports over any report_data."""
 
-    def __init__(self, machine_pem: str) -> None:
-        """Read what `SimulatedRoot.make` returned; BadInput when it is something else."""
+    def __init__(self, machine_pem: str, measurement: bytes = MEASUREMENT) -> None:
+        """Read what `SimulatedRoot.make` returned; BadInput when it is something else.
+
+        *measurement* is the launch digest that its reports name (48 bytes).
+        """
         try:
             key = serialization.load_pem_private_key(machine_pem.encode(), password=None)
             self._vek = x509.load_pem_x509_certificate(machine_pem.encode())
@@ -117,7 +128,7 @@ class SimulatedSigner:
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not same:
             raise BadInput("not a simulated machine: its key is not the one in its certificate")
         assert isinstance(chip_id, x509.UnrecognizedExtension)  # no library knows AMD's extensions
-        self._key, self._chip_id = key, chip_id.value
+        self._key, self._chip_id, self._measurement = key, chip_id.value, measurement
 
     def sign(self, report_data: bytes) -> Evidence:
         """Evidence over 64 bytes, as hardware would make it."""
@@ -144,7 +155,7 @@ class SimulatedSigner:
             key_info=0,
             reserved_1=bytes(4),
             report_data=report_data,
-            measurement=MEASUREMENT,
+            measurement=self._measurement,
             host_data=bytes(32),
             id_key_digest=bytes(48),
             author_key_digest=bytes(48),

@@ -2,7 +2,7 @@
 """The one question that a client asks before it sends anything: may this machine have it?"""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -140,13 +140,14 @@ def verify_evidence(
         case "tdx":
             _check_size(evidence, policy)
             finding = _judge_tdx(evidence, expected, now, policy)
+    made = {*finding.checks, *_check_configuration(binding, policy)}
     return Verdict(
         trust=binding.trust,
         simulated=finding.simulated,
         platform=finding.platform,
         chip_id=finding.chip_id,
         report_digest=hashlib.sha256(evidence.report).digest(),
-        checks=tuple(check.value for check in Check if check in finding.checks),
+        checks=tuple(check.value for check in Check if check in made),
         policy=policy.label,
         entry=finding.entry,
         warnings=finding.warnings,
@@ -180,6 +181,16 @@ def _check_sealing_key(binding: KeyBinding) -> None:
         hpke.check_public(binding.hpke_key)
     except RemoteProtocolError as error:
         raise refusal(Check.HPKE_KEY, error.what) from error
+
+
+def _check_configuration(binding: KeyBinding, policy: Policy) -> tuple[Check, ...]:
+    """The check, where the policy demands it."""
+    if policy.config_digests is None:
+        return ()
+    found = binding.config_digest
+    words = f"the provider's configuration {found.hex()[:16]}... is not one that the policy lists"
+    need(found in policy.config_digests, Check.CONFIG_DIGEST, words)
+    return (Check.CONFIG_DIGEST,)
 
 
 def _check_size(evidence: Evidence, policy: Policy) -> None:
@@ -281,4 +292,5 @@ def _expectations(
     if policy.simulated is None:
         raise refusal(Check.SIMULATED, "the evidence is simulated, and the policy accepts none from here")
     policy.simulated.check(market)
-    return policy.simulated.roots, (snp_policy.SIMULATED_ENTRY,)
+    entry = replace(snp_policy.SIMULATED_ENTRY, measurements=policy.simulated.measurements)
+    return policy.simulated.roots, (entry,)

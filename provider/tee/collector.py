@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes evidence, and the two kinds that need no hardware."""
+"""What makes evidence, and the kinds that need no hardware."""
 
 from pathlib import Path
 from typing import Protocol

@@ -11,7 +11,7 @@ from trustedpods.protocol.attestation.policy.draft import draft
 from trustedpods.protocol.attestation.policy.file import load_policy, parse_policy
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence
-from trustedpods.protocol.attestation.simulated import SimulatedMarket
+from trustedpods.protocol.attestation.simulated import SimulatedMarket, listed
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.whole_file import read_whole
@@ -53,7 +53,8 @@ def simulated_market(file: MarketFile | None) -> SimulatedMarket | None:
     """The localnet that a market's file is of; None for a real market, or none."""
     if file is None or file.simulated_root is None:
         return None
-    return SimulatedMarket(file.simulated_root, file.chain_id, file.registry, file.payments)
+    measurements = listed(file.simulated_measurements)
+    return SimulatedMarket(file.simulated_root, file.chain_id, file.registry, file.payments, measurements)
 
 
 def attest_file(

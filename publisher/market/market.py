@@ -43,13 +43,14 @@ class OpenMarket:
         Raises `Refused` where no machine at all could be accepted.
         """
         from trustedpods.protocol.attestation.policy.policy import Policy  # noqa: PLC0415 - certificates of both vendors
-        from trustedpods.protocol.attestation.simulated import SimulatedMarket  # noqa: PLC0415 - as above
+        from trustedpods.protocol.attestation.simulated import SimulatedMarket, listed  # noqa: PLC0415 - as above
 
         simulated = None
         if self.file.simulated_root is not None:
             simulated = SimulatedMarket(
-                self.file.simulated_root, self.file.chain_id, self.file.registry, self.file.payments
-            )
+                self.file.simulated_root, self.file.chain_id, self.file.registry, self.file.payments,
+                listed(self.file.simulated_measurements),
+            )  # fmt: skip
         if simulated is None and trust == "sealed":
             raise Refused(
                 "no measured machine image is published for this market yet",

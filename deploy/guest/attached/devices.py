@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What qemu is told of a guest's other disks and of its network card. No measurement depends on them."""
 
+import shlex
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +23,25 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """A TCP port of the guest's network that only this machine has: each connection starts *program* anew.
+
+    Its standard input and output are the connection.
+    """
+
+    address: IPv4Address
+    port: int
+    program: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
-    """The configuration disk, the data disk (raw files or devices) and ports that lead in."""
+    """The configuration disk, the data disk (raw files or devices), ports that lead in and out."""
 
     configuration: Path
     data: Path | None = None
     forwards: tuple[Forward, ...] = ()
+    answering: tuple[Answering, ...] = ()
 
 
 def attached_words(platform: Platform, attached: Attached) -> tuple[str, ...]:
@@ -39,9 +54,15 @@ def attached_words(platform: Platform, attached: Attached) -> tuple[str, ...]:
     if attached.data is not None:
         words += _disk("data", DATA_SERIAL, attached.data, "off", bounce)
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:{one.host}-:{one.guest}" for one in attached.forwards)
-    words += ["-netdev", f"user,id=card{forwards}"]
+    answers = "".join(map(_answering, attached.answering))
+    words += ["-netdev", f"user,id=card{forwards}{answers}"]
     words += ["-device", f"virtio-net-pci,netdev=card,disable-legacy=on,romfile={bounce}"]
     return tuple(words)
+
+
+def _answering(one: Answering) -> str:
+    program = shlex.join(one.program).replace(",", ",,")
+    return f",guestfwd=tcp:{one.address}:{one.port}-cmd:{program}"
 
 
 def _disk(name: str, serial: str, path: Path, read_only: str, bounce: str) -> list[str]:

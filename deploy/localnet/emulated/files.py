@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator of an emulated machine writes, and the command that starts it. Pure but for its image."""
+"""What the operator of an emulated machine writes, and the command that starts it."""
 
 import dataclasses
 import json
+import sys
 import tomllib
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
 from trustedpods.contracts.records import Market
-from trustedpods.guest.attached.devices import Attached, Forward, attached_words
-from trustedpods.guest.machine import Machine, Platform, machine_of, qemu_words
+from trustedpods.guest.attached.devices import Answering, Attached, Forward, attached_words
+from trustedpods.guest.machine import Platform, qemu_words
+from trustedpods.localnet.emulated import boot_files
 from trustedpods.localnet.guest import daemon_files, main, plan
 from trustedpods.localnet.guest.configuration import GuestConfiguration
 from trustedpods.localnet.guest.machine_network import PEER_PORT
@@ -24,10 +26,9 @@ HOST: Final = IPv4Address("10.0.2.2")
 
 CARD: Final = "10.0.2.15/24"
 NAMESERVER: Final = "10.0.2.3"
-MEMORY_MIB: Final = 4096
-"""Kubernetes, the daemon and the image's own caches take 2.7 GiB of it; the rest is for pods."""
+SIGNER: Final = (IPv4Address("10.0.2.100"), 4050)
+"""Where the guest asks for evidence: an address of qemu's own network, where nothing else is."""
 
-VCPUS: Final = 2
 DATA_BYTES: Final = 16 << 30
 """Of the data disk; its file takes only what was written."""
 
@@ -40,7 +41,7 @@ HTTP, HTTPS = 80, 443
 def configuration(
     settings: Settings, cluster: Cluster, market: Market, owner: Address, operator_key: str
 ) -> dict[str, Any]:
-    """What the configuration disk says; *operator_key* is its text. Nothing attests: class open."""
+    """What the configuration disk says; *operator_key* is its text. Its evidence is simulated, outside."""
     knobs = settings.knobs
     return {
         "version": 1,
@@ -49,8 +50,8 @@ def configuration(
             "owner": owner,
             "daemon": 1,
             "operator_key": operator_key,
-            "tee": "none",
-            "trust": "open",
+            "tee": "simulated:{}:{}".format(*SIGNER),
+            "trust": "sealed",
             "region": "localnet",
             "domain": cluster.domain,
             "url_suffix": cluster.url_suffix,
@@ -75,19 +76,33 @@ def owners_toml(settings: Settings, text: bytes, owner_key: Path, operator_key: 
     return toml_text(table)
 
 
-def machine(image: Path) -> Machine:
-    """The machine of *image*, whose log goes to the console; BadInput names what the folder does not have."""
-    return machine_of(
-        image, Platform.EMULATION, vcpus=VCPUS, model="EPYC-v4", memory_mib=MEMORY_MIB, console=True
-    )
+def boot_folder(cluster: Cluster) -> Path:
+    """Where the files lie that the machine boots, with what was measured of them."""
+    return cluster.path("boot")
 
 
-def machine_words(cluster: Cluster, image: Path, configuration_disk: Path, data: Path) -> tuple[str, ...]:
-    """The command for the machine of *image*, with its disks and the ports that lead into it."""
-    ports = cluster.ports
+def disks(cluster: Cluster) -> tuple[Path, Path]:
+    """Configuration and data."""
+    return cluster.path("configuration.disk"), cluster.path("data.disk")
+
+
+def machine_words(settings: Settings, cluster: Cluster) -> tuple[str, ...]:
+    """The command for the image's machine as it is now, with its disks, and its ports in and to its signer.
+
+    What it boots is kept and measured first; raises as `boot_files.keep`.
+    """
+    assert settings.guest is not None
+    machine, ports = boot_files.keep(settings.guest, boot_folder(cluster)), cluster.ports
+    measured = boot_files.measurement(boot_folder(cluster)).hex()
     led = ((ports.http, HTTP), (ports.https, HTTPS), (ports.peer, PEER_PORT))
-    attached = Attached(configuration_disk, data, tuple(Forward(host, guest) for host, guest in led))
-    return (*qemu_words(machine(image)), *attached_words(Platform.EMULATION, attached))
+    # told to this machine's signer, not read by it: an older machine that still runs stays what it is
+    signer = (sys.executable, "-m", "trustedpods.localnet.emulated.signer", str(settings.state), measured)
+    attached = Attached(
+        *disks(cluster),
+        tuple(Forward(host, guest) for host, guest in led),
+        (Answering(*SIGNER, signer),),
+    )
+    return (*qemu_words(machine), *attached_words(Platform.EMULATION, attached))
 
 
 def disk_text(table: dict[str, Any]) -> bytes:

@@ -25,11 +25,10 @@ _HELLO = b"\x13/multistream/1.0.0\n"
 _HELLO_LIMIT_S = 5.0
 
 
-def units(settings: Settings, cluster: Cluster, image: Path) -> list[Unit]:
-    """Everything of the provider of *cluster*, in a machine of *image*, on top of a chain with a market."""
-    name = cluster.name
-    disks = (cluster.path("configuration.disk"), cluster.path("data.disk"))
-    words = files.machine_words(cluster, image, *disks)
+def units(settings: Settings, cluster: Cluster) -> list[Unit]:
+    """Everything of the provider of *cluster*, in a machine of the image, on top of a chain with a market."""
+    name, disks = cluster.name, files.disks(cluster)
+    words = (sys.executable, "-m", "trustedpods.localnet.emulated.launch", str(settings.state))
     return [
         Step(f"{name}/disks", partial(_make_disks, settings, cluster, *disks), ("market",)),
         Step(f"{name}/register", partial(_register, cluster), (f"{name}/disks",)),

@@ -17,6 +17,7 @@ from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.whole_file import read_whole
 from trustedpods.provider.config import Section, TermsSection
 from trustedpods.provider.market_settings import ConfiguredAddress, MarketSection
+from trustedpods.provider.tee.setting import signer_outside
 
 MAX_BYTES = 64 * 1024
 """The same bound as init's, which read it from the disk."""
@@ -39,6 +40,12 @@ def _interface(text: str) -> str:
     return str(found)
 
 
+def _tee(text: str) -> str:
+    if text not in ("none", "hardware") and signer_outside(text) is None:
+        raise ValueError("none, hardware, or simulated:ADDRESS:PORT with an IPv4 address")
+    return text
+
+
 class NetworkSection(Section):
     """The machine's one network card: its address with the length of its network, the way out, a resolver."""
 
@@ -48,17 +55,26 @@ class NetworkSection(Section):
 
 
 class OperatorSection(Section):
-    """Who offers the machine. `operator_key` (0x and 64 hex digits) pays gas and can take nothing."""
+    """Who offers the machine. `operator_key` (0x and 64 hex digits) pays gas and can take nothing.
+
+    `tee`: evidence that a signer outside simulates counts only for publishers of that signer's localnet.
+    """
 
     owner: ConfiguredAddress
     daemon: U32
     operator_key: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$", repr=False)]
-    tee: Literal["none", "hardware"] = "hardware"
+    tee: Annotated[str, AfterValidator(_tee)] = "hardware"
     trust: Literal["sealed", "open"] = "sealed"
     region: Annotated[str, Field(max_length=64)] = ""
     domain: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=200)]
     url_suffix: Annotated[str, Field(pattern=r"^(:[0-9]{1,5})?$")] = ""
     announce: Annotated[tuple[str, ...], Field(max_length=8)] = ()
+
+    @property
+    def signer(self) -> IPv4Address | None:
+        """Where the daemon has its evidence simulated, which nothing else may reach."""
+        found = signer_outside(self.tee)
+        return None if found is None else found[0]
 
 
 class GuestConfiguration(Section):

@@ -6,6 +6,7 @@ svc (bridge)  the node's address and the services': nothing of it is reached fro
 lo            API server, etcd, kubelet, registry
 """
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from trustedpods.localnet.commands import run, succeeds
@@ -23,9 +24,13 @@ _NO_IPV6 = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
 """The host could give the card an address by a router's word, past the rules of IPv4."""
 
 
-def nft_commands(cluster: Cluster) -> str:
-    """Commands of nft, in a table of our own. The card's packets to any other port or address end here."""
+def nft_commands(cluster: Cluster, signer: IPv4Address | None) -> str:
+    """Commands of nft, in a table of our own. The card's packets to any other port or address end here.
+
+    So do those of pods to the *signer*, which would sign for them what only the daemon may have signed.
+    """
     table, ports = "ip trustedpods_card", ", ".join(str(port) for port in PUBLIC)
+    refused = [] if signer is None else [f"add rule {table} through ip daddr {signer} drop"]
     return "; ".join(
         [
             f"add table {table}",
@@ -35,6 +40,7 @@ def nft_commands(cluster: Cluster) -> str:
             f"add rule {table} in iifname {CARD} fib daddr . iif type local tcp dport {{ {ports} }} accept",
             f"add rule {table} in iifname {CARD} drop",
             f"add chain {table} through {{ type filter hook forward priority -10 ; }}",
+            *refused,
             f"add rule {table} through iifname {CARD} ct state established,related accept",
             f"add rule {table} through iifname {CARD} drop",
             f"add chain {table} out {{ type nat hook postrouting priority srcnat ; }}",
@@ -43,7 +49,7 @@ def nft_commands(cluster: Cluster) -> str:
     )
 
 
-def make(cluster: Cluster, network: NetworkSection) -> None:
+def make(cluster: Cluster, network: NetworkSection, signer: IPv4Address | None) -> None:
     """All of it; the card is opened last, when what may come in by it is settled. May be called again."""
     if _NO_IPV6.exists():
         _NO_IPV6.write_text("1")
@@ -53,7 +59,7 @@ def make(cluster: Cluster, network: NetworkSection) -> None:
     run(["ip", "address", "replace", f"{cluster.node_ip}/32", "dev", "svc"])
     run(["ip", "link", "set", "svc", "up"])
     run(["ip", "route", "replace", cluster.service_network, "dev", "svc"])
-    run(["nft", nft_commands(cluster)])
+    run(["nft", nft_commands(cluster, signer)])
     _FORWARDING.write_text("1")
     # a daemon without any resolver does not even start: libp2p makes one while it is imported
     _RESOLVER.write_text(f"nameserver {network.nameserver}\n")

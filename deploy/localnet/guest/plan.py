@@ -51,7 +51,7 @@ def units(made: Settings, configuration: GuestConfiguration) -> list[Unit]:
 
 def _prepare(made: Settings, one: Cluster, configuration: GuestConfiguration) -> None:
     """The network, then certificates in memory, then files."""
-    machine_network.make(one, configuration.network)
+    machine_network.make(one, configuration.network, configuration.operator.signer)
     for name in ("pki", "keys"):
         folder = one.path(name)
         private_folder(folder)

@@ -18,6 +18,7 @@ from trustedpods.contracts.client import Chain
 from trustedpods.contracts.deploy import deploy
 from trustedpods.contracts.records import Market
 from trustedpods.localnet import folders
+from trustedpods.localnet.emulated.boot_files import measured
 from trustedpods.localnet.market import accounts
 from trustedpods.localnet.market.files import machine_file, market_file, read_market
 from trustedpods.localnet.settings import Settings
@@ -79,6 +80,9 @@ def _write(settings: Settings, market: Market) -> None:
         root = SimulatedRoot.make(market.chain_id, market.registry, market.payments, now)
         folders.replace_file(machine_file(settings.state), root.machine_pem.encode(), 0o600)
         table["simulated"] = {"root": root.chain_pem}
+        if settings.guest is not None:
+            # publishers take what was in the folder when the market was made, and not what boots later
+            table["simulated"] = {"root": root.chain_pem, "measurements": [measured(settings.guest).hex()]}
     folders.replace_file(market_file(settings.state), toml_text(table).encode())
 
 

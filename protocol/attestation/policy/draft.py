@@ -13,7 +13,7 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.snp import chain as snp_chain
 from trustedpods.protocol.attestation.snp import verifier as snp
-from trustedpods.protocol.attestation.snp.report import GuestPolicy, PlatformInfo, Tcb
+from trustedpods.protocol.attestation.snp.report import GuestPolicy, PlatformInfo, SnpReport, Tcb
 from trustedpods.protocol.attestation.tdx import verifier as tdx
 from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.limits import MAX_EVIDENCE
@@ -34,30 +34,33 @@ def draft(attested: Attested, now: datetime, market: SimulatedMarket | None, roo
     """
     evidence = attested.evidence
     head = _CONFIRM.format(time=f"{now:%Y-%m-%d %H:%MZ}")
-    trust = attested.binding.trust
     if evidence.kind == "none":
-        return _file(head, trust, "none", "# no hardware: its operator can read your pods\n")
+        return _file(head, attested, "none", "# no hardware: its operator can read your pods\n")
     if evidence.kind == "tdx":
         found = tdx.verify(evidence.report, evidence.collateral, evidence.event_log, now, roots.intel_root)
-        return _file(head, trust, "tdx", _tdx(found))
+        return _file(head, attested, "tdx", _tdx(found))
     vek = snp_chain.load_vek(b"".join(evidence.certificates[:1]))
     if simulated.issuer_digest(vek) is not None and market is not None:
-        return _file(head, trust, "simulated", _simulated(market))
+        return _file(head, attested, "simulated", _simulated(market, evidence.report))
     verified = snp.verify(evidence.report, vek, roots.vendor_roots, now, evidence.collateral or None)
-    return _file(head, trust, "sev-snp", _snp(verified))
+    return _file(head, attested, "sev-snp", _snp(verified))
 
 
-def _file(head: str, trust: str, kind: str, tables: str) -> str:
+def _file(head: str, attested: Attested, kind: str, tables: str) -> str:
+    binding = attested.binding
     return (
-        f'{head}version = 1\ntrust = ["{trust}"]\naccept = ["{kind}"]\n'
-        f"max_evidence_bytes = {MAX_EVIDENCE}\n\n{tables}"
+        f'{head}version = 1\ntrust = ["{binding.trust}"]\naccept = ["{kind}"]\n'
+        f"max_evidence_bytes = {MAX_EVIDENCE}\n"
+        f'config_digests = ["{binding.config_digest.hex()}"]  # CONFIRM: or "any"\n\n{tables}'
     )
 
 
-def _simulated(market: SimulatedMarket) -> str:
+def _simulated(market: SimulatedMarket, report: bytes) -> str:
+    measurement = SnpReport.parse(report).measurement.hex()
     return (
         "[[simulated]]            # SIMULATED: no hardware protects anything in this localnet\n"
         f'chain_id = {market.chain_id}\nregistry = "{market.registry}"\npayments = "{market.payments}"\n'
+        f'measurements = ["{measurement}"]  # CONFIRM: or "market", what the market\'s file lists\n'
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 
 from trustedpods.protocol.attestation.policy.entries import snp_entries, tdx_entries
-from trustedpods.protocol.attestation.policy.model import LISTED, PolicyFile
+from trustedpods.protocol.attestation.policy.model import LISTED, PolicyFile, digests
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.releases.model import ImageRelease
 from trustedpods.protocol.attestation.snp.policy import SnpEntry
@@ -104,7 +104,8 @@ def _build(model: PolicyFile, text: str, where: str, label: str, release: ImageR
     return Policy(
         snp=tuple(snp),
         tdx=tuple(tdx),
-        simulated_markets=frozenset(market.digest for market in model.simulated),
+        localnets=tuple(market.localnet() for market in model.simulated),
+        config_digests=digests(model.config_digests),
         allow_sealed="sealed" in model.trust,
         allow_open="open" in model.trust,
         require_hardware="none" not in model.accept,

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.policy.localnets import NamedLocalnet
 from trustedpods.protocol.attestation.policy.signers import ANY, BELOW, ImageSigner
 from trustedpods.protocol.attestation.simulated import market_digest
 from trustedpods.protocol.attestation.snp.policy import CHIP_ID_BYTES, Revocation, SnpEntry
@@ -83,6 +84,9 @@ Any_ = Literal["any"]
 Release_ = Literal["release"]
 """The values come from the newest release file of measurements (`attestation.releases`)."""
 
+Market_ = Literal["market"]
+"""The values come from the market's file."""
+
 Never = Annotated[bool, AfterValidator(_never)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 ListBounds = Field(min_length=1, max_length=MAX_ITEMS)
@@ -98,6 +102,17 @@ Measurements = Annotated[
     Annotated[list[Hex48], ListBounds, AfterValidator(_unique), Tag(LISTED)]
     | Annotated[Release_, Tag("word")],
     Discriminator(lambda value: "word" if value == "release" else LISTED),
+]
+
+SimulatedMeasurements = Annotated[
+    Annotated[list[Hex48], ListBounds, AfterValidator(_unique), Tag(LISTED)]
+    | Annotated[Market_, Tag("word")],
+    Discriminator(lambda value: "word" if value == "market" else LISTED),
+]
+
+ConfigDigests = Annotated[
+    Annotated[list[Hex32], ListBounds, AfterValidator(_unique), Tag(LISTED)] | Annotated[Any_, Tag("word")],
+    Discriminator(lambda value: "word" if value == "any" else LISTED),
 ]
 
 
@@ -244,11 +259,12 @@ class SimulatedModel(Table):
     chain_id: Annotated[int, Field(ge=1, lt=1 << 64)]
     registry: AddressText
     payments: AddressText
+    measurements: SimulatedMeasurements
 
-    @property
-    def digest(self) -> str:
-        """The market, as the names in its certificates have it."""
-        return market_digest(self.chain_id, parse_address(self.registry), parse_address(self.payments))
+    def localnet(self) -> NamedLocalnet:
+        """The table as the policy has it: the market as the names in its certificates have it."""
+        digest = market_digest(self.chain_id, parse_address(self.registry), parse_address(self.payments))
+        return NamedLocalnet(digest, None if self.measurements == "market" else _bytes(self.measurements))
 
 
 class ImageSignerModel(Table):
@@ -273,6 +289,7 @@ class PolicyFile(Table):
         list[Literal["sev-snp", "tdx", "simulated", "none"]], Field(min_length=1), AfterValidator(_unique)
     ]
     max_evidence_bytes: Annotated[int, Field(ge=1024, le=limits.MAX_EVIDENCE)]
+    config_digests: ConfigDigests
     min_release: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
     snp: Annotated[list[SnpModel], Field(max_length=MAX_ITEMS)] = []
     tdx: Annotated[list[TdxModel], Field(max_length=MAX_ITEMS)] = []
@@ -295,6 +312,11 @@ class PolicyFile(Table):
         if ("release" in values) != (self.min_release is not None):
             raise ValueError('min_release is there exactly where a table takes its values from a "release"')
         return self
+
+
+def digests(values: list[str] | Any_) -> frozenset[bytes] | None:
+    """What a list of digests means; None where any will do."""
+    return None if values == "any" else _bytes(values)
 
 
 def _bytes(values: list[str]) -> frozenset[bytes]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.policy.localnets import NamedLocalnet, in_market
 from trustedpods.protocol.attestation.policy.signers import ImageSigner
 from trustedpods.protocol.attestation.releases.model import ImageRelease
-from trustedpods.protocol.attestation.simulated import SimulatedMarket, market_digest
+from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.snp.chain import Roots, amd_roots
 from trustedpods.protocol.attestation.snp.policy import SnpEntry
 from trustedpods.protocol.attestation.tdx.policy import TdxEntry
@@ -23,8 +24,9 @@ class Policy:
 
     `snp`, `tdx`: machines, any one of which must match completely. `simulated`: the localnet whose
     simulated evidence counts; in a policy from a file it is filled in by `in_market`, for the
-    markets in `simulated_markets` (`market_digest`s). `allow_sealed`, `allow_open`: the classes
-    that are good enough; `require_hardware`: class open must have evidence too. `label` names the
+    `localnets` that the file names. `allow_sealed`, `allow_open`: the classes
+    that are good enough; `require_hardware`: class open must have evidence too. `config_digests`: of the
+    configurations that a daemon may run with, as the machine attests them; None: any. `label` names the
     policy for people and logs. `image_signers`: one of those for an image must have signed it; without any
     no image needs a signature. `release` is the release file that gives images their names, and
     values where the policy takes them from it. The roots are the vendors' everywhere but in tests.
@@ -33,7 +35,8 @@ class Policy:
     snp: tuple[SnpEntry, ...] = ()
     tdx: tuple[TdxEntry, ...] = ()
     simulated: SimulatedMarket | None = None
-    simulated_markets: frozenset[str] = frozenset()
+    localnets: tuple[NamedLocalnet, ...] = ()
+    config_digests: frozenset[bytes] | None = None
     allow_sealed: bool = True
     allow_open: bool = False
     require_hardware: bool = False
@@ -51,8 +54,7 @@ class Policy:
         """
         if market is None:
             return self
-        digest = market_digest(market.chain_id, market.registry, market.payments)
-        return replace(self, simulated=market if digest in self.simulated_markets else None)
+        return replace(self, simulated=in_market(self.localnets, market))
 
     def accepts(self, trust: TrustClass) -> bool:
         """A provider of this class can be good enough at all."""

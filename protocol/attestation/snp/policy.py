@@ -67,7 +67,9 @@ SIMULATED_ENTRY: Final = SnpEntry(
     minimum=Tcb(),
     revocation="if-present",
 )
-"""What a localnet's simulated machines look like; they pass the same checks as real ones."""
+"""What a localnet's simulated machines look like; they pass the same checks as real ones.
+
+Which measurements count there, its market says."""
 
 
 def appraise(verified: VerifiedSnp, entries: tuple[SnpEntry, ...]) -> SnpEntry:

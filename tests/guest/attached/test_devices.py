@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What qemu is told of a guest's other disks and its card."""
 
+import shlex
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tests.paths import ROOT
 from trustedpods.guest.attached.devices import (
     CONFIGURATION_SERIAL,
     DATA_SERIAL,
+    Answering,
     Attached,
     Forward,
     attached_words,
@@ -44,3 +47,13 @@ def test_serial_numbers_are_those_that_the_guest_looks_for():
     assert f'configurationSerial = "{CONFIGURATION_SERIAL}"' in program
     assert data_disk.SERIAL == DATA_SERIAL
     assert max(len(CONFIGURATION_SERIAL), len(DATA_SERIAL)) <= LONGEST_SERIAL
+
+
+def test_a_program_answers_at_an_address_of_this_machines_network_alone():
+    program = ("/py,thon", "-m", "signer", "/a folder/it's")
+    answering = Answering(IPv4Address("10.0.2.100"), 4050, program)
+    words = attached_words(Platform.EMULATION, Attached(Path("/c"), answering=(answering,)))
+    (net,) = [word for word in words if word.startswith("user,")]
+    head, _, command = net.partition("-cmd:")
+    assert head == "user,id=card,guestfwd=tcp:10.0.2.100:4050"
+    assert tuple(shlex.split(command.replace(",,", ","))) == program

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an emulated machine is told is what its supervisor takes, and its owner's settings are of the same."""
 
+import itertools
 import json
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.guest.image_files import firmware, kernel
 from trustedpods.contracts.records import Market
-from trustedpods.localnet.emulated import files
+from trustedpods.localnet.emulated import boot_files, files
 from trustedpods.localnet.guest.configuration import MAX_BYTES, GuestConfiguration
 from trustedpods.localnet.settings import ClusterSettings, Ports, Settings
 from trustedpods.localnet.up import up
@@ -28,8 +31,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def image(folder: Path) -> Path:
-    for name in ("vmlinuz", "initrd.img", "root.img"):
-        (folder / name).write_bytes(b"x")
+    """A folder as `make guest` writes it, of files that can be measured and not started."""
+    made = {"vmlinuz": kernel(), "initrd.img": b"initrd" * 99, "root.img": b"x", "OVMF.snp.fd": firmware()}
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
     (folder / "cmdline").write_text("rdinit=/init trustedpods.root=0:0:1")
     return folder
 
@@ -44,7 +49,7 @@ def test_its_supervisor_takes_what_the_disk_says(settings: Settings) -> None:
     said = text(settings)
     assert len(said) <= MAX_BYTES
     found = GuestConfiguration.model_validate_json(said)
-    assert (found.operator.trust, found.operator.tee) == ("open", "none")
+    assert (found.operator.trust, found.operator.tee) == ("sealed", "simulated:10.0.2.100:4050")
     assert found.operator.announce == ("/ip4/127.0.0.1/tcp/18105",)
     assert found.operator.url_suffix == ":18102"
     assert found.market.rpc == "http://10.0.2.2:18101"
@@ -67,8 +72,7 @@ def test_the_owners_settings_are_the_daemons_with_keys_and_a_chain_of_here(setti
 
 def test_the_machine_is_the_images_with_both_disks_and_three_ports(settings: Settings) -> None:
     (cluster,) = settings.all_clusters()
-    assert settings.guest is not None
-    words = files.machine_words(cluster, settings.guest, Path("/c"), Path("/d"))
+    words = files.machine_words(settings, cluster)
     assert words[0] == "qemu-system-x86_64"
     (net,) = [word for word in words if word.startswith("user,")]
     led = [part for part in net.split(",") if part.startswith("hostfwd=")]
@@ -81,6 +85,19 @@ def test_the_machine_is_the_images_with_both_disks_and_three_ports(settings: Set
         "trustedpods-config",
         "trustedpods-data",
     ]
+
+
+def test_it_boots_what_was_measured_and_asks_a_program_of_its_own_for_evidence(settings: Settings) -> None:
+    (cluster,) = settings.all_clusters()
+    words = files.machine_words(settings, cluster)
+    boot = files.boot_folder(cluster)
+    after = dict(itertools.pairwise(words))
+    assert (after["-kernel"], after["-initrd"]) == (str(boot / "vmlinuz"), str(boot / "initrd.img"))
+    assert (boot / "cmdline").read_text() == after["-append"]
+    (net,) = [word for word in words if word.startswith("user,")]
+    measured = boot_files.measurement(boot).hex()
+    signer = f"{sys.executable} -m trustedpods.localnet.emulated.signer {settings.state} {measured}"
+    assert net.endswith(f",guestfwd=tcp:10.0.2.100:4050-cmd:{signer}")
 
 
 def test_nothing_of_it_needs_root_or_a_network_of_its_own(settings: Settings) -> None:

@@ -2,24 +2,24 @@
 """A market whose provider runs in an emulated machine of the image: a pod's life in it, told from the host.
 
 The image is of cached parts, or takes minutes. The machine needs some five minutes of processor time to
-answer, so a busy host takes long; it measures and encrypts nothing, and its provider is of class open.
+answer, so a busy host takes long. Its provider is of class sealed, by evidence that its host simulates.
 """
 
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 import pytest
 
+from tests.localnet.emulated.outside import Json, drafted, hello, policy, publisher, refused, tell
 from tests.paths import ROOT
-from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.down import down
+from trustedpods.localnet.emulated import boot_files
 from trustedpods.localnet.processes import supervisor
 from trustedpods.localnet.settings import Knobs, Settings
 from trustedpods.localnet.up import up
@@ -28,11 +28,9 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 NAME = "hello-machine"
 UP_LIMIT_S = 2400.0
-COMMAND_LIMIT_S = 600.0
 SLEEP_LIMIT_S = 300.0
 KNOBS = Knobs(idle_after_s=10)
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -59,33 +57,12 @@ def machine(state: Path) -> int:
     return pid
 
 
-def tell(text: str) -> None:
-    """For who watches (`pytest -s`), and beside a failure."""
-    sys.stdout.write(text + "\n")
-
-
 def taken(pid: int) -> str:
     """Of that process, and its resident memory."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return f"{ticks // os.sysconf('SC_CLK_TCK')} s of processor time, {pages * 4 // 1024} MiB resident"
-
-
-def publisher(market: Settings, *words: str) -> Json:
-    """The publisher's client outside; its JSON."""
-    known = {
-        "HOME": str(market.state),
-        "TRUSTEDPODS_MARKET": str(market.state / "market.toml"),
-        "TRUSTEDPODS_KEY": str(market.state / "publisher.key"),
-    }
-    done = subprocess.run(
-        [Path(sys.executable).with_name("trustedpods"), *words, "-o", "json"],
-        env=os.environ | known, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    answer: Json = json.loads(done.stdout)
-    return answer
 
 
 def until(what: str, look: Callable[[], T | None]) -> T:
@@ -98,16 +75,36 @@ def until(what: str, look: Callable[[], T | None]) -> T:
         time.sleep(1.0)
 
 
+def attested(market: Settings) -> tuple[bytes, str]:
+    """What the image measures to, and which configuration the machine attests (64 hex)."""
+    assert market.guest is not None
+    draft = drafted(market)
+    measured = boot_files.measured(market.guest)
+    assert draft["simulated"][0]["measurements"] == [measured.hex()]
+    return measured, draft["config_digests"][0]
+
+
+def test_another_image_or_configuration_than_the_policys_is_sent_nothing(market: Settings) -> None:
+    measured, configuration = attested(market)
+    deploy = ("deploy", hello(market), "--name", NAME, "--deposit", "1d", "--policy")
+    rule, words = refused(market, *deploy, policy(market, other(measured), configuration))
+    assert (rule, measured.hex()[:16] in words) == ("measurement", True), words
+    another = other(bytes.fromhex(configuration)).hex()
+    rule, words = refused(market, *deploy, policy(market, measured, another))
+    assert (rule, configuration[:16] in words) == ("config-digest", True), words
+    assert publisher(market, "list")["pods"] == []
+
+
+def other(digest: bytes) -> bytes:
+    return bytes([digest[0] ^ 1]) + digest[1:]
+
+
 def test_a_pod_is_deployed_sleeps_wakes_serves_and_is_billed(market: Settings) -> None:
-    folder = market.state
-    (folder / "hello.tar").symlink_to(binaries.image("hello"))
-    manifest = folder / "hello.yaml"
-    asked = "httpGet: {path: /, port: 8080}"
-    patient = f"{asked}\n        periodSeconds: 5\n        failureThreshold: 120"
-    manifest.write_text((ROOT / "manifests/examples/hello.yaml").read_text().replace(asked, patient))
+    pinned = policy(market, *attested(market))
     deployed = publisher(
-        market, "deploy", str(manifest), "--name", NAME, "--deposit", "1d", "--trust", "open"
+        market, "deploy", hello(market), "--name", NAME, "--deposit", "1d", "--policy", pinned
     )
+    assert (deployed["trust"]["class"], deployed["trust"]["simulated"]) == ("sealed", True)
     url = httpx.URL(deployed["endpoints"][0]["url"])
 
     def asleep() -> Json | None:

@@ -21,7 +21,7 @@ def settings(folder: Path, peer: int) -> Settings:
 def test_the_row_is_written_before_the_machine_boots_and_leads_to_it_after(tmp_path: Path) -> None:
     made = settings(tmp_path, 1)
     (cluster,) = made.all_clusters()
-    found = units.units(made, cluster, tmp_path)
+    found = units.units(made, cluster)
     assert [(unit.name, unit.needs) for unit in found] == [
         ("k1/disks", ("market",)),
         ("k1/register", ("k1/disks",)),

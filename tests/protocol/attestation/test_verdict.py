@@ -21,6 +21,7 @@ from tests.protocol.attestation.pki import DAY, NOW, Cert, Pki, der
 from tests.protocol.attestation.tdx.tdx_pki import ENTRY, EXPIRY, PIID, Body, Intel
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.checks import Check
+from trustedpods.protocol.attestation.policy.localnets import NamedLocalnet
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
@@ -358,14 +359,14 @@ class TestMarkets:
     MARKET = POLICY.simulated
 
     def test_a_named_market(self):
-        named = Policy(simulated_markets=frozenset({market_digest(31337, REGISTRY, PAYMENTS)}))
+        named = Policy(localnets=(NamedLocalnet(market_digest(31337, REGISTRY, PAYMENTS)),))
         assert judge(answer(), named.in_market(self.MARKET)).entry == "simulated"
         assert judge(answer(), named.in_market(self.MARKET)).warnings == ()
         assert rule_of(answer(), named) == "simulated"
         assert rule_of(answer(), named.in_market(None)) == "simulated"
 
     def test_another_market(self):
-        named = Policy(simulated_markets=frozenset({market_digest(1, REGISTRY, PAYMENTS)}))
+        named = Policy(localnets=(NamedLocalnet(market_digest(1, REGISTRY, PAYMENTS)),))
         assert rule_of(answer(), named.in_market(self.MARKET)) == "simulated"
         assert rule_of(answer(), Policy().in_market(self.MARKET)) == "simulated"
 

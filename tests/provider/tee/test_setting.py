@@ -43,7 +43,16 @@ def test_sealed_without_hardware_says_what_to_do():
     assert "open" in error.value.hint
 
 
-@pytest.mark.parametrize("setting", ["", "sev-snp", "simulated", "None", "/tee.pem"])
+OUTSIDE = [
+    "simulated",
+    "simulated:here",
+    "simulated:10.0.2.9:0",
+    "simulated:10.0.2.9:65536",
+    "simulated:10.0.2.256:1",
+]
+
+
+@pytest.mark.parametrize("setting", ["", "sev-snp", "None", "/tee.pem", *OUTSIDE])
 def test_other_words_are_bad_input(setting):
     with pytest.raises(BadInput) as error:
         from_setting(setting, "sealed")

@@ -99,4 +99,4 @@ def test_a_minimum_without_a_release_is_an_error():
 def test_where_no_release_can_be_had():
     with pytest.raises(BadInput, match="no release file can be had here") as error:
         parse_policy(RELEASED, "p")
-    assert error.value.where == "p:5"
+    assert error.value.where == "p:6"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.policy.file import MAX_DOTS, MAX_POLICY, load_policy, parse_policy
+from trustedpods.protocol.attestation.policy.localnets import NamedLocalnet
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.simulated import market_digest
 from trustedpods.protocol.attestation.snp.report import PlatformInfo, Tcb
@@ -20,6 +21,7 @@ version = 1
 trust = ["sealed"]
 accept = ["sev-snp", "tdx", "simulated"]
 max_evidence_bytes = 65536
+config_digests = "any"
 """
 SNP = f"""
 [[snp]]
@@ -55,6 +57,7 @@ LOCALNET = f"""
 chain_id = 31337
 registry = "0x{"0a" * 20}"
 payments = "0x{"0b" * 20}"
+measurements = "market"
 """
 WHOLE = HEAD + SNP + TDX + LOCALNET
 
@@ -84,7 +87,8 @@ def test_what_a_whole_policy_says():
     assert (tdx.tcb_status, tdx.min_tcb_eval_data_number) == ({"UpToDate"}, 17)
     assert (tdx.mr_seam, tdx.mr_config_id, tdx.allowed_piids, tdx.reject_advisories) == (None,) * 3 + (set(),)
     registry, payments = address_from_bytes(b"\x0a" * 20), address_from_bytes(b"\x0b" * 20)
-    assert policy.simulated_markets == {market_digest(31337, registry, payments)}
+    assert policy.localnets == (NamedLocalnet(market_digest(31337, registry, payments), None),)
+    assert policy.config_digests is None
     assert (policy.allow_sealed, policy.allow_open, policy.require_hardware) == (True, False, True)
     assert policy.max_evidence == limits.MAX_EVIDENCE
     assert policy.label.startswith("policy.toml (")
@@ -127,7 +131,10 @@ def test_turin_has_a_component_and_short_ids_of_its_own():
 
 
 def test_class_open_alone_with_or_without_hardware():
-    policy = parse_policy('version = 1\ntrust = ["open"]\naccept = ["none"]\nmax_evidence_bytes = 1024', "p")
+    policy = parse_policy(
+        'version = 1\ntrust = ["open"]\naccept = ["none"]\nmax_evidence_bytes = 1024\nconfig_digests = "any"',
+        "p",
+    )
     assert (policy.allow_sealed, policy.allow_open, policy.require_hardware) == (False, True, False)
     assert (policy.accepts("open"), policy.accepts("sealed")) == (True, False)
 
@@ -141,6 +148,9 @@ def test_class_open_alone_with_or_without_hardware():
         ('trust = ["sealed"]', 'trust = ["sealed", "sealed"]', "trust", "twice"),
         ('trust = ["sealed"]', 'trust = ["other"]', "trust.1", "sealed"),
         ("max_evidence_bytes = 65536", "max_evidence_bytes = 65537", "max_evidence_bytes", "65536"),
+        ('config_digests = "any"', "config_digests = []", "config_digests", "config_digests: an empty list"),
+        ('config_digests = "any"', 'config_digests = "all"', "config_digests", "config_digests: Input"),
+        ('config_digests = "any"', 'config_digests = ["1"]', "config_digests.1", "config_digests.1: String"),
         ('product = "Genoa"', 'product = "Rome"', "snp.1.product", "Milan"),
         (f'measurements = ["{"11" * 48}"]', "measurements = []", "snp.1.measurements", "an empty list"),
         ("11" * 48, "11" * 47, "snp.1.measurements.1", "pattern"),

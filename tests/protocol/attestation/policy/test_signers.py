@@ -52,14 +52,14 @@ def test_all_of_a_registry(host):
 @pytest.mark.parametrize(
     ("given", "line", "told"),
     [
-        ({"name": '""'}, 12, "image_signers.1.name"),
-        ({"images": "[]"}, 13, "an empty list"),
-        ({"images": '["redis"]'}, 13, "write it in full: docker.io/library/redis"),
-        ({"images": '["team/*"]'}, 13, r"write it in full: docker.io/team/\*"),
-        ({"images": '["ghcr.io/Team/*"]'}, 13, "not HOST/REPOSITORY"),
-        ({"images": '["ghcr.io/a", "ghcr.io/a"]'}, 13, "twice"),
-        ({"keys": "[]"}, 14, "an empty list"),
-        ({"keys": '["cosign.pub"]'}, 14, "not a public key in PEM"),
+        ({"name": '""'}, 14, "image_signers.1.name"),
+        ({"images": "[]"}, 15, "an empty list"),
+        ({"images": '["redis"]'}, 15, "write it in full: docker.io/library/redis"),
+        ({"images": '["team/*"]'}, 15, r"write it in full: docker.io/team/\*"),
+        ({"images": '["ghcr.io/Team/*"]'}, 15, "not HOST/REPOSITORY"),
+        ({"images": '["ghcr.io/a", "ghcr.io/a"]'}, 15, "twice"),
+        ({"keys": "[]"}, 16, "an empty list"),
+        ({"keys": '["cosign.pub"]'}, 16, "not a public key in PEM"),
         ({"keys": f"['''\n{PEM}''']\nissuer = 'x'"}, None, "unknown field"),
     ],
 )

@@ -15,11 +15,13 @@ version = 1
 trust = ["sealed"]
 accept = ["simulated"]
 max_evidence_bytes = 65536
+config_digests = "any"
 
 [[simulated]]
 chain_id = {chain_id}
 registry = "{registry}"
 payments = "{payments}"
+measurements = "market"
 
 [[image_signers]]
 name = "release team"

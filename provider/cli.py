@@ -35,6 +35,7 @@ for verb in (
     capability.capability,
     pods.pods,
     pods.top,
+    pods.health,
     page.page,
     pods.evict,
     pods.disclose,

@@ -48,6 +48,7 @@ class Story:
         answer = self._get(url)
         awake = self._pods(namespace)
         from_pod = self._from_a_pod(namespace, url)
+        asked = self._ask_from_outside()
         self._operator("claim", "--prepare")
         bill = self._publisher("bill", NAME)
         return {
@@ -56,6 +57,7 @@ class Story:
             "awake": awake,
             "namespace": namespace,
             "from a pod": from_pod,
+            "asked from outside": asked,
             "billed": int(bill["total_units"]),
             "problems": bill["problems"],
         }
@@ -67,6 +69,19 @@ class Story:
         place = text.index("operator_key_file")
         self._config.write_text(f'{text[:place]}owner_key_file = "{key}"\n{text[place:]}')
         self._operator("register")
+
+    def _ask_from_outside(self) -> Json:
+        """The operator's verbs over the machine's one port, where the row leads."""
+        told = {"pods": [pod["label"] for pod in self._remote("pods")]}
+        self._remote("drain", "--hours", "1", "--reason", "new disks")
+        told["draining"] = self._remote("health")["draining"]
+        self._remote("drain", "--undo")
+        told["afterwards"] = self._remote("health")["draining"]
+        return told
+
+    def _remote(self, verb: str, *words: str) -> Any:
+        argv = [str(_bin("trustedpods-provider")), verb, "--config", str(self._config), "--remote", "row"]
+        return _run([*argv, *words, "-o", "json"], self._environment())
 
     def _manifest(self) -> Path:
         replace_link(self._folder / "hello.tar", binaries.image("hello"))

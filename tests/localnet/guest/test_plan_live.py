@@ -85,6 +85,12 @@ def test_a_pod_reaches_what_pods_may_call_and_no_part_of_the_cluster(seen):
     assert set(seen["story"]["from a pod"]) == {"own:8080", "127.0.0.1:8080"}
 
 
+def test_the_operator_asks_from_outside_where_the_row_leads(seen):
+    asked = seen["story"]["asked from outside"]
+    assert len(asked["pods"]) == 1
+    assert (asked["draining"], asked["afterwards"]) == ("new disks", None)
+
+
 def test_a_pod_is_deployed_from_outside_sleeps_wakes_serves_and_is_billed(seen):
     story = seen["story"]
     assert story["status"] == 200

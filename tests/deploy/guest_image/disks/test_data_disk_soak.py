@@ -76,11 +76,11 @@ class Guest:
     turns: int = field(default=0)
 
     def until(self, found: Callable[[], T | None]) -> T:
-        """What *found* returns, as soon as it is something; the machine must not end before."""
+        """What *found* returns, as soon as it is not None; the machine must not end before."""
         end = time.monotonic() + LONGEST
         while True:
             ended = self.running.poll() is not None
-            if answer := found():
+            if (answer := found()) is not None:
                 return answer
             if ended or time.monotonic() > end:
                 raise AssertionError(self.log.read_text(errors="replace")[-4000:])
@@ -184,7 +184,7 @@ def told(booted, tmp_path_factory):
         machine.tell("e", 2)
         machine.wait("e: writing")
         written = disk.read_bytes()
-        machine.until(lambda: disk.read_bytes() != written)
+        machine.until(lambda: disk.read_bytes() != written or None)
     shutil.copyfile(disk, cut)
     return Told(made, first, found, flipped, mended, old, cut)
 

@@ -13,7 +13,7 @@ from tests.fakes.provider.caller import serving
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply
-from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, StoreFailure
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, StoreFailure
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.net.addresses import PeerAddress
@@ -199,7 +199,7 @@ def test_a_minute_has_its_number_of_questions():
     pace = Pace(2)
     pace.one_more(UnixSeconds(60))
     pace.one_more(UnixSeconds(119))
-    with pytest.raises(Exception, match="more than 2") as refused:
+    with pytest.raises(Refused, match="more than 2") as refused:
         pace.one_more(UnixSeconds(119))
     assert refused.value.rule == "busy"
     pace.one_more(UnixSeconds(120))

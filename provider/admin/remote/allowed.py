@@ -23,46 +23,46 @@ class Leaf(Enum):
     EMPTY = "empty"
 
 
-Fields = Mapping[str, "Leaf | Fields"]
+ToldFields = Mapping[str, "Leaf | ToldFields"]
 
 PLAIN, NUMBERS, EMPTY = Leaf.PLAIN, Leaf.NUMBERS, Leaf.EMPTY
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class RemoteVerb:
     """One verb: the fields of its question, those of its answer, and whether it changes something."""
 
     asked: frozenset[str]
-    told: Fields
+    told: ToldFields
     changes: bool = False
 
 
-def _plain(*names: str) -> dict[str, Leaf | Fields]:
+def _plain(*names: str) -> dict[str, Leaf | ToldFields]:
     return dict.fromkeys(names, PLAIN)
 
 
-_POD: Final[Fields] = {
+_POD: Final[ToldFields] = {
     **_plain("label", "channel", "namespace", "phase", "scale", "replicas", "ready", "left", "claimed"),
     "runwaySeconds": PLAIN,
     "services": EMPTY,  # named by publishers
     "why": EMPTY,  # may quote what a program wrote before it ended
 }
-_BUSY_POD: Final[Fields] = {
+_BUSY_POD: Final[ToldFields] = {
     **_POD,
     **_plain("inFlight", "requests", "proxy"),
     "size": _plain("cpuMilli", "memoryMib", "scratchMib", "volumeMib"),
 }
-_GAS: Final[Fields] = {**_plain("spent", "cap"), "waiting": NUMBERS}
-_ROOM: Final[Fields] = _plain("cpuMilli", "memoryMib", "storageMib")
-_EVICTED: Final[Fields] = {"pods": _plain("label", "phase", "settled")}
+_GAS: Final[ToldFields] = {**_plain("spent", "cap"), "waiting": NUMBERS}
+_ROOM: Final[ToldFields] = _plain("cpuMilli", "memoryMib", "storageMib")
+_EVICTED: Final[ToldFields] = {"pods": _plain("label", "phase", "settled")}
 
-_OVERVIEW: Final[Fields] = {
+_OVERVIEW: Final[ToldFields] = {
     "pods": _BUSY_POD,
     **_plain("replicas", "conversations", "freeSlots", "spoolBytes", "spoolQuotaBytes", "gasWei"),
     "gasToday": _GAS,
     **_plain("certificateDays", "total"),
 }
-_HEALTH: Final[Fields] = {
+_HEALTH: Final[ToldFields] = {
     **_plain("now", "since", "trust", "pods", "replicas", "ready", "conversations", "freeSlots"),
     **_plain("spoolBytes", "spoolQuotaBytes", "gasWei", "diskState", "diskFreeMib", "storeFailures"),
     **_plain("lastClaim", "oldestClaim", "itemsPaid", "itemsCut", "shortestRunwayS", "certificateDays"),
@@ -82,19 +82,19 @@ _HEALTH: Final[Fields] = {
     "trouble": EMPTY,  # quotes what Kubernetes said
 }
 
-VERBS: Final[Mapping[str, Allowed]] = {
-    "health": Allowed(frozenset(), _HEALTH),
-    "overview": Allowed(frozenset({"skip", "most"}), _OVERVIEW),
-    "pods": Allowed(frozenset({"all"}), {"pods": _POD}),
-    "identity": Allowed(frozenset(), _plain("profile", "endpoint", "meter", "tee", "chip")),
-    "drain": Allowed(frozenset({"reason", "undo", "hours"}), _EVICTED, changes=True),
-    "evict": Allowed(frozenset({"target", "reason"}), _EVICTED, changes=True),
+VERBS: Final[Mapping[str, RemoteVerb]] = {
+    "health": RemoteVerb(frozenset(), _HEALTH),
+    "overview": RemoteVerb(frozenset({"skip", "most"}), _OVERVIEW),
+    "pods": RemoteVerb(frozenset({"all"}), {"pods": _POD}),
+    "identity": RemoteVerb(frozenset(), _plain("profile", "endpoint", "meter", "tee", "chip")),
+    "drain": RemoteVerb(frozenset({"reason", "undo", "hours"}), _EVICTED, changes=True),
+    "evict": RemoteVerb(frozenset({"target", "reason"}), _EVICTED, changes=True),
 }
 """`claim` is not among them, as the daemon claims by itself. `disclose`, `evidence` tell more than numbers,
 `store` quotes the system's errors, whose numbers are in `health`, and `deny` of `evict` shuts out a key."""
 
 
-def allowed(question: Mapping[str, object]) -> Allowed:
+def allowed(question: Mapping[str, object]) -> RemoteVerb:
     """The verb of a question from outside; Refused (`operator-verb`) names a verb or a field that is not."""
     verb = question.get("verb")
     found = VERBS.get(verb) if isinstance(verb, str) else None
@@ -107,7 +107,7 @@ def allowed(question: Mapping[str, object]) -> Allowed:
     return found
 
 
-def let_out(value: JsonValue, fields: Leaf | Fields) -> JsonValue:
+def let_out(value: JsonValue, fields: Leaf | ToldFields) -> JsonValue:
     """As much of an answer as may leave."""
     if isinstance(value, list) and fields is not EMPTY:
         return [let_out(one, fields) for one in value]

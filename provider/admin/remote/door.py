@@ -17,7 +17,7 @@ from trustedpods.protocol.images.strict_json import parse_object
 from trustedpods.protocol.messages.base import sendable
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.admin.remote.allowed import Allowed, allowed, let_out
+from trustedpods.provider.admin.remote.allowed import RemoteVerb, allowed, let_out
 from trustedpods.provider.admin.remote.question import (
     MAX_ANSWER,
     MAX_FRAME,
@@ -114,7 +114,7 @@ class OperatorDoor:
             raise BadInput(f"an answer of more than {MAX_ANSWER} bytes", hint="ask for a part of the pods")
         return OperatorAnswer(answer=text)
 
-    async def _use(self, asked: OperatorQuestion, verb: Allowed) -> None:
+    async def _use(self, asked: OperatorQuestion, verb: RemoteVerb) -> None:
         """Refused (`replay`) the second time.
 
         While the books cannot be written nothing is changed from outside; reading goes on, and a repeated

@@ -4,7 +4,7 @@ writes and reads as the host asks. The machine has no way in, so the host's word
 disk, behind the text: a byte for the verb, a digit for the version.
 
 m  the disk was made        w  write the file in this version      r  read it again, block by block
-s  look for old content at every block of the opened disk          e  write without an end
+s  look for old content on the opened disk                         e  write without an end
 """
 
 import functools
@@ -21,6 +21,9 @@ from trustedpods.localnet.guest import data_disk
 
 BLOCK = 4096
 BLOCKS = 1024
+EVERY = 8
+"""Of so many blocks one is looked at for old content: the kernel writes a line for each that it refuses."""
+
 MARK = b"this was written into a pod's volume"
 MOUNTED, MEMORY, OPENED = Path("/var/data"), Path("/run/trustedpods"), Path("/dev/mapper/trustedpods-data")
 ASKED_AT = 128 << 10
@@ -54,10 +57,10 @@ def opened(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECT)
 
 
-def blocks(path: Path, first: int, count: int):
-    """Each block of *path*, past the kernel's cache; None where reading it is an error."""
+def blocks(path: Path, numbers: range):
+    """These blocks of *path*, past the kernel's cache; None where reading it is an error."""
     room, descriptor = mmap.mmap(-1, BLOCK), opened(path)
-    for number in range(first, first + count):
+    for number in numbers:
         try:
             yield bytes(room) if os.preadv(descriptor, [room], number * BLOCK) == BLOCK else None
         except OSError:
@@ -86,17 +89,19 @@ def read(version: int) -> str:
     """How many blocks of the file are what, with nothing of the disk left in memory."""
     Path("/proc/sys/vm/drop_caches").write_text("3")
     found = Counter(
-        judged(version, number, block) for number, block in enumerate(blocks(MOUNTED / "volume", 0, BLOCKS))
+        judged(version, number, block)
+        for number, block in enumerate(blocks(MOUNTED / "volume", range(BLOCKS)))
     )
     return " ".join(f"{kind}={found[kind]}" for kind in ("right", "refused", "old", "wrong"))
 
 
 def old_content() -> str:
-    """How many blocks of the opened disk can be read, and in how many there is something of a volume."""
+    """Of every some blocks of the opened disk: how many can be read, and hold something of a volume."""
     with OPENED.open("rb") as disk:
         count = disk.seek(0, os.SEEK_END) // BLOCK
-    readable = [block for block in blocks(OPENED, 0, count) if block is not None]
-    return f"blocks={count} readable={len(readable)} marked={sum(MARK in block for block in readable)}"
+    looked = range(0, count, EVERY)
+    readable = [block for block in blocks(OPENED, looked) if block is not None]
+    return f"blocks={len(looked)} readable={len(readable)} marked={sum(MARK in block for block in readable)}"
 
 
 def answer(verb: str, version: int) -> str:
@@ -122,7 +127,7 @@ def main() -> None:
     say(f"made with {sorted(path.name for path in MOUNTED.iterdir())}")
     disk, before = asked(), b""
     while True:
-        (block,) = blocks(disk, ASKED_AT // BLOCK, 1)
+        (block,) = blocks(disk, range(ASKED_AT // BLOCK, ASKED_AT // BLOCK + 1))
         assert block is not None
         words = block[:8]
         if words != before and words.strip(b"\0"):

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 
 
 class Leaf(Enum):
@@ -66,7 +66,7 @@ _HEALTH: Final[ToldFields] = {
     **_plain("now", "since", "trust", "pods", "replicas", "ready", "conversations", "freeSlots"),
     **_plain("spoolBytes", "spoolQuotaBytes", "gasWei", "diskState", "diskFreeMib", "storeFailures"),
     **_plain("lastClaim", "oldestClaim", "itemsPaid", "itemsCut", "shortestRunwayS", "certificateDays"),
-    **_plain("certificateFailures", "certificateOverdue", "isolationTried", "isolationDoubt", "waiting"),
+    **_plain("certificateFailures", "certificateOverdue", "isolationTried", "waiting"),
     **_plain("wakesServed", "wakesRefused", "wakesFailing", "errorsLogged", "warningsLogged", "draining"),
     "drainAt": PLAIN,
     **dict.fromkeys(("podsByPhase", "podsByScale", "answered", "claimsByState"), NUMBERS),
@@ -79,7 +79,8 @@ _HEALTH: Final[ToldFields] = {
         **_plain("nodes", "overcommit"),
         **dict.fromkeys(("offered", "running", "asleep", "kept"), _ROOM),
     },
-    "trouble": EMPTY,  # quotes what Kubernetes said
+    "isolationDoubt": EMPTY,  # it and the next quote what Kubernetes said; empty is not none
+    "trouble": EMPTY,
 }
 
 VERBS: Final[Mapping[str, RemoteVerb]] = {
@@ -92,6 +93,16 @@ VERBS: Final[Mapping[str, RemoteVerb]] = {
 }
 """`claim` is not among them, as the daemon claims by itself. `disclose`, `evidence` tell more than numbers,
 `store` quotes the system's errors, whose numbers are in `health`, and `deny` of `evict` shuts out a key."""
+
+SAID_RULES: Final = frozenset(
+    {"operator-signature", "operator-verb", "expired", "expiry-too-far", "replay", "busy", "unknown-pod"}
+)
+"""Refusals whose words are ours. Of others they may be Kubernetes', of a pod."""
+
+
+def may_say(error: TrustedPodsError) -> bool:
+    """Whether an error goes out in its words; else as its code alone."""
+    return isinstance(error, BadInput) or error.rule in SAID_RULES
 
 
 def allowed(question: Mapping[str, object]) -> RemoteVerb:

@@ -37,8 +37,8 @@ _AROUND = 1024
 async def ask_remote(config: ProviderConfig, address: str, request: AdminRequest, answer: type[R]) -> R:
     """Ask the daemon of *config* at *address* (a multiaddr with its peer id, or `row`).
 
-    By the operator's key of *config*. NetworkFailure when it does not answer, Refused when what it says is no
-    *answer*, else the daemon's own error.
+    By the operator's key of *config*. BadInput when the question is too long, NetworkFailure when the daemon
+    does not answer, Refused when what it says is no *answer*, else the daemon's own error.
     """
     where = await _endpoint(config) if address == ROW else address
     fields = request.model_dump(mode="json", exclude_defaults=True)
@@ -46,7 +46,7 @@ async def ask_remote(config: ProviderConfig, address: str, request: AdminRequest
     key = read_key(Path(config.identity.operator_key_file))
     async with open_host(None, []) as host, host.dial(where) as connection:
         to = addressee(config, _peer_id(where))
-        asked = signed(key, question, to, UnixSeconds(int(time.time())))
+        asked = signed(key, host.peer_id, question, to, UnixSeconds(int(time.time())))
         async with connection.stream(OPERATOR) as stream:
             await stream.send(encode(asked))
             raw = await stream.receive(MAX_ANSWER + _AROUND, ANSWER_WITHIN_S)

@@ -17,7 +17,7 @@ from trustedpods.protocol.images.strict_json import parse_object
 from trustedpods.protocol.messages.base import sendable
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.admin.remote.allowed import RemoteVerb, allowed, let_out
+from trustedpods.provider.admin.remote.allowed import RemoteVerb, allowed, let_out, may_say
 from trustedpods.provider.admin.remote.question import (
     MAX_ANSWER,
     MAX_FRAME,
@@ -37,7 +37,7 @@ MAX_LISTENING = 32
 
 FIRST_FRAME_WITHIN_S = 10.0
 MOST_A_MINUTE = 120
-"""Questions that are answered: `top` asks thirty times a minute, and a person less."""
+"""Questions of one key: `top` asks thirty times a minute. Whoever has one key does not use up the other's."""
 
 _MINUTE_S = 60
 
@@ -72,8 +72,8 @@ class OperatorDoor:
     def __init__(self, doors: Doors, peer_id: bytes, verbs: Mapping[str, AdminVerb], listening: Room) -> None:
         self._doors, self._verbs, self._listening = doors, verbs, listening
         self._me = addressee(doors.config, peer_id)
-        self._keys = frozenset({self._me.owner, address_of(doors.operator_key)})
-        self._pace = Pace(MOST_A_MINUTE)
+        keys = (self._me.owner, address_of(doors.operator_key))
+        self._pace = {key: Pace(MOST_A_MINUTE) for key in keys}
 
     async def handle(self, stream: FrameStream) -> None:
         """One question and its answer; every error ends the stream and nothing else."""
@@ -83,42 +83,50 @@ class OperatorDoor:
             if scope.cancelled_caught:
                 await stream.reset()  # somebody else needed the place
                 return
-            await stream.send(encode(await self._reply(raw)))
+            await stream.send(encode(await self._reply(stream, raw)))
             await stream.finish()
-        except NetworkFailure as error:
+        except NetworkFailure as error:  # among them a frame that is too long: nothing of it is read
             _log.debug("an operator's question ended: %s", error)
             await stream.reset()
-        except TrustedPodsError as error:  # the frame is none, or too long
-            await stream.send(encode(_refusal(error)))
-            await stream.finish()
 
-    async def _reply(self, raw: bytes) -> OperatorAnswer | ErrorReply:
+    async def _reply(self, stream: FrameStream, raw: bytes) -> OperatorAnswer | ErrorReply:
         try:
-            return await self._answer(decode(raw, OperatorQuestion))
+            asked = decode(raw, OperatorQuestion)
         except TrustedPodsError as error:
             return _refusal(error)
+        try:
+            return await self._answer(stream, asked)
+        except TrustedPodsError as error:
+            if may_say(error):
+                return _refusal(error)
+            _log.warning("an operator's question from outside failed: %s", error)
+            return ErrorReply(code=error.code, what="the daemon could not do it; its log says why")
         except Exception:  # noqa: BLE001 - a verb must not stop the daemon
             _log.exception("an operator's verb failed")
             return ErrorReply(code="internal", what="the daemon failed inside; its log says why")
 
-    async def _answer(self, asked: OperatorQuestion) -> OperatorAnswer:
-        check(asked, self._me, self._keys, self._doors.now())
-        self._pace.one_more(self._doors.now())
+    async def _answer(self, stream: FrameStream, asked: OperatorQuestion) -> OperatorAnswer:
+        now = self._doors.now()
+        signer = check(asked, stream.remote_peer_id, self._me, self._pace.keys(), now)
+        self._pace[signer].one_more(now)
         line = asked.question.encode()
         question = parse_object(line, "the question")
         verb = allowed(question)
         await self._use(asked, verb)
+        if verb.changes:
+            said = "`%s` was asked from outside: from %s, signed by %s"
+            _log.warning(said, question["verb"], stream.remote_host, signer)
         answer = await self._verbs[str(question["verb"])](line)
         text = json.dumps(let_out(answer.plain(), verb.told))  # type: ignore[arg-type]
         if len(text) > MAX_ANSWER:
-            raise BadInput(f"an answer of more than {MAX_ANSWER} bytes", hint="ask for a part of the pods")
+            raise BadInput(f"an answer of more than {MAX_ANSWER} bytes", hint="ask on the machine itself")
         return OperatorAnswer(answer=text)
 
     async def _use(self, asked: OperatorQuestion, verb: RemoteVerb) -> None:
         """Refused (`replay`) the second time.
 
-        While the books cannot be written nothing is changed from outside; reading goes on, and a repeated
-        question is answered to nobody but who opened a stream to this peer with the operator's signature.
+        While the books cannot be written nothing is changed from outside; reading goes on, as whoever repeats
+        a question is the peer that it was signed for.
         """
         expiry, now = UnixSeconds(asked.expiry), self._doors.now()
         try:

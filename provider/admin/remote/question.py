@@ -2,17 +2,19 @@
 """A question from outside as it travels: one line of JSON, signed by the owner's or the operator's key.
 
 What is signed (EIP-712) names the market, the daemon and its peer id, so that it is good for one boot of one
-daemon, a nonce and an expiry. Importing this costs eth_abi: command lines import it inside the verb.
+daemon; the peer id of who asks, so that nobody else can ask it again; a nonce and
+an expiry. Importing this costs eth_abi: command lines import it inside the verb.
 """
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from trustedpods.contracts.eip712 import Domain, TypedData
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.base import U64, Bytes32, Message
 from trustedpods.protocol.sealing.signatures import sign, signer_of
@@ -38,6 +40,7 @@ _FIELDS: Final = [
     {"name": "owner", "type": "address"},
     {"name": "daemon", "type": "uint32"},
     {"name": "peerId", "type": "bytes"},
+    {"name": "asker", "type": "bytes"},
     {"name": "question", "type": "string"},
     {"name": "nonce", "type": "bytes32"},
     {"name": "expiry", "type": "uint64"},
@@ -45,7 +48,7 @@ _FIELDS: Final = [
 
 
 class OperatorQuestion(Message):
-    """A question with its signature; whom it is for stands in what is signed alone."""
+    """A question with its signature; whom it is for, and from, stands in what is signed alone."""
 
     kind: Literal["operator-question"] = "operator-question"
     question: Annotated[str, Field(max_length=MAX_QUESTION)]
@@ -71,12 +74,13 @@ class Addressee:
     daemon: int
     peer_id: bytes
 
-    def digest(self, question: str, nonce: bytes, expiry: int) -> bytes:
-        """What is signed of a question to it."""
+    def digest(self, asker: bytes, question: str, nonce: bytes, expiry: int) -> bytes:
+        """What is signed of a question to it by the peer *asker*."""
         values = {
             "owner": self.owner,
             "daemon": self.daemon,
             "peerId": self.peer_id,
+            "asker": asker,
             "question": question,
             "nonce": nonce,
             "expiry": expiry,
@@ -93,19 +97,27 @@ def addressee(config: ProviderConfig, peer_id: bytes) -> Addressee:
     )
 
 
-def signed(key: bytes, question: str, to: Addressee, now: UnixSeconds) -> OperatorQuestion:
-    """A question that is good for `LIFETIME_S`; BadInput when *key* is none."""
+def signed(key: bytes, asker: bytes, question: str, to: Addressee, now: UnixSeconds) -> OperatorQuestion:
+    """What the peer *asker* sends, good for `LIFETIME_S`.
+
+    BadInput when *key* is none, or *question* has more than `MAX_QUESTION` bytes.
+    """
+    if len(question.encode()) > MAX_QUESTION:
+        raise BadInput(f"a question of more than {MAX_QUESTION} bytes", hint="shorten the reason")
     nonce, expiry = secrets.token_bytes(32), now + LIFETIME_S
-    signature = sign(key, to.digest(question, nonce, expiry))
+    signature = sign(key, to.digest(asker, question, nonce, expiry))
     return OperatorQuestion(question=question, nonce=nonce, expiry=expiry, signature=signature)
 
 
-def check(asked: OperatorQuestion, to: Addressee, keys: frozenset[Address], now: UnixSeconds) -> None:
-    """Refused unless one of *keys* signed it for this daemon, and it is good now.
+def check(
+    asked: OperatorQuestion, asker: bytes, to: Addressee, keys: Collection[Address], now: UnixSeconds
+) -> Address:
+    """Which of *keys* signed it; Refused unless it is for this daemon, from the peer *asker*, and good now.
 
     Rules: `operator-signature`, `expired`, `expiry-too-far`.
     """
-    if signer_of(to.digest(asked.question, asked.nonce, asked.expiry), asked.signature) not in keys:
+    signer = signer_of(to.digest(asker, asked.question, asked.nonce, asked.expiry), asked.signature)
+    if signer is None or signer not in keys:
         raise Refused(
             "neither the owner's nor the operator's key signed this question for this daemon in this boot",
             rule="operator-signature",
@@ -114,3 +126,4 @@ def check(asked: OperatorQuestion, to: Addressee, keys: frozenset[Address], now:
         raise Refused("this question has expired", rule="expired")
     if asked.expiry > now + MAX_LIFETIME_S:
         raise Refused(f"a question is good for at most {MAX_LIFETIME_S} s", rule="expiry-too-far")
+    return signer

@@ -9,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from trustedpods.protocol.errors import Refused
-from trustedpods.provider.admin.remote.allowed import EMPTY, NUMBERS, PLAIN, VERBS, Leaf, allowed, let_out
+from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.provider.admin.remote.allowed import (
+    EMPTY,
+    NUMBERS,
+    PLAIN,
+    VERBS,
+    Leaf,
+    allowed,
+    let_out,
+    may_say,
+)
 from trustedpods.provider.admin.reports.health_views import Health, HealthRequest
 from trustedpods.provider.admin.views import (
     DaemonIdentity,
@@ -88,6 +97,14 @@ def test_what_a_pod_says_or_its_publisher_named_stays_inside():
     assert let_out({"pods": [pod]}, VERBS["pods"].told) == {
         "pods": [{"label": "a", "why": "", "services": {}}]
     }
+
+
+def test_what_kubernetes_said_stays_inside():
+    health = {"isolationDoubt": "quota of secret-name", "trouble": "secret-name", "pods": 1}
+    assert let_out(health, VERBS["health"].told) == {"isolationDoubt": "", "trouble": "", "pods": 1}
+    assert let_out({"isolationDoubt": None}, VERBS["health"].told) == {"isolationDoubt": None}
+    assert not may_say(Refused("secret-name is forbidden", where="pods", rule="Forbidden"))
+    assert not may_say(NetworkFailure("secret-name"))
 
 
 def test_numbers_are_numbers_alone():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fakes.provider.world import World
-from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.provider.admin.remote import client
 from trustedpods.provider.admin.remote.client import ROW, ask_remote
 from trustedpods.provider.admin.reports.health_views import Health, HealthRequest
@@ -64,6 +64,13 @@ async def test_the_daemons_own_errors_come_as_on_the_machine(world, outside):
         with pytest.raises(Refused) as refused:
             await ask_remote(outside(), address, EvictRequest(target="a", reason="b"), Evicted)
         assert refused.value.rule == "unknown-pod"
+
+
+async def test_a_reason_over_the_bound_is_refused_before_it_is_sent(world, outside):
+    async with world.run() as (_, address):
+        for text in ("\N{GRINNING FACE}" * 2048, "\1" * 2048):
+            with pytest.raises(BadInput, match="4096 bytes"):
+                await ask_remote(outside(), address, EvictRequest(target="a", reason=text), Evicted)
 
 
 async def test_another_key_is_refused(world, outside):

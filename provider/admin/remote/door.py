@@ -3,6 +3,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -13,6 +14,7 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, StoreFailure, TrustedPodsError
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.images.strict_json import parse_object
 from trustedpods.protocol.messages.base import sendable
 from trustedpods.protocol.net.streams import FrameStream
@@ -51,19 +53,21 @@ class Room(Protocol):
 
 
 class Pace:
-    """So many in each minute of the clock."""
+    """So many of each key in each minute of the clock."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._minute, self._count = most, 0, 0
+        self._most, self._minute = most, 0
+        self._counts: Counter[Address] = Counter()
 
-    def one_more(self, now: UnixSeconds) -> None:
-        """Refused (`busy`) where this minute has had its number."""
+    def one_more(self, key: Address, now: UnixSeconds) -> None:
+        """Refused (`busy`) where this minute has had its number of *key*."""
         minute = now // _MINUTE_S
         if minute != self._minute:
-            self._minute, self._count = minute, 0
-        if self._count >= self._most:
+            self._minute = minute
+            self._counts.clear()
+        if self._counts[key] >= self._most:
             raise Refused(f"more than {self._most} questions in a minute", rule="busy", hint="wait a minute")
-        self._count += 1
+        self._counts[key] += 1
 
 
 class OperatorDoor:
@@ -72,8 +76,8 @@ class OperatorDoor:
     def __init__(self, doors: Doors, peer_id: bytes, verbs: Mapping[str, AdminVerb], listening: Room) -> None:
         self._doors, self._verbs, self._listening = doors, verbs, listening
         self._me = addressee(doors.config, peer_id)
-        keys = (self._me.owner, address_of(doors.operator_key))
-        self._pace = {key: Pace(MOST_A_MINUTE) for key in keys}
+        self._keys = frozenset({self._me.owner, address_of(doors.operator_key)})
+        self._pace = Pace(MOST_A_MINUTE)
 
     async def handle(self, stream: FrameStream) -> None:
         """One question and its answer; every error ends the stream and nothing else."""
@@ -107,8 +111,8 @@ class OperatorDoor:
 
     async def _answer(self, stream: FrameStream, asked: OperatorQuestion) -> OperatorAnswer:
         now = self._doors.now()
-        signer = check(asked, stream.remote_peer_id, self._me, self._pace.keys(), now)
-        self._pace[signer].one_more(now)
+        signer = check(asked, stream.remote_peer_id, self._me, self._keys, now)
+        self._pace.one_more(signer, now)
         line = asked.question.encode()
         question = parse_object(line, "the question")
         verb = allowed(question)

@@ -7,7 +7,6 @@ an expiry. Importing this costs eth_abi: command lines import it inside the verb
 """
 
 import secrets
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -110,7 +109,7 @@ def signed(key: bytes, asker: bytes, question: str, to: Addressee, now: UnixSeco
 
 
 def check(
-    asked: OperatorQuestion, asker: bytes, to: Addressee, keys: Collection[Address], now: UnixSeconds
+    asked: OperatorQuestion, asker: bytes, to: Addressee, keys: frozenset[Address], now: UnixSeconds
 ) -> Address:
     """Which of *keys* signed it; Refused unless it is for this daemon, from the peer *asker*, and good now.
 

@@ -11,3 +11,6 @@ ProtocolId = NewType("ProtocolId", str)
 
 PROVIDER: Final = ProtocolId("/trustedpods/1.0.0")
 """A publisher's conversations with a provider's daemon: attestation, and requests about pods."""
+
+OPERATOR: Final = ProtocolId("/trustedpods/operator/1.0.0")
+"""An operator's questions to his daemon from outside its machine: one question and one answer a stream."""

@@ -36,6 +36,7 @@ for verb in (
     capability.capability,
     pods.pods,
     pods.top,
+    pods.health,
     page.page,
     pods.evict,
     pods.disclose,

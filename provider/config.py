@@ -78,10 +78,11 @@ class IdentitySection(Section):
 
 
 class NetSection(Section):
-    """Multiaddresses that the daemon listens on, and what it announces where they differ."""
+    """Where the daemon listens, and what it announces; `operator`: whether it takes signed verbs there."""
 
     listen: Annotated[list[str], Field(min_length=1, max_length=8)]
     announce: Annotated[list[str], Field(max_length=8)] = []
+    operator: bool = False
 
 
 class ClusterSection(Section):

@@ -2,9 +2,9 @@
 """The settings of a daemon without a market: it keeps networks' documents and leases, and sells nothing."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.base import U32
@@ -61,6 +61,12 @@ class DocumentsConfig(Section):
     net: NetSection
     cluster: DocumentsCluster
     store: DocumentsStore
+
+    @model_validator(mode="after")
+    def _nothing_to_ask(self) -> Self:
+        if self.net.operator:
+            raise ValueError("net.operator: a daemon without a market has none of those verbs")
+        return self
 
 
 def load_documents_config(path: Path) -> DocumentsConfig:

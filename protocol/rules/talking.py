@@ -60,6 +60,14 @@ TALKING = {
     "not-removed": Rule(
         "the provider did not remove the pod", "`trustedpods close NAME` gets the deposit back"
     ),
+    "operator-signature": Rule(
+        "an operator's question is not signed for this daemon by a key that may ask",
+        "name the owner's settings with `--config`, and the address of the daemon's present boot",
+    ),
+    "operator-verb": Rule(
+        "the operator's verb, or a field of it, is not answered from outside the machine",
+        "leave it out, or ask on the machine itself",
+    ),
     "other-provider": Rule(
         "the backup is of another provider than the settings here",
         "look at the file; `--other-provider` puts it in this one's place",

@@ -17,8 +17,9 @@ from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net import Host, open_host
-from trustedpods.protocol.protocol_ids import PROVIDER
+from trustedpods.protocol.protocol_ids import OPERATOR, PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
+from trustedpods.provider.admin.remote.door import MAX_LISTENING, OperatorDoor
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.fees import keep_fees
@@ -49,6 +50,7 @@ from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.public.counting import ServiceCount
+from trustedpods.provider.server.conversation_limits import ConversationLimits
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.certificates import keep_renewed
 from trustedpods.provider.serving.connections import keep_young
@@ -167,6 +169,9 @@ async def run_parts(
         nursery.start_soon(supervise, "keeping the row", partial(keep_registry_row, doors, profile, endpoint))
         operator = AdminApi(parts, profile, endpoint, lambda: conversations.running)
         await nursery.start(serve_admin, config.admin_socket, operator.verbs())
+        if config.net.operator:
+            door = OperatorDoor(doors, host.peer_id, operator.verbs(), ConversationLimits(MAX_LISTENING))
+            host.serve(OPERATOR, door.handle)
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)
         conversations.begin()

@@ -42,6 +42,7 @@ def test_a_page_is_enough(tmp_path):
         (('keys_dir = "/var', 'keys_dir = "var'), "absolute path"),
         (("[store]", "[prices]\ncpu_core_ms = 1\n\n[store]"), "prices"),
         (("[market]", "[market"), "not TOML"),
+        (("[net]", "[net]\noperator = true"), "net.operator"),
         (("[net]", "#" * settings_file.MAX_CONFIG_BYTES + "\n[net]"), "larger than"),
     ],
 )

@@ -48,7 +48,7 @@ def provider_toml(cluster: Cluster, configuration: GuestConfiguration) -> str:
     table: dict[str, object] = {
         "market": configuration.market.model_dump(exclude_none=True),
         "identity": identity,
-        "net": {"listen": [peer], "announce": list(operator.announce)},
+        "net": {"listen": [peer], "announce": list(operator.announce), "operator": True},
         "cluster": {
             "kubeconfig": cluster.path("pki", "provider.conf"),
             "registry": cluster.registry,

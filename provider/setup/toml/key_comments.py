@@ -59,6 +59,9 @@ COMMENTS: Final = {
     ),
     "net.listen": "Multiaddresses of this machine.",
     "net.announce": "What publishers are told, where it is another; the peer id is added.",
+    "net.operator": (
+        "true: some of your verbs are answered there too, signed by the operator's or the owner's key."
+    ),
     "cluster.kubeconfig": (
         "How the daemon reaches the API server, and as whom. Its user must be able to read it."
     ),

@@ -7,6 +7,7 @@ attests.
 
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,14 +79,17 @@ def boot(image: Path, log: Path, *, until: str, line: str | None = None, root: P
             running.kill()
 
 
-def small_image(out: Path) -> Path:
+def small_image(out: Path, more: Callable[[Path], None] = lambda _root: None) -> Path:
     """An image as `make guest` makes it, but with nothing in its root beside the program that starts it.
 
-    It stops once every door was tried: there is no daemon to start. Needs the tools of `make guest`.
+    It stops once every door was tried: there is no daemon to start, unless *more* puts something into the
+    root. Needs the tools of `make guest`.
     """
     kernel, root = the_kernel(), out / "root"
+    root.mkdir()
+    more(root)
     for name in ("dev", "mnt", "proc", "run", "sys", "tmp", "var", "usr"):
-        (root / name).mkdir(parents=True)
+        (root / name).mkdir(exist_ok=True)
     program = parts.init_program(FOLDER / "init", binaries.cache())
     staging.put(root / image.OURS / "init", program.read_bytes(), 0o755)
     settling.settle(root, EPOCH)

@@ -204,6 +204,8 @@ class World:
     ingress: dict = field(default_factory=dict)
     names: dict | None = None
     smtp: bool = False
+    asked_from_outside: bool = False
+    """Whether the operator's verbs are answered at the daemon's port."""
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
     trust: str = "open"
@@ -254,6 +256,7 @@ class World:
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
             "egress": EgressSection(smtp=self.smtp, **self.egress),
+            "net": config.net.model_copy(update={"operator": self.asked_from_outside}),
             "ingress": IngressSection(**self.ingress),
             "names": None if self.names is None else NamesSection(**self.names),
             "identity": config.identity.model_copy(update={"trust": self.trust}),

@@ -19,6 +19,8 @@ from pathlib import Path
 import trio
 
 from tests.localnet.guest.configurations import one_cluster, written
+from tests.localnet.guest.pod_ports import ASKED
+from tests.localnet.guest.rights import Rights
 from tests.localnet.guest.story import Story
 from trustedpods.localnet import network
 from trustedpods.localnet.cluster import binaries
@@ -33,8 +35,6 @@ from trustedpods.localnet.settings import ClusterSettings, Ports, Settings
 HOST, GUEST = "10.0.2.2", "10.0.2.15"
 CHAIN_PORT = 8545
 LIMIT_S = 540.0
-ASKED = (22, 53, 80, 443, 2379, 2380, 4001, 5000, 5354, 6443, 8181, 9464, 10248, 10249, 10250, 10256, 10257,
-         10259)  # fmt: skip
 _HELLO = b"/multistream/1.0.0\n"
 _LISTENS = "0A"
 
@@ -53,6 +53,7 @@ def main(folder: Path) -> None:
         "reached": _reached(),
         "listening": _listening(guest.pid),
         "nodes": _nodes(guest.pid),
+        "rights": Rights(inside[:2]).told(),
         "story": Story(folder, folder / "outside", GUEST, inside[:2]).tell(),
     }
     sys.stdout.write(json.dumps(found) + "\n")

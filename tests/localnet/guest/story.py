@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.localnet.guest.configurations import STATE, one_cluster
+from tests.localnet.guest.pod_ports import ASKED, reached_from_a_pod
 from tests.paths import ROOT
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.folders import replace_link
@@ -20,6 +23,9 @@ from trustedpods.localnet.folders import replace_link
 Json = dict[str, Any]
 
 NAME = "hello-guest"
+OWN_PORT = 8080
+"""The pod's: that it is reached shows that the asking itself works."""
+
 COMMAND_LIMIT_S = 240.0
 LIMIT_S = 120.0
 
@@ -41,6 +47,8 @@ class Story:
         self._until(lambda: self._pods(namespace) == 0)
         answer = self._get(url)
         awake = self._pods(namespace)
+        from_pod = self._from_a_pod(namespace, url)
+        asked = self._ask_from_outside()
         self._operator("claim", "--prepare")
         bill = self._publisher("bill", NAME)
         return {
@@ -48,6 +56,8 @@ class Story:
             "text": answer.text,
             "awake": awake,
             "namespace": namespace,
+            "from a pod": from_pod,
+            "asked from outside": asked,
             "billed": int(bill["total_units"]),
             "problems": bill["problems"],
         }
@@ -59,6 +69,19 @@ class Story:
         place = text.index("operator_key_file")
         self._config.write_text(f'{text[:place]}owner_key_file = "{key}"\n{text[place:]}')
         self._operator("register")
+
+    def _ask_from_outside(self) -> Json:
+        """The operator's verbs over the machine's one port, where the row leads."""
+        told = {"pods": [pod["label"] for pod in self._remote("pods")]}
+        self._remote("drain", "--hours", "1", "--reason", "new disks")
+        told["draining"] = self._remote("health")["draining"]
+        self._remote("drain", "--undo")
+        told["afterwards"] = self._remote("health")["draining"]
+        return told
+
+    def _remote(self, verb: str, *words: str) -> Any:
+        argv = [str(_bin("trustedpods-provider")), verb, "--config", str(self._config), "--remote", "row"]
+        return _run([*argv, *words, "-o", "json"], self._environment())
 
     def _manifest(self) -> Path:
         replace_link(self._folder / "hello.tar", binaries.image("hello"))
@@ -88,11 +111,29 @@ class Story:
             target, headers={"Host": httpx.URL(url).netloc.decode()}, timeout=90, trust_env=False
         )
 
+    def _from_a_pod(self, namespace: str, url: str) -> list[str]:
+        """What takes a connection from inside the pod, which requests keep awake while it is asked."""
+        (pod,) = self._running(namespace)
+        cluster, uid = one_cluster(), pod["metadata"]["uid"]
+        own, service = pod["status"]["podIP"], str(ip_network(cluster.service_network)[1])
+        addresses = (own, "127.0.0.1", self._address, cluster.node_ip, service)
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(reached_from_a_pod, uid, addresses, (*ASKED, OWN_PORT))
+            while not asking.done():
+                self._get(url)
+                time.sleep(0.2)
+        if [one["metadata"]["uid"] for one in self._running(namespace)] != [uid]:
+            raise SystemExit("the pod ended while its ports were asked")
+        return [place.replace(own, "own") for place in asking.result()]
+
     def _pods(self, namespace: str) -> int:
+        return len(self._running(namespace))
+
+    def _running(self, namespace: str) -> list[Json]:
         config = STATE / "k1/pki/admin.conf"
         words = [str(binaries.kube()), "kubectl", f"--kubeconfig={config}", "get", "pods", "-n", namespace]
-        items = _run([*self._inside, *words, "-o", "json"], dict(os.environ))["items"]
-        return sum("deletionTimestamp" not in item["metadata"] for item in items)
+        items: list[Json] = _run([*self._inside, *words, "-o", "json"], dict(os.environ))["items"]
+        return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
     def _until(self, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + LIMIT_S

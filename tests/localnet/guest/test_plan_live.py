@@ -75,6 +75,22 @@ def test_nothing_listens_at_every_address(seen):
     assert addresses == {"127.0.0.1", GUEST, one_cluster().node_ip}
 
 
+def test_who_may_do_what_in_the_cluster_is_what_the_file_says(seen):
+    """A difference is a door: look at it before `rights.json` takes it over from what is printed here."""
+    expected = json.loads((Path(__file__).with_name("rights.json")).read_text())
+    assert seen["rights"] == expected, json.dumps(seen["rights"], indent=1)
+
+
+def test_a_pod_reaches_what_pods_may_call_and_no_part_of_the_cluster(seen):
+    assert set(seen["story"]["from a pod"]) == {"own:8080", "127.0.0.1:8080"}
+
+
+def test_the_operator_asks_from_outside_where_the_row_leads(seen):
+    asked = seen["story"]["asked from outside"]
+    assert len(asked["pods"]) == 1
+    assert (asked["draining"], asked["afterwards"]) == ("new disks", None)
+
+
 def test_a_pod_is_deployed_from_outside_sleeps_wakes_serves_and_is_billed(seen):
     story = seen["story"]
     assert story["status"] == 200

@@ -66,6 +66,8 @@ class FormerKeys:
             nursery.start_soon(self._open_in_time)
             while True:
                 settled, handed_on = await self._settled(), await self._handed_on()
+                if settled and handed_on:
+                    self._said.clear()
                 await trio.sleep(self._times.look_every_s if settled and handed_on else RETRY_S)
 
     async def _open_in_time(self) -> None:

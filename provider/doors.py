@@ -101,6 +101,11 @@ class SendingGate:
         """From now on `passed` waits."""
         self._opened = self._opened or trio.Event()
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether `passed` waits."""
+        return self._opened is not None
+
     def open(self) -> None:
         """Let all go on that wait; the same again changes nothing."""
         if self._opened is not None:

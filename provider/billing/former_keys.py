@@ -27,9 +27,10 @@ RETRY_S = 15.0
 LOOK_EVERY_S = 3600.0
 """Coin may come to a former key later, as from somebody who knows its address alone."""
 
-MOST_WAIT_S = 3600.0
-"""Then the present key sends all the same. What is not mined after an hour, at fees that were raised where
-the key is here, may never be; and should both land, the contract pays a period once."""
+MOST_WAIT_S = 900.0
+"""Then the present key sends all the same, at each start anew. What is not mined by then, at fees that were
+raised where the key is here, may never be. A claim that cannot wait so long goes before (`submission.py`).
+Should both land, the contract pays a period once: the second costs its gas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class FormerKeys:
         self._times = times
         self._path = Path(doors.config.identity.operator_key_file)
         self._current = address_of(doors.operator_key)
+        self._said: dict[str, str] = {}
 
     async def begin(self) -> None:
         """Shut the gate where something of a former key is under way, before anything is sent."""
@@ -60,27 +62,38 @@ class FormerKeys:
 
     async def run(self) -> None:
         """Settle, then hand coin on, now and whenever there is some; never returns."""
-        with trio.move_on_after(self._times.most_wait_s) as within:
-            await self._settle()
-        if within.cancelled_caught:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._open_in_time)
+            while True:
+                settled, handed_on = await self._settled(), await self._handed_on()
+                if settled and handed_on:
+                    self._said.clear()
+                await trio.sleep(self._times.look_every_s if settled and handed_on else RETRY_S)
+
+    async def _open_in_time(self) -> None:
+        """What was sent is brought to its end behind the open gate too."""
+        await trio.sleep(self._times.most_wait_s)
+        if self._doors.sending.is_shut:
             _log.error("what a former operator's key sent is still not final; it is waited for no longer")
-        self._doors.sending.open()
-        while True:
-            nothing_left = await self._handed_on()
-            await trio.sleep(self._times.look_every_s if nothing_left else RETRY_S)
+            self._doors.sending.open()
 
     async def _left(self) -> list[Address]:
         """Former keys with something under way."""
         found = await self._doors.store.read(unfinished_of, self._doors.config.market.chain_id)
         return sorted(found.keys() - {self._current})
 
-    async def _settle(self) -> None:
-        """Return when none has anything under way any more."""
-        while left := await self._left():
-            for address in left:
+    async def _settled(self) -> bool:
+        """Bring to its end what former keys sent, as far as it goes now; whether nothing is left."""
+        try:
+            for address in await self._left():
                 await self._brought_to_end(address)
             if await self._left():
-                await trio.sleep(RETRY_S)
+                return False
+        except TrustedPodsError as error:
+            self._warn("the books do not say what former operator's keys sent: %s", error)
+            return False
+        self._doors.sending.open()
+        return True
 
     async def _brought_to_end(self, address: Address) -> None:
         """All that this key sent, as far as it goes now."""
@@ -89,7 +102,13 @@ class FormerKeys:
             for transaction in await self._doors.chain.resume(signer, told=True):
                 await note_fee(self._doors, transaction)
         except TrustedPodsError as error:
-            _log.warning("what the former operator's key %s sent is not final: %s", address, error)
+            self._warn(f"what the former operator's key {address} sent is not final: %s", error)
+
+    def _warn(self, words: str, error: TrustedPodsError) -> None:
+        """Once for each cause, not at each look."""
+        if self._said.get(words) != str(error):
+            self._said[words] = str(error)
+            _log.warning(words, error)
 
     def _signer(self, address: Address) -> SigningKey:
         """The key itself where it is here, which may raise fees; else what only looks and sends again."""
@@ -107,7 +126,8 @@ class FormerKeys:
             former = await trio.to_thread.run_sync(self._former)
             if former is None or former.key is None or former.address == self._current:
                 return True
-            await self._doors.chain.resume(former.key, told=True)
+            if former.address in await self._left():
+                return False  # its fees may still be raised
             chain = self._doors.chain
             amount = movable(await chain.gas_balance(former.address), await chain.gas_price())
             if not amount:
@@ -115,7 +135,7 @@ class FormerKeys:
             receipt = await chain.send_gas(former.key, self._current, amount)
             await note_fee(self._doors, receipt.tx_hash)
         except TrustedPodsError as error:
-            _log.warning("the former operator's coin is not handed on yet: %s", error)
+            self._warn("the former operator's coin is not handed on yet: %s", error)
         else:
             _log.info("%d wei of the former operator's key %s went to the new one", amount, former.address)
         return False

@@ -6,6 +6,9 @@ back is read from the chain each time, so a kill at any moment changes nothing b
 """
 
 import logging
+import math
+
+import trio
 
 from trustedpods.contracts.records import Channel, Submission, meter_tag
 from trustedpods.contracts.settlement import settle
@@ -21,6 +24,13 @@ from trustedpods.provider.store import claims
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState, StoredClaim
 
 _log = logging.getLogger(__name__)
+
+LEAVING_MARGIN_S = 120
+"""A claim goes so long before the publisher may close one of its channels, whatever a former operator's key
+has under way: time to mine it several times. Should both land, the contract pays a period once."""
+
+LEAVING_LOOK_S = 10.0
+"""A publisher may announce it while the claim waits."""
 
 
 class ClaimSubmission:
@@ -41,7 +51,7 @@ class ClaimSubmission:
 
         The head is read first: what is seen after it and lies deep under it is final.
         """
-        await self._doors.sending.passed()
+        await self._may_go(claim)
         head = (await self._doors.chain.head()).number
         facts = await self._facts([cut.channel for cut in claim.cuts])
         signed = SignedClaim.from_json(claim.signed.decode())
@@ -64,6 +74,18 @@ class ClaimSubmission:
                 claims.settle_claim, claim.root, ClaimState.LOST, claim.tx, claim.block, []
             )
         return sent[0].tx_hash if sent else None
+
+    async def _may_go(self, claim: StoredClaim) -> None:
+        """Wait for a former operator's key, but not until a channel of the claim may be closed without it."""
+        while self._doors.sending.is_shut and self._time_left(claim) > 0:
+            with trio.move_on_after(LEAVING_LOOK_S):
+                await self._doors.sending.passed()
+
+    def _time_left(self, claim: StoredClaim) -> float:
+        """Seconds until a channel of the claim may be closed without it, as far as the pods' records say."""
+        chains = [record.chain for cut in claim.cuts if (record := self._pods.get(cut.channel)) is not None]
+        ends = [chain.unlock_at for chain in chains if chain is not None and chain.unlock_at]
+        return min(ends, default=math.inf) - LEAVING_MARGIN_S - self._doors.now()
 
     async def _facts(self, ids: list[ChannelId]) -> dict[ChannelId, Channel | None]:
         channels = await self._doors.chain.channels(self._doors.owner, ids)

@@ -5,6 +5,7 @@
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,6 +61,14 @@ def change_of(path: Path) -> HowFar | None:
     return "switched" if _is_there(_beside(path, FORMER)) else None
 
 
+def changed_at(path: Path) -> float | None:
+    """When this key was made, or its change ended, in Unix seconds, by the file's date; None without it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def make_following(path: Path, uid: int, gid: int) -> None:
     """Make the key that is to follow, unless it is there already. `OSError` as from the disk."""
     make_key(_beside(path, NEXT), uid, gid)
@@ -72,14 +81,16 @@ def switch(path: Path, lost: Address | None) -> None:
     key is still there. `OSError` as from the disk.
     """
     following, former = _beside(path, NEXT), _beside(path, FORMER)
-    if not _is_there(following):
+    try:
+        os.utime(following)  # see `changed_at`
+    except FileNotFoundError:
         return
     if _is_there(path):
         try:
             os.link(path, former)
         except FileExistsError:
             _check_same(path, former, following)
-    elif lost is not None:
+    elif lost is not None and not _is_there(former):  # one that is there may be of a key with coin
         replace_whole(former, f"{lost}\n".encode(), 0o600)
         state = following.stat()
         os.chown(former, state.st_uid, state.st_gid)
@@ -93,6 +104,8 @@ def switch(path: Path, lost: Address | None) -> None:
 
 def forget_former(path: Path) -> None:
     """Remove the former key's file. `OSError` as from the disk."""
+    with suppress(FileNotFoundError):
+        os.utime(path)  # before: who is killed here does this step again
     _beside(path, FORMER).unlink(missing_ok=True)
     sync_folder(path.parent)
 

@@ -80,7 +80,7 @@ async def key_changed(year, *, lost=False):
     """Others do what each run asks for, and then it is typed again; the steps at which it stopped."""
     world, steps = year.world, []
     site = FakeKeySite(world.key_file, world.chain)
-    rotation = Rotation(world._config(), site, lost=lost)
+    rotation = Rotation(world._config(), site, lost=lost, again=True)  # files have the real world's dates
     while True:
         if year.run is not None:
             site.view = await read_operator_key(year.run.parts.doors)

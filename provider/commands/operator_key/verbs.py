@@ -31,6 +31,7 @@ Examples:
 @config_option
 @click.option("--rotate", is_flag=True, help="Change the key for a new one, or go on with that.")
 @click.option("--lost", is_flag=True, help="The key is gone, or in others' hands: its rights end at once.")
+@click.option("--again", is_flag=True, help="Begin another change within a day of the one before.")
 @click.option(
     "--wait", "wait_s", type=click.FloatRange(0, MOST_WAIT_S), default=0.0, show_default=True,
     help="Seconds to wait for the owner's transactions and for the daemon.",
@@ -42,17 +43,18 @@ Examples:
 @output_option
 @explained
 def operator_key(
-    config_path: Path, rotate: bool, lost: bool, wait_s: float, qr: bool | None, output: str
+    config_path: Path, rotate: bool, lost: bool, again: bool, wait_s: float, qr: bool | None, output: str
 ) -> None:
     """Show the key that pays gas: its coin, what it has under way, whether the owner named it; or change it.
 
     A change is made of steps, of which each may be killed and repeated: a new key in a file beside the old
     one, the owner's two transactions, the files' exchange, a restart of the daemon, and the end of the old
     key once nothing of it is left. The same command goes on with the next. Exit code 4: something is left.
+    Typed once more within a day of the end it begins no other change, unless --again is said.
     """
     if not rotate:
-        if lost or wait_s:
-            raise BadInput("--lost and --wait are for --rotate")
+        if lost or again or wait_s:
+            raise BadInput("--lost, --again and --wait are for --rotate")
         _show(config_path, output)
         return
     import trio
@@ -68,7 +70,8 @@ def operator_key(
         click.echo("\n".join([*result.lines(room), "", "waiting"]))
 
     waiting: Callable[[RotationResult], None] = _silent if output == "json" else tell
-    rotation = Rotation(config, RealKeySite(config), lost=lost, wait_s=wait_s, waiting=waiting)
+    site = RealKeySite(config)
+    rotation = Rotation(config, site, lost=lost, again=again, wait_s=wait_s, waiting=waiting)
     _tell(trio.run(go_on, rotation), output, qr)
 
 

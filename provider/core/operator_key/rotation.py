@@ -66,7 +66,8 @@ class RotationFacts:
 
     `current`, `following` and `former` are the keys of the three files; `former` may be known by its address
     alone (not `former_here`). `used` is the running daemon's, None where none answers; `under_way` are
-    transactions of former keys in its books. `gas_price` is in wei.
+    transactions of former keys in its books. `gas_price` is in wei. `lost`: the former key may be in others'
+    hands, so its rights end before anything else.
     """
 
     current: KeyFacts | None
@@ -76,6 +77,7 @@ class RotationFacts:
     used: Address | None
     under_way: int
     gas_price: int
+    lost: bool = False
 
 
 def next_step(facts: RotationFacts) -> RotationStep:
@@ -86,6 +88,7 @@ def next_step(facts: RotationFacts) -> RotationStep:
     if former is None or facts.current is None:
         return RotationStep.NOTHING
     left = (
+        (facts.lost and former.rights.any, RotationStep.TAKE_BACK),
         (facts.used is None, RotationStep.START),
         (facts.used != facts.current.address, RotationStep.RESTART),
         (facts.under_way > 0, RotationStep.SETTLE),
@@ -121,7 +124,8 @@ def told(facts: RotationFacts) -> str:
         RotationStep.SWITCH: f"the owner named the new key {new}: {rotate}",
         RotationStep.START: f"start the daemon, which no longer uses {old}, {then}",
         RotationStep.RESTART: f"the daemon still uses {facts.used}: {restart}, {then}",
-        RotationStep.SETTLE: f"{facts.under_way} transactions of {old} come to their end: wait, {then}",
+        RotationStep.SETTLE: f"{facts.under_way} transactions of {old} come to their end: wait (and send "
+        f"it coin where it has none), {then}",
         RotationStep.TAKE_BACK: f"the owner has to take the rights of the old key {old} back, {then}",
         RotationStep.MOVE_COIN: f"the daemon sends the coin of {old} to the new key: wait, {then}",
         RotationStep.FORGET: f"nothing of {old} is left: {rotate} ends it",

@@ -5,9 +5,10 @@
 transactions are done; what the owner, the daemon or a person does is told, and waited for.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -15,6 +16,7 @@ import trio
 from trustedpods.contracts.client import Chain
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.units import duration_text
 from trustedpods.provider.admin.reports.operator_key import read_facts
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.operator_key.rotation import (
@@ -26,6 +28,7 @@ from trustedpods.provider.core.operator_key.rotation import (
 )
 from trustedpods.provider.keys.operator_files import (
     OperatorKeys,
+    changed_at,
     forget_former,
     make_following,
     read_operator_keys,
@@ -41,6 +44,10 @@ from trustedpods.provider.setup.owner.transactions import (
 )
 from trustedpods.provider.setup.procedure import FIRST_GAS, LOOK_AGAIN_S
 from trustedpods.provider.setup.report import transaction_lines
+
+ANOTHER_AFTER_S = 24 * 3600
+"""A change begins by itself no sooner after the end of the one before: a command that was killed at that end,
+or is typed once more by a script, finds its work done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +103,14 @@ class Rotation:
     """Of which provider, and how.
 
     *lost*: the present key is gone or in others' hands, so the owner takes its rights back at once. For
-    *wait_s* what others do is waited for; *waiting* is told each new step that is.
+    *wait_s* what others do is waited for; *waiting* is told each new step that is. *again*: a change begins
+    also within `ANOTHER_AFTER_S` of the one before.
     """
 
     config: ProviderConfig
     site: KeySite
     lost: bool = False
+    again: bool = False
     wait_s: float = 0
     waiting: Callable[[RotationResult], None] = _silent
 
@@ -124,7 +133,10 @@ async def rotate(rotation: Rotation) -> RotationResult:
     no key or cannot be written; NetworkFailure without the chain.
     """
     keys = await trio.to_thread.run_sync(read_operator_keys, rotation.path)
-    if keys.following is None and keys.former is None:
+    if keys.following is None and (keys.former is None or keys.current is None):
+        if (done := await trio.to_thread.run_sync(_done_before, rotation)) is not None:
+            result = await stands(rotation)
+            return replace(result, told=done) if result.complete else result
         await trio.to_thread.run_sync(_make, rotation, keys)
     deadline, last = trio.current_time() + rotation.wait_s, None
     async with rotation.site.chain() as chain:
@@ -139,6 +151,18 @@ async def rotate(rotation: Rotation) -> RotationResult:
                 rotation.waiting(result)
                 last = result
             await trio.sleep(LOOK_AGAIN_S)
+
+
+def _done_before(rotation: Rotation) -> str | None:
+    """That the present key is too new for another change to begin unasked; None where it is not."""
+    at = None if rotation.again else changed_at(rotation.path)
+    age = None if at is None else max(0, int(time.time() - at))
+    if age is None or age >= ANOTHER_AFTER_S:
+        return None
+    return (
+        f"none is under way, and none is begun: this key is made, or its change ended, {duration_text(age)} "
+        "ago; say --again to change it once more"
+    )
 
 
 def _make(rotation: Rotation, keys: OperatorKeys) -> None:
@@ -157,7 +181,8 @@ async def _look(rotation: Rotation, chain: Chain) -> RotationFacts:
     daemon = await rotation.site.daemon()
     used = None if daemon is None else Address(daemon.address)
     under_way = 0 if daemon is None else daemon.former_unfinished
-    return await read_facts(chain, Address(rotation.config.identity.owner), keys, used, under_way)
+    facts = await read_facts(chain, Address(rotation.config.identity.owner), keys, used, under_way)
+    return replace(facts, lost=rotation.lost)
 
 
 async def _done_here(rotation: Rotation, chain: Chain, facts: RotationFacts) -> bool:

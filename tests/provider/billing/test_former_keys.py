@@ -4,6 +4,7 @@
 
 import os
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -13,7 +14,9 @@ from tests.fakes.chain.state import address_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.billing.former_keys import RETRY_S, FormerKeys, HandoverTimes
+from trustedpods.provider.billing.submission import LEAVING_LOOK_S, LEAVING_MARGIN_S, ClaimSubmission
 from trustedpods.provider.core.operator_key.rotation import movable
+from trustedpods.provider.core.pod import ChannelFact
 from trustedpods.provider.keys.file import make_key, read_key
 from trustedpods.provider.keys.operator_files import make_following, switch
 from trustedpods.provider.store.operator.transactions import save_unfinished, unfinished_of
@@ -46,6 +49,16 @@ class PendingChain(FakeChain):
         if found[address]:
             await self.store.write(save_unfinished, {piece(self, address): None})
         return []
+
+
+@dataclass
+class OneRecord:
+    """Of a pod whose publisher may close the channel then."""
+
+    unlock_at: int
+
+    def get(self, _channel):
+        return SimpleNamespace(chain=ChannelFact(0, 0, self.unlock_at))
 
 
 def piece(chain, address):
@@ -138,6 +151,33 @@ async def test_what_is_never_mined_is_not_waited_for_for_ever(world, virtual_tim
         assert trio.current_time() - began == pytest.approx(SHORT_S, rel=0.1)
         assert sent(world) == ["withdraw"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_claim_whose_channel_may_soon_be_closed_waits_for_no_former_key(world, virtual_time):
+    async with world.run() as (parts, _):
+        world.chain.store = parts.doors.store
+        submission = ClaimSubmission(parts.doors, OneRecord(world.now + 10 * LEAVING_MARGIN_S))
+        claim = SimpleNamespace(cuts=[SimpleNamespace(channel=b"")])
+        with trio.move_on_after(2 * LEAVING_LOOK_S) as waits:
+            await submission._may_go(claim)
+        assert waits.cancelled_caught
+        submission._pods.unlock_at = world.now + LEAVING_MARGIN_S  # announced meanwhile
+        with trio.fail_after(FEW_S):
+            await submission._may_go(claim)
+        assert parts.doors.sending.is_shut
+
+
+async def test_behind_the_open_gate_it_is_still_brought_to_its_end(world, virtual_time, caplog):
+    async with world.run() as (parts, _), trio.open_nursery() as nursery:
+        world.chain.store = parts.doors.store
+        nursery.start_soon(FormerKeys(parts.doors, IMPATIENT).run)
+        await withdrawn(parts)
+        world.chain.final = True
+        await trio.sleep(2 * RETRY_S)
+        assert not await parts.doors.store.read(unfinished_of, world.chain.market.chain_id)
+        nursery.cancel_scope.cancel()
+    told = [one for one in caplog.messages if "is not final: " in one]
+    assert len(told) == 2, "once for each of the two that look"
 
 
 async def test_the_rest_of_the_coin_goes_to_the_present_key(world, virtual_time):

@@ -91,6 +91,9 @@ async def test_a_key_is_changed_from_its_begin_to_its_end(tmp_path, anvil, nurse
     async with Chain(anvil.url, market) as chain:
         await chain.set_operator(OWNER, address_of(old))
         assert (await typed(config))["step"] == "nothing"
+        told = await typed(config, "--rotate")  # it was made a moment ago
+        assert (told["step"], told["complete"], "--again" in told["told"]) == ("nothing", True, True)
+        os.utime(path, (0, 0))
         told = await typed(config, "--rotate")
         assert (told["step"], await signed(chain, told)) == ("name", 2)
         assert (await typed(config, "--rotate"))["step"] == "start"
@@ -108,4 +111,6 @@ async def test_a_key_is_changed_from_its_begin_to_its_end(tmp_path, anvil, nurse
         anvil.rpc("anvil_setBalance", address_of(old), "0x0")
         told = await typed(config, "--rotate")
     assert (told["step"], told["operator"], told["complete"]) == ("nothing", address_of(new), True)
+    told = await typed(config, "--rotate")  # as after a kill at the very end
+    assert (told["operator"], told["complete"]) == (address_of(new), True)
     assert [file.name for file in tmp_path.glob("operator.key*")] == ["operator.key"]

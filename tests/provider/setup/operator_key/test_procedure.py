@@ -2,6 +2,7 @@
 """A change of keys as the operator sees it: what is asked of whom, killed anywhere, and to its end."""
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from trustedpods.provider.core.operator_key.rotation import RotationStep
 from trustedpods.provider.keys.file import make_key, read_key
 from trustedpods.provider.keys.operator_files import read_operator_keys
 from trustedpods.provider.setup.operator_key import procedure
-from trustedpods.provider.setup.operator_key.procedure import Rotation, rotate, stands
+from trustedpods.provider.setup.operator_key.procedure import ANOTHER_AFTER_S, Rotation, rotate, stands
 from trustedpods.provider.setup.owner.qr_codes import QrRoom
 
 OWNER = b"\x03" * 32
@@ -29,6 +30,7 @@ class Case:
     def __init__(self, tmp_path):
         self.path = tmp_path / "operator.key"
         make_key(self.path, os.geteuid(), os.getegid())
+        os.utime(self.path, (0, 0))
         self.old = read_key(self.path)
         self.site = FakeKeySite(self.path, used=self.old)
         self.chain, self.owner = self.site.chain_door, address_of(OWNER)
@@ -191,6 +193,65 @@ async def test_a_folder_that_cannot_be_written_is_said_plainly(case, monkeypatch
     monkeypatch.setattr(procedure, "make_following", full)
     with pytest.raises(BadInput, match="No space left"):
         await case.go_on()
+
+
+async def changed(case):
+    case.site.owner = OWNER
+    await case.go_on()
+    case.site.restart()
+    case.hand_on()
+    assert (await case.go_on()).complete
+    return read_key(case.path)
+
+
+async def test_the_command_typed_once_more_after_the_end_begins_no_other_change(case):
+    new = await changed(case)
+    for lost in (False, True):
+        result = await case.go_on(lost=lost)
+        assert (result.complete, "--again" in result.told) == (True, True)
+    assert case.over
+    assert read_key(case.path) == new
+    assert (await case.go_on(again=True)).step is RotationStep.RESTART
+    assert read_operator_keys(case.path).former.key == new
+
+
+@pytest.mark.parametrize(("age_s", "begins"), [(ANOTHER_AFTER_S + 60, True), (ANOTHER_AFTER_S - 60, False)])
+async def test_a_day_after_a_change_another_one_begins(case, age_s, begins):
+    await changed(case)
+    at = time.time() - age_s
+    os.utime(case.path, (at, at))
+    assert ((await case.go_on()).step is RotationStep.RESTART) == begins
+
+
+async def test_a_key_of_another_days_clock_is_not_changed_unasked(case):
+    await changed(case)
+    at = time.time() + 10 * ANOTHER_AFTER_S
+    os.utime(case.path, (at, at))
+    assert (await case.go_on()).complete
+
+
+async def test_a_present_key_that_is_lost_while_an_earlier_one_has_coin(case):
+    case.sign(await case.go_on())
+    await case.go_on()
+    case.path.unlink()
+    with pytest.raises(NoContext, match="not there"):
+        await case.go_on()
+    result = await case.go_on(lost=True)
+    assert result.step is RotationStep.NAME
+    case.sign(result)
+    assert (await case.go_on(lost=True)).step is RotationStep.RESTART
+    found = read_operator_keys(case.path)
+    assert found.former.key == case.old
+    assert found.current is not None
+
+
+async def test_rights_of_a_stolen_key_end_before_the_restart_also_where_the_naming_alone_was_signed(case):
+    result = await case.go_on(lost=True)
+    sign(case.chain, case.owner, result.transactions[:2])
+    result = await case.go_on(lost=True)
+    assert (result.step, len(result.transactions)) == (RotationStep.TAKE_BACK, 2)
+    case.sign(result)
+    assert (await case.go_on(lost=True)).step is RotationStep.RESTART
 
 
 KILLED = ("make_following", "switch", "forget_former", "read_operator_keys", "next_step")

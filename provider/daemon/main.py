@@ -168,10 +168,7 @@ async def run_parts(
         endpoint = host.reached_at(config.net.announce)[0]
         nursery.start_soon(supervise, "keeping the row", partial(keep_registry_row, doors, profile, endpoint))
         operator = AdminApi(parts, profile, endpoint, lambda: conversations.running)
-        await nursery.start(serve_admin, config.admin_socket, operator.verbs())
-        if config.net.operator:
-            door = OperatorDoor(doors, host.peer_id, operator.verbs(), ConversationLimits(MAX_LISTENING))
-            host.serve(OPERATOR, door.handle)
+        await _answer_operator(doors, host, operator, nursery)
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)
         conversations.begin()
@@ -179,6 +176,14 @@ async def run_parts(
         notify_ready()
         task_status.started()
     _log.info("stopped; pods go on as they are")
+
+
+async def _answer_operator(doors: Doors, host: Host, operator: AdminApi, nursery: trio.Nursery) -> None:
+    """On the machine, and from another one where the settings let it."""
+    await nursery.start(serve_admin, doors.config.admin_socket, operator.verbs())
+    if doors.config.net.operator:
+        door = OperatorDoor(doors, host.peer_id, operator.verbs(), ConversationLimits(MAX_LISTENING))
+        host.serve(OPERATOR, door.handle)
 
 
 async def _running_on(doors: Doors) -> set[str]:

@@ -69,6 +69,7 @@ _HEALTH: Final[ToldFields] = {
     **_plain("certificateFailures", "certificateOverdue", "isolationTried", "waiting"),
     **_plain("wakesServed", "wakesRefused", "wakesFailing", "errorsLogged", "warningsLogged", "draining"),
     "drainAt": PLAIN,
+    **_plain("egressLimited", "keyChange"),
     **dict.fromkeys(("podsByPhase", "podsByScale", "answered", "claimsByState"), NUMBERS),
     "gasToday": _GAS,
     "chainNodes": {**_plain("place", "state"), "told": EMPTY},

@@ -80,8 +80,9 @@ class Health(View):
     `capacity` is None where the cluster did not answer; `trouble` says why. `isolation_doubt` is None where
     tenants are apart: by the network agent, or `isolation_tried` with live pods. `certificate_days` and what
     follows are None where there is no such certificate. At most some `wake_failures` are told, of
-    `wakes_failing`. `egress_limited` pods sent more than they may in the last ten minutes. `draining` says why
-    nobody is taken in, `drain_at` until when pods run. `key_change`: how far a change of the operator's key is.
+    `wakes_failing`. `egress_limited` pods sent more than they may in the last ten minutes. `draining` says
+    why nobody is taken in, `drain_at` until when pods run. `key_change`: how far a change of the operator's
+    key is.
     """
 
     now: int

@@ -45,6 +45,7 @@ def test_a_cold_start_is_seen_and_every_panel_has_its_numbers(
     }  # nothing may have happened yet
     late |= {f"trustedpods_certificate_{name}" for name in ("days_left", "overdue")}  # a localnet orders none
     late.add("trustedpods_chain_nodes")  # it asks one node: only several are counted
+    late |= {f"trustedpods_gas_{name}" for name in ("cap_wei", "deferred")}  # it bounds no day's gas
 
     def missing() -> set[str]:
         return asked - scrape(market, 0).keys() - scrape(market, 1).keys() - late

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes around a body: the signed request, the sealed reply, and an error in place of one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.messages.base import U32, U64, Bytes20, Bytes32, LongText, Message, ShortText
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.messages.base import (
+    U32,
+    U64,
+    Bytes20,
+    Bytes32,
+    LongText,
+    Message,
+    ShortText,
+    sendable,
+)
 from trustedpods.protocol.messages.verbs import Verb
 
 RequestGeneration = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -49,3 +59,14 @@ class ErrorReply(Message):
     where: LongText | None = None
     hint: LongText | None = None
     rule: ShortText | None = None
+
+    @classmethod
+    def of(cls, error: TrustedPodsError) -> Self:
+        """The error as it travels, cut to what a message may hold."""
+        return cls(
+            code=error.code,
+            what=sendable(error.what),
+            where=sendable(error.where) if error.where else None,
+            hint=sendable(error.hint) if error.hint else None,
+            rule=sendable(error.rule, 500) if error.rule else None,
+        )

@@ -35,6 +35,12 @@ output_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
 )
 
+qr_option = click.option(
+    "--qr/--no-qr",
+    default=None,
+    help="QR codes of what the owner signs; by default on a terminal that is large enough.",
+)
+
 
 def explained(verb: Callable[P, None]) -> Callable[P, None]:
     """Print our errors as one clear message, and leave with their exit code."""

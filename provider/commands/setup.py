@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from trustedpods.protocol.errors import ExitCode
-from trustedpods.provider.commands.options import config_option, explained, no_market_option, output_option
+from trustedpods.provider.commands.options import (
+    config_option,
+    explained,
+    no_market_option,
+    output_option,
+    qr_option,
+)
 from trustedpods.provider.commands.output import show, show_rows
 
 if TYPE_CHECKING:
@@ -51,10 +57,7 @@ Examples:
     "--wait", "wait_s", type=click.FloatRange(0, MOST_WAIT_S), default=0.0, show_default=True,
     help="Seconds to wait for the owner's transactions.",
 )  # fmt: skip
-@click.option(
-    "--qr/--no-qr", default=None,
-    help="QR codes of what the owner signs; by default on a terminal that is large enough.",
-)  # fmt: skip
+@qr_option
 @output_option
 @explained
 def set_up_provider(

@@ -13,7 +13,7 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.codec import decode, encode
-from trustedpods.protocol.envelopes import SignedRequest
+from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, KeyBinding
 from trustedpods.protocol.ids import ChannelId, PodRef
@@ -25,7 +25,7 @@ from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.server.conversation_limits import ConversationLimits
-from trustedpods.provider.server.replies import Replies, error_reply
+from trustedpods.provider.server.replies import Replies
 from trustedpods.provider.server.seen_requests import SeenRequests
 
 _log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Conversations:
     async def _say_unsealed(self, stream: FrameStream, error: TrustedPodsError) -> None:
         """Only for requests that could not be opened: whoever asked learns why."""
         try:
-            await stream.send(encode(error_reply(error)))
+            await stream.send(encode(ErrorReply.of(error)))
             await stream.finish()
         except NetworkFailure:
             await stream.reset()

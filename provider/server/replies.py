@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages.base import Message, sendable
+from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.outputs import OutputSealer
 from trustedpods.protocol.sealing.replies import seal_reply
@@ -54,15 +54,4 @@ class Replies:
     async def fail(self, error: TrustedPodsError) -> None:
         """End the conversation with an error."""
         if not self.ended:
-            await self.send(error_reply(error), final=True)
-
-
-def error_reply(error: TrustedPodsError) -> ErrorReply:
-    """The error as it travels, cut to what a message may hold."""
-    return ErrorReply(
-        code=error.code,
-        what=sendable(error.what),
-        where=sendable(error.where) if error.where else None,
-        hint=sendable(error.hint) if error.hint else None,
-        rule=sendable(error.rule, 500) if error.rule else None,
-    )
+            await self.send(ErrorReply.of(error), final=True)

@@ -16,7 +16,6 @@ from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.images.strict_json import parse_object
-from trustedpods.protocol.messages.base import sendable
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.remote.allowed import RemoteVerb, allowed, let_out, may_say
@@ -97,12 +96,12 @@ class OperatorDoor:
         try:
             asked = decode(raw, OperatorQuestion)
         except TrustedPodsError as error:
-            return _refusal(error)
+            return ErrorReply.of(error)
         try:
             return await self._answer(stream, asked)
         except TrustedPodsError as error:
             if may_say(error):
-                return _refusal(error)
+                return ErrorReply.of(error)
             _log.warning("an operator's question from outside failed: %s", error)
             return ErrorReply(code=error.code, what="the daemon could not do it; its log says why")
         except Exception:  # noqa: BLE001 - a verb must not stop the daemon
@@ -138,13 +137,3 @@ class OperatorDoor:
         except StoreFailure:
             if verb.changes:
                 raise
-
-
-def _refusal(error: TrustedPodsError) -> ErrorReply:
-    return ErrorReply(
-        code=error.code,
-        what=sendable(error.what),
-        where=sendable(error.where) if error.where else None,
-        hint=sendable(error.hint) if error.hint else None,
-        rule=sendable(error.rule, 500) if error.rule else None,
-    )

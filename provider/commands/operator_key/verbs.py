@@ -10,7 +10,7 @@ import click
 
 from trustedpods.protocol.errors import BadInput, ExitCode, NoContext
 from trustedpods.provider.commands.ask import ask
-from trustedpods.provider.commands.options import config_option, explained, output_option
+from trustedpods.provider.commands.options import config_option, explained, output_option, qr_option
 from trustedpods.provider.commands.output import show
 from trustedpods.provider.commands.setup import MOST_WAIT_S, qr_room
 
@@ -36,10 +36,7 @@ Examples:
     "--wait", "wait_s", type=click.FloatRange(0, MOST_WAIT_S), default=0.0, show_default=True,
     help="Seconds to wait for the owner's transactions and for the daemon.",
 )  # fmt: skip
-@click.option(
-    "--qr/--no-qr", default=None,
-    help="QR codes of what the owner signs; by default on a terminal that is large enough.",
-)  # fmt: skip
+@qr_option
 @output_option
 @explained
 def operator_key(

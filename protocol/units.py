@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import NewType, Self
 
 TokenUnits = NewType("TokenUnits", int)
@@ -10,6 +11,15 @@ TokenUnits = NewType("TokenUnits", int)
 
 UnixSeconds = NewType("UnixSeconds", int)
 """Chain time, or a time of the API server: seconds since 1970, UTC."""
+
+
+def utc_text(at: int) -> str:
+    """Seconds since 1970 as people read them, `2026-11-21 10:54:03Z`.
+
+    OverflowError, ValueError or OSError where they are no date: what others sent is bounded first.
+    """
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
 
 KIB = 1024
 MIB = 1024 * 1024

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts of a page. What others wrote is hostile: it is cut and cleaned here; templates escape HTML. Pure."""
 
-from datetime import UTC, datetime
+from trustedpods.protocol.units import utc_text
 
 MAX_TEXT = 300
 """Characters of a text that somebody else wrote."""
@@ -34,4 +34,4 @@ def when(unix: float | None) -> str:
         return "-"
     if not 0 < unix <= LAST_SECOND:
         return f"second {int(unix)}"
-    return datetime.fromtimestamp(int(unix), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return utc_text(int(unix))

@@ -6,13 +6,12 @@ the last item of the removal releases the channel, and the publisher reads the r
 """
 
 import logging
-from datetime import UTC, datetime
 
 import trio
 
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.protocol.units import UnixSeconds
+from trustedpods.protocol.units import UnixSeconds, utc_text
 from trustedpods.provider.admin.views import EvictedPod
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.settlement import Settlement
@@ -92,7 +91,7 @@ class Eviction:
         """
         text, at = _checked(reason), UnixSeconds(self._doors.now() + hours * HOUR_S)
         await self._gate.drain(text, at)
-        told = f"this pod is removed at {_moment(at)}, as the provider is drained: {text}"
+        told = f"this pod is removed at {utc_text(at)}, as the provider is drained: {text}"
         for record in self._staying:
             await self._pods.note(record.channel, DRAINING, told)
         return [EvictedPod(label=one.label, phase=one.phase, settled=False) for one in self._pods.standing]
@@ -209,10 +208,6 @@ class Eviction:
 
     def _now(self, record: PodRecord) -> PodRecord:
         return self._pods.get(record.channel) or record
-
-
-def _moment(at: UnixSeconds) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _checked(reason: str) -> str:

@@ -7,11 +7,10 @@ Counts are the kernel's, of each replica: they begin anew with the node, and end
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import trio
 
-from trustedpods.protocol.units import UnixSeconds
+from trustedpods.protocol.units import UnixSeconds, utc_text
 from trustedpods.provider.cluster.pod_counters import PodCounters
 from trustedpods.provider.doors import Doors
 
@@ -19,7 +18,6 @@ _log = logging.getLogger(__name__)
 
 QUIET_S = 600
 """Without a refused packet for so long a pod is limited no more; the next one is told anew."""
-
 
 NOTE_EVERY_S = 60.0
 """What somebody changed or removed by hand is put back within a minute."""
@@ -81,8 +79,7 @@ class RefusedEgress:
         held = self.of(namespace, now)
         if held is None:
             return ""
-        since = datetime.fromtimestamp(held.since, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        return f"egress limited since {since}: {held.packets} packets refused"
+        return f"egress limited since {utc_text(held.since)}: {held.packets} packets refused"
 
 
 async def keep_egress_limits(doors: Doors) -> None:

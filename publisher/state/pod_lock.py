@@ -11,11 +11,11 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.units import utc_text
 from trustedpods.protocol.whole_file import private_folder
 
 FOLDER = "locks"
@@ -88,7 +88,7 @@ def _holder(descriptor: int) -> str:
     """Who holds it, as it wrote itself down; it may be about to."""
     try:
         found = json.loads(os.pread(descriptor, MAX_HOLDER, 0))
-        since = datetime.fromtimestamp(int(found["since"]), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        since = utc_text(int(found["since"]))
         return f"process {int(found['pid'])} ({str(found['verb'])[:20]}) has it since {since}"
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another process has just taken it"

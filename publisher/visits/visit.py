@@ -3,12 +3,12 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, Refused
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.units import utc_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation, require_listed
 from trustedpods.publisher.market.market import MarketAccount
@@ -184,7 +184,7 @@ def refusal_hint(record: PodRecord) -> str:
     """What the owner of a pod should know when its provider stops verifying."""
     last = "it never verified from here"
     if record.attested_at:
-        at = datetime.fromtimestamp(record.attested_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        at = utc_text(record.attested_at)
         last = f"it verified last at {at} against {record.label or 'built-in'}"
     return f"{last}; nothing was sent to it now. `trustedpods close {record.channel}` takes the deposit back"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times as a person reads them."""
 
-from datetime import UTC, datetime
+from trustedpods.protocol.units import utc_text
 
 LAST_MOMENT = 253_402_300_799
 """The end of the year 9999, behind which Python knows no dates; others may say any number."""
@@ -13,4 +13,4 @@ def moment(unix: int | None) -> str:
         return "-"
     if not 0 < unix <= LAST_MOMENT:
         return f"second {unix}"
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return utc_text(unix)

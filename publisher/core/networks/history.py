@@ -3,11 +3,11 @@
 
 import re
 import shlex
-from datetime import UTC, datetime
 
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.content import NetworkContent
 from trustedpods.protocol.networks.history import HistoryRecord
+from trustedpods.protocol.units import utc_text
 
 DONE = "done"
 """The result of a command that did what it was asked; only such ones are done again."""
@@ -56,6 +56,6 @@ def _variable(name: str) -> str:
 
 def _when(at: int) -> str:
     try:
-        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        return utc_text(at)
     except (OverflowError, ValueError, OSError):
         return f"at {at}"

@@ -3,12 +3,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from trustedpods.protocol.errors import CopiesDiffer, Locked, NetworkFailure, TrustedPodsError
 from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.leases import Behind
-from trustedpods.protocol.units import UnixSeconds
+from trustedpods.protocol.units import UnixSeconds, utc_text
 from trustedpods.publisher.core.money import duration_text
 from trustedpods.publisher.core.networks.copies import left_by_removal
 from trustedpods.publisher.core.networks.locking import Ending, Locking
@@ -126,4 +125,4 @@ def moment(unix: int) -> str:
     """`2026-11-21 10:54:03Z`, or the number where it is no date."""
     if not 0 <= unix <= LAST_MOMENT:
         return f"second {unix}"
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return utc_text(unix)

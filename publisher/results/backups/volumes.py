@@ -2,8 +2,8 @@
 """Backups of a pod's volumes, their schedules, and how those go."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from trustedpods.protocol.units import utc_text
 from trustedpods.publisher.core.money import duration_text
 
 
@@ -90,11 +90,11 @@ class ScheduledState:
         if self.stopped:
             text = f"{text}  the pod is stopped: nothing to back up"
         if self.begun is not None:
-            text = f"{text}  begun {_when(self.begun)}"
+            text = f"{text}  begun {utc_text(self.begun)}"
         if not self.failures:
-            return text if self.begun is not None else f"{text}  next {_when(self.next_at)}"
+            return text if self.begun is not None else f"{text}  next {utc_text(self.next_at)}"
         times = "once" if self.failures == 1 else f"{self.failures} times"
-        return f"{text}  FAILED {times}: {self.why}  again {_when(self.next_at)}"
+        return f"{text}  FAILED {times}: {self.why}  again {utc_text(self.next_at)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,3 @@ class BackupScheduleResult:
 
     pod: str
     schedule: ScheduledState | None
-
-
-def _when(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

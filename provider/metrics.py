@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from trustedpods.provider.core.disk import DiskState
+from trustedpods.provider.core.operator_key.rotation import CHANGE_WORDS
 
 Fact = Literal["chain", "cluster", "facade"]
 
@@ -66,6 +67,8 @@ class Snapshot:
     egress_limited: int = 0
     egress_refused: int = 0
     """Packets of all pods since the daemon's first look."""
+    key_change: str | None = None
+    """How far a change of the operator's key is that is not done; None where none is under way."""
     chain_nodes: Mapping[str, int] = field(default_factory=dict)
     """How many of the chain's nodes agree, are silent, behind, or differ; nothing where there is one node."""
 
@@ -224,6 +227,12 @@ class SnapshotCollector(Collector):
             "1 at how the disk of the books is: good takes pods, all others do not.",
             "state",
             {str(state): int(state == now.disk_state) for state in DiskState},
+        )
+        yield _by_label(
+            "trustedpods_operator_key_change",
+            "1 at how far a change of the operator's key is that is not done.",
+            "step",
+            {step: int(step == now.key_change) for step in CHANGE_WORDS},
         )
         failures = CounterMetricFamily(
             "trustedpods_store_failures", "Reads and writes of the books that failed.", labels=["rule"]

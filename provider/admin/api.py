@@ -35,6 +35,7 @@ from trustedpods.provider.admin.reports.offers import read_offers
 from trustedpods.provider.admin.reports.operator_key import (
     OperatorKeyRequest,
     OperatorKeyView,
+    change_under_way,
     read_operator_key,
 )
 from trustedpods.provider.admin.reports.views import Earnings, EarningsRequest, Offers, OffersRequest
@@ -345,6 +346,7 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         free_slots=parts.doors.facade.free_slots,
         egress_limited=parts.meter.refused.limited(parts.doors.now()),
         egress_refused=parts.meter.refused.total,
+        key_change=await trio.to_thread.run_sync(change_under_way, parts.doors),
         claims_by_state=by_state,
         last_claim=last_claim,
         oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),

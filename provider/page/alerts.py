@@ -12,6 +12,7 @@ from trustedpods.protocol.local_page.texts import clean, when
 from trustedpods.protocol.units import duration_text
 from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
 from trustedpods.provider.core.disk import DiskState
+from trustedpods.provider.core.operator_key.rotation import CHANGE_WORDS
 
 SILENT_S = 120
 OLD_CLAIM_S = 36 * 3600
@@ -46,6 +47,7 @@ def alerts_of(health: Health) -> tuple[AlertLine, ...]:
     """All of them, the critical ones first."""
     found = [
         *_money(health),
+        *_key(health),
         *_held_back(health),
         *_parts(health),
         *_room(health),
@@ -89,6 +91,16 @@ def _money(health: Health) -> Iterator[AlertLine]:
         yield AlertLine(
             "OperatorOutOfGas", "warning", f"The operator key holds {health.gas_wei} wei",
             "Claims stop when it is empty. Send the chain's coin to the operator's address.", DOCTOR,
+        )  # fmt: skip
+
+
+def _key(health: Health) -> Iterator[AlertLine]:
+    if health.key_change is not None:
+        yield AlertLine(
+            "OperatorKeyChange", "warning",
+            f"The operator's key is being changed: {CHANGE_WORDS[health.key_change]}",
+            "The old key keeps rights and coin until the change is done. The command says what is next.",
+            "trustedpods-provider operator-key",
         )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from trustedpods.protocol.local_page.texts import clean, when
 from trustedpods.protocol.units import duration_text
 from trustedpods.provider.admin.reports.health_views import Health, OwnEvidence
 from trustedpods.provider.admin.views import GasTodayView
-from trustedpods.provider.core.operator_key.rotation import CHANGE_WORDS
 from trustedpods.provider.page.alerts import SOON_S, AlertLine, alerts_of, proof_alerts
 from trustedpods.provider.page.texts import ShownFact, coin, mib, share
 
@@ -76,21 +75,12 @@ def _today(gas: GasTodayView) -> str:
     return f"{spent}{most}" + (f"; until midnight wait: {waiting}" if waiting else "")
 
 
-def _key_change(health: Health) -> tuple[ShownFact, ...]:
-    """A change of the operator's key that is half done, with what to type."""
-    if health.key_change is None:
-        return ()
-    words = f"{CHANGE_WORDS[health.key_change]}: trustedpods-provider operator-key says what is next"
-    return (ShownFact("The operator's key is being changed", words, True),)
-
-
 def _parts(health: Health) -> tuple[ShownFact, ...]:
     gas = "the chain does not say" if health.gas_wei < 0 else coin(health.gas_wei)
     certificate = health.certificate_days
     return (
         *(_answered(name, health) for name in ("chain", "cluster", "facade")),
         ShownFact("The operator's key holds, in coin", gas, health.gas_wei < 0),
-        *_key_change(health),
         ShownFact(
             "Gas today (UTC), in coin", _today(health.gas_today), any(health.gas_today.waiting.values())
         ),

@@ -55,13 +55,16 @@ async def reboot(year):
 async def operator_key(year):
     """The operator changes the key for a new one, by the command that he types; the owner signs elsewhere."""
     before = address_of(year.world.operator_key)
-    steps = await key_changed(year)
+    async with year.watched("operator key", {"TrustedPodsOperatorKeyChange"}) as window:
+        await rotate_typed(year)  # a key is made, and nobody goes on with it
+        await year.watch(window, HOUR_S + 5 * MINUTE_S)
+        steps = await key_changed(year)
+        await year.watch(window, 5 * MINUTE_S)
     assert steps == [RotationStep.NAME, RotationStep.RESTART, RotationStep.TAKE_BACK]
     after = address_of(year.world.operator_key)
     assert year.world.chain.operators == {(year.world.owner, after)}
     assert not movable(year.world.chain.gas[before], year.world.chain.wei_per_gas)
     assert year.world.chain.gas[after] > GAS // 2
-    await year.world.time.stride(HOUR_S, MINUTE_S)
 
 
 async def lost_key(year):
@@ -76,15 +79,20 @@ async def lost_key(year):
     await year.world.time.stride(HOUR_S, MINUTE_S)
 
 
+async def rotate_typed(year, *, lost=False):
+    """The operator types it once; `again`, as files have the real world's dates."""
+    world = year.world
+    site = FakeKeySite(world.key_file, world.chain)
+    if year.run is not None:
+        site.view = await read_operator_key(year.run.parts.doors)
+    return await rotate(Rotation(world._config(), site, lost=lost, again=True))
+
+
 async def key_changed(year, *, lost=False):
     """Others do what each run asks for, and then it is typed again; the steps at which it stopped."""
     world, steps = year.world, []
-    site = FakeKeySite(world.key_file, world.chain)
-    rotation = Rotation(world._config(), site, lost=lost, again=True)  # files have the real world's dates
     while True:
-        if year.run is not None:
-            site.view = await read_operator_key(year.run.parts.doors)
-        result = await rotate(rotation)
+        result = await rotate_typed(year, lost=lost)
         if result.complete:
             return steps
         if result.step is not RotationStep.MOVE_COIN:  # which the daemon does, soon or at once

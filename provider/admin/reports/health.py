@@ -5,7 +5,6 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
@@ -23,13 +22,13 @@ from trustedpods.provider.admin.reports.health_views import (
     TrafficView,
     WakeFailure,
 )
+from trustedpods.provider.admin.reports.operator_key import change_under_way
 from trustedpods.provider.admin.views import GasTodayView
 from trustedpods.provider.cluster.objects.sizes import total
 from trustedpods.provider.core.admission import kept_for
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler.types import ScaleState
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.keys.operator_files import HowFar, change_of
 from trustedpods.provider.metrics import Snapshot
 from trustedpods.provider.serving.failures import is_failing
 from trustedpods.provider.tee.validity import good_until
@@ -118,18 +117,10 @@ async def read_health(
         capacity=capacity,
         trouble=trouble,
         egress_limited=found.egress_limited,
-        key_change=await trio.to_thread.run_sync(_key_change, doors),
+        key_change=await trio.to_thread.run_sync(change_under_way, doors),
         errors_logged=counts.messages.get("error", 0) + counts.messages.get("critical", 0),
         warnings_logged=counts.messages.get("warning", 0),
     )
-
-
-def _key_change(doors: Doors) -> HowFar | None:
-    """By the files' names; a folder that does not say is told by `operator-key` and `doctor`."""
-    try:
-        return change_of(Path(doors.config.identity.operator_key_file))
-    except TrustedPodsError:
-        return None
 
 
 def _told(failing: Sequence[PodStanding]) -> list[WakeFailure]:

@@ -18,7 +18,7 @@ from trustedpods.provider.core.operator_key.rotation import (
     told,
 )
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.keys.operator_files import OperatorKeys, change_of, read_operator_keys
+from trustedpods.provider.keys.operator_files import HowFar, OperatorKeys, change_of, read_operator_keys
 from trustedpods.provider.store import claims
 from trustedpods.provider.store.operator.transactions import unfinished_of
 
@@ -83,6 +83,14 @@ async def read_operator_key(doors: Doors) -> OperatorKeyView:
         change=change,
         trouble=trouble,
     )
+
+
+def change_under_way(doors: Doors) -> HowFar | None:
+    """By the files' names; a folder that does not say is told by `operator-key` and `doctor`."""
+    try:
+        return change_of(Path(doors.config.identity.operator_key_file))
+    except TrustedPodsError:
+        return None
 
 
 async def _change(doors: Doors, used: Address, under_way: int) -> KeyChange | None:

@@ -21,6 +21,7 @@ FIRED: dict[str, dict[str, object]] = {
     "PaidLess": {"items_cut": 1},
     "OperatorOutOfGas": {"gas_wei": 5 * 10**15 - 1},
     "GasCapReached": {"gas_today": GasTodayView(spent="5", cap="6", waiting={"claims": 2, "row": 0})},
+    "OperatorKeyChange": {"key_change": "made"},
     "FactSilent": {"answered": {"chain": NOW - 121.0}},
     "ChainNodeDiffers": {"chain_nodes": [LIAR]},
     "ClusterUnread": {"trouble": "no answer"},

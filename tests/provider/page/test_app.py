@@ -94,12 +94,13 @@ async def test_now_says_what_is_wrong_and_what_to_type(browser, reader):
     )
     page = await browser.text("/")
     for wanted in (
-        "3 alerts, 2 of them critical",
+        "4 alerts, 2 of them critical",
         "The disk of the books is failing",
         "a probe reached the other",
         "<code>trustedpods-provider doctor</code>",
         "holds 10 wei",
-        "the key before it is not done with yet: trustedpods-provider operator-key says what is next",
+        "being changed: the key before it is not done with yet",
+        "<code>trustedpods-provider operator-key</code>",
     ):
         assert wanted in page, wanted
     assert page.index("disk of the books is failing") < page.index("holds 10 wei"), "critical ones first"

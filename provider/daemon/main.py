@@ -36,7 +36,7 @@ from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_asking, keep_lease
 from trustedpods.provider.daemon.own_sleep import OwnSleep, serve_own_sleep
-from trustedpods.provider.daemon.process import notify_ready, stop_on_signal
+from trustedpods.provider.daemon.process import give_back_large_buffers, notify_ready, stop_on_signal
 from trustedpods.provider.daemon.registry_row import keep_registry_row
 from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
 from trustedpods.provider.dns.upstream import Upstream
@@ -75,6 +75,7 @@ BLOB_KEPT_S = 3600.0
 
 async def serve(config: ProviderConfig) -> None:
     """Run the daemon until SIGTERM or SIGINT, which end it while it stands by or opens its doors as well."""
+    give_back_large_buffers()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, nursery.cancel_scope)
         await _serve(config)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process as whoever started it sees it: it ends at a signal, and says when it serves."""
+"""The process as its machine sees it: it ends at a signal, says when it serves, and gives back memory."""
 
+import ctypes
 import logging
 import os
 import signal
@@ -8,7 +9,27 @@ import socket
 
 import trio
 
+from trustedpods.protocol.limits import MIB
+
 _log = logging.getLogger(__name__)
+
+LARGE_BUFFER = 2 * MIB
+"""Above a blob's chunk, which comes and goes all day: each would cost its page faults anew."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""mallopt(3)."""
+
+
+def give_back_large_buffers() -> None:
+    """Have buffers of `LARGE_BUFFER` and more go back to the kernel when they are freed, for good.
+
+    Left to itself glibc raises that bound to the largest buffer that it ever freed, 32 MiB at most. From then
+    on such buffers are cut out of the heap and leave holes that a process which lives for months never fills.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    bounds = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
+    if mallopt is None or not all(mallopt(bound, LARGE_BUFFER) for bound in bounds):
+        _log.info("this C library keeps large buffers as it likes")
 
 
 async def stop_on_signal(scope: trio.CancelScope) -> None:

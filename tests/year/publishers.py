@@ -22,6 +22,9 @@ from trustedpods.provider.core.pod import ENDED, Phase
 
 PEOPLE = 40
 DEPOSIT = 10**9
+AT_ONCE = 14
+"""Their clients look now and then, each at its own moment: not all see a reboot in the same one."""
+
 WITHIN_S = 120.0
 """A deploy or a removal; they take seconds."""
 
@@ -137,7 +140,9 @@ class Publishers:
             await one.ask("rotate", rotation(self.world, one), Done)
             await one.provision()
 
-        await self._together(run, [(move, one) for one in self.standing.values()], "releases")
+        waiting = list(self.standing.values())
+        for some in (waiting[at : at + AT_ONCE] for at in range(0, len(waiting), AT_ONCE)):
+            await self._together(run, [(move, one) for one in some], "releases")
 
     def slots(self):
         """Of pods that stand, by channel."""

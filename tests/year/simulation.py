@@ -90,9 +90,10 @@ class Simulation:
             self._over.set()
 
     async def stop(self):
-        """As by a kill."""
+        """As by a kill: what it had in memory goes at once, as with a process."""
         self._life.cancel()
         await self._over.wait()
+        gc.collect()
 
     # ---- what events use ----
 
@@ -146,6 +147,7 @@ class Simulation:
         async with trio.open_nursery() as self._nursery:
             await self.start()
             before = own_objects()
+            await self._settle()
             due = sorted(self.plan.events)
             while self.day < self.plan.days:
                 today = self.day
@@ -160,6 +162,18 @@ class Simulation:
             self.world.chain.forget_old(0)
             self.kept = own_objects() - before
             await self.stop()
+
+    async def _settle(self):
+        """The year begins with as many pods as it will have on any day, of a provider that was started again.
+
+        Else what is there of its first pods, and what two daemons in one process had between them, would be
+        taken for what a year adds.
+        """
+        longest, dice = self.plan.longest_stay, self.publishers.dice
+        for age in range(longest):
+            stays = [dice.randint(1, longest) for _ in range(self.plan.a_day)]
+            await self.publishers.come(self.run, [self.day + stay - age for stay in stays if stay > age])
+        await EVENTS["reboot"](self)
 
     async def _morning(self, today):
         stays = [

@@ -18,6 +18,7 @@ from tests.year.outside import SimulatedWorld
 from tests.year.plan import THIRTY_DAYS, YEAR
 from tests.year.simulated_time import without_log_records, without_threads
 from tests.year.simulation import Simulation
+from trustedpods.provider.daemon.process import give_back_large_buffers
 
 DOMAIN = "k1.test.localhost"
 
@@ -75,6 +76,7 @@ def lived(plan, folder):
         world = SimulatedWorld(folder, directory=served.directory, root=str(served.root), slots=plan.slots)
         answers.clock, answers.life_days = (lambda: world.now), plan.certificate_days
         year = Simulation(plan, world, answers)
+        give_back_large_buffers()  # as `serve` does
         with without_threads(), without_log_records():
             trio.run(year.live, clock=world.time.clock)
     return year

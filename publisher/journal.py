@@ -6,7 +6,7 @@ are stable, with their numbers in the protocol (docs/cli.md lists them).
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -77,12 +77,20 @@ class Journal:
         self.events: list[dict[str, Fact]] = []
         self.if_interrupted: str | None = None
         """What goes on without us, to be said after Ctrl-C."""
+        self.while_waiting: Callable[[], object] | None = None
+        """What is wanted at the end, left for a time in which the verb waits for others: some 50 ms."""
         self._start = time.monotonic()
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._start
+
+    def waits(self) -> None:
+        """The verb has nothing to do itself from here: what was left for such a time is done, once."""
+        work, self.while_waiting = self.while_waiting, None
+        if work is not None:
+            work()
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:

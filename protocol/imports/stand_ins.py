@@ -120,6 +120,17 @@ def _command() -> StandIns:
     return {"httpx._main": _module("httpx._main", main=_calling("httpx._main", "main"))}
 
 
+def _http2() -> StandIns:
+    """Of httpcore, which httpx asks: the second version of HTTP, with the tables of its compression."""
+    return {
+        name: _module(name, **{made: _LaterType(made, (), {"place": (name, made)})})
+        for name, made in (
+            ("httpcore._sync.http2", "HTTP2Connection"),
+            ("httpcore._async.http2", "AsyncHTTP2Connection"),
+        )
+    }
+
+
 def _chains() -> StandIns:
     """Of eth_typing, an enumeration of all chains that are known."""
     name = "eth_typing.networks"
@@ -145,6 +156,7 @@ BESIDE: Final[Mapping[str, Callable[[], StandIns]]] = {
     "eth_keyfile.keyfile": _pairings,
     "eth_typing": _chains,
     "eth_utils": _names_of_chains,
+    "httpcore": _http2,
     "httpx": _command,
     "libp2p.crypto.serialization": _other_keys,
     "libp2p.custom_types": _quic,

@@ -17,8 +17,8 @@ from trustedpods.protocol.ids import Address, address_from_bytes, keccak256
 SIGNATURE_BYTES: Final = 65
 """r, s and v, as OpenZeppelin's `ECDSA` takes them; it refuses every other length."""
 
-_FIRST_PARITY: Final = 27
-_PARITIES: Final = {_FIRST_PARITY: 0, _FIRST_PARITY + 1: 1}
+FIRST_PARITY: Final = 27
+_PARITIES: Final = {FIRST_PARITY: 0, FIRST_PARITY + 1: 1}
 """The recovery byte of `ecrecover`; libraries also take 0, 1, and 35 and up, which a contract refuses."""
 
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -48,7 +48,7 @@ def address_of(private_key: bytes) -> Address:
 def sign(private_key: bytes, digest: bytes) -> bytes:
     """The key's signature of 32 bytes (RFC 6979), as `signer_of` takes it; BadInput as above."""
     signed = _key(private_key).sign_msg_hash(digest)
-    return signed.to_bytes()[:-1] + bytes([signed.v + _FIRST_PARITY])
+    return signed.to_bytes()[:-1] + bytes([signed.v + FIRST_PARITY])
 
 
 def _key(private_key: bytes) -> PrivateKey:

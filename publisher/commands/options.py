@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 import click
@@ -138,12 +139,18 @@ def pod_name(context: click.Context, parameter: click.Parameter, value: str | No
 
 
 def form_of(result: object) -> "Answer":
-    """A result as JSON, nothing for none; only now all forms are imported."""
+    """A result as JSON, nothing for none; only now its form is imported."""
     if result is None:
         return {}
-    from trustedpods.publisher.output.json_forms import json_of
+    from trustedpods.publisher.output.json_of import json_of
 
     return json_of(result)
+
+
+def _load_printing() -> None:
+    """Import what prints a pod's result as JSON: else all wait for that once the pod serves."""
+    import_module("trustedpods.publisher.output.json_run")
+    import_module("trustedpods.publisher.output.json_pods")
 
 
 def verb_typed() -> str:
@@ -191,6 +198,8 @@ class Run:
 
             say_what_is_asked(self.show)
         self.journal: Journal = Journal(self.show)
+        if common.as_json:
+            self.journal.while_waiting = _load_printing
         self.progress: object = None
         """What the verb fills, to be told after an error."""
 

@@ -117,6 +117,7 @@ class ProvisionConversation:
         await self._sent.wait()
         await self._paid.wait()
         with self._journal.step("create"):
+            self._journal.waits()
             await trio.sleep_forever()
 
     def _verify(self, signed: SignedStatement) -> Statement:

@@ -30,7 +30,6 @@ from trustedpods.publisher.results.deployed import (
     RestartResult,
     VersionsResult,
 )
-from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import (
     DeleteProgress,
     DeleteResult,
@@ -47,7 +46,6 @@ from trustedpods.publisher.results.pods import (
     VisitedPod,
     VisitProgress,
 )
-from trustedpods.publisher.results.watched import OverviewResult
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Cost
@@ -338,16 +336,6 @@ def _outliving(volumes: OutlivingVolumes, token: Token) -> "pods.OutlivingJson":
 @json_of.register(EventsResult)
 def _history(result: EventsResult) -> "pods.EventsJson":
     return {"pod": result.pod.name, "pod_events": [_event(event) for event in result.events]}
-
-
-@json_of.register(OverviewResult)
-def _overview(result: OverviewResult) -> Answer:
-    log = result.log
-    bill = error_json(result.bill) if isinstance(result.bill, ErrorReport) else json_of(result.bill)
-    told = (
-        [piece.data.decode(errors="replace") for piece in log] if isinstance(log, tuple) else error_json(log)
-    )
-    return {**status_json(result.status), "log": told, "bill": bill}
 
 
 @json_of.register(ListResult)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON of `attest`, of a round of `watch`, and of what keeps volumes."""
+"""JSON of `attest`, of a round of `watch` and of what the page shows of a pod, and of what keeps volumes."""
 
 from typing import TYPE_CHECKING
 
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.json_error import error_json
-from trustedpods.publisher.output.json_of import json_of
+from trustedpods.publisher.output.json_of import Answer, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
     outcome_json,
@@ -14,7 +14,7 @@ from trustedpods.publisher.output.json_parts import (
     transaction_json,
     verdict_json,
 )
-from trustedpods.publisher.output.json_pods import visited_json
+from trustedpods.publisher.output.json_pods import status_json, visited_json
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.backups.volumes import (
     BackedUpVolume,
@@ -22,8 +22,9 @@ from trustedpods.publisher.results.backups.volumes import (
     VolumeBackupResult,
     VolumeBackupsResult,
 )
+from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import VolumeRestoreResult
-from trustedpods.publisher.results.watched import WatchedPod, WatchResult
+from trustedpods.publisher.results.watched import OverviewResult, WatchedPod, WatchResult
 
 if TYPE_CHECKING:
     from trustedpods.publisher.output.answers import rounds
@@ -147,3 +148,13 @@ def _restored(result: VolumeRestoreResult) -> "rounds.RestoreJson":
 
 def _volume(volume: BackedUpVolume) -> "rounds.BackedUpVolumeJson":
     return {"volume": volume.volume, "ordinal": volume.ordinal, "size": volume.size}
+
+
+@json_of.register(OverviewResult)
+def _overview(result: OverviewResult) -> Answer:
+    log = result.log
+    bill = error_json(result.bill) if isinstance(result.bill, ErrorReport) else json_of(result.bill)
+    told = (
+        [piece.data.decode(errors="replace") for piece in log] if isinstance(log, tuple) else error_json(log)
+    )
+    return {**status_json(result.status), "log": told, "bill": bill}

@@ -10,7 +10,6 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome
-from trustedpods.publisher.results.pods import VisitedPod
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 from trustedpods.publisher.results.validated import UpdateWay, update_way
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from trustedpods.protocol.units import TokenUnits
     from trustedpods.publisher.core.cost import Cost
     from trustedpods.publisher.core.updates.difference import FieldChange, UpdateEffect
+    from trustedpods.publisher.results.pods import VisitedPod
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class SentImages:
 class PushResult:
     """`image push`: the pod's provider has all of the images now, for the version that comes."""
 
-    pod: VisitedPod
+    pod: "VisitedPod"
     sent: SentImages
 
 
@@ -93,7 +93,7 @@ class RestartPlanResult:
 class RestartResult:
     """`restart`: new replicas of the same version serve. `update` is None where one was under way already."""
 
-    pod: VisitedPod
+    pod: "VisitedPod"
     update: UpdateWay | None
     confirmed: ConfirmedPod
 

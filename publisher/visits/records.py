@@ -15,11 +15,11 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
-from trustedpods.publisher.results.pods import LastAttestation
 from trustedpods.publisher.state.pod_records import FOLDER, PodRecord, PodRecords, Provenance, ShapeRecord
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.publisher.results.pods import LastAttestation
 
 
 def pod_records() -> PodRecords:
@@ -150,8 +150,10 @@ def keep(record: PodRecord, journal: Journal) -> None:
         journal.show.warning(f"{error}")
 
 
-def last_attestation(record: PodRecord) -> LastAttestation:
+def last_attestation(record: PodRecord) -> "LastAttestation":
     """When the provider last verified, and against what."""
+    from trustedpods.publisher.results.pods import LastAttestation  # noqa: PLC0415 - 13 ms; a deploy needs none
+
     return LastAttestation(
         at=UnixSeconds(record.attested_at) if record.attested_at else None,
         policy=record.policy,

@@ -13,19 +13,39 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
+COLLECT_FIRST_AFTER = 400_000
+"""New objects before the first collection; Python's own is 700. A whole `deploy` makes some 190,000 with its
+modules, and each collection among them took 20 ms; so many objects are some 60 MB."""
+
 COLLECT_AFTER = 50_000
-"""New objects before a collection; Python's own is 700. Loading all of `deploy` makes some 115,000 that stay;
-what a verb of hours leaves in circles is some ten MB at most before it is found."""
+"""The same for those behind it: what a verb of hours leaves in circles is some ten MB before it is found."""
+
+
+NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
+"""Else pydantic reads the entry points of every package that is installed, to find who adds to its checks."""
 
 
 def run(command: Callable[[], object]) -> NoReturn:
     """Run *command*, which ends by `SystemExit`, and end the process with its exit code."""
-    gc.set_threshold(COLLECT_AFTER)
+    _collect_seldom()
+    os.environ.setdefault(*NO_PLUGINS)
     try:
         command()
     except SystemExit as end:
         _end(end)
     raise SystemExit(0)
+
+
+def _collect_seldom() -> None:
+    """Nothing is collected in a verb of a second; in one of hours seldom, once all is loaded."""
+
+    def collected(phase: str, _: object) -> None:
+        if phase == "stop":
+            gc.callbacks.remove(collected)
+            gc.set_threshold(COLLECT_AFTER)
+
+    gc.callbacks.append(collected)
+    gc.set_threshold(COLLECT_FIRST_AFTER)
 
 
 def _end(end: SystemExit) -> NoReturn:

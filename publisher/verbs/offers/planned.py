@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from trustedpods.manifests.parse import parse_received
 from trustedpods.manifests.spec.pod import PodManifest
@@ -34,9 +35,11 @@ from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployPlanResult
-from trustedpods.publisher.results.pods import StatusResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.visits import records
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.results.pods import StatusResult
 
 RUNNING = frozenset({"serving", "failing", "parked"})
 """The provider's words for pods of which a version is in place, awake or asleep or stopped."""
@@ -156,7 +159,7 @@ async def _status(session: Session, location: PodLocation) -> PodStatus | None:
         return None
 
 
-def deploy_keeps(account: MarketAccount, pod: Pod, status: StatusResult, journal: Journal) -> bool:
+def deploy_keeps(account: MarketAccount, pod: Pod, status: "StatusResult", journal: Journal) -> bool:
     """Whether a deploy of *pod* changes nothing that runs by that *status*; False where that is not known.
 
     A node that calls others gets their newest addresses with each deploy, and is proven with them.

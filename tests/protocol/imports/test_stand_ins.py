@@ -38,7 +38,7 @@ def test_a_keystore_of_a_validator_is_still_made():
 
 def test_the_client_loads_nothing_that_stand_ins_stand_for():
     code = "import sys; import trustedpods.protocol.net.host, trustedpods.contracts.client\n"
-    code += "import trustedpods.protocol.sealing.requests; print(*sys.modules)"
+    code += "import trustedpods.protocol.sealing.requests, httpcore; print(*sys.modules)"
     loaded = said_by(code)
     assert set(BESIDE) - {"eth_keyfile.keyfile"} <= set(loaded)
     heavy = {
@@ -48,6 +48,7 @@ def test_the_client_loads_nothing_that_stand_ins_stand_for():
         "Crypto.PublicKey.RSA",
         "Crypto.Cipher.AES",
         "aioquic",
+        "h2",
         "psutil",
         "eth_utils.network",
         "eth_typing.networks",
@@ -77,6 +78,16 @@ def test_what_stand_ins_stand_for_works_when_it_is_used():
     told = said_by(code)
     assert told[:10] == ["True"] * 10
     assert "HTTPX" in told
+
+
+def test_the_second_version_of_http_is_there_when_it_is_asked_for():
+    code = "import trustedpods.protocol, httpcore; place = httpcore.Origin(b'https', b'a', 443)\n"
+    code += "made = httpcore.HTTP2Connection(place, None), httpcore.AsyncHTTP2Connection(place, None)\n"
+    code += "from httpcore._sync.http2 import HTTP2Connection\n"
+    code += "from httpcore._async.http2 import AsyncHTTP2Connection\n"
+    code += "print(type(made[0]) is HTTP2Connection, isinstance(made[0], httpcore.HTTP2Connection))\n"
+    code += "print(type(made[1]) is AsyncHTTP2Connection, isinstance(1, httpcore.AsyncHTTP2Connection))"
+    assert said_by(code) == ["True", "True", "True", "False"]
 
 
 def test_what_is_loaded_already_gets_no_stand_in():

@@ -12,7 +12,7 @@ from trustedpods.protocol.ids import Address, PodRef
 from trustedpods.publisher.core.money import Funding, parse_funding
 from trustedpods.publisher.keyfile import Key
 from trustedpods.publisher.market.market import open_account
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.payers.payer import SafePayer, SignerPayer
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.results.money import FundProgress

@@ -7,6 +7,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -15,7 +17,7 @@ from tests.paths import ROOT
 from trustedpods.publisher import client, results
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.network_client import LogShow, NetworkClient
-from trustedpods.publisher.output.json_forms import FORMS, json_of
+from trustedpods.publisher.output.json_of import FORMS, json_of
 from trustedpods.publisher.results.deployed import DeployResult
 
 ROOMS = ("attestation", "commands", "core", "delivery", "market", "payment", "results", "verbs", "visits")
@@ -55,6 +57,8 @@ def test_a_result_is_frozen_and_says_what_it_is(kind):
 
 def test_every_result_and_every_progress_has_one_form_in_json():
     assert len(FORMS) >= 4
+    for name in FORMS:
+        importlib.import_module(f"trustedpods.publisher.output.{name}")
     without = [
         kind.__name__ for kind in (*RESULTS, *PROGRESS) if json_of.dispatch(kind) is json_of.dispatch(object)
     ]
@@ -64,6 +68,29 @@ def test_every_result_and_every_progress_has_one_form_in_json():
 def test_a_progress_that_knows_nothing_is_an_empty_object():
     assert [json_of(kind()) for kind in PROGRESS] == [{}] * len(PROGRESS)
     assert len(PROGRESS) >= 5
+
+
+def test_a_deploy_loads_no_form_of_networks():
+    """Each form is found by its result, whichever was asked for before it; each takes its time to load."""
+    code = "import sys\nfrom trustedpods.publisher.output.json_of import json_of\n"
+    code += "from trustedpods.publisher.results.deployed import DeployProgress\n"
+    code += "print(json_of(DeployProgress()), 'trustedpods.publisher.output.json_networks' in sys.modules)\n"
+    code += "from trustedpods.publisher.results.networks import KeptNetworksResult\n"
+    code += "print(type(json_of(KeptNetworksResult({}))).__name__)\n"
+    code += "print('trustedpods.publisher.output.json_networks' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["{}", "False", "dict", "True"]
+
+
+def test_what_is_left_for_a_wait_is_done_once():
+    journal, done = Journal(LogShow()), []
+    journal.waits()
+    journal.while_waiting = lambda: done.append(1)
+    journal.waits()
+    journal.waits()
+    assert done == [1]
 
 
 def test_what_has_no_form_is_refused():

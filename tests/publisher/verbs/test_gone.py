@@ -10,7 +10,7 @@ from tests.publisher.test_cli import cli
 from tests.publisher.verbs.offers.test_fallback import failing
 from trustedpods.protocol.errors import ExitCode, NetworkFailure, Refused
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.money import CloseProgress, GoneResult
 from trustedpods.publisher.results.pods import DeleteResult
 from trustedpods.publisher.verbs import money

@@ -11,7 +11,7 @@ from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.net import open_host
 from trustedpods.publisher.commands.lines.providers import provider_lines
 from trustedpods.publisher.market.profiles import LISTED_AT_ONCE, proof_of
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import ListProgress

@@ -10,7 +10,7 @@ from tests.publisher.test_cli import cli
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.commands.lines.names import NAMED, names_of
 from trustedpods.publisher.output.answers.published import PUBLISHED
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 
 __all__ = ["cli"]
 

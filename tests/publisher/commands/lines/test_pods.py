@@ -8,7 +8,7 @@ import pytest
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages.pod import PodEvent, PodFailure, PublisherRoom
 from trustedpods.publisher.commands.lines.pods import list_lines, status_lines
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.running.listed import list_pods

@@ -12,7 +12,7 @@ from trustedpods.protocol.ids import parse_address
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.commands.streams.logs import line_json
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.output.json_run import run_json
 from trustedpods.publisher.results.providers import ProviderId, RenderResult
 from trustedpods.publisher.results.streams.followed import FollowedLogLine

@@ -29,7 +29,7 @@ from trustedpods.publisher.delivery.bundle import make_bundle
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs.networks import places

@@ -14,7 +14,7 @@ from tests.publisher.verbs.networks.test_applying import FakePods
 from trustedpods.protocol.errors import Locked, NoContext, Refused
 from trustedpods.publisher.commands.network_lines import kept_lines
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.networks import NetworkId
 from trustedpods.publisher.verbs.networks import lock, places, state, status
 from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply, plan

@@ -12,7 +12,7 @@ from tests.publisher.verbs.networks.test_apply import NODES, Team
 from trustedpods.protocol.errors import BadInput, ExitCode
 from trustedpods.publisher.commands.network.files import rendered_lines
 from trustedpods.publisher.core.networks.plan import pod_name
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.networks.rendering import render_manifests, render_objects
 
 __all__ = ["cli"]

@@ -21,7 +21,7 @@ from trustedpods.publisher.commands.network_lines import copy_lines, lease_lines
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.networks import NetworkId
 from trustedpods.publisher.verbs.networks import lock, places, state
 

@@ -13,7 +13,7 @@ from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refus
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.channels.fallback import MAX_LEFT
 from trustedpods.publisher.core.select import Choice
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.money import CloseProgress
 from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs import money

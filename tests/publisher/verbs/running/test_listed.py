@@ -9,7 +9,7 @@ import pytest
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.publisher.commands.lines.pods import list_lines
 from trustedpods.publisher.context import state_dir
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.running.listed import list_pods
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.pod import LogLines, LogsBody
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.bill import bill
 from trustedpods.publisher.verbs.pods import status

@@ -15,7 +15,7 @@ from trustedpods.protocol.networks.history import Argument, HistoryRecord
 from trustedpods.protocol.networks.leases import Attempt, Broken, Command, LeaseStatus, LeaseWaiter
 from trustedpods.protocol.networks.members import Role
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.output.json_run import run_json
 from trustedpods.publisher.results import networks as results
 from trustedpods.publisher.results.errors import ErrorReport

@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.networks.history import SecretText
 from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import history_lines
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.networks.documents.history import history
 
 

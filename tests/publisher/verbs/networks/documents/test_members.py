@@ -10,7 +10,7 @@ from tests.publisher.verbs.networks.test_verbs import stranger
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.protocol.networks.members import Role, lost_digest
 from trustedpods.publisher.networks.states import own_card, read_state
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.networks.documents import members, versions
 from trustedpods.publisher.verbs.networks.documents.changing import read_view
 from trustedpods.publisher.verbs.networks.files import card_text

@@ -14,7 +14,7 @@ from trustedpods.protocol.networks.migrations import SCHEMA
 from trustedpods.protocol.networks.sealed_documents import seal_body
 from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import migrate_lines, restore_lines
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.networks.delete import delete
 from trustedpods.publisher.verbs.networks.documents import versions
 

@@ -21,7 +21,7 @@ from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.core.networks.mapping import parse_clusters
 from trustedpods.publisher.core.networks.planning.outlook import HELD
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.networks.apply import ApplyOptions, apply, plan
 from trustedpods.publisher.verbs.networks.applying import ConfirmedNode
 from trustedpods.publisher.verbs.networks.connect import connect

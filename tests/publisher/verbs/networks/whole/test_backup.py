@@ -10,7 +10,7 @@ from tests.publisher.verbs.networks.test_apply import Team, begun_name
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.publisher.commands.network_lines import backup_lines
 from trustedpods.publisher.core.networks.plan import pod_name
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.verbs.networks.whole.backup import backup_nodes
 from trustedpods.publisher.verbs.running.backup import BackupOptions
 

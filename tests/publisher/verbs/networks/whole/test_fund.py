@@ -14,7 +14,7 @@ from trustedpods.publisher.commands.network_lines import node_log_lines, paid_li
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.money import parse_funding
 from trustedpods.publisher.core.networks.plan import pod_name
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.payers.payer import SafePayer
 from trustedpods.publisher.verbs.networks.whole.fund import fund
 from trustedpods.publisher.verbs.networks.whole.logs import logs

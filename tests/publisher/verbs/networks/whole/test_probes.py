@@ -12,7 +12,7 @@ from tests.publisher.verbs.networks.test_apply import NODES, Team
 from tests.publisher.verbs.networks.test_applying import FakePods
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused
 from trustedpods.publisher.core.networks.probes import ProbeAnswer
-from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.output.json_of import json_of
 from trustedpods.publisher.output.json_run import run_json
 from trustedpods.publisher.verbs.networks.lock import status as lock_status
 from trustedpods.publisher.verbs.networks.places import parse_place

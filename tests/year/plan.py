@@ -31,7 +31,7 @@ YEAR = Plan(
     events=(
         *((day, "reboot") for day in REBOOTS_OF_A_YEAR),
         *((day, "disk full") for day in (20, 140, 290)),
-        *((day, "disk low") for day in (30, 200)),
+        *((day, "disk low") for day in (30, 191)),
         *((day, "chain away") for day in (25, 230)),
         (80, "chain lies"),
         (100, "node differs"),

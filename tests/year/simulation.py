@@ -35,9 +35,11 @@ PAGE = 1024
 class Evening:
     """What was measured at the end of a day: bytes of the books that are in use, of the spool and of the
     resident set, blocks that Python has, pods that had come, that stood, and that went on that day.
+    `starts`: how often the daemon had been started.
     """
 
     day: int
+    starts: int
     books: int
     spool: int
     resident: int
@@ -60,6 +62,7 @@ class Simulation:
     fired: set = field(default_factory=set)
     evenings: list = field(default_factory=list)
     sent_to_a_liar: int = 0
+    starts: int = 0
     kept: Counter = field(default_factory=Counter)
     """Our own objects that the daemon has a day behind the last pod and had not before the first, by type."""
     _nursery: Any = None
@@ -74,6 +77,7 @@ class Simulation:
     async def start(self):
         """The daemon serves when this returns."""
         self._life, self._over = trio.CancelScope(), trio.Event()
+        self.starts += 1
         self._nursery.start_soon(self._serve)
         await self.world.time.until(lambda: self.run is not None, START_S, "the start")
         for one in self.publishers.standing.values():
@@ -201,6 +205,7 @@ class Simulation:
         doors = self.run.parts.doors
         return Evening(
             day=self.day,
+            starts=self.starts,
             books=await doors.store.read(used_bytes),
             spool=sum(path.stat().st_size for path in (self.world.tmp_path / "spool").rglob("*.sealed")),
             resident=resident(),

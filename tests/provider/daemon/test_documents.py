@@ -12,10 +12,7 @@ from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.daemon import leader
-from trustedpods.provider.daemon.process import stop_on_signal
 from trustedpods.provider.store import Vault, open_store
-
-__all__ = ["stop_on_signal"]
 
 
 @pytest.fixture

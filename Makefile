@@ -84,7 +84,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.attestation
 	$(BIN)/python -m tests.bench.market
 	$(BIN)/python -m tests.bench.facade --peer nginx
-	$(BIN)/python -m tests.bench.kernel_tcp
+	$(BIN)/python -m tests.bench.streams.kernel_tcp
 	$(BIN)/python -m tests.bench.proxy_cpu
 	$(BIN)/python -m tests.bench.cold_start --runs 100 --peer nginx
 	$(BIN)/python -m tests.bench.sleep.warm

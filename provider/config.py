@@ -160,14 +160,12 @@ class FacadeSection(Section):
     (haproxy.cfg, pages) are only used by `facade-files`.
 
     At `exporter` Prometheus finds HAProxy's metrics; keep it on the loopback.
-
     `resolvers` are asked for proofs of control over publishers' own hosts; none: this machine's.
 
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
     second, `max_body_mib`. From one client address: `source_connections`, and `source_rate` requests per
     second (0: any number); and `header_s` for a request's headers to be complete, whoever they are for:
     HAProxy has no pod for a request before that.
-
     With `tcp` "kernel" the node's kernel carries connections of tcp services to pods of this node, where the
     network policy agent listens at `ways_socket`; "haproxy": HAProxy carries all.
     """

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's agent, where it leads the facade's ports to replicas."""
+"""The only door to the node's agent, where it leads ports of the facade to replicas."""

@@ -24,6 +24,7 @@ type Ruling struct {
 	Leading   []Way
 	Reached   []Way
 	PerSource int
+	Lease     time.Duration // that new connections are still led, also if nobody lives to end it
 }
 
 // Elements are the members of a set of `inet_service . ipv4_addr . inet_service`: connections that may go on.
@@ -73,7 +74,7 @@ func (k Kernel) Script(now Ruling, network netip.Prefix, at time.Time) (string, 
 		next.renewed = at
 		fmt.Fprintf(&text, "flush set ip %s leased\n", Table)
 		writeElements(&text, "leased", each(now.Leading, func(one Way) string {
-			return fmt.Sprintf("%d timeout %ds", one.Port, MaxLease/time.Second)
+			return fmt.Sprintf("%d timeout %ds", one.Port, max(1, now.Lease/time.Second))
 		}))
 	}
 	return text.String(), next

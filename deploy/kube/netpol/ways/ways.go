@@ -27,6 +27,8 @@ const (
 	maxLabel = 63
 	// mostConnections is more than any node's table of connections takes.
 	mostConnections = 1_000_000
+	// mostReached is some times as many as a facade has ports: pods change, and what they have open ends.
+	mostReached = 4096
 )
 
 // Pod is one that connections may be led to: of this node, and the provider's.
@@ -131,6 +133,7 @@ func (b *Book) Take(wanted Wanted, now time.Time) error {
 			b.Reached = append(b.Reached, way)
 		}
 	}
+	b.Reached = b.Reached[max(0, len(b.Reached)-mostReached):] // the oldest go
 	return nil
 }
 
@@ -152,6 +155,7 @@ func (b *Book) Judge(pods []Pod, now time.Time) Ruling {
 				ruling.Leading = append(ruling.Leading, one)
 			}
 		}
+		ruling.Lease = b.until.Sub(now)
 	}
 	slices.SortFunc(ruling.Leading, compare)
 	slices.SortFunc(ruling.Reached, compare)

@@ -99,13 +99,27 @@ func TestALaterQuestionIsNotOvertaken(t *testing.T) {
 	}
 }
 
+// Whoever asks again and again for other ways costs the agent no more memory than that.
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	var book Book
+	for target := range uint16(mostReached + 9) {
+		one := shop
+		one.Target = target + 1
+		_ = book.Take(wanted(one), began)
+	}
+	got := book.Judge([]Pod{{"shop", two, false}}, began)
+	if len(got.Reached) != mostReached || got.Reached[mostReached-1].Target != mostReached+9 {
+		t.Error(len(got.Reached))
+	}
+}
+
 func TestALeaseEndsAndWhatRunsGoesOn(t *testing.T) {
 	var book Book
 	pods := []Pod{{"shop", two, false}}
 	long := wanted(shop)
 	long.Seconds = 1 << 40
 	_ = book.Take(long, began)
-	if got := book.Judge(pods, began.Add(MaxLease-1)); len(got.Leading) != 1 {
+	if got := book.Judge(pods, began.Add(MaxLease-1)); len(got.Leading) != 1 || got.Lease != 1 {
 		t.Error(got)
 	}
 	if got := book.Judge(pods, began.Add(MaxLease)); len(got.Leading) != 0 || len(got.Reached) != 1 {
@@ -139,7 +153,7 @@ func TestTheKernelIsToldWhatChanged(t *testing.T) {
 	if script, kernel = kernel.Script(Ruling{}, network, began); script != "" {
 		t.Error("nothing new", script)
 	}
-	ruling := Ruling{Leading: []Way{shop}, Reached: []Way{shop}}
+	ruling := Ruling{Leading: []Way{shop}, Reached: []Way{shop}, Lease: 30 * time.Second}
 	script, kernel = kernel.Script(ruling, network, began)
 	for _, part := range []string{
 		"targets { 31000 : 10.0.1.2 . 5432 }", "most { 31000 : goto most-31000-100 }", "ct count over 100",
@@ -151,6 +165,11 @@ func TestTheKernelIsToldWhatChanged(t *testing.T) {
 	}
 	if script, _ = kernel.Script(ruling, network, began.Add(renewEvery-1)); script != "" {
 		t.Error("nothing new", script)
+	}
+	late := ruling
+	late.Lease = 500 * time.Millisecond // nobody asked meanwhile
+	if script, _ = kernel.Script(late, network, began.Add(renewEvery)); !strings.Contains(script, "{ 31000 timeout 1s }") {
+		t.Error("the kernel goes on for longer than the lease", script)
 	}
 	script, kernel = kernel.Script(ruling, network, began.Add(renewEvery))
 	if script != "flush set ip trustedpods-facade leased\nadd element ip trustedpods-facade leased { 31000 timeout 30s }\n" {

@@ -15,7 +15,7 @@ LEASE_S = 30
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Way:
+class KernelWay:
     """New connections of the facade's *port* go to port *target* of the *pod* (its label) at *address*.
 
     Beyond `most` at once they are refused.
@@ -35,7 +35,7 @@ class WaysWanted:
     Connections of a port that is not its pod's any more end. `per_source`: at once, of one client address.
     """
 
-    ways: tuple[Way, ...] = ()
+    ways: tuple[KernelWay, ...] = ()
     owners: Mapping[int, str] = field(default_factory=dict)
     per_source: int = 1
 
@@ -114,7 +114,7 @@ def with_led(
     )
 
 
-def unknown_loads(led: Iterable[Way], last: Iterable[WayLoad], looks: int) -> tuple[WayLoad, ...]:
+def unknown_loads(led: Iterable[KernelWay], last: Iterable[WayLoad], looks: int) -> tuple[WayLoad, ...]:
     """While the agent does not answer, for the *looks*-th time: something may move, so pods stay awake."""
     known = {(one.port, one.address): one for one in last}
     for way in led:

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from trustedpods.provider.core.facade_ways.ways import Way
+from trustedpods.provider.core.facade_ways.ways import KernelWay
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import TCP_CONNECTIONS, ServiceSpec
@@ -28,15 +28,15 @@ def in_haproxy(want: ServiceSpec) -> str | None:
     return None
 
 
-def way_of(want: ServiceSpec, port: int, pod: str) -> Way | None:
+def way_of(want: ServiceSpec, port: int, pod: str) -> KernelWay | None:
     """The way of a service at its *port* of the facade; None where HAProxy carries it."""
     if in_haproxy(want) is not None:
         return None
     (replica,) = want.pods
-    return Way(port, pod, replica.ip, replica.port, want.limits.connections or TCP_CONNECTIONS)
+    return KernelWay(port, pod, replica.ip, replica.port, want.limits.connections or TCP_CONNECTIONS)
 
 
-def told(want: ServiceSpec, port: int, leading: Mapping[int, Way] | frozenset[int]) -> str:
+def told(want: ServiceSpec, port: int, leading: Mapping[int, KernelWay] | frozenset[int]) -> str:
     """Which way a service's new connections go, for people."""
     why = in_haproxy(want)
     if why is None:

@@ -14,8 +14,8 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.facade_ways.ways import (
     LEASE_S,
+    KernelWay,
     LedConnection,
-    Way,
     WayLoad,
     WaysDoor,
     WaysTold,
@@ -47,7 +47,7 @@ class KernelWays:
         self._slots = pools.slots(SlotProtocol.TCP)
         self._first_port = first_port
         self._wanted = WaysWanted(per_source=per_source)
-        self._led: frozenset[Way] = frozenset()
+        self._led: frozenset[KernelWay] = frozenset()
         """What the kernel may lead until `_until`; before the first answer also an earlier daemon's."""
         self._until: float | None = None
         self._answered = False

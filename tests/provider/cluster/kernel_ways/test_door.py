@@ -11,8 +11,8 @@ from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.kernel_ways.door import KernelWaysDoor, parse_told
 from trustedpods.provider.core.facade_ways.ways import (
     LEASE_S,
+    KernelWay,
     LedConnection,
-    Way,
     WayLoad,
     WaysTold,
     WaysWanted,
@@ -42,7 +42,7 @@ async def test_all_that_is_wanted_is_said_in_turn(tmp_path: Path) -> None:
             await stream.send_all(json.dumps(TOLD).encode())
 
     cut = LedConnection("192.0.2.1", 5000, 31000, "10.0.1.2", 7000)
-    wanted = WaysWanted((Way(31000, "shop", "10.0.1.2", 7000, 5),), {31000: "shop"}, 9)
+    wanted = WaysWanted((KernelWay(31000, "shop", "10.0.1.2", 7000, 5),), {31000: "shop"}, 9)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, talk, [trio.SocketListener(listener)])
         door = KernelWaysDoor(path)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How connections in the kernel go into a slot's counters."""
 
-from trustedpods.provider.core.facade_ways.ways import Way, WayLoad, unknown_loads, with_led
+from trustedpods.provider.core.facade_ways.ways import KernelWay, WayLoad, unknown_loads, with_led
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats, combine, mark_of, traffic_since
 
 STATS = SlotStats("boot", 1, 5, 100, 200, pods=(PodTraffic("a", 1, serving=False),), last_session_s=9)
@@ -26,7 +26,7 @@ def test_their_bytes_are_on_no_bill_of_the_facades() -> None:
 
 def test_what_cannot_be_read_counts_as_busy() -> None:
     last = [WayLoad(1, "10.0.1.2", 0, 7)]
-    led = [Way(1, "shop", "10.0.1.2", 7000, 5), Way(2, "shop", "10.0.1.3", 7000, 5)]
+    led = [KernelWay(1, "shop", "10.0.1.2", 7000, 5), KernelWay(2, "shop", "10.0.1.3", 7000, 5)]
     first, second = unknown_loads(led, last, 1), unknown_loads(led, last, 2)
     assert [(one.port, one.open, one.moved) for one in first] == [(1, 1, 8), (2, 1, 1)]
     assert [one.moved for one in second] == [9, 2]

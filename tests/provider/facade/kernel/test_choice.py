@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from trustedpods.provider.core.facade_ways.ways import Way
+from trustedpods.provider.core.facade_ways.ways import KernelWay
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.kernel.choice import ELSEWHERE, KERNEL, in_haproxy, told, way_of
 from trustedpods.provider.facade.pools import SlotProtocol
@@ -33,7 +33,7 @@ def test_every_service_has_one_way_and_a_reason() -> None:
 
 
 def test_a_way_has_the_replicas_address_and_the_services_limit() -> None:
-    assert way_of(RAW, 31000, "shop") == Way(31000, "shop", "10.0.1.2", 7000, TCP_CONNECTIONS)
+    assert way_of(RAW, 31000, "shop") == KernelWay(31000, "shop", "10.0.1.2", 7000, TCP_CONNECTIONS)
     limited = way_of(replace(RAW, limits=SlotLimits(connections=3)), 31000, "shop")
     assert limited is not None
     assert limited.most == 3

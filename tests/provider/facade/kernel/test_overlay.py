@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.facade_ways.ways import (
     LEASE_S,
+    KernelWay,
     LedConnection,
-    Way,
     WayLoad,
     WaysTold,
     WaysWanted,
@@ -31,7 +31,7 @@ FIRST = 31000
 POD, NEXT = PodAddress("a-1", "10.0.1.2", 7000), PodAddress("a-2", "10.0.1.3", 7000)
 SERVICE = ServiceSpec("shop.raw", (), (POD,), protocol=SlotProtocol.TCP)
 OWNERS = {"shop.raw": RAW, "shop.web": 0}
-WAY = Way(FIRST, "shop", "10.0.1.2", 7000, 1024)
+WAY = KernelWay(FIRST, "shop", "10.0.1.2", 7000, 1024)
 STATS = SlotStats("boot", 0, 0, 0, 0)
 
 
@@ -62,7 +62,7 @@ class Agent:
         return WaysTold(ports, self.loads, self.open if connections else ())
 
     @property
-    def leads(self) -> set[Way]:
+    def leads(self) -> set[KernelWay]:
         return set(self.wanted.ways) if trio.current_time() < self.until else set()
 
 

@@ -239,7 +239,7 @@ class Facade(FixedPages):
                 raise Refused(f"nothing is published in slot {slot}", rule="unpublished")
             self._wants[slot] = replace(want, pods=tuple(pods), draining=tuple(draining))
             self._adopted.discard(slot)
-            await self._kernel.narrow(self._wants, self._slots.labels)
+            await self._kernel.narrow(self._wants, self._slots.labels, slot)
             await self._apply(slot)
             await self._kernel.widen(self._wants, self._slots.labels)
 
@@ -249,7 +249,7 @@ class Facade(FixedPages):
             want = self._wants.get(slot)
             if want is not None:
                 self._wants[slot] = replace(want, pods=(), draining=(*want.pods, *want.draining))
-                await self._kernel.narrow(self._wants, self._slots.labels)
+                await self._kernel.narrow(self._wants, self._slots.labels, slot)
                 await self._apply(slot)
             return (await self.stats([slot]))[slot].current
 

@@ -6,7 +6,7 @@ after it. So a replica that HAProxy shows without new connections gets none by t
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import trio
@@ -47,9 +47,9 @@ class KernelWays:
         self._slots = pools.slots(SlotProtocol.TCP)
         self._first_port = first_port
         self._wanted = WaysWanted(per_source=per_source)
-        self._led: frozenset[KernelWay] = frozenset()
-        """What the kernel may lead until `_until`; before the first answer also an earlier daemon's."""
-        self._until: float | None = None
+        self._led: dict[KernelWay, float] = {}
+        """Until when the kernel may lead each, at the latest. What was asked for last is among them."""
+        self._earlier_until: float | None = None
         self._answered = False
         self._last = WaysTold()
         self._unanswered = 0
@@ -70,15 +70,18 @@ class KernelWays:
         found = tuple(sorted(way for way in ways if way is not None and named.get(way.port) == way.pod))
         return replace(self._wanted, ways=found, owners=named)
 
-    async def narrow(self, wants: Mapping[int, ServiceSpec], owners: Mapping[str, int]) -> None:
+    async def narrow(
+        self, wants: Mapping[int, ServiceSpec], owners: Mapping[str, int], of: int | None = None
+    ) -> None:
         """When this returns nothing leads where it is not wanted; NetworkFailure where something still may.
 
-        *wants* are the services by slot, *owners* the slots by services' keys.
+        *wants* are the services by slot, *owners* the slots by services' keys. With *of* only that slot
+        counts: no service waits for what the kernel does with another's.
         """
         async with self._lock:
             wanted = self.wanted(wants, owners)
-            now, before = set(wanted.ways) & self._led, self._wanted.owners
-            leads_more = not self._answered or not self._led <= now
+            now, before = set(wanted.ways) & self._led.keys(), self._wanted.owners
+            leads_more = not self._answered or not self._led.keys() <= now
             ends_more = not before.items() <= wanted.owners.items()
             self._wanted = replace(wanted, ways=tuple(sorted(now)))
             if not leads_more and not ends_more:
@@ -86,7 +89,7 @@ class KernelWays:
             try:
                 await self._tell()
             except NetworkFailure:
-                if self._leads:
+                if any(self._leads_other(slot, now) for slot in (self._slots if of is None else [of])):
                     raise
 
     async def widen(self, wants: Mapping[int, ServiceSpec], owners: Mapping[str, int]) -> None:
@@ -102,16 +105,28 @@ class KernelWays:
 
     def may_lead(self, slot: int) -> bool:
         """Whether the kernel may still lead new connections of the slot."""
-        if slot not in self._slots or not self._leads:
+        return self._leads_other(slot, frozenset())
+
+    def _leads_other(self, slot: int, now: Collection[KernelWay]) -> bool:
+        """Whether it may still lead them by another way than those of *now*."""
+        if slot not in self._slots:
             return False
-        return not self._answered or any(one.port == self.port(slot) for one in self._led)
+        port = self.port(slot)
+        return self._earlier or any(one.port == port and one not in now for one in self._leased())
+
+    def _leased(self) -> dict[KernelWay, float]:
+        """Those whose lease may still go on: what is not asked for again ends, whatever else is."""
+        now = trio.current_time()
+        return {way: until for way, until in self._led.items() if now < until}
 
     @property
-    def _leads(self) -> bool:
-        """Whether a lease may still go on that anybody was given."""
-        if self._until is None:  # an earlier daemon's may be as new as this one
-            self._until = trio.current_time() + LEASE_S
-        return trio.current_time() < self._until
+    def _earlier(self) -> bool:
+        """Whether a lease may still go on that an earlier daemon asked for, perhaps just before this one."""
+        if self._answered:
+            return False
+        if self._earlier_until is None:
+            self._earlier_until = trio.current_time() + LEASE_S + ON_THE_WAY_S
+        return trio.current_time() < self._earlier_until
 
     async def add(
         self, stats: dict[int, SlotStats], wants: Mapping[int, ServiceSpec]
@@ -129,7 +144,7 @@ class KernelWays:
             return stats
         port, replicas = self.port(slot), () if want is None else (*want.pods, *want.draining)
         here = [one for one in loads if one.port == port]
-        led = {one.address for one in self._led if one.port == port} if self._leads else set[str]()
+        led = {one.address for one in self._leased() if one.port == port}
         return with_led(stats, here, led, {pod.ip: pod.name for pod in replicas})
 
     async def sessions(self) -> list[Session]:
@@ -156,7 +171,7 @@ class KernelWays:
 
     def told(self, wants: Mapping[int, ServiceSpec]) -> dict[str, str]:
         """Which way new connections of each of these services of tcp go, by its name; see `choice`."""
-        leading = self._last.leading if self._leads else frozenset[int]()
+        leading = self._last.leading & {one.port for one in self._leased()}
         return {
             service_of(want.label): choice.told(want, self.port(slot), leading)
             for slot, want in wants.items()
@@ -180,11 +195,11 @@ class KernelWays:
     async def _tell(self, cut: Iterable[LedConnection] = (), *, connections: bool = False) -> WaysTold:
         """Until it is answered all of before and all that is new may be led."""
         wanted = self._wanted
-        self._led = (self._led if self._leads else frozenset()) | set(wanted.ways)
-        if wanted.ways:  # a question whose answer is lost may have given a lease too, and later than now
-            self._until = trio.current_time() + LEASE_S + ON_THE_WAY_S
+        # A question whose answer is lost may have given a lease too, and later than now.
+        until = trio.current_time() + LEASE_S + ON_THE_WAY_S
+        self._led = self._leased() | dict.fromkeys(wanted.ways, until)
         told = await self._door.tell(wanted, cut, connections=connections)
-        self._led, self._answered = frozenset(wanted.ways), True
+        self._led, self._answered = dict.fromkeys(wanted.ways, until), True
         self._last, self._unanswered = told, 0
         return told
 
@@ -192,7 +207,9 @@ class KernelWays:
 class HaproxyAlone:
     """The kernel leads nothing: HAProxy carries every connection."""
 
-    async def narrow(self, wants: Mapping[int, ServiceSpec], owners: Mapping[str, int]) -> None:
+    async def narrow(
+        self, wants: Mapping[int, ServiceSpec], owners: Mapping[str, int], of: int | None = None
+    ) -> None:
         """Nothing leads anywhere."""
 
     async def widen(self, wants: Mapping[int, ServiceSpec], owners: Mapping[str, int]) -> None:

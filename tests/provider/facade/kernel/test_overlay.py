@@ -112,6 +112,28 @@ async def test_an_end_that_nobody_confirmed_is_no_end_before_the_lease_is_over(v
     assert not kernel.may_lead(RAW)
 
 
+async def test_one_service_does_not_wait_for_the_end_of_anothers_lease(virtual_time: None) -> None:
+    agent, kernel = made()
+    raw, other = SERVICE, replace(SERVICE, label="mail.raw", pods=(NEXT,))
+    owners = OWNERS | {"mail.raw": OTHER}
+    await kernel.widen({RAW: raw, OTHER: other}, owners)
+    agent.away = True
+    later = {RAW: replace(raw, pods=(), draining=(POD,)), OTHER: other}
+    with pytest.raises(NetworkFailure):
+        await kernel.narrow(later, owners, RAW)
+    await kernel.narrow(later, owners, OTHER)
+    await kernel.narrow(later, owners, 0)
+    for _ in range(int(LEASE_S + ON_THE_WAY_S)):  # the other's lease may go on with each question
+        assert (await kernel.add({RAW: STATS, OTHER: STATS}, later))[RAW].pods[0].serving
+        await trio.sleep(1)
+    await kernel.narrow(later, owners, RAW)
+    assert not kernel.may_lead(RAW)
+    assert kernel.may_lead(OTHER)
+    found = await kernel.add({RAW: STATS, OTHER: STATS}, later)
+    assert not any(one.serving for one in found[RAW].pods)
+    assert found[OTHER].pods[0].serving
+
+
 async def test_what_an_earlier_daemon_was_given_counts_until_it_is_over(virtual_time: None) -> None:
     agent, kernel = made()
     agent.away = True

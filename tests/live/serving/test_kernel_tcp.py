@@ -78,7 +78,8 @@ class Service:
         return next((f"{to['concat'][0]}" for port, to in maps["targets"] if port == self.port), "")
 
     def awake(self) -> None:
-        """Wake it, by the activator, until the kernel leads there."""
+        """Wake it, by the activator, until the kernel leads there. Earlier connections have ended before."""
+        until("earlier ones are over", lambda: ended(self))
         with self.connect() as sock:
             assert protocols.echoed(sock, b"wake") == b"wake"
         until("the kernel leads to the replica", lambda: self.leads)
@@ -123,9 +124,10 @@ def counted(service: Service) -> tuple[int, int]:
 
 
 def ended(service: Service) -> bool:
-    """Whether the kernel has seen the end of all connections that it led."""
+    """Whether all connections to the port are over: what its limits do not count any more."""
     listing = service.market.on_node("conntrack", "-L", "-p", "tcp", "--orig-port-dst", str(service.port))
-    return "ESTABLISHED" not in listing and "_WAIT" not in listing.replace("TIME_WAIT", "")
+    states = {line.split()[3] for line in listing.splitlines() if line.startswith("tcp")}
+    return states <= {"TIME_WAIT", "CLOSE"}
 
 
 def test_what_passes_the_kernel_is_billed_to_the_byte(service: Service) -> None:
@@ -155,7 +157,7 @@ def test_the_pod_is_called_by_the_client_itself_and_by_nobody_else(service: Serv
 
 def test_no_more_connections_than_the_service_lets_through(service: Service) -> None:
     service.awake()
-    until("earlier ones are over", lambda: ended(service))
+    until("what woke it is over", lambda: ended(service))
     held = [service.connect() for _ in range(MOST)]
     try:
         with pytest.raises(ConnectionRefusedError):

@@ -47,7 +47,8 @@ func waysFlags() (socket, ports *string) {
 	return socket, ports
 }
 
-// openLed reads what an earlier agent remembered: connections that were led then go on.
+// openLed reads what an earlier agent remembered: connections that were led then go on. What makes no sense (the
+// disk of a machine that lost its power) is no reason for a node without policies: nothing goes on then.
 func openLed(ports, state string) (*led, error) {
 	found, err := ways.ParsePorts(ports)
 	if err != nil {
@@ -58,10 +59,14 @@ func openLed(ports, state string) (*led, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return opened, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &opened.book)
+	if err != nil {
+		return nil, err
 	}
-	return opened, err
+	if wrong := json.Unmarshal(data, &opened.book); wrong != nil {
+		log.Printf("%s: %v; connections that were led before end", opened.path, wrong)
+		opened.book = ways.Book{}
+	}
+	return opened, nil
 }
 
 // countBytes needs the kernel's table of connections, which is there when tables that look at it are.

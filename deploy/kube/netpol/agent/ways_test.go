@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,6 +54,19 @@ func TestWhatIsLedIsJudgedWithThePolicies(t *testing.T) {
 	}
 	if script, led = step(); len(led) != 0 || !strings.Contains(script, "flush set ip trustedpods-facade reached") {
 		t.Error("the pod is gone", script, led)
+	}
+}
+
+func TestAFileThatMakesNoSenseStopsNoAgent(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "pods.json")
+	for _, text := range []string{"", "\x00\x00", `{"reached":[{"port":31000,"pod":"p","address":"x"}]}`} {
+		if err := os.WriteFile(state+".ways", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		opened, err := openLed("31000-31063", state)
+		if err != nil || len(opened.book.Reached) != 0 {
+			t.Error(text, err)
+		}
 	}
 }
 

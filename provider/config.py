@@ -160,13 +160,14 @@ class FacadeSection(Section):
     (haproxy.cfg, pages) are only used by `facade-files`.
 
     At `exporter` Prometheus finds HAProxy's metrics; keep it on the loopback.
-
     `resolvers` are asked for proofs of control over publishers' own hosts; none: this machine's.
 
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
     second, `max_body_mib`. From one client address: `source_connections`, and `source_rate` requests per
     second (0: any number); and `header_s` for a request's headers to be complete, whoever they are for:
     HAProxy has no pod for a request before that.
+    With `tcp` "kernel" the node's kernel carries connections of tcp services to pods of this node, where the
+    network policy agent listens at `ways_socket`; "haproxy": HAProxy carries all.
     """
 
     runtime_socket: PathText
@@ -191,6 +192,21 @@ class FacadeSection(Section):
     source_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
     source_rate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     header_s: Annotated[int, Field(ge=1, le=60)] = 10
+    tcp: Literal["haproxy", "kernel"] = "haproxy"
+    ways_socket: PathText | None = None
+
+    @model_validator(mode="after")
+    def _kernel_has_an_agent(self) -> Self:
+        if self.tcp == "kernel" and (self.ways_socket is None or not self.tcp_binds):
+            raise ValueError(
+                'tcp = "kernel" needs `ways_socket`, where the node\'s agent is, and `tcp_binds`'
+            )
+        return self
+
+    def check_counted(self, traffic_socket: str | None) -> None:
+        """ValueError where nobody would count what the kernel carries."""
+        if self.tcp == "kernel" and traffic_socket is None:
+            raise ValueError('facade.tcp = "kernel" needs the agent\'s counters: set cluster.traffic_socket')
 
     @property
     def pools(self) -> Pools:
@@ -326,6 +342,7 @@ class ProviderConfig(Section):
     def _sections_fit(self) -> Self:
         self.ingress.check_class(self.identity.trust)
         self.egress.check_agent(self.cluster.traffic_socket)
+        self.facade.check_counted(self.cluster.traffic_socket)
         self.tls.check_place(self.identity.domain, self.facade.certificate_file, self.facade.tls_binds)
         return self
 

@@ -69,6 +69,7 @@ SHARED = {
     "tests/live/pods/test_demo.py": "own localnets",
     "tests/live/pods/test_reboot.py": "quiet markets",
     "tests/live/pods/test_failures.py": "slow download",
+    "tests/live/serving/test_kernel_tcp.py": "own localnets",
     "tests/live/serving/test_scale.py": "slow download",
     "tests/live/tunnels/test_tunnel.py": "own localnets",
     "tests/localnet/test_existing_live.py": "own localnets",

@@ -63,6 +63,8 @@ class Knobs(_Frozen):
     """Whether nodes run the stand-in for the secrets store's CSI driver, and pods may use it."""
     ingress: bool = False
     """Whether each cluster runs an ingress controller. It reads Secrets, so providers are of class open."""
+    kernel_tcp: bool = False
+    """Whether the nodes' kernels carry connections of tcp services at the node's own address."""
     price_step_percent: int = Field(default=50, ge=0)
     """How much dearer each cluster is than the one before it."""
 

@@ -316,6 +316,7 @@ def _busy_row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]
             scratch_mib=record.size.scratch_mib,
             volume_mib=record.size.volume_mib,
         ),
+        tcp=parts.doors.facade.tcp_ways(pod_scaler.published.services) if pod_scaler else {},
     )
 
 

@@ -142,4 +142,5 @@ async def _registry(config: ProviderConfig) -> str:
 
 
 async def _facade(config: ProviderConfig) -> str:
-    return f"HAProxy process {await Runtime(Path(config.facade.runtime_socket)).boot()}"
+    boot = await Runtime(Path(config.facade.runtime_socket)).boot()
+    return f"HAProxy process {boot}{await probes.kernel_tcp(config)}"

@@ -105,6 +105,23 @@ async def traffic(config: ProviderConfig) -> str:
     return f"the network agent counts, {len(pods)} pods so far{told}"
 
 
+async def kernel_tcp(config: ProviderConfig) -> str:
+    """Who carries plain TCP, where that is not HAProxy alone; NoContext where nobody does it who should."""
+    path = config.facade.ways_socket
+    if config.facade.tcp != "kernel" or path is None:
+        return ""
+    if config.egress.limits:
+        return "; tcp stays in HAProxy, because of the limits in [egress]"
+    try:
+        async with await trio.open_unix_socket(path):
+            return "; the kernel carries tcp where it can (`top -o json` says which)"
+    except OSError as error:
+        raise NoContext(
+            f"nobody leads tcp past HAProxy at {path}: {error.strerror}",
+            hint="set NETPOL_WAYS and NETPOL_WAYS_PORTS of the network policy agent, and look into its log",
+        ) from None
+
+
 async def activator(config: ProviderConfig) -> str:
     """Whether the activator listens for the first slot, without waking anybody."""
     path = Path(config.facade.activator_dir)

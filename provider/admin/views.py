@@ -211,13 +211,15 @@ class PodSizeView(View):
 class BusyPod(PodRow):
     """A pod at work: requests in flight, requests ever counted by the proxy's boot `proxy`.
 
-    `size` is what one replica takes; a daemon of before says nothing of it.
+    `size` is what one replica takes; a daemon of before says nothing of it. `tcp` says by service which way
+    new connections go, and why; it is empty where the operator lets HAProxy carry all.
     """
 
     in_flight: int
     requests: int | None
     proxy: str | None
     size: PodSizeView | None = None
+    tcp: dict[str, str] = {}
 
 
 class GasTodayView(View):

@@ -264,6 +264,9 @@ class Meter:
             passed, next_mark = traffic_since(mark, stats)
             if passed.requests:
                 self._last_requests[channel] = UnixSeconds(now - (stats.last_session_s or 0))
+            if stats.newest_led_s is not None:
+                led = UnixSeconds(now - stats.newest_led_s)
+                self._last_requests[channel] = max(led, self._last_requests.get(channel, led))
             if next_mark != mark:
                 changed[channel] = stats
         if changed:

@@ -41,6 +41,8 @@ class SlotStats:
     requests (or connections) in flight and so far, including those through the activator, of which
     `held` are in flight now.
     `last_session_s` is the age of the newest request in seconds, None if there was none.
+    `led` changes whenever something moves in a connection that the kernel carries past the proxy, and
+    `newest_led_s` is the age of the newest of them; they are in `current`, and in no other counter.
     """
 
     boot: str
@@ -51,6 +53,8 @@ class SlotStats:
     held: int = 0
     pods: tuple[PodTraffic, ...] = ()
     last_session_s: int | None = None
+    led: int = 0
+    newest_led_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ def combine(readings: Mapping[int, SlotStats]) -> SlotStats:
         held=sum(part.held for part in parts),
         pods=tuple(pods.values()),
         last_session_s=min(ages, default=None),
+        led=sum(part.led for part in parts),
+        newest_led_s=min((one.newest_led_s for one in parts if one.newest_led_s is not None), default=None),
     )
 
 

@@ -15,6 +15,7 @@ from trustedpods.provider import tee
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.cluster.image_registry import open_image_registry
+from trustedpods.provider.cluster.kernel_ways.door import KernelWaysDoor
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.daemon.leader import holder_of
@@ -25,6 +26,8 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import refuse_wakes
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime
+from trustedpods.provider.facade.kernel.overlay import KernelWays
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.keys.file import read_key, read_key_of
 from trustedpods.provider.keys.generations import NewestGenerations
@@ -86,7 +89,21 @@ def _facade(config: ProviderConfig, keys: BootKeys) -> Facade:
         pools=config.facade.pools,
         tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
         daemon=holder_of(Path(config.store.path), keys, shared=True) if shared else None,
+        kernel=_kernel_ways(config),
     )
+
+
+def _kernel_ways(config: ProviderConfig) -> KernelWays | None:
+    """What leads past HAProxy, if the operator lets it."""
+    facade = config.facade
+    if facade.tcp != "kernel" or facade.ways_socket is None:
+        return None
+    if config.egress.limits:
+        _log.warning("tcp services stay in HAProxy: limits of `[egress]` would hold back their answers")
+        return None
+    first = facade.tcp_port(facade.pools.slots(SlotProtocol.TCP)[0])
+    door = KernelWaysDoor(Path(facade.ways_socket))
+    return KernelWays(door, facade.pools, first, facade.source_connections)
 
 
 async def wait_for_doors(doors: Doors) -> None:

@@ -8,7 +8,7 @@ on a timer, and when HAProxy was restarted.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import filler, slots
 from trustedpods.provider.facade.certificates import Certificate
+from trustedpods.provider.facade.fixed_pages import FixedPages
 from trustedpods.provider.facade.haproxy import config, maps, servers
 from trustedpods.provider.facade.haproxy.files import read_file
 from trustedpods.provider.facade.haproxy.maps import RESTING_KEY, SlotMap
@@ -26,6 +27,7 @@ from trustedpods.provider.facade.haproxy.runtime import REMOVAL_PAUSE_S, REMOVAL
 from trustedpods.provider.facade.haproxy.servers import ServerSeen
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.haproxy.tls import Certificates
+from trustedpods.provider.facade.kernel.overlay import HaproxyAlone, KernelWays
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import (
     UNLIMITED,
@@ -41,7 +43,7 @@ from trustedpods.provider.facade.slots import (
 _log = logging.getLogger(__name__)
 
 
-class Facade:
+class Facade(FixedPages):
     """The facade of one cluster. One daemon holds it; calls are done one after another."""
 
     def __init__(
@@ -52,8 +54,10 @@ class Facade:
         pools: Pools,
         tls_dir: Path | None = None,
         daemon: str | None = None,
+        kernel: KernelWays | HaproxyAlone | None = None,
     ) -> None:
         self._runtime = runtime
+        self._kernel = kernel or HaproxyAlone()
         self._certificates = Certificates(runtime, tls_dir) if tls_dir else None
         self._map_file = map_file
         self._table: SlotTable | None = None
@@ -108,8 +112,10 @@ class Facade:
                 await trio.to_thread.run_sync(filler.note, self._map_file, self._daemon, boot)
             if desired is not None and self._certificates is not None:
                 await self._drop_certificates(self._certificates.known() - self._slots.labels.keys())
+            await tried(self._kernel.narrow(self._wants, self._slots.labels))  # HAProxy does not wait for it
             await self._sync_maps()
             unfinished = await self._sync_slots(await self._runtime.servers())
+            await self._kernel.widen(self._wants, self._slots.labels)
             restarted, self._boot = self._boot not in (None, boot), boot
             return Synced(boot, restarted, dict(self._slots.labels), tuple(sorted(unfinished)))
 
@@ -154,6 +160,7 @@ class Facade:
                 return found
             before = await self._runtime.stats(given.values())
             await self._sync_maps()
+            await self._kernel.widen(self._wants, self._slots.labels)
             return found | {label: PublishedService(slot, before[slot]) for label, slot in given.items()}
 
     async def _give(self, want: ServiceSpec) -> int:
@@ -175,21 +182,6 @@ class Facade:
             elif label in self._certificates.listed():
                 await self._certificates.drop(label)
 
-    async def answer_challenges(self, pages: Mapping[str, str]) -> None:
-        """Answer an authority that asks for these paths, and no others; Refused without such a map."""
-        await self._answer_from(config.challenge_map(self._map_file), pages, config.NO_CHALLENGES)
-
-    async def show_public(self, pages: Mapping[str, str]) -> None:
-        """Show these, base64 by host and path, where no pod is; Refused without such a map."""
-        await self._answer_from(config.public_map(self._map_file), pages, config.NO_PUBLIC)
-
-    async def _answer_from(self, file: Path, answers: maps.Entries, hint: str) -> None:
-        async with self._lock:
-            try:
-                await self._runtime.sync_map(file, answers)
-            except Refused as none:
-                raise Refused(none.what, where=none.where, rule="haproxy", hint=hint) from None
-
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.
 
@@ -202,6 +194,7 @@ class Facade:
             self._wants.pop(slot, None)
             self._adopted.discard(slot)
             self._untouched.discard(slot)
+            await tried(self._kernel.narrow(self._wants, self._slots.labels))
             await self._sync_maps()
             return await self._clear(slot)
 
@@ -219,12 +212,13 @@ class Facade:
             for of_slots in (self._wants, self._adopted, self._untouched):
                 of_slots.clear()
             failed = [
+                await tried(self._kernel.narrow(self._wants, self._slots.labels)),
                 await tried(self._drop_routes()),
                 await tried(self._drop_servers()),
                 await tried(self._drop_certificates(self._slots.labels)),
                 await tried(self._sync_setting(SlotMap.RESTING, self._setting_lines(SlotMap.RESTING))),
             ]
-            for leads_still in failed[:2]:
+            for leads_still in failed[:3]:
                 if leads_still is not None:
                     raise leads_still
             for error in filter(None, failed):  # with an older `haproxy.cfg` it does not say so
@@ -245,7 +239,9 @@ class Facade:
                 raise Refused(f"nothing is published in slot {slot}", rule="unpublished")
             self._wants[slot] = replace(want, pods=tuple(pods), draining=tuple(draining))
             self._adopted.discard(slot)
+            await self._kernel.narrow(self._wants, self._slots.labels, slot)
             await self._apply(slot)
+            await self._kernel.widen(self._wants, self._slots.labels)
 
     async def drain(self, slot: int) -> int:
         """Send new requests to the activator; returns how many are still in flight."""
@@ -253,22 +249,30 @@ class Facade:
             want = self._wants.get(slot)
             if want is not None:
                 self._wants[slot] = replace(want, pods=(), draining=(*want.pods, *want.draining))
+                await self._kernel.narrow(self._wants, self._slots.labels, slot)
                 await self._apply(slot)
-            return (await self._runtime.stats([slot]))[slot].current
+            return (await self.stats([slot]))[slot].current
 
     async def stats(self, wanted: Iterable[int] | None = None) -> dict[int, SlotStats]:
         """Counters of the given slots, or of all that have a replica: sleeping ones cost nothing."""
         if wanted is None:
             wanted = [slot for slot, want in self._wants.items() if want.pods or want.draining]
-        return await self._runtime.stats(wanted)
+        return await self._kernel.add(await self._runtime.stats(wanted), self._wants)
+
+    def tcp_ways(self, wanted: Iterable[int]) -> dict[str, str]:
+        """Which way new connections of services in these slots go, in words, by their names."""
+        return self._kernel.told({slot: self._wants[slot] for slot in wanted if slot in self._wants})
 
     async def sessions(self) -> list[Session]:
         """What is in flight in all slots, one by one; for looks, not for counting."""
-        return await self._runtime.sessions()
+        return [*await self._runtime.sessions(), *await self._kernel.sessions()]
 
     async def shut(self, session: Session) -> None:
         """Cut one of them."""
-        await self._runtime.command(f"shutdown session {session.id}")
+        if session.led is not None:
+            await self._kernel.cut(session.led)
+        else:
+            await self._runtime.command(f"shutdown session {session.id}")
 
     # ---- the table and the map files ---------------------------------------------------------
 
@@ -391,6 +395,6 @@ class Facade:
             await trio.sleep(REMOVAL_PAUSE_S)
         else:
             clean = False
-        if clean:
+        if clean := clean and not self._kernel.may_lead(slot):
             self._table = slots.release(self._slots, slot)
         return clean

@@ -182,6 +182,9 @@ class FakeFacade:
             self.wants[slot] = replace(want, pods=(), draining=(*want.pods, *want.draining))
         return self.current[slot]
 
+    def tcp_ways(self, wanted: Iterable[int]) -> dict[str, str]:
+        return dict.fromkeys(map(str, wanted), "in HAProxy")
+
     async def sessions(self) -> list[Session]:
         await self._begin()
         return list(self.in_flight)

@@ -189,3 +189,27 @@ def test_what_is_attested_of_settings_is_what_older_versions_attested(tmp_path):
     assert binding_of(config, keys, b"peer").config_digest == older
     several = load(tmp_path, GOOD.replace("chain_id =", f"{OTHERS}\nchain_id ="))
     assert binding_of(several, keys, b"peer").config_digest != older
+
+
+AGENT = 'traffic_socket = "/run/t.sock"'
+KERNEL = 'tcp = "kernel"\nways_socket = "/run/w.sock"\ntcp_binds = ["*:31000"]'
+
+
+@pytest.mark.parametrize(
+    ("facade", "cluster", "why"),
+    [
+        (KERNEL, AGENT, None),
+        ('tcp = "haproxy"', "", None),
+        (KERNEL, "", "cluster.traffic_socket"),
+        (KERNEL.replace('\nways_socket = "/run/w.sock"', ""), AGENT, "ways_socket"),
+        (KERNEL.replace('\ntcp_binds = ["*:31000"]', ""), AGENT, "tcp_binds"),
+        ('tcp = "nft"', AGENT, "haproxy"),
+    ],
+)
+def test_the_kernel_carries_tcp_only_where_an_agent_leads_and_counts(tmp_path, facade, cluster, why):
+    text = GOOD.replace("[facade]", f"[facade]\n{facade}").replace("[cluster]", f"[cluster]\n{cluster}")
+    if why is None:
+        assert load(tmp_path, text).facade.tcp in facade
+    else:
+        with pytest.raises(BadInput, match=why):
+            load(tmp_path, text)

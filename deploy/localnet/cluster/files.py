@@ -109,6 +109,11 @@ def freezer_socket(node: ClusterNode) -> Path:
     return node.path("netpol", "freezer.sock")
 
 
+def ways_socket(node: ClusterNode) -> Path:
+    """Where the same agent leads ports of the facade to pods."""
+    return node.path("netpol", "ways.sock")
+
+
 def pods_file(node: ClusterNode) -> Path:
     """What the policy agent remembers of the node's pods."""
     return node.path("netpol", "pods.json")

@@ -15,7 +15,7 @@ from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
-from trustedpods.localnet.settings import ZONE_LABEL, Cluster, ClusterNode, Settings
+from trustedpods.localnet.settings import TCP_PORTS, ZONE_LABEL, Cluster, ClusterNode, Settings
 from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
 from trustedpods.provider import termination_logs
 from trustedpods.provider.cluster import pull_front
@@ -158,9 +158,16 @@ def _policy_agent(settings: Settings, cluster: Cluster, node: ClusterNode) -> Pa
         f"-cni-socket={listens}", f"-traffic-socket={cluster_files.traffic_socket(node)}",
         f"-freezer-socket={cluster_files.freezer_socket(node)}",
         f"-pods-group={Tree(settings.name).kubelet_root(node.name)}",
+        *(_ways(cluster, node) if settings.knobs.kernel_tcp else ()),
     ]  # fmt: skip
     needs = (f"{cluster.name}/addons", f"{node.name}/prepare")
     return part(node, "netpol", agent, partial(probes.unix, listens), *needs)
+
+
+def _ways(cluster: Cluster, node: ClusterNode) -> Argv:
+    """It leads the facade's ports of tcp past HAProxy, and no others."""
+    first = cluster.ports.tcp
+    return [f"-ways-socket={cluster_files.ways_socket(node)}", f"-ways-ports={first}-{first + TCP_PORTS - 1}"]
 
 
 def _tunnels(node: ClusterNode) -> Part:

@@ -125,6 +125,11 @@ def provider_toml(
                 "tcp_binds": [bind.address for bind in facade.tcp_binds],
                 "wake_limit_s": WAKE_LIMIT_S,
                 "max_held": MAX_HELD,
+                **(
+                    {"tcp": "kernel", "ways_socket": cluster_files.ways_socket(cluster)}
+                    if knobs.kernel_tcp
+                    else {}
+                ),
             },
             **_names_table(cluster),
             "prices": prices.model_dump(exclude={"kind"}),

@@ -50,6 +50,7 @@ _POD: Final[ToldFields] = {
 _BUSY_POD: Final[ToldFields] = {
     **_POD,
     **_plain("inFlight", "requests", "proxy"),
+    "tcp": EMPTY,  # by services, which publishers name
     "size": _plain("cpuMilli", "memoryMib", "scratchMib", "volumeMib"),
 }
 _GAS: Final[ToldFields] = {**_plain("spent", "cap"), "waiting": NUMBERS}

@@ -261,7 +261,7 @@ def _fail(state: ScaleState, reason: str, now: float) -> Result:
 
 
 def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
-    counters = (stats.boot, stats.total, stats.bytes_in + stats.bytes_out)
+    counters = (stats.boot, stats.total, stats.bytes_in + stats.bytes_out + stats.led)
     moved = state.moved if counters == state.counters or state.counters is None else now
     silence = max(IDLE_CONNECTION_LEAST_S, state.limits.idle_connection)
     busy = stats.current > 0 and now - moved < silence

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from trustedpods.provider.core.facade_ways.ways import LedConnection
 from trustedpods.provider.facade.haproxy.config import slot_of
 
 _LINE = re.compile(
@@ -20,12 +21,16 @@ UNSEEN = "(whose body is counted)"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A request or connection in flight; `source` is the client's address without its port, or `UNSEEN`."""
+    """A request or connection in flight; `source` is the client's address without its port, or `UNSEEN`.
+
+    `id` is HAProxy's; one that the kernel carries past it is `led`, and has none.
+    """
 
     id: str
     slot: int
     source: str
     age_s: int
+    led: LedConnection | None = None
 
 
 def parse_sessions(text: str) -> list[Session]:

@@ -107,6 +107,8 @@ COMMENTS: Final = {
     "facade.source_connections": "Connections of one client's address at once.",
     "facade.source_rate": "Requests per second of one client's address; 0: any number.",
     "facade.header_s": "Seconds for a request's headers to be complete.",
+    "facade.tcp": "Who carries plain TCP: haproxy, or the kernel past it, where `ways_socket` is.",
+    "facade.ways_socket": "Where this node's network policy agent leads ports of the facade to pods.",
     "names.listen": "ADDRESS:PORT of this node that pods can reach.",
     "names.address": (
         "Where pods ask, at port 53: a Service in front of it. Leave it out where `listen` is at port 53."

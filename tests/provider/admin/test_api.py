@@ -93,7 +93,7 @@ async def test_an_overview_is_told_by_these_names(world):
     async with serving(world) as (parts, _):
         told = await ask(world, "overview")
         [pod] = told.pop("pods")
-        assert list(pod) == [*ROW, "inFlight", "requests", "proxy", "size"]
+        assert list(pod) == [*ROW, "inFlight", "requests", "proxy", "size", "tcp"]
         assert list(told) == [
             "replicas",
             "conversations",

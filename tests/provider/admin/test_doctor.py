@@ -144,6 +144,21 @@ async def test_a_socket_counts_for_the_activator_only_while_somebody_listens(pat
         await probes.activator(config)
 
 
+async def test_tcp_by_the_kernel_is_told_while_its_agent_listens(path):
+    config, at = load_config(path), path.parent / "ways.sock"
+    assert await probes.kernel_tcp(config) == ""
+    facade = config.facade.model_copy(update={"tcp": "kernel", "ways_socket": str(at)})
+    config = config.model_copy(update={"facade": facade})
+    with pytest.raises(NoContext, match=r"ways\.sock"):
+        await probes.kernel_tcp(config)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(at))
+        listener.listen()
+        assert "the kernel carries tcp" in await probes.kernel_tcp(config)
+    limited = config.model_copy(update={"egress": config.egress.model_copy(update={"pod_mbit": 8})})
+    assert "[egress]" in await probes.kernel_tcp(limited)
+
+
 NODES = ["k1", "k1n2", "k1n3"]
 
 

@@ -14,6 +14,7 @@ import (
 
 	"trustedpods.dev/kube/netpol/rules"
 	"trustedpods.dev/kube/netpol/traffic"
+	"trustedpods.dev/kube/netpol/ways"
 )
 
 const (
@@ -46,6 +47,7 @@ type agent struct {
 	fetched map[string]*corev1.Pod // pods that began before the watch showed them, by uid
 	applied string                 // the policies' table, as it was written last
 	limited limited
+	led     *led
 	stored  []byte
 	renewed time.Time
 }
@@ -133,6 +135,9 @@ func (a *agent) apply(now time.Time) error {
 		return nil
 	}
 	a.applied, a.limited.known = "", false
+	if a.led != nil {
+		a.led.kernel = ways.Kernel{}
+	}
 	if lost := a.read(); lost != nil {
 		return lost
 	}
@@ -143,6 +148,10 @@ func (a *agent) apply(now time.Time) error {
 // and has read those that are removed.
 func (a *agent) write(now time.Time) error {
 	world := a.world(now)
+	leads, kernel, err := a.lead(world, now)
+	if err != nil {
+		return err
+	}
 	text := rules.Render(world)
 	if now.Sub(a.renewed) > renewEvery {
 		a.applied = ""
@@ -156,21 +165,22 @@ func (a *agent) write(now time.Time) error {
 		return err
 	}
 	script, limited := a.limit(world)
-	script += a.ledger.Script(now)
+	script += leads + a.ledger.Script(now)
 	if text != a.applied {
 		script = text + script
 	}
-	if script == "" {
-		a.limited = limited
-		return nil
-	}
-	if err := nft(script); err != nil {
-		return err
+	if script != "" {
+		if err := nft(script); err != nil {
+			return err
+		}
 	}
 	if text != a.applied {
 		a.applied, a.renewed = text, now
 	}
 	a.limited = limited
+	if a.led != nil {
+		a.led.kernel = kernel
+	}
 	a.ledger.Applied(now)
 	return nil
 }

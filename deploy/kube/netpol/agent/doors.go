@@ -157,15 +157,20 @@ func (a *agent) store() error {
 	if err != nil || bytes.Equal(data, a.stored) {
 		return err
 	}
-	beside := filepath.Join(filepath.Dir(a.state), ".new-"+filepath.Base(a.state))
-	if err := os.WriteFile(beside, data, 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(beside, a.state); err != nil {
+	if err := replace(a.state, data); err != nil {
 		return err
 	}
 	a.stored = data
 	return nil
+}
+
+// replace writes a file whole: to one beside it, then in its place.
+func replace(path string, data []byte) error {
+	beside := filepath.Join(filepath.Dir(path), ".new-"+filepath.Base(path))
+	if err := os.WriteFile(beside, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(beside, path)
 }
 
 // nft applies a script as one transaction.

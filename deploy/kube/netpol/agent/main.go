@@ -29,6 +29,7 @@ func main() {
 	plugin := flag.String("cni-socket", "", "where the CNI plugin asks")
 	traffic := flag.String("traffic-socket", "", "where the provider's daemon reads counters")
 	freezer, groups := freezerFlags()
+	waysSocket, waysPorts := waysFlags()
 	flag.Parse()
 
 	prefix, err := netip.ParsePrefix(*network)
@@ -57,6 +58,11 @@ func main() {
 		log.Fatalf("cannot watch the cluster: %v", err)
 	}
 	agent := newAgent(seen, prefix, *state, ledger)
+	if *waysSocket != "" {
+		if agent.led, err = openLed(*waysPorts, *state); err != nil {
+			log.Fatal(err)
+		}
+	}
 	if err := agent.start(); err != nil {
 		log.Fatal(err)
 	}
@@ -65,6 +71,13 @@ func main() {
 	}
 	if err := agent.listen(*traffic, agent.counters); err != nil {
 		log.Fatal(err)
+	}
+	if *waysSocket != "" {
+		if err := countBytes(); err != nil { // policies hold all the same
+			log.Printf("no connections are led past the facade: %v", err)
+		} else if err := agent.listen(*waysSocket, agent.answerWays); err != nil {
+			log.Fatal(err)
+		}
 	}
 	if *freezer != "" {
 		leases, err := agent.freezes(ctx, *freezer, *groups)

@@ -205,7 +205,7 @@ func reported(pod *corev1.Pod) (netip.Addr, bool) {
 func describe(pod *corev1.Pod, address netip.Addr, local bool) rules.Pod {
 	described := rules.Pod{
 		UID: string(pod.UID), Namespace: pod.Namespace, Name: pod.Name,
-		Address: address, Local: local, Labels: pod.Labels,
+		Address: address, Local: local, Labels: pod.Labels, Ends: ends(pod),
 	}
 	for _, container := range pod.Spec.Containers {
 		described.Ports = append(described.Ports, container.Ports...)

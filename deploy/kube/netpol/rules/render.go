@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sort"
 	"strings"
+
+	"trustedpods.dev/kube/netpol/ways"
 )
 
 // Render returns the whole table as one transaction: a packet meets the old table or the new one,
@@ -47,6 +49,9 @@ func Render(world *World) string {
 	}
 	writeSet(&text, "map ingress", "ipv4_addr : verdict", ingress)
 	writeSet(&text, "map egress", "ipv4_addr : verdict", egress)
+	if len(world.Led) > 0 {
+		writeSet(&text, "set led", "inet_service . ipv4_addr . inet_service", world.Led)
+	}
 	writeHooks(&text, world)
 	text.WriteString("}\n")
 	writeIPv6(&text)
@@ -73,9 +78,12 @@ func writeHooks(text *strings.Builder, world *World) {
 	writeChain(text, "sender", judge(append([]string{
 		"type filter hook forward priority -10; policy accept;",
 	}, append(from, to...)...), byEgress))
-	writeChain(text, "receiver", judge([]string{
-		"type filter hook forward priority -9; policy accept;",
-	}, byIngress))
+	receiver := []string{"type filter hook forward priority -9; policy accept;"}
+	if len(world.Led) > 0 { // by ourselves, from the facade's ports: as welcome as from the facade
+		receiver = append(receiver, fmt.Sprintf("ct mark %d meta l4proto tcp "+
+			"ct original proto-dst . ct reply ip saddr . ct reply proto-src @led accept", ways.Mark))
+	}
+	writeChain(text, "receiver", judge(receiver, byIngress))
 	writeChain(text, "node", judge(append([]string{
 		"type filter hook input priority -10; policy accept;",
 	}, from...), byEgress))

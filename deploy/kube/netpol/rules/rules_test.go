@@ -271,3 +271,21 @@ func BenchmarkRender(b *testing.B) {
 		Render(world)
 	}
 }
+
+// What the kernel led from the facade's ports is as welcome as the facade: exactly there, and else judged as all is.
+func TestWhatIsLedFromTheFacadeIsWelcomeWhereItWasLed(t *testing.T) {
+	world := town(ingress(policy("a", everybody)))
+	if strings.Contains(Render(world), "led") {
+		t.Error("nothing is led")
+	}
+	world.Led = []string{"31000 . 10.0.1.2 . 5432"}
+	text := Render(world)
+	accepts := "ct mark 1414551385 meta l4proto tcp ct original proto-dst . ct reply ip saddr . ct reply proto-src @led accept"
+	if strings.Count(text, accepts) != 1 || !strings.Contains(text, "elements = { 31000 . 10.0.1.2 . 5432 }") {
+		t.Error(text)
+	}
+	receiver := text[strings.Index(text, "chain receiver"):]
+	if strings.Index(receiver, accepts) > strings.Index(receiver, "vmap @ingress") {
+		t.Error("after the policies")
+	}
+}

@@ -27,6 +27,8 @@ type Pod struct {
 	// Local says that the pod is on this node, so that its policies are enforced here.
 	Local  bool
 	Labels labels.Set
+	// Ends says that somebody ends it.
+	Ends bool
 	// Ports are those of all its containers, for policies that name a port.
 	Ports []corev1.ContainerPort
 }
@@ -39,6 +41,9 @@ type World struct {
 	// PodNetwork holds the addresses of this node's pods; its first address is the node's own. An
 	// address in it that belongs to no pod of the World passes nothing.
 	PodNetwork netip.Prefix
+	// Led are connections that the kernel led from ports of the facade to pods, as members of a set of
+	// `inet_service . ipv4_addr . inet_service`: the facade's port, the pod's address and port.
+	Led []string
 }
 
 // gateway is the node's own address in the pod network.

@@ -162,6 +162,18 @@ def test_a_request_calls_a_drain_off():
     assert state.phase is ScalePhase.AWAKE
 
 
+def test_what_the_kernel_carries_keeps_the_pod_as_what_the_proxy_does():
+    state = awake(replace(LIMITS, idle_connection=60))
+    state, _ = step(state, TrafficSeen(replace(stats(1, 0), led=3)), 1)
+    state, _ = step(state, TrafficSeen(replace(stats(1, 0), led=4)), 50)
+    state, commands = step(state, TrafficSeen(replace(stats(1, 0), led=4)), 109)
+    assert commands == []
+    state, commands = step(state, TrafficSeen(replace(stats(1, 0), led=4)), 114)
+    assert commands == [Serve((), (A,))]
+    state, commands = step(state, TrafficSeen(replace(stats(1, 0), led=4)), 115)
+    assert commands == [], "new connections may still be led there"
+
+
 def test_a_download_keeps_the_pod_and_silence_does_not():
     state = awake(replace(LIMITS, idle_connection=60))
     state, _ = step(state, TrafficSeen(stats(1, 1)), 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster.objects import sizes
+from trustedpods.provider.cluster.objects import awake_cpu, sizes
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
 from trustedpods.provider.core.pod import NodePort
@@ -29,7 +29,8 @@ class PodView:
     `turned_at` when the node last changed its conditions: an evicted replica may have no other end.
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
     `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
-    init container too, runs or has run. `containers` are the names of all of them.
+    init container too, runs or has run. `containers` are the names of all of them. `cpu_milli` is what it has
+    awake; `lent_milli` of it the scheduler may give to others now, as it sleeps.
     """
 
     namespace: str
@@ -53,6 +54,7 @@ class PodView:
     metered: bool = False
     begun: bool = False
     containers: tuple[str, ...] = ()
+    lent_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def seconds(text: str | None) -> UnixSeconds | None:
 def pod_view(pod: KubeObject) -> PodView:
     """View of one Pod object."""
     metadata, status, spec = pod["metadata"], pod.get("status", {}), pod["spec"]
-    size = sizes.requested_by(pod["spec"])
+    size = sizes.requested_by(awake_cpu.awake_spec(pod))
     deleted_at = _deletion_asked(metadata)
     over = is_over(pod)
     return PodView(
@@ -147,6 +149,7 @@ def pod_view(pod: KubeObject) -> PodView:
         containers=tuple(
             one["name"] for one in (*spec.get("containers", []), *spec.get("initContainers", []))
         ),
+        lent_milli=awake_cpu.lent_milli(pod),
     )
 
 

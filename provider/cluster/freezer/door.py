@@ -34,10 +34,14 @@ _AGENT = NodeProgram("the node's agent", "netpol agent", ANSWER_LIMIT_S, MAX_ANS
 
 @dataclass(frozen=True, slots=True)
 class FrozenView:
-    """A replica as its node has it: whether it is frozen, and the memory that it holds, in whole MiB."""
+    """A replica as its node has it: whether it is frozen, and the memory that it holds, in whole MiB.
+
+    One that `restores` gets at its thaw the CPU that it had at its freeze, whatever its node did meanwhile.
+    """
 
     frozen: bool
     memory_mib: int
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,11 @@ class Freezer:
         answers = await self._ask("size", uids)
         return {uid: view for one in answers for uid, view in one.replicas.items()}
 
+    async def known(self, uids: Collection[str]) -> dict[str, FrozenView]:
+        """The same of those nodes that answer."""
+        answers, _ = await self._answers("size", uids)
+        return {uid: view for one in answers for uid, view in one.replicas.items()}
+
     async def listening(self, uids: Collection[str]) -> dict[str, tuple[Listener, ...]]:
         """Where their programs take TCP connections; replicas that no agent sees into are left out."""
         answers, _ = await self._answers("listening", uids)
@@ -129,7 +138,7 @@ class Freezer:
 
 
 def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
-    """`{"pods": {UID: {frozen, memory}}, "memory": {total, available}}`, all of it in bytes.
+    """`{"pods": {UID: {frozen, memory, restores}}, "memory": {total, available}}`, all of it in bytes.
 
     Whoever asked where replicas listen finds `"listens": {UID: ["ADDRESS:PORT"]}` beside them.
 
@@ -151,7 +160,8 @@ def _memory(total: int, available: int) -> NodeMemory:
     return NodeMemory(total, available)
 
 
-def _view(frozen: bool, memory: int) -> FrozenView:
-    if type(frozen) is not bool or type(memory) is not int or memory < 0:
-        raise ValueError(f"{frozen}, {memory}")
-    return FrozenView(frozen, memory // MIB)
+def _view(frozen: bool, memory: int, restores: bool = False) -> FrozenView:
+    """An agent of before knows nothing of CPU, and restores none."""
+    if type(frozen) is not bool or type(restores) is not bool or type(memory) is not int or memory < 0:
+        raise ValueError(f"{frozen}, {memory}, {restores}")
+    return FrozenView(frozen, memory // MIB, restores)

@@ -19,6 +19,10 @@ const controlGroups = "/sys/fs/cgroup"
 // lapseEvery bounds how much longer than its lease a pod stays frozen.
 const lapseEvery = time.Second
 
+// raiseEvery bounds for how long a pod that runs again has less CPU than it had, where its kubelet carried out late
+// what was asked while it was frozen.
+const raiseEvery = 500 * time.Millisecond
+
 // freezerFlags may stand in the environment too: a unit's file of settings adds them without another line.
 func freezerFlags() (socket, groups *string) {
 	socket = flag.String("freezer-socket", os.Getenv("NETPOL_FREEZER"),
@@ -45,14 +49,17 @@ func (a *agent) freezes(ctx context.Context, path, groups string) (*frozen.Lease
 	ended := leases.Ends
 	a.seen.ended.Store(&ended)
 	go func() {
-		tick := time.NewTicker(lapseEvery)
+		tick, raise := time.NewTicker(lapseEvery), time.NewTicker(raiseEvery)
 		defer tick.Stop()
+		defer raise.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case now := <-tick.C:
 				leases.Lapse(now)
+			case now := <-raise.C:
+				leases.Raise(now)
 			}
 		}
 	}()

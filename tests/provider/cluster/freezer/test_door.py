@@ -47,12 +47,12 @@ async def test_every_node_is_asked_and_each_tells_of_its_own(tmp_path: Path) -> 
     freezer = Freezer([first, second])
     async with (
         agent(first, {ONE: {"frozen": True, "memory": 3 * 1024 * 1024 + 5}}) as asked,
-        agent(second, {OTHER: {"frozen": True, "memory": 0}}),
+        agent(second, {OTHER: {"frozen": True, "memory": 0, "restores": True}}),
     ):
         answers = await freezer.freeze({ONE, OTHER})
         assert asked == [{"verb": "freeze", "pods": [ONE, OTHER], "seconds": LEASE_S}]
         told = {uid: view for one in answers for uid, view in one.replicas.items()}
-        assert told == {ONE: FrozenView(True, 3), OTHER: FrozenView(True, 0)}
+        assert told == {ONE: FrozenView(True, 3), OTHER: FrozenView(True, 0, True)}
         assert answers[0].memory == NodeMemory(9, 4)
         assert await freezer.size([ONE, OTHER]) == told
         with pytest.raises(NetworkFailure, match="2 replicas are not thawed"):

@@ -26,6 +26,9 @@ ANSWER_LIMIT_S = 10.0
 MAX_ANSWER = 1024 * 1024
 """Some 80 bytes for each pod of a node."""
 
+MAX_REASON = 256
+"""Of what keeps an agent from paging out: a path and some words."""
+
 OTHERS_S = 0.5
 """Nodes without any replica that is asked for are given so long once all are told of: one may hang."""
 
@@ -54,11 +57,15 @@ class NodeMemory:
 
 @dataclass(frozen=True, slots=True)
 class FreezerAnswer:
-    """What one agent says of the replicas of its node that it was asked about, by uid."""
+    """What one agent says of the replicas of its node that it was asked about, by uid.
+
+    `paging`: "on" where it pages frozen replicas out, "off", or why it cannot.
+    """
 
     replicas: Mapping[str, FrozenView]
     memory: NodeMemory
     listening: Mapping[str, tuple[Listener, ...]] = field(default_factory=dict)
+    paging: str = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,11 @@ class Freezer:
         answers, _ = await self._answers("listening", uids)
         return {uid: listeners for one in answers for uid, listeners in one.listening.items()}
 
+    async def paging(self) -> list[str]:
+        """Of each node whether its agent pages out; NetworkFailure where one does not answer."""
+        question = json.dumps({"verb": "size", "pods": []}).encode()
+        return [parse_answer(await _AGENT.ask(path, question), str(path)).paging for path in self.sockets]
+
     async def _ask(self, verb: str, uids: Collection[str]) -> list[FreezerAnswer]:
         """One that is away counts where a replica is missing."""
         found, failures = await self._answers(verb, uids)
@@ -149,9 +161,16 @@ def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
         replicas = {uid: _view(**one) for uid, one in told["pods"].items()}
         memory = _memory(**told["memory"])
         listening = {uid: parse_listeners(one) for uid, one in told.get("listens", {}).items()}
+        paging = _short(told.get("paging", "off"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NetworkFailure(f"no answer of the node's agent: {error!r}", where=where) from None
-    return FreezerAnswer(replicas, memory, listening)
+    return FreezerAnswer(replicas, memory, listening, paging)
+
+
+def _short(text: object) -> str:
+    if not isinstance(text, str) or len(text) > MAX_REASON or not text.isprintable():
+        raise ValueError("a reason is a short text")
+    return text
 
 
 def _memory(total: int, available: int) -> NodeMemory:

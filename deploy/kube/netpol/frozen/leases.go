@@ -30,6 +30,8 @@ type Leases struct {
 	groups *Groups
 	// may says whether a pod of this node may be stopped: it is there, and nobody ends it.
 	may func(uid string) bool
+	// Pages moves the memory of what is stopped into compressed memory; nil: it stays.
+	Pages *Pager
 
 	lock   sync.Mutex
 	until  map[string]time.Time
@@ -67,6 +69,11 @@ func (l *Leases) Freeze(uids []string, lease time.Duration, now time.Time) map[s
 			log.Printf("pod %s is not frozen: %v", uid, err)
 			l.let(uid, group)
 			continue
+		}
+		if _, held := l.until[uid]; !held && l.Pages != nil {
+			if err := l.Pages.out(l.groups, group); err != nil {
+				log.Printf("pod %s is not paged out: %v", uid, err)
+			}
 		}
 		l.until[uid] = now.Add(min(lease, MaxLease))
 		told[uid] = l.tell(uid, group)

@@ -59,6 +59,15 @@ async def test_every_node_is_asked_and_each_tells_of_its_own(tmp_path: Path) -> 
             await freezer.thaw([ONE, OTHER])
 
 
+async def test_each_node_says_whether_it_pages_out(tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    async with agent(first, {}, paging="/dev/sda2 is no compressed memory"), agent(second, {}):
+        told = await Freezer([first, second]).paging()
+        assert told == ["/dev/sda2 is no compressed memory", "off"]
+        with pytest.raises(NetworkFailure):
+            await Freezer([first, tmp_path / "3"]).paging()
+
+
 async def test_a_node_that_is_away_counts_only_for_what_may_be_there(tmp_path: Path) -> None:
     async with agent(tmp_path / "1", {ONE: {"frozen": False, "memory": 0}}):
         both = Freezer([tmp_path / "1", tmp_path / "2"])
@@ -96,6 +105,9 @@ async def test_many_are_kept_though_a_node_is_away(tmp_path: Path) -> None:
         b'{"pods": {"a": {"frozen": 1, "memory": 0}}, "memory": {"total": 1, "available": 0}}',
         b'{"pods": {"a": {"frozen": true, "memory": "0"}}, "memory": {"total": 1, "available": 0}}',
         b'{"pods": {"a": {"frozen": true}}, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {}, "paging": 1, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {}, "paging": "a\\u0007", "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {"a": {"frozen": true, "memory": 0, "restores": 1}},"memory": {"total": 1,"available":0}}',
         b'{"pods": {}, "listens": [], "memory": {"total": 1, "available": 0}}',
         b'{"pods": {}, "listens": {"a": ["here:80"]}, "memory": {"total": 1, "available": 0}}',
     ],

@@ -137,19 +137,20 @@ async def test_a_pod_whose_node_is_away_wakes_anew_once_its_lease_has_lapsed(wor
 
 async def test_what_nobody_has_seen_thawed_costs_no_cpu_until_its_node_tells(world, virtual_time):
     """Its agent is away for longer than a lease, and may have left it frozen: the daemon goes on."""
+    world.terms = {"start_limit_s": 60}
     async with running(world) as (parts, caller, pod_scaler):
-        uid = await asleep(world, pod_scaler)
-        world.cluster.unreachable = True  # so that nothing ends it
+        await asleep(world, pod_scaler)
         world.freezer.away = True
-        await until(lambda: wakes(pod_scaler), 4 * LEASE_S)
-        world.pass_time(1000)
-        await trio.sleep(2 * LEASE_S)
-        assert not await ended(parts, caller)
-        book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
-        assert count(book, int(world.now) - 900, int(world.now)).usage.cpu_core_ms == 0
-        assert not world.freezer.leases.get(uid, 0) > trio.current_time()
-        world.freezer.away = False
-        await until(lambda: ended(parts, caller))
+        with pod_scaler.kept_awake():
+            await pod_scaler.wake()
+            await until(lambda: pod_scaler.state.phase is ScalePhase.AWAKE, 4 * LEASE_S)
+            world.pass_time(1000)
+            await trio.sleep(2 * LEASE_S)
+            assert not await ended(parts, caller)
+            book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
+            assert count(book, int(world.now) - 900, int(world.now)).usage.cpu_core_ms == 0
+            world.freezer.away = False
+            await until(lambda: ended(parts, caller))
 
 
 async def test_what_the_daemon_before_froze_is_taken_as_thawed_once_every_lease_has_lapsed(

@@ -24,6 +24,9 @@ LOOK_S = 5.0
 BEHIND_S = 1.0
 """After a thaw: its first answer needs the machine more, and its node's agent holds its CPU meanwhile."""
 
+MOST_BEHIND_S = 10.0
+"""Where pods wake all the time: well within the minute for which the agent holds their CPU."""
+
 RETRY_S = 0.5
 """Before replicas are asked for again that could not be."""
 
@@ -44,7 +47,8 @@ class LentCpu:
         self._thawed = trio.Event()
         self._lent: set[str] = set()
         """What this process has lent and not reclaimed: the watch may not show it yet."""
-        self._refused = False
+        self._refused: set[str] = set()
+        """Those that the cluster does not let lend: they keep their CPU."""
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Look from now on."""
@@ -59,15 +63,21 @@ class LentCpu:
         while True:
             with trio.move_on_after(pause):
                 await self._thawed.wait()
-            if self._thawed.is_set():
-                await trio.sleep(BEHIND_S)
-            self._thawed = trio.Event()
+            await self._until_quiet()
             pause = LOOK_S if await self.look() else RETRY_S
+
+    async def _until_quiet(self) -> None:
+        """Where pods wake one after another wait for the last of them, for a while."""
+        with trio.move_on_after(MOST_BEHIND_S):
+            while self._thawed.is_set():
+                self._thawed = trio.Event()
+                await trio.sleep(BEHIND_S)
 
     async def look(self) -> bool:
         """Compare all once, and ask for what is to be; whether nothing has to be asked for again."""
         views = [view for view in self._views() if not view.over and view.deleted_at is None]
-        self._lent.intersection_update(view.uid for view in views)
+        for known in (self._lent, self._refused):
+            known.intersection_update(view.uid for view in views)
         limiter, done = trio.CapacityLimiter(AT_ONCE), list[bool]()
 
         async def move(view: PodView) -> None:
@@ -84,7 +94,7 @@ class LentCpu:
     def _wanted(self, view: PodView, frozen: Mapping[str, tuple[float, bool]]) -> CpuMove | None:
         seconds, restored = frozen.get(view.uid, (None, False))
         lent = view.lent_milli > 0 or view.uid in self._lent
-        return cpu_move(seconds, lent=lent, restored=restored and not self._refused)
+        return cpu_move(seconds, lent=lent, restored=restored and view.uid not in self._refused)
 
     async def _move(self, view: PodView) -> bool:
         """Decided anew: the turn may have come late. Looks follow one another, so the last one counts."""
@@ -104,10 +114,10 @@ class LentCpu:
         return True
 
     def _failed(self, view: PodView, wanted: CpuMove, error: TrustedPodsError) -> None:
-        """A cluster that does not let us lend is asked no more; to reclaim is tried for ever."""
+        """A replica that the cluster does not let lend is left alone; to reclaim is tried for ever."""
         if wanted is CpuMove.LEND and isinstance(error, Refused):
-            self._refused = True
+            self._refused.add(view.uid)
             self._lent.discard(view.uid)
-            _log.warning("frozen pods keep their CPU until the next start: %s", error)
+            _log.warning("%s: frozen, it keeps its CPU: %s", view.label, error)
         else:
             _log.warning("%s: its CPU is to be asked for again: %s", view.label, error)

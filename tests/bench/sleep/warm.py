@@ -111,7 +111,7 @@ def run(market: LiveLocalnet, folder: Path, runs: int, lends: int, colds: int) -
     report("asleep, warm, its CPU lent", lent, base)
     report("asleep, cold", started, base)
     print(f"\nover awake: {statistics.median(frozen) - statistics.median(awake):.1f} ms (goal: 20)")
-    print(f"memory of the frozen replica: {held} MiB; paged out: not run, the agent does not do it")
+    print(f"memory of the frozen replica: {held} MiB; paging out is off")
     print(f"load average before and after: {load[0]:.1f}, {os.getloadavg()[0]:.1f}")
 
 

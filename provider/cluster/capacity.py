@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
-from trustedpods.provider.cluster.objects import awake_cpu, sizes
+from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 from trustedpods.provider.core.placement.nodes import NodePlace, Taint
 from trustedpods.provider.core.placement.offered import ClusterFeatures
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster.objects import awake_cpu, sizes
+from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 from trustedpods.provider.core.pod import NodePort
 from trustedpods.provider.core.volumes.growth import StoredVolume
 

@@ -32,11 +32,11 @@ from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
-from trustedpods.provider.cluster.objects.awake_cpu import ASLEEP_MILLI
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.network_nodes import local_policy
 from trustedpods.provider.cluster.objects.sizes import requested_by
+from trustedpods.provider.cluster.objects.workload.awake_cpu import ASLEEP_MILLI
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import (
     NamespaceView,

@@ -3,8 +3,8 @@
 
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api.http import Api, path_of
-from trustedpods.provider.cluster.objects import awake_cpu
 from trustedpods.provider.cluster.objects.names import AWAKE_CPU
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 
 
 class SleepersCpu:

@@ -13,8 +13,8 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas
 from tests.live.observers.cpu import KernelCpu, asked_milli, asked_of
 from tests.live.observers.waiting import until
-from trustedpods.provider.cluster.objects.awake_cpu import ASLEEP_MILLI
 from trustedpods.provider.cluster.objects.sizes import milli
+from trustedpods.provider.cluster.objects.workload.awake_cpu import ASLEEP_MILLI
 
 pytestmark = pytest.mark.live
 

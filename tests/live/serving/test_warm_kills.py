@@ -29,7 +29,7 @@ from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.freezer.door import ANSWER_LIMIT_S
-from trustedpods.provider.cluster.objects.awake_cpu import ASLEEP_MILLI
+from trustedpods.provider.cluster.objects.workload.awake_cpu import ASLEEP_MILLI
 from trustedpods.provider.core.metering import Ceiling, Ledger, Run, count
 from trustedpods.provider.core.metering import Freeze as BookedFreeze
 from trustedpods.provider.serving.warm.freeze_book import LAPSE_S

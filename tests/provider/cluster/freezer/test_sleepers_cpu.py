@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.provider.cluster.objects.test_awake_cpu import container, patched, pod
+from tests.provider.cluster.objects.workload.test_awake_cpu import container, patched, pod
 from trustedpods.provider.cluster.api.errors import NotThere
 from trustedpods.provider.cluster.freezer.sleepers_cpu import SleepersCpu
-from trustedpods.provider.cluster.objects import awake_cpu
 from trustedpods.provider.cluster.objects.names import AWAKE_CPU
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 
 PATH = "/api/v1/namespaces/n/pods/p"
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.units import Resources
-from trustedpods.provider.cluster.objects import awake_cpu, sizes
+from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.names import AWAKE_CPU
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 
 
 def container(name, cpu, limit=None, **more):

@@ -48,6 +48,7 @@ func (a *agent) freezes(ctx context.Context, path, groups string, pageOut bool) 
 	if err != nil {
 		return nil, err
 	}
+	leases.Awake = a.seen.awakeMilli
 	if pageOut {
 		leases.Pages = frozen.NewPager()
 	}

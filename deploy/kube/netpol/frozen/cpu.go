@@ -22,6 +22,12 @@ const maxRecord = 64
 // unbounded is the quota of a group that has none.
 const unbounded = -1
 
+// periodUs is the kubelet's, in microseconds, of which a quota is a part; a longer one makes it less of a core.
+const periodUs = 100_000
+
+// mostMilli bounds what is believed of a pod: Linux has no machine with more cores, and its weights end at that.
+const mostMilli = 256_000
+
 // cpu is what a group may use: microseconds of each period, and its weight beside other groups.
 type cpu struct {
 	quota  int64
@@ -58,6 +64,20 @@ func (g *Groups) remember(group string) error {
 		}
 		return syscall.Setxattr(folder, cpuRecord, []byte(now.text()), 0)
 	})
+}
+
+// rememberAwake keeps what a pod has awake, in thousandths of a core, where nothing is kept of it yet.
+func (g *Groups) rememberAwake(group string, milli uint64) error {
+	folder := filepath.Join(g.cpu, group)
+	if _, there := recorded(folder); there {
+		return nil
+	}
+	milli = min(milli, mostMilli)
+	weight := max(2, milli*1024/1000)
+	if g.second {
+		weight = 1 + (weight-2)*9999/262142 // from 2..262144 to 1..10000; newer runtimes give more, which is kept
+	}
+	return syscall.Setxattr(folder, cpuRecord, []byte(cpu{int64(milli * periodUs / 1000), weight}.text()), 0)
 }
 
 // restore gives a pod's groups what they had, where they have less now. A container that is newer than what was

@@ -62,10 +62,15 @@ func TestAThawGivesBackTheCPUThatWasTakenMeanwhile(t *testing.T) {
 	setCPU(t, "1000", "2", container, pod) // the kubelet is late
 	leases.Raise(time.Now())
 	hasCPU(t, "50000", "512", pod, container)
-	leases.Raise(time.Now().Add(2 * keepRaised))
+	later := time.Now().Add(2 * keepRaised)
+	leases.Raise(later)
 	setCPU(t, "1000", "2", container, pod)
-	leases.Raise(time.Now())
+	leases.Raise(later.Add(seldom / 2))
 	hasCPU(t, "1000", "2", pod, container)
+	again := filepath.Join(pod, "started-again") // with the CPU of its sleep, as others have its room
+	setCPU(t, "1000", "2", again)
+	leases.Raise(later.Add(seldom))
+	hasCPU(t, "50000", "512", pod, container, again)
 
 	leases.Freeze([]string{one}, time.Minute, time.Now()) // the way back was never done: it had more once
 	leases.Lapse(time.Now().Add(MaxLease))
@@ -91,6 +96,32 @@ func TestAnotherAgentGivesBackWhatTheOneBeforeKnew(t *testing.T) {
 		}
 		hasCPU(t, "50000", "512", pod, container, later)
 	}
+}
+
+// The node started anew: groups are new, and the kubelet makes them with the CPU of sleep while others have the room.
+func TestAPodThatRunsInNewGroupsHasWhatTheAPIServerSays(t *testing.T) {
+	mount, pod, container := withCPU(t)
+	setCPU(t, "100", "2", pod, container)
+	leases, err := New(Open(mount, "/node"), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases.Awake = func(string) uint64 { return 0 }
+	now := time.Now()
+	leases.Raise(now)
+	hasCPU(t, "100", "2", pod, container)
+	leases.Awake = func(string) uint64 { return 500 }
+	leases.Raise(now.Add(seldom / 2))
+	hasCPU(t, "100", "2", pod, container)
+	for range 2 {
+		now = now.Add(seldom)
+		leases.Raise(now)
+		hasCPU(t, "50000", "512", pod, container)
+		setCPU(t, "100", "2", pod, container)
+	}
+	leases.Freeze([]string{one}, time.Minute, now) // what is frozen keeps what it lent
+	leases.Raise(now.Add(seldom))
+	hasCPU(t, "100", "2", pod, container)
 }
 
 func TestMoreIsNeverMadeLess(t *testing.T) {

@@ -5,6 +5,8 @@ package frozen
 import (
 	"errors"
 	"log"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,9 +14,13 @@ import (
 // MaxLease bounds how long a pod stays stopped when nobody asks for it any more.
 const MaxLease = time.Minute
 
-// keepRaised is for how long a pod that runs again is given its CPU back, should its node take it away: what was
-// asked of the kubelet while the pod was stopped may be carried out late.
+// keepRaised is for how long a pod that runs again is given its CPU back at each look, should its node take it
+// away: what was asked of the kubelet while the pod was stopped may be carried out late.
 const keepRaised = time.Minute
+
+// seldom is how often that is done from then on, for as long as the pod is there: where others took its room, its
+// kubelet starts its containers again with the CPU of its sleep until there is room.
+const seldom = 5 * time.Second
 
 // Pod is what is told of a pod that is stopped, or was asked about. One that *restores* gets the CPU back at its
 // thaw that it has now, whatever is asked of the kubelet meanwhile.
@@ -32,10 +38,14 @@ type Leases struct {
 	may func(uid string) bool
 	// Pages moves the memory of what is stopped into compressed memory; nil: it stays.
 	Pages *Pager
+	// Awake is what CPU a pod of this node has awake that has once lent it, by the API server, in thousandths of a
+	// core; 0 for others. nil: nobody tells.
+	Awake func(uid string) uint64
 
 	lock   sync.Mutex
 	until  map[string]time.Time
-	raised map[string]time.Time // until when pods that run again are looked after
+	raised map[string]time.Time // pods that run again, and until when they are looked after at each look
+	looked time.Time            // when all of those were
 }
 
 // New continues everything that an earlier agent left stopped.
@@ -129,23 +139,51 @@ func (l *Leases) Lapse(now time.Time) {
 	}
 }
 
-// Raise gives pods that were continued lately their CPU again where it was taken from them.
+// Raise gives pods that were continued their CPU again where it was taken from them.
 func (l *Leases) Raise(now time.Time) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	if len(l.raised) == 0 {
+	all := now.Sub(l.looked) >= seldom
+	if all {
+		l.looked = now
+	}
+	due := func(until time.Time) bool { return all || !now.After(until) }
+	learns := all && l.Awake != nil
+	if !learns && !slices.ContainsFunc(slices.Collect(maps.Values(l.raised)), due) {
 		return
 	}
 	found, err := l.find()
+	if learns {
+		l.learn(found)
+	}
 	for uid, until := range l.raised {
 		group, here := found[uid]
-		if now.After(until) || (!here && err == nil) {
+		if !here && err == nil {
 			delete(l.raised, uid)
-			continue
 		}
-		if here {
+		if here && due(until) {
 			l.raise(uid, group)
 		}
+	}
+}
+
+// learn has those pods looked after too whose groups are newer than what they lent: their node started anew.
+func (l *Leases) learn(found map[string]string) {
+	for uid, group := range found {
+		_, held := l.until[uid]
+		_, raised := l.raised[uid]
+		if held || raised {
+			continue
+		}
+		milli := l.Awake(uid)
+		if milli == 0 {
+			continue
+		}
+		if err := l.groups.rememberAwake(group, milli); err != nil {
+			log.Printf("CPU of pod %s: %v", uid, err) // tried again
+			continue
+		}
+		l.raised[uid] = time.Time{}
 	}
 }
 

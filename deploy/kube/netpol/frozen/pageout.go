@@ -20,6 +20,8 @@ const (
 	mostPaged = 256 << 20
 	// mostMappings bounds what is looked at of one process.
 	mostMappings = 4096
+	// maxReason bounds what is told of why nothing is paged out, in characters: the daemon takes no more than 256.
+	maxReason = 200
 )
 
 // Of Linux 5.10, alike on all machines (include/uapi/asm-generic/unistd.h and mman-common.h).
@@ -54,14 +56,14 @@ func (p *Pager) room() (uint64, error) {
 		}
 		name := filepath.Base(fields[0])
 		if !strings.HasPrefix(fields[0], "/dev/zram") {
-			return 0, fmt.Errorf("%s is no compressed memory", fields[0])
+			return 0, fmt.Errorf("%.80q is no compressed memory", fields[0])
 		}
 		backing, err := os.ReadFile(filepath.Join(p.block, name, "backing_dev"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel may not know of such devices
 			return 0, err
 		}
 		if found := strings.TrimSpace(string(backing)); err == nil && found != "none" {
-			return 0, fmt.Errorf("%s writes to %s", fields[0], found)
+			return 0, fmt.Errorf("%.80q writes to %.80q", fields[0], found)
 		}
 		size, sizeErr := strconv.ParseUint(fields[2], 10, 64)
 		used, usedErr := strconv.ParseUint(fields[3], 10, 64)
@@ -82,7 +84,7 @@ func (p *Pager) state() string {
 		return "off"
 	}
 	if _, err := p.room(); err != nil {
-		return err.Error()
+		return fmt.Sprintf("%.*s", maxReason, err)
 	}
 	return "on"
 }

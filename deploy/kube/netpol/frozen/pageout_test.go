@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -34,6 +35,7 @@ func TestRoomIsCompressedMemoryAlone(t *testing.T) {
 		{zram + "/dev/sda2 partition 8 0 -3\n", "none\n", 0, true},
 		{"/swap/dev/zram0 file 8 0 -3\n", "none\n", 0, true},
 		{zram, "/dev/sda3\n", 0, true},
+		{zram, "/" + strings.Repeat("\x01", 900) + "\n", 0, true},
 		{"/dev/zram0 partition 8 9 -2\n", "none\n", 0, true},
 		{"/dev/zram0 partition x 0 -2\n", "none\n", 0, true},
 		{"/dev/zram0 partition\n", "none\n", 0, true},
@@ -45,6 +47,9 @@ func TestRoomIsCompressedMemoryAlone(t *testing.T) {
 		}
 		if room, err := pager.room(); room != one.room || (err != nil) != one.refused {
 			t.Fatal(one, room, err)
+		}
+		if state := pager.state(); len(state) > 200 || strings.ContainsRune(state, 1) {
+			t.Fatal("the daemon would take none of the answer: ", state)
 		}
 		if (pager.state() == "on") == one.refused || (*Pager)(nil).state() != "off" {
 			t.Fatal(one, pager.state())

@@ -31,7 +31,8 @@ class PodView:
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
     `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
     init container too, runs or has run. `containers` are the names of all of them. `cpu_milli` is what it has
-    awake; `lent_milli` of it the scheduler may give to others now, as it sleeps.
+    awake; `lent_milli` of it the scheduler may give to others now, as it sleeps. `asks_less`: some container
+    asks for less than it has awake; of that nothing may be lent, where an init container asked for more.
     """
 
     namespace: str
@@ -56,6 +57,7 @@ class PodView:
     begun: bool = False
     containers: tuple[str, ...] = ()
     lent_milli: int = 0
+    asks_less: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def pod_view(pod: KubeObject) -> PodView:
             one["name"] for one in (*spec.get("containers", []), *spec.get("initContainers", []))
         ),
         lent_milli=awake_cpu.lent_milli(pod),
+        asks_less=awake_cpu.asks_less(pod),
     )
 
 

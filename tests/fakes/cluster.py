@@ -345,7 +345,8 @@ class FakeCluster(
         await self._called(f"{'lend' if asleep else 'reclaim'} {uid}")
         life = self.lives.get(namespace)
         if life is not None and (found := life.pods.get(pod)) is not None and found.uid == uid:
-            self._put(life, replace(found, lent_milli=found.cpu_milli - ASLEEP_MILLI if asleep else 0))
+            lent = found.cpu_milli - ASLEEP_MILLI if asleep else 0
+            self._put(life, replace(found, lent_milli=lent, asks_less=asleep))
 
     async def note_replica(self, namespace: str, pod: str, key: str, text: str) -> None:
         await self._called(f"note {pod} {key}")

@@ -28,7 +28,7 @@ MOST_BEHIND_S = 10.0
 """Where pods wake all the time: well within the minute for which the agent holds their CPU."""
 
 RETRY_S = 0.5
-"""Before replicas are asked for again that could not be."""
+"""Before replicas are asked for again that could not be; twice as long each time, up to `LOOK_S`."""
 
 AT_ONCE = 4
 """Side by side: fifty pods that wake together must leave the API server room for what they wait for."""
@@ -59,12 +59,15 @@ class LentCpu:
         self._thawed.set()
 
     async def _keep(self) -> None:
-        pause = LOOK_S
+        pause, retry = LOOK_S, RETRY_S
         while True:
             with trio.move_on_after(pause):
                 await self._thawed.wait()
             await self._until_quiet()
-            pause = LOOK_S if await self.look() else RETRY_S
+            if await self.look():
+                pause, retry = LOOK_S, RETRY_S
+            else:
+                pause, retry = retry, min(2 * retry, LOOK_S)
 
     async def _until_quiet(self) -> None:
         """Where pods wake one after another wait for the last of them, for a while."""
@@ -93,7 +96,7 @@ class LentCpu:
 
     def _wanted(self, view: PodView, frozen: Mapping[str, tuple[float, bool]]) -> CpuMove | None:
         seconds, restored = frozen.get(view.uid, (None, False))
-        lent = view.lent_milli > 0 or view.uid in self._lent
+        lent = view.asks_less or view.uid in self._lent
         return cpu_move(seconds, lent=lent, restored=restored and view.uid not in self._refused)
 
     async def _move(self, view: PodView) -> bool:

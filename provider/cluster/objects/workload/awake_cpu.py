@@ -54,6 +54,11 @@ def lent_milli(pod: KubeObject) -> int:
     return max(0, awake - sizes.requested_by(pod["spec"]).cpu_milli)
 
 
+def asks_less(pod: KubeObject) -> bool:
+    """Whether some container asks for less than it has awake, also where none of that is lent."""
+    return bool(steps(pod, asleep=False))
+
+
 def steps(pod: KubeObject, *, asleep: bool) -> list[dict[str, Any]]:
     """The JSON patch of its subresource `resize` for the CPU of sleep, or for all; none where it has that."""
     awake, found = noted(pod), list[dict[str, Any]]()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU of frozen replicas in the whole daemon, over fakes of its doors: lent, reclaimed, mended."""
 
+from dataclasses import replace
+
 import trio
 
 from tests.fakes.provider.caller import ASK, Caller, until
@@ -69,6 +71,18 @@ async def test_what_a_killed_daemon_lent_the_next_one_reclaims(world, virtual_ti
     world.freezer.there = False
     async with world.run():
         await until(lambda: not replica(world).lent_milli, 2 * LOOK_S)
+
+
+async def test_what_asks_for_less_is_reclaimed_though_the_scheduler_has_nothing_of_it(world, virtual_time):
+    """An init container that was larger holds the room: its containers must not start again with so little."""
+    async with running(world) as (_, _, pod_scaler):
+        await lent(world, pod_scaler)
+        (life,) = world.cluster.lives.values()
+        world.cluster._put(life, replace(replica(world), lent_milli=0))
+    assert replica(world).asks_less
+    world.freezer.there = False
+    async with world.run():
+        await until(lambda: not replica(world).asks_less, 2 * LOOK_S)
 
 
 async def test_a_wake_while_it_is_lent_is_mended_though_nobody_has_seen_it_yet(

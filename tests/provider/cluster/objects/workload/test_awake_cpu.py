@@ -90,6 +90,8 @@ def test_what_kubernetes_changes_not_in_place_lends_nothing():
     large = noted(pod(container("a", 100), init=[container("i", 500)]))
     asleep = patched(large, awake_cpu.steps(large, asleep=True))
     assert awake_cpu.lent_milli(asleep) == 0
+    assert awake_cpu.asks_less(asleep), "whoever finds it has to give it back"
+    assert not awake_cpu.asks_less(large)
     bursts = noted(pod(container("a", 100, limit=200)))
     assert awake_cpu.steps(bursts, asleep=True) == []
 

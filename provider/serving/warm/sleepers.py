@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 RENEW_S = LEASE_S / 4
 """Between two renewals of all leases: three may fail before a pod is thawed."""
 
+THAWS_AT_ONCE = 16
+"""Pods thawed side by side: an agent does one after another, and the last must be answered in time."""
+
 
 @dataclass(eq=False, slots=True)
 class Sleeper:
@@ -54,9 +57,9 @@ class WarmSleepers:
         self._leaving: dict[str, tuple[frozenset[str], float]] = {}
         """Those that may be frozen though nobody asks for them any more, and since when."""
         self._asking = trio.Lock()
+        self._thaws = trio.CapacityLimiter(THAWS_AT_ONCE)
         self._book = FreezeBook(doors)
         self._began = trio.current_time()
-        self._views = views
         self._cpu = LentCpu(doors, views, self.frozen_s)
 
     @property
@@ -72,6 +75,7 @@ class WarmSleepers:
         self._cpu.begin(nursery)
         if self.possible:
             nursery.start_soon(supervise, "keeping pods frozen", self._keep)
+            nursery.start_soon(supervise, "looking for frozen pods", self._see_all)
         else:
             nursery.start_soon(self._end_old)
 
@@ -123,10 +127,11 @@ class WarmSleepers:
         listed = frozenset[str]() if known is None else known.uids
         if known is None and namespace not in self._leaving:
             listed = frozenset(view.uid for view in await self._doors.cluster.pods(namespace))
-        async with self._asking:
+        async with self._asking:  # a renewal under way may freeze it; those that follow do not ask for it
             if known is not None and self._sleepers.pop(namespace, None) is known:
                 self._leaving[namespace] = known.uids, trio.current_time()
             uids, since = self._leaving.get(namespace, (listed, self._began))
+        async with self._thaws:
             try:
                 if uids:
                     await self._doors.freezer.thaw(uids)
@@ -161,7 +166,6 @@ class WarmSleepers:
         while True:
             try:
                 self._forget_lapsed()
-                await self._see()
                 await self.note_ends()
                 await self.renew()
             except TrustedPodsError as error:
@@ -176,14 +180,24 @@ class WarmSleepers:
                 self._book.unseen |= uids
                 del self._leaving[namespace]
 
+    async def _see_all(self) -> None:
+        """Beside the renewals: an agent that hangs must not hold up those of other nodes."""
+        while True:
+            try:
+                await self._see()
+            except TrustedPodsError as error:
+                _log.warning("pods that may be frozen still: %s", error)
+            await trio.sleep(RENEW_S)
+
     async def _see(self) -> None:
-        """Forget what is seen to run, as an agent tells of it, and what is there no more."""
+        """Forget what is seen to run, as an agent tells of it, and what the cluster says is there no more."""
         unseen = self._book.unseen
         if unseen:
             told = await self._doors.freezer.known(unseen)
-            there = {view.uid for view in self._views() if not view.over}
-            unseen.intersection_update(there)
             unseen.difference_update(uid for uid, view in told.items() if not view.frozen)
+        if asked := set(unseen):
+            there = {view.uid for view in await self._doors.cluster.pods() if not view.over}
+            unseen.difference_update(asked - there)
 
     async def _end_old(self) -> None:
         await trio.sleep(LAPSE_S)  # so long an agent keeps frozen what the daemon before had it freeze

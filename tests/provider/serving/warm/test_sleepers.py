@@ -297,3 +297,49 @@ async def test_a_frozen_pod_whose_money_ends_is_thawed_stops_and_goes(world, vir
             await until(lambda: in_phase(parts, caller, Phase.GONE))
             nursery.cancel_scope.cancel()
         assert not world.cluster.lives
+
+
+async def test_a_thaw_that_takes_long_holds_up_no_other(world, virtual_time, monkeypatch):
+    async with kept(world) as (sleepers, freeze, _):
+        assert await freeze("a")
+        assert await freeze("b")
+        real = world.freezer.thaw
+
+        async def slow(uids):
+            if "uid-a" in uids:
+                await trio.sleep(ANSWER_LIMIT_S)
+            await real(uids)
+
+        monkeypatch.setattr(world.freezer, "thaw", slow)
+        began, lease = trio.current_time(), world.freezer.leases["uid-a"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sleepers.thaw, "a")
+            await trio.sleep(ANSWER_LIMIT_S / 10)
+            await sleepers.thaw("b")
+            await sleepers.renew()
+            assert trio.current_time() - began < ANSWER_LIMIT_S
+            assert world.freezer.leases == {"uid-a": lease}, "nobody asks for it again"
+        assert not world.freezer.frozen()
+
+
+async def test_what_may_be_frozen_is_not_gone_because_nobody_could_look(world, virtual_time, monkeypatch):
+    async with running(world) as (parts, _, _):
+        sleepers = WarmSleepers(parts.doors)
+        (life,) = world.cluster.lives.values()
+        (there,) = [pod.uid for pod in life.pods.values() if not pod.over]
+        sleepers._book.unseen |= {there, "gone"}
+        world.freezer.away = True
+
+        async def unread(*_names):
+            raise NetworkFailure("no answer")
+
+        with monkeypatch.context() as away:
+            away.setattr(world.cluster, "pods", unread)
+            with pytest.raises(NetworkFailure):
+                await sleepers._see()
+        assert sleepers._book.unseen == {there, "gone"}
+        await sleepers._see()
+        assert sleepers._book.unseen == {there}
+        world.freezer.away = False
+        await sleepers._see()
+        assert not sleepers._book.unseen

@@ -27,7 +27,7 @@ RENEW_S = LEASE_S / 4
 """Between two renewals of all leases: three may fail before a pod is thawed."""
 
 THAWS_AT_ONCE = 16
-"""Pods thawed side by side: an agent does one after another, and the last must be answered in time."""
+"""Pods thawed side by side: an agent does one after another, and must answer the last in time."""
 
 
 @dataclass(eq=False, slots=True)

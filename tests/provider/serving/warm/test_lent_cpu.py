@@ -74,7 +74,7 @@ async def test_what_a_killed_daemon_lent_the_next_one_reclaims(world, virtual_ti
 
 
 async def test_what_asks_for_less_is_reclaimed_though_the_scheduler_has_nothing_of_it(world, virtual_time):
-    """An init container that was larger holds the room: its containers must not start again with so little."""
+    """An init container that was larger holds the room: its containers must not start again so."""
     async with running(world) as (_, _, pod_scaler):
         await lent(world, pod_scaler)
         (life,) = world.cluster.lives.values()

@@ -88,7 +88,9 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.streams.kernel_tcp
 	$(BIN)/python -m tests.bench.proxy_cpu
 	$(BIN)/python -m tests.bench.cold_start --runs 100 --peer nginx
-	$(BIN)/python -m tests.bench.sleep.warm
+	$(BIN)/python -m tests.bench.sleep.warm --runs 200
+	$(BIN)/python -m tests.bench.sleep.many
+	cd deploy/kube && go test -v -run TestServersArePagedOutAndAnswer ./netpol/frozen
 	$(BIN)/python -m tests.bench.idle_pods
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.billing.busy_pods

@@ -248,8 +248,14 @@ class AdminApi:
 
 def _standing(parts: RunningParts) -> list[PodStanding]:
     found = [(record, parts.autoscaler.pod_scaler(record.channel)) for record in parts.pods.standing]
+    seen = parts.autoscaler.replicas
     return [
-        PodStanding(record, scaler.state if scaler else None, parts.autoscaler.replicas_of(record)[0])
+        PodStanding(
+            record,
+            scaler.state if scaler else None,
+            seen.running_of(record.label),
+            seen.lent_of(record.label),
+        )
         for record, scaler in found
     ]
 

@@ -60,6 +60,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("names", outside.names),
         ("certificate", outside.certificate),
         ("traffic", probes.traffic),
+        ("sleep", probes.sleep),
         ("ingress", offered_parts.ingress),
         ("storage", offered_parts.storage),
         ("csi", offered_parts.csi),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only a try tells: nodes pull our images, their network parts pods, what pods write has an end."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
@@ -13,6 +14,7 @@ from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import PodList, PodsRequest, StoreRequest, StoreView
 from trustedpods.provider.admission.isolation_probe import isolation_at, probe_places, scratch_at
 from trustedpods.provider.cluster.client import Cluster, open_cluster
+from trustedpods.provider.cluster.freezer.door import Freezer
 from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import ProviderConfig
@@ -120,6 +122,16 @@ async def kernel_tcp(config: ProviderConfig) -> str:
             f"nobody leads tcp past HAProxy at {path}: {error.strerror}",
             hint="set NETPOL_WAYS and NETPOL_WAYS_PORTS of the network policy agent, and look into its log",
         ) from None
+
+
+async def sleep(config: ProviderConfig) -> str:
+    """Whether pods sleep warm, and whether nodes page them out; NetworkFailure where one does not answer."""
+    sockets = config.cluster.freezer_sockets
+    if not sockets:
+        return "all pods sleep cold: no freezer_sockets are configured"
+    told = Counter(await Freezer([Path(one) for one in sockets]).paging())
+    paging = ", ".join(f"{state} on {count}" for state, count in sorted(told.items()))
+    return f"agents of {len(sockets)} nodes freeze pods; paging out to compressed memory: {paging}"
 
 
 async def activator(config: ProviderConfig) -> str:

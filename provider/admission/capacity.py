@@ -79,7 +79,8 @@ class CapacityCheck:
             storage_mib=found.storage_mib,
             services={},  # counted by `SlotReservations`, by kind
         )
-        asleep, images = [], 0
+        lent = capacity.lent_milli - sum(view.lent_milli for view in leaving)
+        asleep, images = [Resources(max(0, lent), 0, 0)], 0  # what is frozen wakes too
         for record in self._pods.standing:
             running, _ = self._autoscaler.replicas_of(record)
             if replaced is not None and record.channel == replaced.channel:
@@ -92,7 +93,8 @@ class CapacityCheck:
 
 
 def _size(view: PodView) -> Resources:
-    return Resources(view.cpu_milli, view.memory_mib, view.scratch_mib)
+    """What the scheduler holds for it."""
+    return Resources(view.cpu_milli - view.lent_milli, view.memory_mib, view.scratch_mib)
 
 
 def _nodes(capacity: ClusterCapacity, leaving: Sequence[PodView]) -> dict[str, Resources]:

@@ -8,6 +8,7 @@ from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 from trustedpods.provider.core.placement.nodes import NodePlace, Taint
 from trustedpods.provider.core.placement.offered import ClusterFeatures
 
@@ -17,13 +18,15 @@ class ClusterCapacity:
     """What the ready nodes offer to pods, and what pods and volume claims have asked for of it.
 
     `nodes` has what each of those nodes has left for a replica, by the node's name; volumes are not in it.
-    `places` has how each of them is chosen.
+    `places` has how each of them is chosen. `lent_milli` is CPU that frozen replicas
+    ask for again when they wake.
     """
 
     allocatable: Resources
     requested: Resources
     nodes: Mapping[str, Resources]
     places: Mapping[str, NodePlace] = field(default_factory=dict)
+    lent_milli: int = 0
 
     @property
     def free(self) -> Resources:
@@ -48,6 +51,7 @@ def capacity(
         requested=Resources(asked.cpu_milli, asked.memory_mib, asked.storage_mib + volumes),
         nodes={name: _left(offer, _asked_on(name, running)) for name, offer in offers.items()},
         places={node["metadata"]["name"]: _place(node, frozenset()) for node in usable},
+        lent_milli=sum(map(awake_cpu.lent_milli, running)),
     )
 
 

@@ -19,6 +19,7 @@ from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
 from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.cluster.freezer.sleepers_cpu import SleepersCpu
 from trustedpods.provider.cluster.isolation_proof.live_proofs import LiveProofs
 from trustedpods.provider.cluster.leases import ClusterLeases
 from trustedpods.provider.cluster.log_parts import USUAL_PART, LogPart
@@ -53,7 +54,7 @@ MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
 
 
-class Cluster(LiveProofs, ClusterLeases, NodeWays, EgressLimits):
+class Cluster(LiveProofs, ClusterLeases, NodeWays, EgressLimits, SleepersCpu):
     """One Kubernetes cluster. Made by `open_cluster`."""
 
     def __init__(self, api: Api) -> None:

@@ -12,6 +12,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
+from trustedpods.provider.cluster.objects.workload import awake_cpu
 from trustedpods.provider.core.pod import NodePort
 from trustedpods.provider.core.volumes.growth import StoredVolume
 
@@ -29,7 +30,9 @@ class PodView:
     `turned_at` when the node last changed its conditions: an evicted replica may have no other end.
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
     `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
-    init container too, runs or has run. `containers` are the names of all of them.
+    init container too, runs or has run. `containers` are the names of all of them. `cpu_milli` is what it has
+    awake; `lent_milli` of it the scheduler may give to others now, as it sleeps. `asks_less`: some container
+    asks for less than it has awake; of that nothing may be lent, where an init container asked for more.
     """
 
     namespace: str
@@ -53,6 +56,8 @@ class PodView:
     metered: bool = False
     begun: bool = False
     containers: tuple[str, ...] = ()
+    lent_milli: int = 0
+    asks_less: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def seconds(text: str | None) -> UnixSeconds | None:
 def pod_view(pod: KubeObject) -> PodView:
     """View of one Pod object."""
     metadata, status, spec = pod["metadata"], pod.get("status", {}), pod["spec"]
-    size = sizes.requested_by(pod["spec"])
+    size = sizes.requested_by(awake_cpu.awake_spec(pod))
     deleted_at = _deletion_asked(metadata)
     over = is_over(pod)
     return PodView(
@@ -147,6 +152,8 @@ def pod_view(pod: KubeObject) -> PodView:
         containers=tuple(
             one["name"] for one in (*spec.get("containers", []), *spec.get("initContainers", []))
         ),
+        lent_milli=awake_cpu.lent_milli(pod),
+        asks_less=awake_cpu.asks_less(pod),
     )
 
 

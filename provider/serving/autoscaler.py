@@ -60,7 +60,7 @@ class Autoscaler:
         self._logs, self._starts = LogKeeper(doors, pods), failures.StartHistory(pods)
         self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
-        self._warm = WarmSleepers(doors)
+        self._warm = WarmSleepers(doors, self._replicas.all)
         self._adopted = trio.Event()
         self.publishing = trio.Lock()
         self.hosts = HostProofs(doors.now)

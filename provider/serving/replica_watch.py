@@ -90,6 +90,10 @@ class ReplicaWatch:
         self._logs.begin(nursery)
         nursery.start_soon(supervise, "watching replicas", self._watch)
 
+    def all(self) -> Iterable[PodView]:
+        """Replicas of all pods, also those that are over."""
+        return self._views.all()
+
     def of(self, label: str) -> list[PodView]:
         """Replicas of the pod of this label, also those that are over."""
         return list(self._views.of(label).values())
@@ -97,6 +101,10 @@ class ReplicaWatch:
     def running_of(self, label: str) -> int:
         """How many replicas of the pod are not over."""
         return sum(not view.over for view in self._views.of(label).values())
+
+    def lent_of(self, label: str) -> int:
+        """Thousandths of a core that frozen replicas of the pod have lent to the scheduler."""
+        return sum(view.lent_milli for view in self._views.of(label).values() if not view.over)
 
     def at(self, ip: str) -> PodView | None:
         """The replica that has this address now."""

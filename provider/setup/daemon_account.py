@@ -40,6 +40,7 @@ def rules() -> list[KubeObject]:
         _rule("storage.k8s.io", ["storageclasses", "csinodes"], _READ),
         _rule("secrets-store.csi.x-k8s.io", ["secretproviderclasses"], _WRITE),
         _rule("", ["pods/exec"], ["get", "create"]),  # a WebSocket is a GET; newer API servers ask for both
+        _rule("", ["pods/resize"], ["patch"]),
         _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
         _rule("policy", ["poddisruptionbudgets"], _WRITE),
         _rule("networking.k8s.io", ["networkpolicies", "ingresses"], _WRITE),

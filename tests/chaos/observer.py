@@ -180,9 +180,13 @@ def _milli(text: str) -> int:
     return int(text[:-1]) if text.endswith("m") else int(text) * 1000
 
 
+MIB_OF = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+"""The API server writes the largest unit in which a size is whole."""
+
+
 def _mib(text: str) -> int:
-    assert text.endswith("Mi"), text
-    return int(text[:-2])
+    assert text[-2:] in MIB_OF, text
+    return int(text[:-2]) * MIB_OF[text[-2:]]
 
 
 def unix(text: str) -> int:

@@ -36,6 +36,7 @@ from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.network_nodes import local_policy
 from trustedpods.provider.cluster.objects.sizes import requested_by
+from trustedpods.provider.cluster.objects.workload.awake_cpu import ASLEEP_MILLI
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import (
     NamespaceView,
@@ -299,13 +300,14 @@ class FakeCluster(
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]
         asked = Resources(
-            sum(pod.cpu_milli for pod in running),
+            sum(pod.cpu_milli - pod.lent_milli for pod in running),
             sum(pod.memory_mib for pod in running),
             sum(claim.stored.reserved for claim in await self.volume_claims()),
         )
         of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
         node = ClusterCapacity(self.allocatable, of_pods, {}).free
-        return ClusterCapacity(self.allocatable, asked, {"fake": node}, {"fake": self._place})
+        lent = sum(pod.lent_milli for pod in running)
+        return ClusterCapacity(self.allocatable, asked, {"fake": node}, {"fake": self._place}, lent)
 
     @property
     def _place(self) -> NodePlace:
@@ -338,6 +340,13 @@ class FakeCluster(
         await self._called(f"cost {pod} {cost}")
         if namespace in self.lives:
             self.lives[namespace].costs[pod] = cost
+
+    async def set_asleep_cpu(self, namespace: str, pod: str, uid: str, *, asleep: bool) -> None:
+        await self._called(f"{'lend' if asleep else 'reclaim'} {uid}")
+        life = self.lives.get(namespace)
+        if life is not None and (found := life.pods.get(pod)) is not None and found.uid == uid:
+            lent = found.cpu_milli - ASLEEP_MILLI if asleep else 0
+            self._put(life, replace(found, lent_milli=lent, asks_less=asleep))
 
     async def note_replica(self, namespace: str, pod: str, key: str, text: str) -> None:
         await self._called(f"note {pod} {key}")

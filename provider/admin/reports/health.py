@@ -39,11 +39,15 @@ MOST_FAILURES = 50
 
 @dataclass(frozen=True, slots=True)
 class PodStanding:
-    """A pod that stands: its record, its scaler's state (None: not published), and its replicas."""
+    """A pod that stands: its record, its scaler's state (None: not published), and its replicas.
+
+    `lent_milli` is CPU that those of them have lent that are frozen.
+    """
 
     record: PodRecord
     state: ScaleState | None
     replicas: int
+    lent_milli: int = 0
 
 
 def needs_a_look(standing: PodStanding) -> tuple[bool, bool, str]:
@@ -150,12 +154,13 @@ async def _capacity(doors: Doors, standing: Sequence[PodStanding]) -> tuple[Capa
     except TrustedPodsError as error:
         return None, error.what
     offered = total(place.size for place in nodes.values())
-    running = total(_times(one.record.size.replica, one.replicas) for one in standing if one.replicas)
+    running = total(_running(one) for one in standing if one.replicas)
     asleep = [
         one.record.size.replica
         for one in standing
         if not one.replicas and one.record.phase is not Phase.REMOVING
     ]
+    asleep += [Resources(one.lent_milli, 0, 0) for one in standing if one.lent_milli]
     overcommit = doors.config.cluster.overcommit
     view = CapacityView(
         nodes=len(nodes),
@@ -168,8 +173,10 @@ async def _capacity(doors: Doors, standing: Sequence[PodStanding]) -> tuple[Capa
     return view, None
 
 
-def _times(size: Resources, count: int) -> Resources:
-    return Resources(size.cpu_milli * count, size.memory_mib * count, size.storage_mib * count)
+def _running(one: PodStanding) -> Resources:
+    size, count = one.record.size.replica, one.replicas
+    cpu = max(0, size.cpu_milli * count - one.lent_milli)
+    return Resources(cpu, size.memory_mib * count, size.storage_mib * count)
 
 
 def _room(size: Resources) -> RoomView:

@@ -28,7 +28,8 @@ class CapacityView(View):
     """What the nodes offer, and what pods of this provider have of it.
 
     `running` is what replicas hold that are there, `asleep` what one replica of each sleeping pod would
-    take, of which `kept` stays free: `asleep` over `overcommit`. Images and volumes are in neither.
+    take, of which `kept` stays free: `asleep` over `overcommit`. CPU that frozen replicas have lent is in
+    `asleep`. Images and volumes are in neither.
     """
 
     nodes: int

@@ -26,6 +26,9 @@ ANSWER_LIMIT_S = 10.0
 MAX_ANSWER = 1024 * 1024
 """Some 80 bytes for each pod of a node."""
 
+MAX_REASON = 256
+"""Of what keeps an agent from paging out: a path and some words."""
+
 OTHERS_S = 0.5
 """Nodes without any replica that is asked for are given so long once all are told of: one may hang."""
 
@@ -34,10 +37,14 @@ _AGENT = NodeProgram("the node's agent", "netpol agent", ANSWER_LIMIT_S, MAX_ANS
 
 @dataclass(frozen=True, slots=True)
 class FrozenView:
-    """A replica as its node has it: whether it is frozen, and the memory that it holds, in whole MiB."""
+    """A replica as its node has it: whether it is frozen, and the memory that it holds, in whole MiB.
+
+    One that `restores` gets at its thaw the CPU that it had at its freeze, whatever its node did meanwhile.
+    """
 
     frozen: bool
     memory_mib: int
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +57,15 @@ class NodeMemory:
 
 @dataclass(frozen=True, slots=True)
 class FreezerAnswer:
-    """What one agent says of the replicas of its node that it was asked about, by uid."""
+    """What one agent says of the replicas of its node that it was asked about, by uid.
+
+    `paging`: "on" where it pages frozen replicas out, "off", or why it cannot.
+    """
 
     replicas: Mapping[str, FrozenView]
     memory: NodeMemory
     listening: Mapping[str, tuple[Listener, ...]] = field(default_factory=dict)
+    paging: str = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +102,20 @@ class Freezer:
         answers = await self._ask("size", uids)
         return {uid: view for one in answers for uid, view in one.replicas.items()}
 
+    async def known(self, uids: Collection[str]) -> dict[str, FrozenView]:
+        """The same of those nodes that answer."""
+        answers, _ = await self._answers("size", uids)
+        return {uid: view for one in answers for uid, view in one.replicas.items()}
+
     async def listening(self, uids: Collection[str]) -> dict[str, tuple[Listener, ...]]:
         """Where their programs take TCP connections; replicas that no agent sees into are left out."""
         answers, _ = await self._answers("listening", uids)
         return {uid: listeners for one in answers for uid, listeners in one.listening.items()}
+
+    async def paging(self) -> list[str]:
+        """Of each node whether its agent pages out; NetworkFailure where one does not answer."""
+        question = json.dumps({"verb": "size", "pods": []}).encode()
+        return [parse_answer(await _AGENT.ask(path, question), str(path)).paging for path in self.sockets]
 
     async def _ask(self, verb: str, uids: Collection[str]) -> list[FreezerAnswer]:
         """One that is away counts where a replica is missing."""
@@ -129,7 +150,7 @@ class Freezer:
 
 
 def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
-    """`{"pods": {UID: {frozen, memory}}, "memory": {total, available}}`, all of it in bytes.
+    """`{"pods": {UID: {frozen, memory, restores}}, "memory": {total, available}}`, all of it in bytes.
 
     Whoever asked where replicas listen finds `"listens": {UID: ["ADDRESS:PORT"]}` beside them.
 
@@ -140,9 +161,16 @@ def parse_answer(answer: bytes, where: str) -> FreezerAnswer:
         replicas = {uid: _view(**one) for uid, one in told["pods"].items()}
         memory = _memory(**told["memory"])
         listening = {uid: parse_listeners(one) for uid, one in told.get("listens", {}).items()}
+        paging = _short(told.get("paging", "off"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NetworkFailure(f"no answer of the node's agent: {error!r}", where=where) from None
-    return FreezerAnswer(replicas, memory, listening)
+    return FreezerAnswer(replicas, memory, listening, paging)
+
+
+def _short(text: object) -> str:
+    if not isinstance(text, str) or len(text) > MAX_REASON or not text.isprintable():
+        raise ValueError("a reason is a short text")
+    return text
 
 
 def _memory(total: int, available: int) -> NodeMemory:
@@ -151,7 +179,8 @@ def _memory(total: int, available: int) -> NodeMemory:
     return NodeMemory(total, available)
 
 
-def _view(frozen: bool, memory: int) -> FrozenView:
-    if type(frozen) is not bool or type(memory) is not int or memory < 0:
-        raise ValueError(f"{frozen}, {memory}")
-    return FrozenView(frozen, memory // MIB)
+def _view(frozen: bool, memory: int, restores: bool = False) -> FrozenView:
+    """An agent of before knows nothing of CPU, and restores none."""
+    if type(frozen) is not bool or type(restores) is not bool or type(memory) is not int or memory < 0:
+        raise ValueError(f"{frozen}, {memory}, {restores}")
+    return FrozenView(frozen, memory // MIB, restores)

@@ -25,6 +25,9 @@ SCALER = "trustedpods-scaler"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """Kubernetes' annotation: of two replicas, the one with the lower cost goes first."""
 
+AWAKE_CPU = "trustedpods.dev/awake-cpu"
+"""Annotation of a replica that slept warm: thousandths of a core that each container has awake, as JSON."""
+
 PROVEN = "trustedpods.dev/proven"
 """Annotation of a volume claim: the MiB that a version wanted which serves, or served. Its data is kept."""
 

@@ -3,11 +3,24 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 
 from trustedpods.provider.core.scaler.types import ScalePhase, ScalerCommand, ScaleState, SetFrozen
 
 LEAST_FREE_PERCENT = 10
 """Of a node's memory: with less of it available the oldest sleeper's replicas go, one pod at a look."""
+
+LEND_AFTER_S = 10.0
+"""Who is asked for so soon after falling asleep finds nothing under way that has to be undone."""
+
+
+class CpuMove(StrEnum):
+    """What is asked of the cluster for one replica's CPU."""
+
+    LEND = "lend"
+    """The scheduler may give it to others."""
+    RECLAIM = "reclaim"
+    """All that it has awake; where others have the room, the node is over-committed until they end."""
 
 
 def held(state: ScaleState, commands: list[ScalerCommand]) -> tuple[ScaleState, list[ScalerCommand]]:
@@ -34,3 +47,16 @@ def pressed(total: int, available: int) -> bool:
 def to_go(since: Mapping[str, float]) -> str | None:
     """Of sleepers, by when each fell asleep, the one that goes first; None where there is none."""
     return min(since, key=lambda name: (since[name], name), default=None)
+
+
+def cpu_move(frozen_s: float | None, *, lent: bool, restored: bool) -> CpuMove | None:
+    """What to ask for a replica that has been frozen for so many seconds (None: it runs), if anything.
+
+    *lent*: the scheduler may have its CPU. It lends only if its node's agent has it *restored* at the thaw:
+    a wake waits for no scheduler. So a wake is answered also where others took the room meanwhile: then CPU
+    is shared by weight until there is room, and nobody else is put on the node. No sleeper goes for it, as
+    one that is frozen holds no CPU.
+    """
+    if frozen_s is None:
+        return CpuMove.RECLAIM if lent else None
+    return CpuMove.LEND if restored and not lent and frozen_s >= LEND_AFTER_S else None

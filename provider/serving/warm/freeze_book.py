@@ -30,6 +30,8 @@ class FreezeBook:
         self._turn = trio.Lock()
         self._left: set[str] | None = None
         """What the daemon before left open, and nobody has seen thawed yet."""
+        self.unseen: set[str] = set()
+        """What an agent should have thawed long ago, and nobody has seen: until then it costs no CPU."""
 
     async def begin(self, channel: ChannelId, memory_mib: Mapping[str, int]) -> None:
         """These replicas, by uid, are about to be frozen with so much memory."""
@@ -47,19 +49,22 @@ class FreezeBook:
     async def thawed(self, uids: Collection[str]) -> None:
         """These run, whoever froze them; `end_all_but` is next."""
         (await self._read_left()).difference_update(uids)
+        self.unseen.difference_update(uids)
 
     async def end_all_but(self, frozen: Callable[[], Collection[str]]) -> None:
-        """End all that are open, but of those that may be frozen: *frozen*, and for a lease what was left.
+        """End all that are open, but of those that may be frozen: *frozen*, what was left, and `unseen`.
 
-        It is asked once what is open was read: by then all of that is known.
+        It is asked once what is open was read: by then all of that is known. What was left becomes unseen
+        after a lease.
         """
         async with self._turn:
             left = await self._read_left()
             if trio.current_time() - self._began >= LAPSE_S:
+                self.unseen |= left
                 left.clear()
             written = await self._doors.store.read(ledger.open_freezes)
-            held = frozen()
-            ended = [uid for uid in written if uid not in held and uid not in left]
+            held = set(frozen())
+            ended = [uid for uid in written if uid not in held | left | self.unseen]
             if ended:
                 await self._doors.store.write(ledger.end_freezes, ended, self._doors.now())
 

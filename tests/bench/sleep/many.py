@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many pods that sleep warm side by side: what it costs to keep them frozen, and all woken at once.
 
-    python -m tests.bench.sleep.many [--sleepers 50] [--look 30]
+    python -m tests.bench.sleep.many [--sleepers 50] [--cpu 100m] [--look 30]
 
 CPU of the daemon and of the node's agent is read from the kernel (`/proc/PID/stat`) while all are
-frozen and nobody asks for anything. Then each gets its first request, all at the same time.
+frozen, have lent their CPU, and nobody asks for anything; what they ask for then is read from the API server.
+Then each gets its first request, all at the same time.
 """
 
 import argparse
@@ -29,7 +30,9 @@ from tests.live.localnet_fixture import LiveLocalnet, localnet
 from tests.paths import EXAMPLES
 from trustedpods.localnet.cluster.files import freezer_socket
 from trustedpods.localnet.settings import Knobs
+from trustedpods.provider.cluster.capacity import capacity
 from trustedpods.provider.cluster.freezer.door import Freezer
+from trustedpods.provider.cluster.views import pod_view
 
 LIMIT_S = 120
 SIDE_BY_SIDE = 4
@@ -46,10 +49,11 @@ class First:
     ms: float
 
 
-def deploy_all(market: LiveLocalnet, folder: Path, count: int) -> list[str]:
+def deploy_all(market: LiveLocalnet, folder: Path, count: int, cpu: str) -> list[str]:
     """Their hosts, by which the facade knows them."""
     manifest = yaml.safe_load((EXAMPLES / "hello.yaml").read_text())
     manifest["spec"]["scale"] = {"min": 0, "max": 1, "idleAfter": "2s", "sleep": "warm", "warmFor": "2h"}
+    manifest["spec"]["containers"][0]["resources"]["limits"]["cpu"] = cpu
     file = folder / "sleeper.yaml"
     file.write_text(yaml.safe_dump(manifest))
 
@@ -74,6 +78,18 @@ def until_frozen(market: LiveLocalnet, count: int) -> None:
         time.sleep(0.5)
 
 
+def until_lent(market: LiveLocalnet, count: int) -> tuple[int, int]:
+    """Wait until so many have lent their CPU; what the node offers and what is asked for, in thousandths."""
+    api, deadline = Api(market), time.monotonic() + LIMIT_S
+    while True:
+        items = api.get("/api/v1/pods?labelSelector=trustedpods.dev/pod")["items"]
+        if sum(pod_view(one).lent_milli > 0 for one in items) >= count:
+            found = capacity(api.get("/api/v1/nodes")["items"], api.get("/api/v1/pods")["items"], [])
+            return found.allocatable.cpu_milli, found.requested.cpu_milli
+        assert time.monotonic() < deadline, "they do not all lend their CPU"
+        time.sleep(0.5)
+
+
 def cpu_s(pid: int) -> float:
     """What a process has used so far, threads that ended among it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -94,10 +110,12 @@ def ask_all(market: LiveLocalnet, hosts: list[str]) -> list[First]:
         return list(pool.map(first, hosts))
 
 
-def run(market: LiveLocalnet, folder: Path, count: int, look_s: float) -> None:
+def run(market: LiveLocalnet, folder: Path, count: int, cpu: str, look_s: float) -> None:
     shutil.copy(IMAGES / "hello.tar", folder)
-    hosts = deploy_all(market, folder, count)
+    hosts = deploy_all(market, folder, count, cpu)
     until_frozen(market, count)
+    offered, asked = until_lent(market, count)
+    print(f"CPU: the node offers {offered}m, {count} frozen pods of {cpu} ask for {asked}m of it")
     pids = [market.pid(part) for part in PARTS]
     load, before = os.getloadavg(), [cpu_s(pid) for pid in pids]
     time.sleep(look_s)
@@ -114,11 +132,12 @@ def run(market: LiveLocalnet, folder: Path, count: int, look_s: float) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--sleepers", type=int, default=50, help="the kubelet takes 110 pods")
+    arguments.add_argument("--cpu", default="100m", help="of each, awake")
     arguments.add_argument("--look", type=float, default=30.0)
     options = arguments.parse_args()
     knobs = Knobs(claim_interval_s=3600, idle_after_s=1)
     with localnet(knobs=knobs) as market, tempfile.TemporaryDirectory() as folder:
-        run(market, Path(folder), options.sleepers, options.look)
+        run(market, Path(folder), options.sleepers, options.cpu, options.look)
 
 
 if __name__ == "__main__":

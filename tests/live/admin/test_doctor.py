@@ -30,7 +30,7 @@ pytestmark = pytest.mark.live
 AGENT = "k1/netpol"
 PARTS = {
     "keys", "tee", "chain", "clock", "gas", "cluster", "registry", "facade", "activator", "daemon", "disk",
-    "ports", "names", "certificate", "traffic", "ingress", "storage", "csi", "isolation",
+    "ports", "names", "certificate", "traffic", "sleep", "ingress", "storage", "csi", "isolation",
     "scratch", "users",
 }  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_an_agent_that_hangs_is_named(market: LiveLocalnet) -> None:
     before = probes_left(market)  # a killed doctor's image stays until the next one pushes its own
     with stopped_agent(market):
         found = doctor(market, ExitCode.NO_CONTEXT)
-    assert missing(found) == {"traffic", "isolation", "scratch", "users"}
+    assert missing(found) == {"traffic", "sleep", "isolation", "scratch", "users"}
     assert "the network agent does not answer" in found["isolation"]["text"]
     assert probes_left(market) == before
 

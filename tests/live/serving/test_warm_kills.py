@@ -23,11 +23,13 @@ from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.books import Books
 from tests.live.observers.cluster import label_of, remains, replicas
+from tests.live.observers.cpu import KernelCpu, asked_of
 from tests.live.observers.freezes import Freeze, FreezeTimes, FrozenGroups
 from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.freezer.door import ANSWER_LIMIT_S
+from trustedpods.provider.cluster.objects.workload.awake_cpu import ASLEEP_MILLI
 from trustedpods.provider.core.metering import Ceiling, Ledger, Run, count
 from trustedpods.provider.core.metering import Freeze as BookedFreeze
 from trustedpods.provider.serving.warm.freeze_book import LAPSE_S
@@ -48,11 +50,27 @@ BOOKED_LATE_S = LAPSE_S + STUCK_AFTER_S
 BOOKED_EARLY_S = ANSWER_LIMIT_S
 """It is written down before its node is asked for it, which has so long to answer."""
 
+FUNDED_FOR = "30s"
+"""Of awake time."""
+
+DRY_AFTER_S = 180
+"""Frozen, a pod of `scratch_heavy` lives on that for about twice as long."""
+
+OK = 200
+AWAKE_MILLI = 100
+"""Of `hello`."""
+
 PARTS = ("provider", "netpol", "kubelet", "containerd")
 
 
 def sleeps_warm(spec: Json) -> None:
     spec["scale"] = {"min": 0, "max": 1, "idleAfter": "1s", "sleep": "warm", "warmFor": "1h"}
+
+
+def scratch_heavy(spec: Json) -> None:
+    """Half of what it costs awake is its scratch disk, which costs as much while it is frozen."""
+    sleeps_warm(spec)
+    spec["containers"][0]["resources"]["limits"]["ephemeral-storage"] = "20Gi"
 
 
 def status_of(url: str) -> int:
@@ -78,6 +96,11 @@ class Watched:
 
     def __post_init__(self) -> None:
         self.kernel, self.namespaces = FrozenGroups(self.market), {self.pod.namespace}
+
+    def told(self, reason: str) -> float | None:
+        """When its publisher was first told of something, in Unix seconds; None: not yet."""
+        events = self.person.run("status", self.pod.name).json["pod_events"]
+        return next((float(event["at"]) for event in events if event["reason"] == reason), None)
 
     def update(self, change: Callable[[str], str]) -> None:
         """Deploy another version of it."""
@@ -223,6 +246,32 @@ def test_killed_while_it_is_frozen_falls_asleep_or_wakes(
         check_bill(one)
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_killed_while_its_cpu_is_lent_has_all_of_it_again(
+    market: LiveLocalnet, publisher: Publisher, part: str
+) -> None:
+    """A pod that runs with the CPU of its sleep is the worst that such a kill could leave."""
+    with watched(market, publisher) as one:
+        cpu, place = KernelCpu(market), one.pod.namespace
+
+        def whole() -> bool:
+            """Asked by a request that keeps it awake."""
+            if status_of(one.pod.url) != OK or asked_of(market, place) != [AWAKE_MILLI]:
+                return False
+            return [cpu.quotas(uid) for uid in one.mine()] == [[AWAKE_MILLI] * 2]
+
+        for offset in THAW_OFFSETS_S:
+            one.until_frozen()
+            until("it has lent its CPU", lambda: asked_of(market, place) == [ASLEEP_MILLI])
+            with killed(one, part, f"{offset} s after a request"), ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(status_of, one.pod.url)
+                sleep(offset)
+            asked.result()
+            until(f"it has all of its CPU: {part} killed", whole, STUCK_AFTER_S)
+        one.end()
+        check_bill(one)
+
+
 @pytest.mark.parametrize("how", ["deleted", "evicted", "sent away", "updated"])
 def test_ended_while_it_is_frozen(market: LiveLocalnet, publisher: Publisher, how: str) -> None:
     with watched(market, publisher) as one:
@@ -266,3 +315,17 @@ def test_the_provider_is_drained_while_pods_are_frozen(market: LiveLocalnet, pub
             check_bill(one)
         finally:
             provider(market, "drain", "--undo")
+
+
+def test_its_money_ends_while_it_is_frozen(market: LiveLocalnet, publisher: Publisher) -> None:
+    """The channel runs dry under a frozen pod: it is thawed, stopped, and gone, and costs what it did."""
+    with watched(market, publisher, scratch_heavy, "--deposit", FUNDED_FOR) as one:
+        uid = one.until_frozen()
+        stopped = until("its money has ended", lambda: one.told("funds-out"), DRY_AFTER_S)
+        assert one.freezes.of([uid])[-1].since[0] < stopped, "it was frozen when its money ended"
+        one.person.gone(one.pod.name)
+        one.nothing_left()
+        last = one.freezes.of([uid])[-1]
+        assert last.until is not None
+        assert last.until[1] < stopped + STUCK_AFTER_S
+        check_bill(one)

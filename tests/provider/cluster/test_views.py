@@ -8,7 +8,7 @@ import pytest
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.capacity import capacity, features
-from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN
+from trustedpods.provider.cluster.objects.names import AWAKE_CPU, METERED, POD_LABEL, PROVEN
 from trustedpods.provider.cluster.views import NodeView
 from trustedpods.provider.core.placement.nodes import Taint
 from trustedpods.provider.core.volumes.growth import StoredVolume
@@ -137,6 +137,23 @@ def test_a_claim_says_how_far_it_has_grown(status):
     ):
         claim = {"metadata": metadata, "spec": spec, "status": {**given, **told}}
         assert views.volume_claim_view(claim).stored == stored
+
+
+def test_a_replica_is_billed_as_what_it_has_awake_and_holds_what_it_asks_for():
+    asleep = pod(metadata={"annotations": {AWAKE_CPU: '{"c": 250}'}})
+    asleep["spec"]["containers"] = asleep["spec"]["containers"][:1]
+    view = views.pod_view(asleep)
+    assert (view.cpu_milli, view.lent_milli, view.memory_mib) == (250, 150, 64)
+    node = {
+        "metadata": {"name": "node"},
+        "spec": {},
+        "status": {
+            "allocatable": {"cpu": "1"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+    found = capacity([node], [asleep], [])
+    assert (found.free.cpu_milli, found.lent_milli) == (900, 150)
 
 
 def test_capacity_counts_ready_nodes_and_what_runs_or_waits():

@@ -28,7 +28,7 @@ func main() {
 	state := flag.String("state", "", "file of what is remembered of pods and their traffic")
 	plugin := flag.String("cni-socket", "", "where the CNI plugin asks")
 	traffic := flag.String("traffic-socket", "", "where the provider's daemon reads counters")
-	freezer, groups := freezerFlags()
+	freezer, groups, pageOut := freezerFlags()
 	waysSocket, waysPorts := waysFlags()
 	flag.Parse()
 
@@ -80,7 +80,7 @@ func main() {
 		}
 	}
 	if *freezer != "" {
-		leases, err := agent.freezes(ctx, *freezer, *groups)
+		leases, err := agent.freezes(ctx, *freezer, *groups, *pageOut)
 		if err != nil {
 			log.Fatal(err)
 		}

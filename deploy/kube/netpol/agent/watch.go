@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -29,6 +30,9 @@ const uidIndex = "uid"
 
 // podLabel is what the provider's daemon gives each of its pods (provider/cluster/objects/names.py).
 const podLabel = "trustedpods.dev/pod"
+
+// awakeCPU is the annotation in which the daemon keeps what each container of such a pod has awake (there as well).
+const awakeCPU = "trustedpods.dev/awake-cpu"
 
 var uids = cache.Indexers{uidIndex: func(object any) ([]string, error) {
 	pod, ok := object.(*corev1.Pod)
@@ -129,6 +133,9 @@ func lean(object any) (any, error) {
 		Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, Labels: pod.Labels,
 		ResourceVersion: pod.ResourceVersion, DeletionTimestamp: pod.DeletionTimestamp,
 	}}
+	if note, noted := pod.Annotations[awakeCPU]; noted {
+		kept.Annotations = map[string]string{awakeCPU: note}
+	}
 	kept.Spec.NodeName, kept.Spec.HostNetwork = pod.Spec.NodeName, pod.Spec.HostNetwork
 	for _, container := range append(append([]corev1.Container{}, pod.Spec.InitContainers...), pod.Spec.Containers...) {
 		kept.Spec.Containers = append(kept.Spec.Containers, corev1.Container{Ports: container.Ports})
@@ -174,16 +181,39 @@ func ends(pod *corev1.Pod) bool {
 
 // mayFreeze says whether it is one of the provider's pods on this node, runs, and nobody ends it. No part of the
 // cluster's own is frozen, whoever asks.
-func (c *cluster) mayFreeze(uid string) bool {
+func (c *cluster) mayFreeze(uid string) bool { return c.mine(uid) != nil }
+
+// mine is a pod of the provider's on this node that runs, and that nobody ends; nil: there is none.
+func (c *cluster) mine(uid string) *corev1.Pod {
 	found, err := c.byUID.ByIndex(uidIndex, uid)
 	if err != nil || len(found) != 1 {
-		return false
+		return nil
 	}
 	pod, ok := found[0].(*corev1.Pod)
-	if !ok || pod.Labels[podLabel] == "" {
-		return false
+	if !ok || pod.Labels[podLabel] == "" || pod.Spec.NodeName != c.node {
+		return nil
 	}
-	return pod.Spec.NodeName == c.node && pod.Status.Phase == corev1.PodRunning && !ends(pod)
+	if pod.Status.Phase != corev1.PodRunning || ends(pod) {
+		return nil
+	}
+	return pod
+}
+
+// awakeMilli is what CPU a pod that has once lent it has awake, as the provider's daemon noted it, in thousandths of
+// a core; 0 for all others.
+func (c *cluster) awakeMilli(uid string) uint64 {
+	pod := c.mine(uid)
+	if pod == nil {
+		return 0
+	}
+	containers, milli := map[string]uint32{}, uint64(0)
+	if json.Unmarshal([]byte(pod.Annotations[awakeCPU]), &containers) != nil {
+		return 0
+	}
+	for _, one := range containers {
+		milli += uint64(one)
+	}
+	return milli
 }
 
 // hasAddress says whether policies concern the pod: on its node's network, or over, they do not.

@@ -42,6 +42,28 @@ func TestOnlyTheProvidersPodsOfThisNodeMayBeFrozen(t *testing.T) {
 	}
 }
 
+func TestWhatAPodHasAwakeIsWhatTheDaemonNoted(t *testing.T) {
+	for note, milli := range map[string]uint64{
+		`{"a": 100, "b": 250}`: 350, "": 0, "{}": 0, "[1]": 0, `{"a": -1}`: 0, `{"a": "1"}`: 0, `{"a": 1e12}`: 0,
+	} {
+		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			UID: "u", Labels: map[string]string{podLabel: "shop"}, Annotations: map[string]string{awakeCPU: note, "other": "x"},
+		}}
+		pod.Spec.NodeName, pod.Status.Phase = "n1", corev1.PodRunning
+		kept, err := lean(&pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := &cluster{node: "n1", byUID: cache.NewIndexer(cache.MetaNamespaceKeyFunc, uids)}
+		if err := seen.byUID.Add(kept); err != nil {
+			t.Fatal(err)
+		}
+		if found := seen.awakeMilli("u"); found != milli || seen.awakeMilli("another") != 0 {
+			t.Error(note, found)
+		}
+	}
+}
+
 // What somebody ends is known of what is kept of a pod: it must not stay frozen.
 func TestWhoeverEndsAPodItIsSeen(t *testing.T) {
 	now := metav1.Now()

@@ -32,6 +32,7 @@ type answer struct {
 	Pods    map[string]Pod              `json:"pods"`
 	Listens map[string][]netip.AddrPort `json:"listens,omitempty"` // "0.0.0.0:80", "[::]:80"
 	Memory  memory                      `json:"memory"`
+	Paging  string                      `json:"paging"` // "off", "on", or why not
 }
 
 // Answer does what is asked in one line of JSON, and tells how it is then.
@@ -63,7 +64,7 @@ func (l *Leases) Answer(from io.Reader, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	told.Memory = parseMemory(string(info))
+	told.Memory, told.Paging = parseMemory(string(info)), l.Pages.state()
 	return json.NewEncoder(to).Encode(told)
 }
 

@@ -36,6 +36,7 @@ var allPods = regexp.MustCompile(`^(?:.+-)?kubepods(\.slice)?$`)
 type Groups struct {
 	state  string // below it stand the pods' groups that are stopped
 	memory string
+	cpu    string
 	second bool
 	proc   string // where the kernel shows processes
 }
@@ -44,10 +45,11 @@ type Groups struct {
 func Open(mount, root string) *Groups {
 	first := filepath.Join(mount, "freezer")
 	if _, err := os.Stat(first); err == nil {
-		return &Groups{filepath.Join(first, root), filepath.Join(mount, "memory", root), false, "/proc"}
+		memory, cpu := filepath.Join(mount, "memory", root), filepath.Join(mount, "cpu", root)
+		return &Groups{filepath.Join(first, root), memory, cpu, false, "/proc"}
 	}
 	here := filepath.Join(mount, root)
-	return &Groups{here, here, true, "/proc"}
+	return &Groups{here, here, here, true, "/proc"}
 }
 
 // pods are the groups of all pods, by their uids, as paths below the state's and the memory's folders.

@@ -5,6 +5,8 @@ package frozen
 import (
 	"errors"
 	"log"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,10 +14,20 @@ import (
 // MaxLease bounds how long a pod stays stopped when nobody asks for it any more.
 const MaxLease = time.Minute
 
-// Pod is what is told of a pod that is stopped, or was asked about.
+// keepRaised is for how long a pod that runs again is given its CPU back at each look, should its node take it
+// away: what was asked of the kubelet while the pod was stopped may be carried out late.
+const keepRaised = time.Minute
+
+// seldom is how often that is done from then on, for as long as the pod is there: where others took its room, its
+// kubelet starts its containers again with the CPU of its sleep until there is room.
+const seldom = 5 * time.Second
+
+// Pod is what is told of a pod that is stopped, or was asked about. One that *restores* gets the CPU back at its
+// thaw that it has now, whatever is asked of the kubelet meanwhile.
 type Pod struct {
-	Frozen bool   `json:"frozen"`
-	Memory uint64 `json:"memory"`
+	Frozen   bool   `json:"frozen"`
+	Memory   uint64 `json:"memory"`
+	Restores bool   `json:"restores"`
 }
 
 // Leases keep pods stopped until their time is over. A pod that has to end is never stopped, as the
@@ -24,14 +36,21 @@ type Leases struct {
 	groups *Groups
 	// may says whether a pod of this node may be stopped: it is there, and nobody ends it.
 	may func(uid string) bool
+	// Pages moves the memory of what is stopped into compressed memory; nil: it stays.
+	Pages *Pager
+	// Awake is what CPU a pod of this node has awake that has once lent it, by the API server, in thousandths of a
+	// core; 0 for others. nil: nobody tells.
+	Awake func(uid string) uint64
 
-	lock  sync.Mutex
-	until map[string]time.Time
+	lock   sync.Mutex
+	until  map[string]time.Time
+	raised map[string]time.Time // pods that run again, and until when they are looked after at each look
+	looked time.Time            // when all of those were
 }
 
 // New continues everything that an earlier agent left stopped.
 func New(groups *Groups, may func(uid string) bool) (*Leases, error) {
-	leases := &Leases{groups: groups, may: may, until: map[string]time.Time{}}
+	leases := &Leases{groups: groups, may: may, until: map[string]time.Time{}, raised: map[string]time.Time{}}
 	return leases, leases.ThawAll()
 }
 
@@ -50,10 +69,21 @@ func (l *Leases) Freeze(uids []string, lease time.Duration, now time.Time) map[s
 			l.let(uid, group)
 			continue
 		}
+		if _, held := l.until[uid]; !held {
+			if err := l.groups.remember(group); err != nil {
+				log.Printf("CPU of pod %s: %v", uid, err) // it is not told to be restored
+			}
+		}
+		delete(l.raised, uid)
 		if err := l.groups.set(group, true); err != nil {
 			log.Printf("pod %s is not frozen: %v", uid, err)
 			l.let(uid, group)
 			continue
+		}
+		if _, held := l.until[uid]; !held && l.Pages != nil {
+			if err := l.Pages.out(l.groups, group); err != nil {
+				log.Printf("pod %s is not paged out: %v", uid, err)
+			}
 		}
 		l.until[uid] = now.Add(min(lease, MaxLease))
 		told[uid] = l.tell(uid, group)
@@ -109,13 +139,62 @@ func (l *Leases) Lapse(now time.Time) {
 	}
 }
 
-// ThawAll continues every pod of the node.
+// Raise gives pods that were continued their CPU again where it was taken from them.
+func (l *Leases) Raise(now time.Time) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	all := now.Sub(l.looked) >= seldom
+	if all {
+		l.looked = now
+	}
+	due := func(until time.Time) bool { return all || !now.After(until) }
+	learns := all && l.Awake != nil
+	if !learns && !slices.ContainsFunc(slices.Collect(maps.Values(l.raised)), due) {
+		return
+	}
+	found, err := l.find()
+	if learns {
+		l.learn(found)
+	}
+	for uid, until := range l.raised {
+		group, here := found[uid]
+		if !here && err == nil {
+			delete(l.raised, uid)
+		}
+		if here && due(until) {
+			l.raise(uid, group)
+		}
+	}
+}
+
+// learn has those pods looked after too whose groups are newer than what they lent: their node started anew.
+func (l *Leases) learn(found map[string]string) {
+	for uid, group := range found {
+		_, held := l.until[uid]
+		_, raised := l.raised[uid]
+		if held || raised {
+			continue
+		}
+		milli := l.Awake(uid)
+		if milli == 0 {
+			continue
+		}
+		if err := l.groups.rememberAwake(group, milli); err != nil {
+			log.Printf("CPU of pod %s: %v", uid, err) // tried again
+			continue
+		}
+		l.raised[uid] = time.Time{}
+	}
+}
+
+// ThawAll continues every pod of the node, and gives all that were stopped once the CPU that they had.
 func (l *Leases) ThawAll() error {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	found, err := l.groups.pods()
 	for uid, group := range found {
-		if stopped, _, lost := l.groups.stopped(group); lost == nil && stopped {
+		stopped, _, lost := l.groups.stopped(group)
+		if lost == nil && (stopped || l.groups.restores(group)) {
 			err = errors.Join(err, l.let(uid, group))
 		}
 	}
@@ -141,6 +220,8 @@ func (l *Leases) letFound(uid string) {
 // let continues a pod; one that could not be is tried again when its time is looked at next.
 func (l *Leases) let(uid, group string) error {
 	if group != "" {
+		l.raise(uid, group) // first: it runs with all that it had
+		l.raised[uid] = time.Now().Add(keepRaised)
 		if err := l.groups.set(group, false); err != nil {
 			log.Printf("pod %s is not thawed: %v", uid, err)
 			l.until[uid] = time.Time{}
@@ -151,11 +232,17 @@ func (l *Leases) let(uid, group string) error {
 	return nil
 }
 
+func (l *Leases) raise(uid, group string) {
+	if err := l.groups.restore(group); err != nil {
+		log.Printf("CPU of pod %s is not restored: %v", uid, err)
+	}
+}
+
 func (l *Leases) tell(uid, group string) Pod {
 	_, held := l.until[uid]
 	memory, err := l.groups.held(group)
 	if err != nil {
 		log.Printf("memory of pod %s: %v", uid, err)
 	}
-	return Pod{held, memory}
+	return Pod{held, memory, l.groups.restores(group)}
 }

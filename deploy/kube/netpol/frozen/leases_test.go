@@ -62,7 +62,7 @@ func TestAPodStaysFrozenForAsLongAsItIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := leases.Freeze([]string{one, "99999999-2222-3333-4444-555555555555"}, 10*time.Second, now)
-	if len(told) != 1 || told[one] != (Pod{true, 4096}) || state(t, mount) != "FROZEN" {
+	if len(told) != 1 || told[one] != (Pod{true, 4096, false}) || state(t, mount) != "FROZEN" {
 		t.Fatal(told, state(t, mount))
 	}
 	leases.Freeze([]string{one}, 10*time.Second, now.Add(9*time.Second))
@@ -121,8 +121,8 @@ func TestAnAgentsStartAndThawContinueWhatIsFrozen(t *testing.T) {
 	if told := elsewhere.Thaw([]string{one}); len(told) != 0 {
 		t.Fatal(told)
 	}
-	leases := &Leases{groups: Open(mount, "/node"), may: all, until: map[string]time.Time{}}
-	if told := leases.Thaw([]string{one}); told[one] != (Pod{false, 4096}) || state(t, mount) != "THAWED" {
+	leases := &Leases{groups: Open(mount, "/node"), may: all, until: map[string]time.Time{}, raised: map[string]time.Time{}}
+	if told := leases.Thaw([]string{one}); told[one] != (Pod{false, 4096, false}) || state(t, mount) != "THAWED" {
 		t.Fatal(told)
 	}
 }
@@ -137,7 +137,7 @@ func TestAGroupBesideTheKubeletsIsNoPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told := leases.Freeze([]string{one}, time.Minute, time.Now()); told[one] != (Pod{true, 4096}) || state(t, mount) != "FROZEN" {
+	if told := leases.Freeze([]string{one}, time.Minute, time.Now()); told[one] != (Pod{true, 4096, false}) || state(t, mount) != "FROZEN" {
 		t.Fatal(told, state(t, mount))
 	}
 }

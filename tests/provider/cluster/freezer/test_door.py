@@ -47,16 +47,25 @@ async def test_every_node_is_asked_and_each_tells_of_its_own(tmp_path: Path) -> 
     freezer = Freezer([first, second])
     async with (
         agent(first, {ONE: {"frozen": True, "memory": 3 * 1024 * 1024 + 5}}) as asked,
-        agent(second, {OTHER: {"frozen": True, "memory": 0}}),
+        agent(second, {OTHER: {"frozen": True, "memory": 0, "restores": True}}),
     ):
         answers = await freezer.freeze({ONE, OTHER})
         assert asked == [{"verb": "freeze", "pods": [ONE, OTHER], "seconds": LEASE_S}]
         told = {uid: view for one in answers for uid, view in one.replicas.items()}
-        assert told == {ONE: FrozenView(True, 3), OTHER: FrozenView(True, 0)}
+        assert told == {ONE: FrozenView(True, 3), OTHER: FrozenView(True, 0, True)}
         assert answers[0].memory == NodeMemory(9, 4)
         assert await freezer.size([ONE, OTHER]) == told
         with pytest.raises(NetworkFailure, match="2 replicas are not thawed"):
             await freezer.thaw([ONE, OTHER])
+
+
+async def test_each_node_says_whether_it_pages_out(tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    async with agent(first, {}, paging="/dev/sda2 is no compressed memory"), agent(second, {}):
+        told = await Freezer([first, second]).paging()
+        assert told == ["/dev/sda2 is no compressed memory", "off"]
+        with pytest.raises(NetworkFailure):
+            await Freezer([first, tmp_path / "3"]).paging()
 
 
 async def test_a_node_that_is_away_counts_only_for_what_may_be_there(tmp_path: Path) -> None:
@@ -96,6 +105,9 @@ async def test_many_are_kept_though_a_node_is_away(tmp_path: Path) -> None:
         b'{"pods": {"a": {"frozen": 1, "memory": 0}}, "memory": {"total": 1, "available": 0}}',
         b'{"pods": {"a": {"frozen": true, "memory": "0"}}, "memory": {"total": 1, "available": 0}}',
         b'{"pods": {"a": {"frozen": true}}, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {}, "paging": 1, "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {}, "paging": "a\\u0007", "memory": {"total": 1, "available": 0}}',
+        b'{"pods": {"a": {"frozen": true, "memory": 0, "restores": 1}},"memory": {"total": 1,"available":0}}',
         b'{"pods": {}, "listens": [], "memory": {"total": 1, "available": 0}}',
         b'{"pods": {}, "listens": {"a": ["here:80"]}, "memory": {"total": 1, "available": 0}}',
     ],

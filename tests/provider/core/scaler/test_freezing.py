@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.provider.core.scaler.test_scaler import A, B, asleep, awake, looked, stats
-from trustedpods.provider.core.scaler.freezing import pressed, to_go
+from trustedpods.provider.core.scaler.freezing import LEND_AFTER_S, CpuMove, cpu_move, pressed, to_go
 from trustedpods.provider.core.scaler.scaler import begin, rests, step
 from trustedpods.provider.core.scaler.types import (
     AnswerWakes,
@@ -139,3 +139,19 @@ def test_memory_is_short_below_a_tenth_and_the_oldest_goes_first():
     assert not pressed(1000, 100)
     assert to_go({"b": 2.0, "a": 2.0, "c": 3.0}) == "a"
     assert to_go({}) is None
+
+
+@pytest.mark.parametrize(
+    ("frozen_s", "lent", "restored", "wanted"),
+    [
+        (None, False, False, None),
+        (None, True, False, CpuMove.RECLAIM),
+        (0.0, False, True, None),
+        (LEND_AFTER_S, False, True, CpuMove.LEND),
+        (LEND_AFTER_S, False, False, None),
+        (LEND_AFTER_S, True, True, None),
+        (0.0, True, False, None),
+    ],
+)
+def test_cpu_is_lent_by_what_sleeps_on_and_reclaimed_by_all_that_runs(frozen_s, lent, restored, wanted):
+    assert cpu_move(frozen_s, lent=lent, restored=restored) is wanted

@@ -17,6 +17,7 @@ class FakeFreezer:
     there: bool = True
     away: bool = False
     refuses: bool = False
+    restores: bool = True
     memory_mib: int = 7
     memory: NodeMemory = field(default_factory=lambda: NodeMemory(1000, 900))
     gone: set[str] = field(default_factory=set)
@@ -31,7 +32,7 @@ class FakeFreezer:
 
     def _answer(self, uids: Collection[str]) -> list[FreezerAnswer]:
         held = self.frozen()
-        views = {uid: FrozenView(uid in held, self.memory_mib) for uid in uids}
+        views = {uid: FrozenView(uid in held, self.memory_mib, self.restores) for uid in uids}
         return [FreezerAnswer(views, self.memory)]
 
     async def _called(self, verb: str) -> None:
@@ -43,6 +44,12 @@ class FakeFreezer:
     async def size(self, uids: Collection[str]) -> dict[str, FrozenView]:
         await self._called("size")
         return dict(self._answer(uids)[0].replicas)
+
+    async def known(self, uids: Collection[str]) -> dict[str, FrozenView]:
+        try:
+            return await self.size(uids)
+        except NetworkFailure:
+            return {}
 
     async def freeze(self, uids: Collection[str]) -> list[FreezerAnswer]:
         await self._called("freeze")

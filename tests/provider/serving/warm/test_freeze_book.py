@@ -30,15 +30,25 @@ async def test_what_the_daemon_before_left_frozen_is_so_in_the_books_until_it_is
         assert ends == {mine.uid: int(world.now), "another": None}
 
 
-async def test_after_a_lease_nothing_is_frozen_that_the_daemon_before_left(world, virtual_time):
+async def test_after_a_lease_what_the_daemon_before_left_waits_only_to_be_seen(world, virtual_time):
     async with running(world) as (parts, caller, _):
-        await parts.doors.store.write(
-            ledger.record_freeze, caller.ref.channel, Freeze("left", int(world.now), None, 1)
-        )
+
+        async def left_open():
+            freeze = Freeze("left", int(world.now), None, 1)
+            await parts.doors.store.write(ledger.record_freeze, caller.ref.channel, freeze)
+
+        await left_open()
         book = FreezeBook(parts.doors)
         await book.end_all_but(tuple)
         assert [one.ended for one in await the_freezes(parts, caller) if one.uid == "left"] == [None]
+        assert not book.unseen
         await trio.sleep(LAPSE_S)
+        await book.end_all_but(tuple)
+        assert book.unseen == {"left"}
+        await left_open()  # the daemon of this world knows nothing of it, and ends it
+        await book.end_all_but(tuple)
+        assert not await ended(parts, caller)
+        await book.thawed(["left"])
         await book.end_all_but(tuple)
         assert await ended(parts, caller)
 

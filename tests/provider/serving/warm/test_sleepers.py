@@ -135,6 +135,24 @@ async def test_a_pod_whose_node_is_away_wakes_anew_once_its_lease_has_lapsed(wor
         assert not world.freezer.frozen()
 
 
+async def test_what_nobody_has_seen_thawed_costs_no_cpu_until_its_node_tells(world, virtual_time):
+    """Its agent is away for longer than a lease, and may have left it frozen: the daemon goes on."""
+    world.terms = {"start_limit_s": 60}
+    async with running(world) as (parts, caller, pod_scaler):
+        await asleep(world, pod_scaler)
+        world.freezer.away = True
+        with pod_scaler.kept_awake():
+            await pod_scaler.wake()
+            await until(lambda: pod_scaler.state.phase is ScalePhase.AWAKE, 4 * LEASE_S)
+            world.pass_time(1000)
+            await trio.sleep(2 * LEASE_S)
+            assert not await ended(parts, caller)
+            book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
+            assert count(book, int(world.now) - 900, int(world.now)).usage.cpu_core_ms == 0
+            world.freezer.away = False
+            await until(lambda: ended(parts, caller))
+
+
 async def test_what_the_daemon_before_froze_is_taken_as_thawed_once_every_lease_has_lapsed(
     world, virtual_time
 ):
@@ -279,3 +297,49 @@ async def test_a_frozen_pod_whose_money_ends_is_thawed_stops_and_goes(world, vir
             await until(lambda: in_phase(parts, caller, Phase.GONE))
             nursery.cancel_scope.cancel()
         assert not world.cluster.lives
+
+
+async def test_a_thaw_that_takes_long_holds_up_no_other(world, virtual_time, monkeypatch):
+    async with kept(world) as (sleepers, freeze, _):
+        assert await freeze("a")
+        assert await freeze("b")
+        real = world.freezer.thaw
+
+        async def slow(uids):
+            if "uid-a" in uids:
+                await trio.sleep(ANSWER_LIMIT_S)
+            await real(uids)
+
+        monkeypatch.setattr(world.freezer, "thaw", slow)
+        began, lease = trio.current_time(), world.freezer.leases["uid-a"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sleepers.thaw, "a")
+            await trio.sleep(ANSWER_LIMIT_S / 10)
+            await sleepers.thaw("b")
+            await sleepers.renew()
+            assert trio.current_time() - began < ANSWER_LIMIT_S
+            assert world.freezer.leases == {"uid-a": lease}, "nobody asks for it again"
+        assert not world.freezer.frozen()
+
+
+async def test_what_may_be_frozen_is_not_gone_because_nobody_could_look(world, virtual_time, monkeypatch):
+    async with running(world) as (parts, _, _):
+        sleepers = WarmSleepers(parts.doors)
+        (life,) = world.cluster.lives.values()
+        (there,) = [pod.uid for pod in life.pods.values() if not pod.over]
+        sleepers._book.unseen |= {there, "gone"}
+        world.freezer.away = True
+
+        async def unread(*_names):
+            raise NetworkFailure("no answer")
+
+        with monkeypatch.context() as away:
+            away.setattr(world.cluster, "pods", unread)
+            with pytest.raises(NetworkFailure):
+                await sleepers._see()
+        assert sleepers._book.unseen == {there, "gone"}
+        await sleepers._see()
+        assert sleepers._book.unseen == {there}
+        world.freezer.away = False
+        await sleepers._see()
+        assert not sleepers._book.unseen

@@ -80,10 +80,10 @@ def _check_guest(
         raise BadInput(
             "--guest: one machine with one node", hint="leave --clusters, --nodes, --existing away"
         )
-    if not chosen.provider or chosen.secrets_store or chosen.ingress:
+    if not chosen.provider or chosen.secrets_store or chosen.ingress or chosen.user_namespaces:
         raise BadInput(
             "--guest: what runs inside is the image's",
-            hint="leave --no-provider, --secrets-store, --ingress away",
+            hint="leave --no-provider, --secrets-store, --ingress, --user-namespaces away",
         )
     boot_files.measured(image)
 

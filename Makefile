@@ -88,6 +88,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.cold_start --runs 100 --peer nginx
 	$(BIN)/python -m tests.bench.sleep.warm
 	$(BIN)/python -m tests.bench.idle_pods
+	$(BIN)/python -m tests.bench.isolation.user_namespaces
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.billing.busy_pods
 	$(BIN)/python -m tests.bench.registry

@@ -15,7 +15,7 @@ import sources
 import wheels
 from wheels import NotBuildable, run
 
-from trustedpods.localnet.cluster import binaries
+from trustedpods.localnet.cluster import binaries, container_runtime
 
 HERE = Path(__file__).resolve().parent
 GO_VERSION = "go1.26.8"
@@ -79,6 +79,7 @@ def collected(root: Path, cache: Path, work: Path) -> Parts:
         "trustedpods-netpol-agent": binaries.netpol(),
         "trustedpods-tunnel": binaries.tunnel(),
         "local-path-provisioner": binaries.provisioner(),
+        **{name: binaries.containers() / name for name in container_runtime.PROGRAMS},
     }
     for program in (*programs.values(), binaries.netpol_cni()):
         same_go(program)

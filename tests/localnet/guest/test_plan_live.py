@@ -85,6 +85,10 @@ def test_a_pod_reaches_what_pods_may_call_and_no_part_of_the_cluster(seen):
     assert set(seen["story"]["from a pod"]) == {"own:8080", "127.0.0.1:8080"}
 
 
+def test_a_pod_that_cannot_do_without_user_ids_of_its_own_is_taken_and_has_them(seen):
+    assert seen["story"]["the node's users"] is False
+
+
 def test_the_operator_asks_from_outside_where_the_row_leads(seen):
     asked = seen["story"]["asked from outside"]
     assert len(asked["pods"]) == 1

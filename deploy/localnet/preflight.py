@@ -31,7 +31,7 @@ def check(*, embedded: bool, emulated: bool = False) -> None:
         if not (cluster_files.CNI_PLUGINS / "ptp").exists():
             missing.append("containernetworking-plugins")
         built = [binaries.kube(), binaries.netpol(), binaries.netpol_cni(), binaries.provisioner()]
-        built += [binaries.secrets_store(), binaries.traefik(), binaries.containers()]
+        built += [binaries.secrets_store(), binaries.traefik()]
         built += map(binaries.image, binaries.NODE_IMAGES)
         missing += [str(path) for path in built if not path.exists()]
     try:

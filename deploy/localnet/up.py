@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from trustedpods.localnet import allocate, folders, network, preflight
+from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.commands import Say
 from trustedpods.localnet.emulated import boot_files
 from trustedpods.localnet.processes import kernel_limits, processes, supervisor
@@ -55,6 +56,8 @@ def up(
         if embedded and not _has_parts(folders.state_of(name)):
             kernel_limits.check(clusters, clusters * (nodes - 1))
         settings = _settings(name, clusters, nodes, kubeconfig, guest, knobs)
+        if embedded and settings.knobs.user_namespaces:
+            binaries.build_containers()
         if folders.holder(folders.supervisor_lock(settings.state)) is not None:
             if not _missing(settings.state):
                 say(f"{name} is up already")

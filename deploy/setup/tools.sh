@@ -21,7 +21,7 @@ need() {
     missing=1
 }
 
-need Go 1.26.6 "$(go env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//' || true)" "https://go.dev/dl"
+need Go 1.26 "$(go env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//' || true)" "https://go.dev/dl"
 need Node 20 "$(node --version 2>/dev/null | sed 's/^v//' || true)" "https://nodejs.org"
 need npm 9 "$(npm --version 2>/dev/null || true)" "comes with Node"
 need Python 3.11 "$("$python" -c 'import platform; print(platform.python_version())' 2>/dev/null || true)" \

@@ -190,24 +190,32 @@ def _digest(files: Iterable[Path]) -> str:
 
 
 def build_all() -> None:
-    """Build what is missing; two callers at once build once."""
+    """Build what is missing of what every localnet needs; two callers at once build once."""
+    _build(for_every_localnet())
+
+
+def build_containers() -> None:
+    """Build the container runtime where it is missing, for who needs it: it takes a minute or two."""
+    told = "building containerd and runc, for pods with user ids of their own (a minute or two)"
+    _build([(containers(), partial(container_runtime.build, _go, _containers_sources()), told)])
+
+
+def _build(wanted: Iterable[tuple[Path, Callable[[Path], Path], str]]) -> None:
     cache().mkdir(parents=True, exist_ok=True)
     with waiting_for(cache() / "build.lock"):
-        for target, build, told in _builds():
+        for target, build, told in wanted:
             if not target.exists():
                 _say(told)
                 _publish(build, target)
 
 
-def _builds() -> Iterator[tuple[Path, Callable[[Path], Path], str]]:
+def for_every_localnet() -> Iterator[tuple[Path, Callable[[Path], Path], str]]:
     """Each part: where it is, what makes it in an empty folder, and what is said meanwhile."""
     yield kube(), _build_kube, f"building Kubernetes {KUBERNETES_VERSION} (about 6 minutes on 2 cores, cold)"
     agent = "building the network policy agent (seconds once Kubernetes is built)"
     yield netpol(), partial(_build_own, "./netpol/agent"), agent
     yield netpol_cni(), partial(_build_own, "./netpol/cni"), "building the agent's plugin (seconds)"
     yield tunnel(), _build_tunnel, "building what makes tunnels (seconds)"
-    runtime = "building containerd and runc, for pods with user ids of their own (a minute or two)"
-    yield containers(), partial(container_runtime.build, _go, _containers_sources()), runtime
     store = "building the stand-in for the secrets store (seconds once Kubernetes is built)"
     yield secrets_store(), partial(_build_own, "./secretsstore"), store
     storage = f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)"

@@ -76,3 +76,24 @@ def test_each_program_is_built_at_its_pinned_version(tmp_path):
     assert built == set(container_runtime.PROGRAMS)
     assert (environment["CGO_ENABLED"], with_c["CGO_ENABLED"]) == ("0", "1")
     assert "-tags=seccomp" in linked
+
+
+def test_it_is_built_once_and_only_for_who_needs_it(tmp_path, monkeypatch):
+    """`make setup` makes what every localnet needs; this takes minutes, and few need it."""
+    asked = []
+
+    def build(go, sources, folder):
+        asked.append(sources)
+        made = folder / "programs"
+        made.mkdir()
+        (made / "runc").write_text("a program")
+        return made
+
+    monkeypatch.setenv("TRUSTEDPODS_CACHE", str(tmp_path))
+    monkeypatch.delenv("TRUSTEDPODS_PROGRAMS", raising=False)
+    monkeypatch.setattr(container_runtime, "build", build)
+    assert binaries.containers() not in [target for target, _, _ in binaries.for_every_localnet()]
+    for _ in range(2):
+        binaries.build_containers()
+    assert asked == [SOURCES]
+    assert (binaries.containers() / "runc").read_text() == "a program"

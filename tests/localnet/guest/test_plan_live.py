@@ -16,6 +16,7 @@ import pytest
 from tests.localnet.guest.configurations import one_cluster
 from tests.localnet.guest.outside import GUEST
 from tests.paths import ROOT
+from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.processes.cgroups import Tree
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -34,6 +35,7 @@ NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", 
 @pytest.fixture(scope="module")
 def seen():
     """What stood outside saw, as JSON."""
+    binaries.build_containers()  # inside there is no network that modules could come from
     with tempfile.TemporaryDirectory(dir="/var/lib", prefix="trustedpods-guest-") as name:
         folder = Path(name)
         (folder / "state").mkdir()

@@ -152,7 +152,7 @@ class Admission:
         admission.check_smtp(ask.smtp, self._doors.offer)
         admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         admission.check_user_namespaces(ask.user_namespaces, self._doors.offer)
-        self._tenancy.check_users(asked=ask.user_namespaces and replaced is None)
+        self._tenancy.check_users(asked=ask.user_namespaces and (replaced is None or replaced.phase in ENDED))
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)
         await self._hosts.check(ask, ref.channel)
@@ -185,7 +185,6 @@ class Admission:
         self._gate.check(request.ref.publisher)
         self._tenancy.check(request.ref.publisher, self._pods.standing)
         record = self._pods.get(request.ref.channel)
-        self._tenancy.check_users(asked=opened.ask.user_namespaces and record is None)
         if record is None or record.phase in ENDED or not record.known_to_pay:
             await self._check_waiting(request, stored, address)
         if record is not None:

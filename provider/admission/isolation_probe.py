@@ -100,6 +100,11 @@ async def users_at(config: ProviderConfig, cluster: Cluster, place: ProbePlace) 
 
 
 def _own_users(found: SharedUsers) -> str:
+    if found.own_ids is None:
+        raise NoContext(
+            f"pods are to have user ids of their own, and a probe pod did not start in time: {found.why_not}",
+            hint="ask again when the node has less to do",
+        )
     if not found.own_ids:
         raise NoContext(
             f"pods are to have user ids of their own, and a probe pod had none: {found.why_not}",

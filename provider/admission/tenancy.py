@@ -101,6 +101,9 @@ class TenancyGuard:
         except TrustedPodsError as error:
             _log.warning("it cannot be told whether pods have user ids of their own: %s", error)
             return
+        if found.own_ids is None:
+            _log.warning("it cannot be told whether pods have user ids of their own: %s", found.why_not)
+            return
         self.users_doubt = None if found.own_ids else found.why_not
         self._users_untried = not found.own_ids
         if found.own_ids:

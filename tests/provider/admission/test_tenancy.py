@@ -119,6 +119,7 @@ def rule_of(guard, *, asked):
 
 
 HOLDS, LACKS = SharedUsers(True, None, 1), SharedUsers(False, None, 1, "no such runtime")
+SLOW = SharedUsers(None, None, 1, "it waits")
 UNTOLD = NoContext("probe pod shared does not start")
 
 
@@ -132,6 +133,8 @@ UNTOLD = NoContext("probe pod shared does not start")
         ([LACKS, HOLDS], None, None),
         ([UNTOLD, HOLDS], None, None),
         ([HOLDS, LACKS], None, None),
+        ([SLOW], None, "user-namespaces"),
+        ([LACKS, SLOW], "user-namespaces", "user-namespaces"),
     ],
 )
 async def test_pods_without_ids_of_their_own_keep_new_ones_out_and_what_was_not_told_keeps_out_who_needs_it(

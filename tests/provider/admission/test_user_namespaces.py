@@ -69,3 +69,27 @@ async def test_while_a_probe_pod_had_none_no_new_pod_comes_and_those_that_are_he
         assert in_phase(parts, here, Phase.SERVING)
         parts.tenancy.users_doubt = None
         await new.provision()
+
+
+async def test_the_bundle_that_serves_is_met_again_while_a_probe_pod_had_none(world, virtual_time):
+    world.user_namespaces = True
+    async with world.run() as (parts, address):
+        here = Caller(world, address)
+        await here.provision()
+        parts.tenancy.users_doubt = "no such runtime"
+        await here.provision()
+        assert in_phase(parts, here, Phase.SERVING)
+        here.manifest = manifest_of(scale={"max": 3})
+        assert await refused(here.provision()) == RULE, "another version is none that is here"
+
+
+async def test_until_it_is_shown_only_a_pod_that_is_here_may_need_it(world, virtual_time):
+    world.user_namespaces = True
+    async with world.run() as (parts, address):
+        here = asking(Caller(world, address))
+        await here.provision()
+        parts.tenancy.begin(parts.doors)
+        question = ASK.model_copy(update={"user_namespaces": True})
+        await here.ask("admit", question, Admitted)
+        await parts.pods.change(here.ref.channel, phase=Phase.GONE)
+        assert await refused(here.ask("admit", question, Admitted)) == RULE

@@ -10,7 +10,7 @@ from trustedpods.localnet.cluster import files
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admission import isolation_probe
 from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, ProbePlace
-from trustedpods.provider.cluster.isolation_proof.users import OWN_WITHIN_S, SharedUsers, parse
+from trustedpods.provider.cluster.isolation_proof.users import OWN_WITHIN_S, SharedUsers, parse, refusal
 from trustedpods.provider.core.admission import PIDS_PER_POD
 
 IDENTITY = "         0          0 4294967295"
@@ -94,6 +94,45 @@ async def test_where_pods_are_to_have_ids_of_their_own_it_says_whether_they_have
     with pytest.raises(NoContext, match="a probe pod had none: no such runtime") as caught:
         await told(SharedUsers(False, None, enough, "no such runtime"), user_namespaces=True)
     assert "containerd >= 2.0" in caught.value.hint
+
+
+NO_RUNTIME = "the handler does not support user namespaces"
+
+
+def event(kind, name, message):
+    about = {"kind": "Pod", "name": name}
+    return {"type": kind, "reason": "FailedCreatePodSandBox", "involvedObject": about, "message": message}
+
+
+@pytest.mark.parametrize(
+    ("status", "events", "said"),
+    [
+        ({}, [], ""),
+        ({"phase": "Pending"}, [event("Normal", "own", "pulled")], ""),
+        ({"phase": "Pending"}, [event("Warning", "shared", NO_RUNTIME)], ""),
+        ({"phase": "Pending"}, [event("Warning", "own", NO_RUNTIME)], NO_RUNTIME),
+        ({"phase": "Failed", "reason": "OutOfcpu"}, [event("Warning", "own", "no room")], ""),
+        ({"phase": "Failed", "reason": "Evicted"}, [], ""),
+    ],
+)
+def test_only_what_says_that_the_pod_is_not_started_is_taken_for_no_ids_of_its_own(status, events, said):
+    found = refusal({"metadata": {"name": "own"}, "status": status}, events)
+    assert found.endswith(said)
+    assert bool(found) is bool(said)
+
+
+def test_the_kubelets_words_about_a_container_are_told():
+    waiting = {"reason": "CreateContainerError", "message": "idmap mounts are not supported"}
+    container = {"name": "probe", "state": {"waiting": waiting}}
+    pod = {"metadata": {"name": "own"}, "status": {"phase": "Pending", "containerStatuses": [container]}}
+    assert "idmap mounts" in refusal(pod, [])
+
+
+async def test_a_probe_pod_that_was_only_slow_is_not_said_to_have_had_none(told):
+    slow = SharedUsers(None, None, isolation_probe.LEAST_INOTIFY_INSTANCES, "it waits")
+    with pytest.raises(NoContext, match="did not start in time: it waits"):
+        await told(slow, user_namespaces=True)
+    assert "no user namespaces" in await told(slow)
 
 
 async def test_inotify_instances_that_all_pods_have_together_with_root_are_told_with_the_remedy(told):

@@ -92,6 +92,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.sleep.many
 	cd deploy/kube && go test -v -run TestServersArePagedOutAndAnswer ./netpol/frozen
 	$(BIN)/python -m tests.bench.idle_pods
+	$(BIN)/python -m tests.bench.isolation.user_namespaces
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.billing.busy_pods
 	$(BIN)/python -m tests.bench.registry

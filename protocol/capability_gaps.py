@@ -28,7 +28,7 @@ def asks_for_more(ask: AdmitBody) -> bool:
     """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
-    switched = ask.names or ask.smtp or ask.own_sleep
+    switched = ask.names or ask.smtp or ask.own_sleep or ask.user_namespaces
     return bool(ask.volumes or ask.csi_drivers or ask.ingresses or at_nodes or switched or placed)
 
 
@@ -129,6 +129,8 @@ def _switches(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
         yield f"no pod can send mail: TCP ports {', '.join(map(str, SMTP_PORTS))} are closed to the outside"
     if ask.own_sleep and not has.own_sleep:
         yield "no pod can ask for its own sleep"
+    if ask.user_namespaces and not has.user_namespaces:
+        yield "no pod has user ids of its own (hostUsers: false)"
 
 
 def _labels(placement: Placement, has: Capabilities) -> list[str]:

@@ -99,7 +99,8 @@ class ClusterSection(Section):
     volumes, with what each can; the cluster's default needs no name. `node_labels` are labels and keys of
     taints by which pods may choose nodes: their values stand in the profile, for all to read. `csi_drivers`
     may mount volumes into pods. `processes_per_user` is what the container runtime hands down as its limit
-    (`LimitNPROC`), which the kernel counts by user id over all pods of a node; absent: infinity.
+    (`LimitNPROC`), which the kernel counts by user id over all pods of a node; absent: infinity. With
+    `user_namespaces` every replica is made with `hostUsers: false`: outside its user ids are no other's.
     """
 
     kubeconfig: PathText
@@ -112,6 +113,7 @@ class ClusterSection(Section):
     freezer_sockets: Annotated[list[PathText], Field(max_length=65)] = []
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
+    user_namespaces: bool = False
     storage_classes: Annotated[dict[StorageClassName, AccessModes], Field(max_length=16)] = {}
     node_labels: Annotated[list[QualifiedName], Field(max_length=MAX_LABELS)] = []
     csi_drivers: Annotated[list[OfferedDriver], Field(max_length=16)] = []
@@ -366,6 +368,7 @@ class ProviderConfig(Section):
             names=self.names is not None,
             smtp=self.egress.smtp,
             own_sleep=self.names is not None and self.names.sleep_port is not None,
+            user_namespaces=self.cluster.user_namespaces,
         )
 
     @property

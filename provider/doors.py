@@ -180,6 +180,7 @@ class Doors:
             names=self.config.names is not None,
             smtp=self.config.egress.smtp,
             own_sleep=self.config.allowed.own_sleep,
+            user_namespaces=self.config.cluster.user_namespaces,
             tunnels=bool(self.config.exposure.tunnel_sockets),
             egress_closed=self.config.cluster.closed_networks,
             peers=tuple(self.config.exposure.peers),

@@ -62,6 +62,7 @@ SHARED = {
     "tests/live/networks/test_one_cluster.py": "own localnets",
     "tests/live/networks/test_three_signers.py": "own localnets",
     "tests/live/networks/test_two_orgs.py": "own localnets",
+    "tests/live/isolation/test_user_namespaces.py": "own localnets",
     "tests/live/nodes/test_isolation_of_nodes.py": "own localnets",
     "tests/live/nodes/test_other_facade.py": "own localnets",
     "tests/live/nodes/test_placement.py": "own localnets",

@@ -56,6 +56,8 @@ _UP_OPTIONS = [
                  help="Run a stand-in for the secrets store CSI driver on each node."),
     click.option("--ingress", "ingress", flag_value=True, type=bool, default=None,
                  help="Run an ingress controller (Traefik) in each cluster (provider class `open`)."),
+    click.option("--user-namespaces", "user_namespaces", flag_value=True, type=bool, default=None,
+                 help="Give every pod user ids of its own outside (containerd 2)."),
     click.option("--limit", type=float, help="Seconds to wait. [default: 300, 1800 with --guest]"),
     click.option("--decimals", "decimals", type=int, metavar="6|18", help="Of the token. [default: 18]"),
     click.option("--claim-interval", "claim_interval_s", type=int, metavar="SECONDS", help="[default: 10]"),

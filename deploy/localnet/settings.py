@@ -65,6 +65,8 @@ class Knobs(_Frozen):
     """Whether each cluster runs an ingress controller. It reads Secrets, so providers are of class open."""
     kernel_tcp: bool = False
     """Whether the nodes' kernels carry connections of tcp services at the node's own address."""
+    user_namespaces: bool = False
+    """Whether pods have user ids of their own: nodes run our container runtime, providers ask for it."""
     price_step_percent: int = Field(default=50, ge=0)
     """How much dearer each cluster is than the one before it."""
 
@@ -165,6 +167,7 @@ class ClusterNode:
         self.alone = settings.alone
         self.serving_ip = LOOPBACK if settings.alone else self.node_ip
         self.pod_network = f"10.{octet}.{(191 + 8 * number if later else 16) + cluster}.0/24"
+        self.user_namespaces = settings.knobs.user_namespaces
         self.service_network = f"10.{octet}.{64 + 16 * cluster}.0/20"
         self.dns_ip = f"10.{octet}.{64 + 16 * cluster}.10"
         self.names_ip = f"10.{octet}.{64 + 16 * cluster}.11"

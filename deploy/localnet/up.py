@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from trustedpods.localnet import allocate, folders, network, preflight
+from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.commands import Say
 from trustedpods.localnet.emulated import boot_files
 from trustedpods.localnet.processes import kernel_limits, processes, supervisor
@@ -55,6 +56,8 @@ def up(
         if embedded and not _has_parts(folders.state_of(name)):
             kernel_limits.check(clusters, clusters * (nodes - 1))
         settings = _settings(name, clusters, nodes, kubeconfig, guest, knobs)
+        if embedded and settings.knobs.user_namespaces:
+            binaries.build_containers()
         if folders.holder(folders.supervisor_lock(settings.state)) is not None:
             if not _missing(settings.state):
                 say(f"{name} is up already")
@@ -80,10 +83,10 @@ def _check_guest(
         raise BadInput(
             "--guest: one machine with one node", hint="leave --clusters, --nodes, --existing away"
         )
-    if not chosen.provider or chosen.secrets_store or chosen.ingress:
+    if not chosen.provider or chosen.secrets_store or chosen.ingress or chosen.user_namespaces:
         raise BadInput(
             "--guest: what runs inside is the image's",
-            hint="leave --no-provider, --secrets-store, --ingress away",
+            hint="leave --no-provider, --secrets-store, --ingress, --user-namespaces away",
         )
     boot_files.measured(image)
 

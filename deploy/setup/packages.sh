@@ -12,6 +12,7 @@ containerd:containerd containerd:ctr runc:runc containernetworking-plugins:/usr/
 haproxy:haproxy docker-registry:docker-registry skopeo:skopeo mmdebstrap:mmdebstrap
 busybox-static:/bin/busybox iptables:iptables nftables:nft iproute2:ip conntrack:conntrack procps:sysctl
 tcpdump:tcpdump wrk:wrk nginx:nginx nghttp2-client:h2load gcc:gcc libc6-dev:/usr/include/stdlib.h
+libseccomp-dev:/usr/include/seccomp.h
 lintian:lintian apparmor:apparmor_parser systemd-container:systemd-nspawn
 chromium:chromium prometheus:promtool libgmp-dev:/usr/include/gmp.h ca-certificates:/etc/ssl/certs/ca-certificates.crt
 "

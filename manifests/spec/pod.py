@@ -8,7 +8,7 @@ is what both sides hold after parsing; `parse` adds file and line to its errors.
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container, InitContainer
 from trustedpods.manifests.spec.egress import Network
@@ -47,6 +47,12 @@ class Notify(ManifestPart):
     webhook: Annotated[str, Spelling(r"https?://[!-~]{1,500}", "an http or https URL")] | None = None
 
 
+def _only_false(given: object) -> object:
+    if given is True:
+        raise ValueError("a pod can only ask for user ids of its own (false); leave it out where any will do")
+    return given
+
+
 class PodSpec(ManifestPart):
     """What the pod is made of, how it scales, whom it trusts and what it may cost.
 
@@ -59,6 +65,7 @@ class PodSpec(ManifestPart):
     in Kubernetes' words.
     `nodeSelector`, `affinity`, `tolerations` and `topologySpreadConstraints` say on which nodes replicas run,
     by labels that the provider advertises.
+    With `hostUsers: false` the pod comes only where its user ids are no other pod's outside of it.
     `reload` is how running replicas take files that the network's address book changed.
     `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
@@ -79,6 +86,7 @@ class PodSpec(ManifestPart):
     affinity: Affinity | None = None
     tolerations: Annotated[list[Toleration], Field(max_length=MAX_LABELS)] = []
     topology_spread_constraints: Annotated[list[TopologySpread], Field(max_length=4)] = []
+    host_users: Annotated[Literal[False] | None, BeforeValidator(_only_false)] = None
     scale: Scale = Scale()
     trust: Literal["sealed", "open"] = "sealed"
     policy: DnsLabel | None = None

@@ -109,7 +109,6 @@ SPEC = {
     "hostNetwork": Word(_HOST, same=(False,)),
     "hostPID": Word(_HOST, same=(False,)),
     "hostIPC": Word(_HOST, same=(False,)),
-    "hostUsers": Word(_HOST),
     "shareProcessNamespace": Word(
         "leave it out: containers do not see each other's processes", same=(False,)
     ),

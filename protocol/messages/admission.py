@@ -45,7 +45,8 @@ class AdmitBody(Message):
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
     is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name, `smtp` whether
-    it sends mail, `own_sleep` whether it asks for its own sleep, `calls` how many nodes of its network it
+    it sends mail, `own_sleep` whether it asks for its own sleep, `user_namespaces` whether its user ids must
+    be no other pod's, `calls` how many nodes of its network it
     calls, `placement` on which nodes its replicas run, `csi_drivers` what mounts volumes there, `users` the
     user ids of its containers, which the provider reads from the images too when it has them; `ingresses` are
     the classes that are to serve its hosts.
@@ -64,6 +65,7 @@ class AdmitBody(Message):
     names: bool
     smtp: bool = False
     own_sleep: bool = False
+    user_namespaces: bool = False
     calls: Annotated[int, Field(ge=0, le=limits.MAX_CALLED_NODES)] = 0
     placement: Placement = Placement()
     csi_drivers: Annotated[list[ObjectName], Field(max_length=32)] = Field(default_factory=list)

@@ -55,7 +55,8 @@ class NodeSize(Message):
 class Capabilities(Message):
     """What a manifest may ask for at this provider.
 
-    With `default_class` there is a storage class for volumes that name none, with `smtp` pods may send mail.
+    With `default_class` there is a storage class for volumes that name none, with `smtp` pods may send mail,
+    with `user_namespaces` every pod has user ids that are no other's outside of it.
     `node_labels` has the values of each label that the operator advertises; no values: there are too many to
     list. `largest_node` bounds each single replica; what is free of it is said when a pod asks to come.
     """
@@ -70,6 +71,7 @@ class Capabilities(Message):
     names: bool
     smtp: bool
     own_sleep: bool
+    user_namespaces: bool
     node_labels: Annotated[
         dict[LabelName, Annotated[list[LabelText], Field(max_length=MAX_LABEL_VALUES)]],
         Field(max_length=MAX_LABELS),

@@ -139,6 +139,10 @@ PODS = {
     "not-serving": Rule("the pod does not serve", "`trustedpods status NAME` says what it does"),
     "not-agreed": Rule("somebody was asked, or had to be, and did not agree", "`--yes` agrees beforehand"),
     "parked": Rule("the pod's publisher has stopped it", "`trustedpods start NAME` lets it run again"),
+    "user-namespaces": Rule(
+        "pods have no user ids of their own there, or it is not shown yet that they have",
+        "leave `hostUsers` out, or " + OTHER,
+    ),
     "own-sleep": Rule("no pod asks for its own sleep there", "leave `scale.ownSleep` out, or " + OTHER),
     "phase": Rule("the pod is not in a state for that", _LOOK + ", then ask again"),
     "placement": Rule(

@@ -151,6 +151,8 @@ class Admission:
         admission.check_names(ask.names, self._doors.offer)
         admission.check_smtp(ask.smtp, self._doors.offer)
         admission.check_own_sleep(ask.own_sleep, self._doors.offer)
+        admission.check_user_namespaces(ask.user_namespaces, self._doors.offer)
+        self._tenancy.check_users(asked=ask.user_namespaces and (replaced is None or replaced.phase in ENDED))
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)
         await self._hosts.check(ask, ref.channel)

@@ -10,9 +10,10 @@ from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.image_registry import ImageRegistry, open_image_registry
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
-from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
+from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import PIDS_PER_POD
 from trustedpods.provider.keys.file import read_key_of
@@ -20,6 +21,15 @@ from trustedpods.provider.keys.file import read_key_of
 LEAST_PODS_PER_USER = 32
 """Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many
 tenants would have to agree, and pay, to take the others' processes."""
+
+LEAST_INOTIFY_INSTANCES = 1 << 20
+"""That pods with user ids of their own and the node's root must have together: so many take a GiB of a pod's
+own memory, so that most pods end by that before they leave the kubelet none."""
+
+REMEDY_OF_USERS = (
+    "containerd >= 2.0, runc >= 1.2 (or cri-o and crun), Linux >= 6.3, folders down to the runtime's state "
+    "that others may pass through (0711); or user_namespaces = false in [cluster]"
+)
 
 REPOSITORY = "trustedpods-doctor"
 """Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
@@ -47,11 +57,22 @@ async def scratch_at(cluster: Cluster, place: ProbePlace) -> None:
         )
 
 
+async def own_users_of(config: ProviderConfig, cluster: Cluster) -> SharedUsers:
+    """Whether a live pod that asked for user ids of its own had them; NoContext where that cannot be told."""
+    async with probe_places(config) as place:
+        return await cluster.shared_users(place(None), START_LIMIT_S)
+
+
 async def users_at(config: ProviderConfig, cluster: Cluster, place: ProbePlace) -> str:
-    """What pods of one user id share, in a sentence; NoContext where one can take the others' processes."""
+    """What pods of one user id share, in a sentence; NoContext where one can take what others need."""
+    if config.cluster.user_namespaces:
+        return _own_users(await cluster.shared_users(place, START_LIMIT_S))
     found = await cluster.shared_users(place)
     if found.own_ids:
-        return "pods can have user ids of their own: node and runtime have user namespaces"
+        return (
+            "pods can have user ids of their own: node and runtime have user namespaces; "
+            "user_namespaces = true in [cluster] gives them"
+        )
     shared = (
         "no user namespaces: what the kernel counts by user id is shared by pods whose images name the same"
     )
@@ -76,6 +97,27 @@ async def users_at(config: ProviderConfig, cluster: Cluster, place: ProbePlace) 
         f"{found.processes // PIDS_PER_POD} of them at their own bound leave the others none",
         hint="set LimitNPROC=infinity for the container runtime, or use one that has user namespaces",
     )
+
+
+def _own_users(found: SharedUsers) -> str:
+    if found.own_ids is None:
+        raise NoContext(
+            f"pods are to have user ids of their own, and a probe pod did not start in time: {found.why_not}",
+            hint="ask again when the node has less to do",
+        )
+    if not found.own_ids:
+        raise NoContext(
+            f"pods are to have user ids of their own, and a probe pod had none: {found.why_not}",
+            hint=REMEDY_OF_USERS,
+        )
+    if found.inotify_instances < LEAST_INOTIFY_INSTANCES:
+        raise NoContext(
+            f"pods have user ids of their own, but {found.inotify_instances} inotify instances together with"
+            " the node's root: one pod can take them all",
+            hint=f"sysctl -w fs.inotify.max_user_instances={LEAST_INOTIFY_INSTANCES} on the node: so many"
+            " take a GiB of a pod's own memory",
+        )
+    return "each pod has user ids of its own: a probe pod's were no other's"
 
 
 def _listed(places: Sequence[WritablePlace]) -> str:

@@ -91,7 +91,15 @@ def _place(node: KubeObject, drivers: frozenset[str]) -> NodePlace:
         taints=tuple(Taint(one["key"], one.get("value", ""), one["effect"]) for one in taints),
         size=_offer(node),
         csi_drivers=drivers,
+        user_namespaces=_has_user_namespaces(node),
     )
+
+
+def _has_user_namespaces(node: KubeObject) -> bool:
+    """What the kubelet says of the runtime's handler that pods have who name none."""
+    handlers = node.get("status", {}).get("runtimeHandlers") or []
+    usual = (one.get("features") or {} for one in handlers if not one.get("name"))
+    return any(bool(one.get("userNamespaces")) for one in usual)
 
 
 def _offer(node: KubeObject) -> Resources:

@@ -50,6 +50,10 @@ Examples:
 @click.option("--region", help="A short word for where this is.")
 @click.option("--data", type=click.Path(path_type=Path), help="The folder for books, blobs and images.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The cluster, where it is not found.")
+@click.option(
+    "--user-namespaces/--no-user-namespaces", default=None,
+    help="Whether each pod has user ids of its own outside.",
+)  # fmt: skip
 @click.option("--public-address", metavar="IP", help="Where the world reaches this machine, behind NAT.")
 @click.option("--trust", type=click.Choice(["sealed", "open"]), help="Sealed where the machine has a TEE.")
 @click.option("--user", default="trustedpods", show_default=True, help="Who runs the daemon.")
@@ -68,7 +72,7 @@ def set_up_provider(
     wait_s: float,
     qr: bool | None,
     output: str,
-    **given: str | Path | None,
+    **given: str | Path | bool | None,
 ) -> None:
     """Set a provider up: find, ask, write the settings, print what the owner signs. Run it again to go on.
 
@@ -123,7 +127,7 @@ def qr_room(*, wanted: bool | None) -> "QrRoom | None":
     return QrRoom(size.columns, size.lines, coloured=True)
 
 
-def _absolute(value: str | Path | None) -> str | None:
+def _absolute(value: str | Path | bool | None) -> str | bool | None:
     return str(value.absolute()) if isinstance(value, Path) else value
 
 

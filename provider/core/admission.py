@@ -47,6 +47,7 @@ class Offer:
     names: bool = False
     smtp: bool = False
     own_sleep: bool = False
+    user_namespaces: bool = False
     tunnels: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
@@ -100,6 +101,16 @@ def check_own_sleep(asked: bool, offer: Offer) -> None:
             "at this provider no pod can ask for its own sleep",
             rule="own-sleep",
             hint="leave `scale.ownSleep` out: the pod sleeps after `idleAfter`, or choose another provider",
+        )
+
+
+def check_user_namespaces(asked: bool, offer: Offer) -> None:
+    """Refused where the pod wants user ids of its own and pods have the node's."""
+    if asked and not offer.user_namespaces:
+        raise Refused(
+            "at this provider pods have no user ids of their own",
+            rule="user-namespaces",
+            hint="leave `hostUsers` out, or choose another provider",
         )
 
 

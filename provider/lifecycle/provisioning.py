@@ -328,6 +328,7 @@ class ProvisioningSteps:
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
             smtp=self._doors.config.egress.smtp,
+            user_namespaces=self._doors.config.cluster.user_namespaces,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
             told=pod_variables(record, opened, self._doors.config),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many replicas may run as each user id: the kernel bounds processes by user id, over a node's pods.
 
-Only where the configuration says that there is such a bound (`processes_per_user`). A pod's user ids are
-known with its images; those of pods that were imported before a restart are read from the registry once.
+Only where the configuration says that there is such a bound (`processes_per_user`), and pods have no user ids
+of their own. A pod's user ids are known with its images; those of pods that were imported before a restart
+are read from the registry once.
 """
 
 from collections import Counter
@@ -27,9 +28,14 @@ class UserShares:
         self._images = images
         self._users: dict[ChannelId, frozenset[int]] = {}
 
+    @property
+    def _limit(self) -> int | None:
+        cluster = self._doors.config.cluster
+        return None if cluster.user_namespaces else cluster.processes_per_user
+
     async def check(self, channel: ChannelId, users: Collection[int], replicas: int) -> None:
         """Refused (rule `capacity-users`) where the pod's user ids have no share left for the replicas."""
-        limit = self._doors.config.cluster.processes_per_user
+        limit = self._limit
         if limit is None or not users:
             return
         await self._learn()
@@ -41,7 +47,7 @@ class UserShares:
 
     async def hold(self, record: PodRecord, users: frozenset[int]) -> None:
         """Take the pod's share, which is checked as by `check`."""
-        if self._doors.config.cluster.processes_per_user is None:
+        if self._limit is None:
             return
         await self.check(record.channel, users, record.scaling.max_replicas)
         before = self._users.get(record.channel, frozenset()) if record.previous is not None else frozenset()

@@ -30,6 +30,7 @@ from trustedpods.provider.core.admission import (
     check_own_sleep,
     check_seeds,
     check_tunnel,
+    check_user_namespaces,
 )
 from trustedpods.provider.core.egress import check_smtp_ports, openings
 from trustedpods.provider.core.networks.book import check_book
@@ -170,6 +171,7 @@ class OpenBundle:
             names=self.manifest.spec.network.by_name,
             smtp=self.manifest.spec.network.smtp,
             own_sleep=self.manifest.spec.scale.own_sleep,
+            user_namespaces=self.manifest.spec.host_users is False,
             calls=self.manifest.spec.network.calls,
             placement=self.manifest.placement,
             csi_drivers=self.manifest.csi_drivers,
@@ -235,6 +237,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest, now: 
     check_book(opened.bundle.book, spec.network, offer.egress_closed, offer.peers, now)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)
+    check_user_namespaces(spec.host_users is False, offer)
     check_tunnel(spec.network.tunnel is not None, offer)
     if spec.network.tunnel is not None and opened.bundle.book is not None:
         check_addresses(opened.bundle.book, spec.network)

@@ -94,6 +94,7 @@ def capability_words(has: Capabilities, *, tcp: bool) -> list[str]:
         "egress by host name": has.names,
         "egress to ports of mail": has.smtp,
         "sleep by itself": has.own_sleep,
+        "user ids of its own for each pod": has.user_namespaces,
         "volumes without a class": has.default_class,
     }
     words = ["expose: http", *(word for word, there in switches.items() if there)]

@@ -27,7 +27,8 @@ class SetupAnswers(Section):
     into them; the last three follow from the market or from the first two. `market` is a file as
     `python -m trustedpods.contracts deploy -o json` prints it, or a market.toml; `rpc` is the chain's node,
     where the market file names none or another is wanted. `data` is the folder of books, blobs and images.
-    `public_address` is where the world reaches this machine, where it is another than its own.
+    `user_namespaces`: each pod is to have user ids of its own outside. `public_address` is where the world
+    reaches this machine, where it is another than its own.
     """
 
     domain: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=200)] | None = None
@@ -44,6 +45,7 @@ class SetupAnswers(Section):
     data: PathText | None = None
     trust: Literal["sealed", "open"] | None = None
     kubeconfig: PathText | None = None
+    user_namespaces: bool | None = None
     public_address: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")] | None = None
 
     def over(self, other: "SetupAnswers") -> "SetupAnswers":

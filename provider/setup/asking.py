@@ -72,6 +72,24 @@ def asked(asking: Asking, answers: SetupAnswers, existing: ProviderConfig | None
     return answers
 
 
+def asked_user_namespaces(asking: Asking, answers: SetupAnswers, cluster: ClusterFound) -> bool:
+    """Whether pods are to have user ids of their own; it is asked where all nodes say that they can.
+
+    Where nobody is asked, and what is usual is not to be taken, they have the node's: some volumes cannot be
+    mounted otherwise.
+    """
+    if answers.user_namespaces is not None:
+        return answers.user_namespaces
+    if asking.ask is None or not cluster.user_namespaces:
+        return asking.usual and cluster.user_namespaces
+    question = "Give each pod user ids of its own outside (yes or no); the nodes say that they can"
+    return _is_yes(asking.ask(question, "yes"))
+
+
+def _is_yes(said: str) -> bool:
+    return said.strip().lower() in {"y", "yes"}
+
+
 def may_make_account(asking: Asking, path: str, *, named: bool) -> bool:
     """Whether the cluster of the kubeconfig at *path* may be changed.
 
@@ -81,7 +99,7 @@ def may_make_account(asking: Asking, path: str, *, named: bool) -> bool:
     if asking.ask is None:
         return asking.usual or named
     question = f"The daemon cannot read {path}. Make an account for it in that cluster (yes or no)"
-    return asking.ask(question, "yes").strip().lower() in {"y", "yes"}
+    return _is_yes(asking.ask(question, "yes"))
 
 
 def _answer(ask: Ask, name: str, question: str, default: str | None, answers: SetupAnswers) -> SetupAnswers:

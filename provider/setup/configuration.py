@@ -48,6 +48,7 @@ class Chosen:
     daemon: int = FIRST_DAEMON
     data: str = DATA
     public_address: str | None = None
+    user_namespaces: bool = False
 
 
 def settings_of(
@@ -80,7 +81,7 @@ def settings_of(
     }
     if existing is None or chosen.data != _data(existing):
         tables["store"] |= {"path": f"{chosen.data}/store.db", "spool": f"{chosen.data}/spool"}
-    tables["cluster"] |= {"kubeconfig": cluster.kubeconfig}
+    tables["cluster"] |= {"kubeconfig": cluster.kubeconfig, "user_namespaces": chosen.user_namespaces}
     if existing is None:
         tables["cluster"]["egress_closed"] = _closed(chosen, cluster, machine)
         tables["net"] |= _net(chosen, machine)
@@ -108,6 +109,7 @@ def kept(existing: ProviderConfig | None) -> SetupAnswers:
         data=_data(existing),
         trust=identity.trust,
         kubeconfig=existing.cluster.kubeconfig,
+        user_namespaces=existing.cluster.user_namespaces,
     )
 
 

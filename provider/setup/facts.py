@@ -17,6 +17,7 @@ class ClusterFound:
     """A cluster that answered by the kubeconfig at that path.
 
     `nodes` are those that take pods, with what each has free. `addresses` are all that nodes have.
+    `user_namespaces`: all nodes say that they can give pods user ids of their own.
     """
 
     kubeconfig: str
@@ -27,6 +28,7 @@ class ClusterFound:
     storage_classes: tuple[str, ...]
     ingress_classes: tuple[str, ...]
     addresses: tuple[str, ...] = ()
+    user_namespaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from trustedpods.provider.setup.asking import (
     Asking,
     asked,
     asked_prices,
+    asked_user_namespaces,
     market_of,
     may_make_account,
 )
@@ -137,7 +138,8 @@ async def set_up(setup: Setup, answers: SetupAnswers) -> SetupResult:
     owner = Address(_needed(answers, "owner"))
     found = await setup.site.market(rpc, market, owner, trust)
     prices = asked_prices(setup.asking, answers, existing, found, cluster)
-    chosen = _chosen(answers, rpc, market, prices, trust)
+    own_users = asked_user_namespaces(setup.asking, answers, cluster)
+    chosen = _chosen(answers, rpc, market, prices, trust, user_namespaces=own_users)
     plan = planned(chosen, str(setup.config_path), cluster, machine, existing)
     operator, key_file = operator_key(Path(plan.config.identity.operator_key_file), setup.user)
     told = list(fact_lines(cluster, machine, found, listed_prices(plan.config.prices)))
@@ -256,7 +258,15 @@ def _row_file(setup: Setup, transactions: tuple[UnsignedTransaction, ...]) -> li
     return [put(path, json.dumps(own, indent=2) + "\n", setup.user, private=False)]
 
 
-def _chosen(answers: SetupAnswers, rpc: str, market: Market, prices: Prices, trust: TrustClass) -> Chosen:
+def _chosen(
+    answers: SetupAnswers,
+    rpc: str,
+    market: Market,
+    prices: Prices,
+    trust: TrustClass,
+    *,
+    user_namespaces: bool,
+) -> Chosen:
     return Chosen(
         domain=_needed(answers, "domain"),
         rpc=rpc,
@@ -268,6 +278,7 @@ def _chosen(answers: SetupAnswers, rpc: str, market: Market, prices: Prices, tru
         daemon=FIRST_DAEMON if answers.daemon is None else answers.daemon,
         data=answers.data or DATA,
         public_address=answers.public_address,
+        user_namespaces=user_namespaces,
     )
 
 

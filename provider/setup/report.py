@@ -32,6 +32,8 @@ def fact_lines(
     volumes = "none, so pods have no volumes; local-path is one that is soon installed"
     yield f"storage classes: {', '.join(cluster.storage_classes) or volumes}"
     yield f"ingress classes: {', '.join(cluster.ingress_classes) or 'none'}"
+    can = "nodes say that they can give" if cluster.user_namespaces else "nodes do not say that they can give"
+    yield f"users: {can} pods user ids of their own"
     yield f"TEE: {machine.tee or 'none, so class open: publishers are told that you can read their pods'}"
     yield f"address: {machine.address or 'none'}"
     core, gib = (tokens_text(one, market.decimals) for one in (prices.core_hour, prices.gib_hour))

@@ -95,6 +95,10 @@ class RealSite:
                 storage_classes=tuple(sorted(features.storage_classes)),
                 ingress_classes=tuple(sorted(features.ingress_classes)),
                 addresses=tuple(one for one in addresses if ":" not in one),
+                user_namespaces=all(
+                    name in features.nodes and features.nodes[name].user_namespaces for name in capacity.nodes
+                )
+                and bool(capacity.nodes),
             )
 
     async def own_access(self, path: str) -> str:

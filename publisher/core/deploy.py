@@ -47,6 +47,7 @@ def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = (
         names=manifest.spec.network.by_name,
         smtp=manifest.spec.network.smtp,
         own_sleep=manifest.spec.scale.own_sleep,
+        user_namespaces=manifest.spec.host_users is False,
         calls=manifest.spec.network.calls,
         placement=manifest.placement,
         csi_drivers=manifest.csi_drivers,

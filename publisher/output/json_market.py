@@ -108,6 +108,7 @@ def _capabilities(found: Capabilities) -> "market.CapabilitiesJson":
         "names": found.names,
         "smtp": found.smtp,
         "own_sleep": found.own_sleep,
+        "user_namespaces": found.user_namespaces,
         "node_labels": found.node_labels,
         "largest_node": {
             "cpu_milli": found.largest_node.cpu_milli,

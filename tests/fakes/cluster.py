@@ -31,7 +31,7 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
-from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
+from trustedpods.provider.cluster.isolation_proof.users import OWN_WITHIN_S, SharedUsers
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.network_nodes import local_policy
@@ -47,6 +47,9 @@ from trustedpods.provider.cluster.views import (
 )
 from trustedpods.provider.core.placement.nodes import NodePlace
 from trustedpods.provider.core.placement.offered import ClusterFeatures
+
+NODE_USERS = SharedUsers(own_ids=False, processes=None, inotify_instances=128)
+"""Of nodes whose pods have the machine's user ids."""
 
 
 @dataclass
@@ -64,6 +67,7 @@ class FakeCluster(
     most_ready: int | None = None
     behind: bool = False
     enforces: bool = True
+    users: SharedUsers = NODE_USERS
     balancers: bool = True
     foreign: list[IngressView] = field(default_factory=list)
     failing: dict[str, Diagnosis] = field(default_factory=dict)
@@ -378,9 +382,9 @@ class FakeCluster(
         await self._called(f"unbounded places by {place.image} in {place.namespace}")
         return []
 
-    async def shared_users(self, place: ProbePlace) -> SharedUsers:
-        await self._called(f"shared users by {place.image} in {place.namespace}")
-        return SharedUsers(own_ids=False, processes=None)
+    async def shared_users(self, place: ProbePlace, own_within_s: float = OWN_WITHIN_S) -> SharedUsers:
+        await self._called(f"shared users by {place.image} in {place.namespace} within {own_within_s:g} s")
+        return self.users
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")

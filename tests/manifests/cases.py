@@ -238,6 +238,8 @@ def _security() -> Iterator[tuple[str, Case]]:
     )
     yield "host's network", (spec("hostNetwork: true"), "no pod sees its node's own network")
     yield "own network", (spec("hostNetwork: false"), None)
+    yield "own users", (spec("hostUsers: false"), None)
+    yield "host's users", (spec("hostUsers: true"), "can only ask for user ids of its own (false)")
 
 
 def _probes() -> Iterator[tuple[str, Case]]:

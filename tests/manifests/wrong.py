@@ -265,6 +265,11 @@ WRONG = {
     "unknown access mode": wrong("spec.volumes.1.persistent.accessMode", "RWX", "'ReadWriteMany'"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
+    "the node's users": wrong(
+        "spec.hostUsers",
+        True,
+        "a pod can only ask for user ids of its own (false); leave it out where any will do",
+    ),
     "own sleep": wrong(
         "spec.scale",
         {"min": 1, "ownSleep": True},

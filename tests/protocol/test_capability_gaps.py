@@ -27,6 +27,7 @@ BARE = Capabilities(
     names=False,
     smtp=False,
     own_sleep=False,
+    user_namespaces=False,
     node_labels={},
     largest_node=NodeSize(cpu_milli=100, memory_mib=64, storage_mib=256),
 )
@@ -58,6 +59,7 @@ def ask(**changes: object) -> AdmitBody:
         ({"names": True}, "no host can be called by name: it has no resolver for pods"),
         ({"smtp": True}, "no pod can send mail: TCP ports 25, 465, 587 are closed to the outside"),
         ({"own_sleep": True}, "no pod can ask for its own sleep"),
+        ({"user_namespaces": True}, "no pod has user ids of its own (hostUsers: false)"),
         ({"placement": Placement(selector={"disk": "ssd"})}, "no node with disk=ssd; advertised: none"),
         ({"cpu_milli": 101}, "cpu: 101m wanted by one replica, the largest node has 100m"),
         ({"memory_mib": 65}, "memory: 65 MiB wanted by one replica, the largest node has 64 MiB"),

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from trustedpods.localnet.cluster import ingress_controller
+from trustedpods.localnet.cluster import container_runtime, ingress_controller
+from trustedpods.localnet.cluster.container_runtime import ContainerRuntime
 from trustedpods.localnet.folders import waiting_for
 from trustedpods.protocol.errors import NoContext, TrustedPodsError
 
@@ -89,6 +90,18 @@ def tunnel() -> Path:
     return cache() / f"tunnel-{_digest(_tunnel_sources())}"
 
 
+def containers() -> Path:
+    """Folder of the container runtime of these sources, built or not."""
+    if there := installed():
+        return there
+    return cache() / f"containers-{container_runtime.digest(_containers_sources())}"
+
+
+def runtime(*, user_namespaces: bool) -> ContainerRuntime:
+    """What starts containers on a node: ours where pods have user ids of their own, else Debian's."""
+    return container_runtime.own(containers()) if user_namespaces else container_runtime.DEBIAN
+
+
 def secrets_store() -> Path:
     """Where the stand-in for the secrets store's driver of these sources is, built or not."""
     found = (_go_sources() / "secretsstore").glob("*.go")
@@ -150,6 +163,10 @@ def _go_sources() -> Path:
     return checkout() / "deploy" / "kube"
 
 
+def _containers_sources() -> Path:
+    return checkout() / "deploy" / "containers"
+
+
 def _netpol_sources() -> Iterator[Path]:
     """What goes into the agent and its plugin; their tests do not."""
     found = (_go_sources() / "netpol").rglob("*.go")
@@ -173,34 +190,41 @@ def _digest(files: Iterable[Path]) -> str:
 
 
 def build_all() -> None:
-    """Build what is missing; two callers at once build once."""
+    """Build what is missing of what every localnet needs; two callers at once build once."""
+    _build(for_every_localnet())
+
+
+def build_containers() -> None:
+    """Build the container runtime where it is missing, for who needs it: it takes a minute or two."""
+    told = "building containerd and runc, for pods with user ids of their own (a minute or two)"
+    _build([(containers(), partial(container_runtime.build, _go, _containers_sources()), told)])
+
+
+def _build(wanted: Iterable[tuple[Path, Callable[[Path], Path], str]]) -> None:
     cache().mkdir(parents=True, exist_ok=True)
     with waiting_for(cache() / "build.lock"):
-        if not kube().exists():
-            _say(f"building Kubernetes {KUBERNETES_VERSION} (about 6 minutes on 2 cores with cold caches)")
-            _publish(_build_kube, kube())
-        if not (netpol().exists() and netpol_cni().exists()):
-            _say("building the network policy agent (seconds once Kubernetes is built)")
-            _publish(partial(_build_own, "./netpol/agent"), netpol())
-            _publish(partial(_build_own, "./netpol/cni"), netpol_cni())
-        if not tunnel().exists():
-            _say("building what makes tunnels (seconds)")
-            _publish(_build_tunnel, tunnel())
-        if not secrets_store().exists():
-            _say("building the stand-in for the secrets store (seconds once Kubernetes is built)")
-            _publish(partial(_build_own, "./secretsstore"), secrets_store())
-        if not provisioner().exists():
-            _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
-            _publish(_build_provisioner, provisioner())
-        if not pebble().exists():
-            _say(f"building Pebble {PEBBLE_VERSION}, the tests' authority (half a minute)")
-            _publish(_build_pebble, pebble())
-        if not versitygw().exists():
-            _say(f"building Versity's S3 gateway {VERSITYGW_VERSION}, the tests' store (two minutes)")
-            _publish(_build_versitygw, versitygw())
-        if not traefik().exists():
-            _say("fetching the ingress controller of localnets that ask for one (50 MB)")
-            _publish(partial(ingress_controller.fetch, _traefik_requirement()), traefik())
+        for target, build, told in wanted:
+            if not target.exists():
+                _say(told)
+                _publish(build, target)
+
+
+def for_every_localnet() -> Iterator[tuple[Path, Callable[[Path], Path], str]]:
+    """Each part: where it is, what makes it in an empty folder, and what is said meanwhile."""
+    yield kube(), _build_kube, f"building Kubernetes {KUBERNETES_VERSION} (about 6 minutes on 2 cores, cold)"
+    agent = "building the network policy agent (seconds once Kubernetes is built)"
+    yield netpol(), partial(_build_own, "./netpol/agent"), agent
+    yield netpol_cni(), partial(_build_own, "./netpol/cni"), "building the agent's plugin (seconds)"
+    yield tunnel(), _build_tunnel, "building what makes tunnels (seconds)"
+    store = "building the stand-in for the secrets store (seconds once Kubernetes is built)"
+    yield secrets_store(), partial(_build_own, "./secretsstore"), store
+    storage = f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)"
+    yield provisioner(), _build_provisioner, storage
+    yield pebble(), _build_pebble, f"building Pebble {PEBBLE_VERSION}, the tests' authority (half a minute)"
+    gateway = f"building Versity's S3 gateway {VERSITYGW_VERSION}, the tests' store (two minutes)"
+    yield versitygw(), _build_versitygw, gateway
+    fetch = partial(ingress_controller.fetch, _traefik_requirement())
+    yield traefik(), fetch, "fetching the ingress controller of localnets that ask for one (50 MB)"
 
 
 def _build_kube(folder: Path) -> Path:
@@ -249,7 +273,7 @@ def _install(module: str, folder: Path) -> Path:
     return folder
 
 
-def _go(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+def _go(arguments: list[str], folder: Path, env: Mapping[str, str]) -> None:
     words = ["go", *arguments]
     done = subprocess.run(words, cwd=folder, env={**os.environ, **env}, check=False)  # noqa: S603
     if done.returncode != 0:
@@ -262,7 +286,8 @@ def _publish(build: Callable[[Path], Path], target: Path) -> None:
         made = build(Path(name))
         made.chmod(0o755)
         made.replace(target)
-    _say(f"  {target} ({target.stat().st_size / 1e6:.0f} MB, {time.monotonic() - began:.0f} s)")
+    size = sum(path.stat().st_size for path in [target, *target.rglob("*")])
+    _say(f"  {target} ({size / 1e6:.0f} MB, {time.monotonic() - began:.0f} s)")
 
 
 def _say(text: str) -> None:

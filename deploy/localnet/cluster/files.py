@@ -33,7 +33,9 @@ def containerd_toml(node: ClusterNode) -> str:
     `ignore_image_defined_volumes`: the kubelet neither counts nor bounds what an image's VOLUME holds.
     `netns_mounts_under_state_dir`: pods' network namespaces are found and removed with the rest.
     """
-    here = node.directory
+    here, runtime = node.directory, binaries.runtime(user_namespaces=node.user_namespaces)
+    shim = f'\n      runtime_path = "{runtime.shim}"' if runtime.shim else ""
+    runc = f'\n        BinaryName = "{runtime.runc}"' if runtime.runc else ""
     return f"""version = 2
 root = "{here}/containerd"
 state = "{here}/run"
@@ -66,10 +68,10 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.runc.v2"
+      runtime_type = "io.containerd.runc.v2"{shim}
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
-        Root = "{here}/runc"
+        Root = "{here}/runc"{runc}
 """
 
 

@@ -27,10 +27,14 @@ _ALONE_IMPORT_LIMIT_S = 600
 
 _FOLDERS = ("store", "cni", "cni-plugins", "netpol", "volumes")
 
+_PASSED_THROUGH = 0o711
+_OURS_ALONE = 0o700
+
 
 def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]:
     """Everything that runs on each node. A node after the first is prepared when its cluster is."""
     kube, socket = binaries.kube(), cluster_files.containerd_socket(node)
+    runtime = binaries.runtime(user_namespaces=node.user_namespaces)
     kubelet: Argv = [
         kube, "kubelet", f"--config={node.path('kubelet.json')}",
         f"--kubeconfig={node.path('pki', 'node.conf')}",
@@ -41,7 +45,7 @@ def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]
     api = f"{cluster.name}/apiserver"
     return [
         *_preparation(settings, cluster, node),
-        part(node, "containerd", ["containerd", "--config", node.path("containerd.toml")],
+        part(node, "containerd", [runtime.containerd, "--config", node.path("containerd.toml")],
              partial(probes.unix, socket), prepared),
         Step(images, partial(_import_images, node), (f"{node.name}/containerd",)),
         part(node, "images-collector",
@@ -80,6 +84,8 @@ def write_files(settings: Settings, cluster: Cluster, node: ClusterNode) -> None
     """Folders, certificates, control groups and files of a node whose network is there."""
     for folder in _FOLDERS:
         node.path(folder).mkdir(parents=True, exist_ok=True)
+    if node.user_namespaces:
+        _let_pods_through(settings, node)
     _make_certificates(cluster, node)
     tree = Tree(settings.name)
     tree.make([node.name])
@@ -96,6 +102,17 @@ def write_files(settings: Settings, cluster: Cluster, node: ClusterNode) -> None
         replace_file(node.path(name), text.encode())
     for name, program in cluster_files.cni_plugins().items():
         replace_link(cluster_files.cni_folder(node) / name, program)
+
+
+def _let_pods_through(settings: Settings, node: ClusterNode) -> None:
+    """Let who is root in a pod, and nobody out here, come to the pod's root below containerd's folder.
+
+    The folders on that way are passed through and listed by nobody; what tenants have beside it is shut.
+    """
+    for folder in (settings.state, node.directory):
+        folder.chmod(_PASSED_THROUGH)
+    for name in _FOLDERS:
+        node.path(name).chmod(_OURS_ALONE)
 
 
 def _preparation(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]:
@@ -129,7 +146,8 @@ def _asks(cluster: Cluster, node: ClusterNode) -> list[str]:
 
 
 def _import_images(node: ClusterNode) -> None:
-    ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
+    program = binaries.runtime(user_namespaces=node.user_namespaces).ctr
+    ctr: Argv = [program, "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
     limit = _ALONE_IMPORT_LIMIT_S if node.alone else DEFAULT_TIMEOUT_S
     for name in binaries.NODE_IMAGES:
         run([*ctr, "images", "import", binaries.image(name)], timeout=limit)

@@ -162,6 +162,8 @@ def terms_table(knobs: Knobs) -> dict[str, int]:
 
 def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
+    if cluster.user_namespaces:
+        table["user_namespaces"] = True
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
         table["freezer_sockets"] = [

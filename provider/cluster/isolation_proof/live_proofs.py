@@ -23,9 +23,9 @@ class LiveProofs:
         """Start probe pods that write more than they may; see `scratch.unbounded`."""
         return await scratch.unbounded(self._api, place)
 
-    async def shared_users(self, place: ProbePlace) -> SharedUsers:
+    async def shared_users(self, place: ProbePlace, own_within_s: float = users.OWN_WITHIN_S) -> SharedUsers:
         """Start probe pods that say what tenants of one user id share; see `users.shared_users`."""
-        return await users.shared_users(self._api, place)
+        return await users.shared_users(self._api, place, own_within_s)
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         """Remove what a probe left behind that was killed."""

@@ -66,7 +66,8 @@ class PodLife:
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
-    nobody calls its ports on nodes, but for `callers`. With `smtp` it may send mail.
+    nobody calls its ports on nodes, but for `callers`. With `smtp` it may send mail, with `user_namespaces`
+    its user ids are no other's outside of it; who asked for that keeps it.
     `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
     `resolver` is where the hosts that it may call by name are asked for, `sleep_place` where it asks for its
@@ -86,6 +87,7 @@ class PodLife:
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
     smtp: bool = False
+    user_namespaces: bool = False
     callers: tuple[str, ...] = ()
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
@@ -272,6 +274,7 @@ def _workload(life: PodLife) -> KubeObject:
         {POD_LABEL: life.label},
         life.told,
         resolver=resolver,
+        user_namespaces=life.user_namespaces or life.manifest.spec.host_users is False,
         pull_secret=None if life.pull is None else secret.PULL_SECRET,
         tunnelled={} if life.book is None else tunnel_names(life.manifest.spec.network, life.book.network),
     )

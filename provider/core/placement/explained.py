@@ -132,6 +132,7 @@ _SWITCHES = {
     "names": "the table [names]",
     "smtp": "egress.smtp",
     "own_sleep": "names.sleep_port",
+    "user_namespaces": "cluster.user_namespaces",
 }
 """What is on or off, and what of the settings says so."""
 

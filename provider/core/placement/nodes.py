@@ -23,12 +23,16 @@ class Taint:
 
 @dataclass(frozen=True, slots=True)
 class NodePlace:
-    """A node as pods choose it; `size` is all that it gives to pods, `csi_drivers` what can mount on it."""
+    """A node as pods choose it; `size` is all that it gives to pods, `csi_drivers` what can mount on it.
+
+    `user_namespaces`: its kubelet says that its runtime can give pods user ids of their own.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     size: Resources = field(default_factory=lambda: Resources(0, 0, 0))
     csi_drivers: frozenset[str] = frozenset()
+    user_namespaces: bool = False
 
 
 def advertised_labels(nodes: Iterable[NodePlace], keys: Collection[str]) -> dict[str, list[str]]:

@@ -46,6 +46,7 @@ class Allowed:
     names: bool = False
     smtp: bool = False
     own_sleep: bool = False
+    user_namespaces: bool = False
 
 
 def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
@@ -71,6 +72,7 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
         names=allowed.names,
         smtp=allowed.smtp,
         own_sleep=allowed.own_sleep,
+        user_namespaces=allowed.user_namespaces,
         node_labels=advertised_labels(nodes, allowed.node_labels),
         largest_node=_largest(node.size for node in nodes),
     )

@@ -78,6 +78,9 @@ COMMENTS: Final = {
     "cluster.freezer_sockets": "Where each node's agent freezes pods that sleep warm; none: all sleep cold.",
     "cluster.pull_key_file": "64 hex digits: with them other nodes pull images from here too.",
     "cluster.processes_per_user": "LimitNPROC of the container runtime; leave it out where that is infinity.",
+    "cluster.user_namespaces": (
+        "true: each pod has user ids of its own outside; `doctor` shows whether nodes can (containerd 2)."
+    ),
     "cluster.storage_classes": 'What manifests may name, with what each can: {fast = ["ReadWriteOnce"]}.',
     "cluster.node_labels": "Labels and taints by which pods may choose nodes; all can read their values.",
     "cluster.csi_drivers": "Drivers that may mount volumes into pods; each must run on all nodes.",

@@ -86,6 +86,7 @@ class CapabilitiesJson(TypedDict):
     names: bool
     smtp: bool
     own_sleep: bool
+    user_namespaces: bool
     node_labels: dict[str, list[str]]
     largest_node: NodeSizeJson
 

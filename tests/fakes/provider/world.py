@@ -204,6 +204,7 @@ class World:
     ingress: dict = field(default_factory=dict)
     names: dict | None = None
     smtp: bool = False
+    user_namespaces: bool = False
     asked_from_outside: bool = False
     """Whether the operator's verbs are answered at the daemon's port."""
     now: float = field(default_factory=lambda: float(int(time.time())))
@@ -253,6 +254,7 @@ class World:
         pools = self.facade.pools
         slots = {"slots": pools.http, "h2_slots": pools.h2, "tcp_slots": pools.tcp}
         parts = {
+            "cluster": config.cluster.model_copy(update={"user_namespaces": self.user_namespaces}),
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
             "egress": EgressSection(smtp=self.smtp, **self.egress),

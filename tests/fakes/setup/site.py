@@ -33,6 +33,7 @@ class FakeSite:
     taken: dict = field(default_factory=dict)
     storage_classes: tuple = ("local-path",)
     nodes: dict = field(default_factory=lambda: dict(NODES))
+    user_namespaces: bool = False
     running: bool = False
     admin: bool = False
     accounts: list = field(default_factory=list)
@@ -57,6 +58,7 @@ class FakeSite:
             storage_classes=self.storage_classes,
             ingress_classes=(),
             addresses=("10.0.0.2", "198.18.0.1", "8.8.4.4"),
+            user_namespaces=self.user_namespaces,
         )
 
     async def own_access(self, path):

@@ -16,6 +16,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.files import PIDS_PER_POD
+from trustedpods.protocol.errors import ExitCode
 
 pytestmark = pytest.mark.live
 
@@ -56,6 +57,21 @@ def test_a_flood_of_processes_ends_at_the_pods_own_bound(market: LiveLocalnet, p
         assert run(neighbour, "sleep 0 & wait $! && echo forked").strip() == "forked"
         # the kernel does count both together: any limit that is handed down would be shared
         assert run(neighbour, UNDER_A_LIMIT).strip() == "refused"
+
+
+def test_who_cannot_do_without_user_ids_of_its_own_is_refused_before_it_pays(publisher: Publisher) -> None:
+    def change(spec: Json) -> None:
+        spec["hostUsers"] = False
+
+    before = publisher.run("balance").json["channels"]
+    wanting = publisher.manifest("hello", unique("wanting"), change)
+    refused = publisher.run("deploy", wanting.name, code=ExitCode.REFUSED)
+    assert refused.json["error"]["rule"] == "capability"
+    why = "no pod has user ids of its own (hostUsers: false)"
+    assert why in refused.err
+    [unfit] = publisher.run("provider", "list", "--for", wanting.name).json["providers"]
+    assert unfit["unfit"] == why
+    assert len(publisher.run("balance").json["channels"]) == len(before), "nothing was paid"
 
 
 USER = 61_077

@@ -13,6 +13,7 @@ from trustedpods.protocol.ids import PodRef, address_from_bytes
 from trustedpods.provider.admission import isolation_probe, tenancy
 from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 
 OTHER = address_from_bytes(b"\x09" * 20)
 THEIRS = pod_record(ref=PodRef(OWNER, OTHER, b"\x05" * 32))
@@ -25,11 +26,10 @@ class Swept:
         await trio.lowlevel.checkpoint()
 
 
-def doors(traffic_socket=None):
+def doors(traffic_socket=None, *, user_namespaces=False):
     """As much of the daemon's doors as is looked at."""
-    return SimpleNamespace(
-        config=SimpleNamespace(cluster=SimpleNamespace(traffic_socket=traffic_socket)), cluster=Swept()
-    )
+    cluster = SimpleNamespace(traffic_socket=traffic_socket, user_namespaces=user_namespaces)
+    return SimpleNamespace(config=SimpleNamespace(cluster=cluster), cluster=Swept())
 
 
 def test_with_our_own_agent_nothing_has_to_be_shown():
@@ -107,3 +107,64 @@ async def test_each_thing_that_does_not_hold_is_said(seen, words):
 
     with pytest.raises(NoContext, match=words):
         await isolation_probe.isolation_at(Cluster(), ProbePlace("image", "namespace"))
+
+
+def rule_of(guard, *, asked):
+    """The rule by which a new pod is refused; None: it may come."""
+    try:
+        guard.check_users(asked=asked)
+    except Refused as error:
+        return error.rule
+    return None
+
+
+HOLDS, LACKS = SharedUsers(True, None, 1), SharedUsers(False, None, 1, "no such runtime")
+SLOW = SharedUsers(None, None, 1, "it waits")
+UNTOLD = NoContext("probe pod shared does not start")
+
+
+@pytest.mark.parametrize(
+    ("shown", "plain", "asking"),
+    [
+        ([HOLDS], None, None),
+        ([LACKS], "user-namespaces", "user-namespaces"),
+        ([UNTOLD], None, "user-namespaces"),
+        ([LACKS, UNTOLD], "user-namespaces", "user-namespaces"),
+        ([LACKS, HOLDS], None, None),
+        ([UNTOLD, HOLDS], None, None),
+        ([HOLDS, LACKS], None, None),
+        ([SLOW], None, "user-namespaces"),
+        ([LACKS, SLOW], "user-namespaces", "user-namespaces"),
+    ],
+)
+async def test_pods_without_ids_of_their_own_keep_new_ones_out_and_what_was_not_told_keeps_out_who_needs_it(
+    monkeypatch, autojump_clock, shown, plain, asking
+):
+    left = list(shown)
+
+    async def tries(_config, _cluster):
+        found = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(found, NoContext):
+            raise found
+        return found
+
+    monkeypatch.setattr(tenancy, "own_users_of", tries)
+    guard = tenancy.TenancyGuard()
+    place = doors("/run/traffic.sock", user_namespaces=True)
+    guard.begin(place)
+    assert (rule_of(guard, asked=False), rule_of(guard, asked=True)) == (None, "user-namespaces")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(guard.keep_proving, place)
+        await trio.sleep(1 + tenancy.AGAIN_AFTER_S * (len(shown) - 1))
+        assert (rule_of(guard, asked=False), rule_of(guard, asked=True)) == (plain, asking)
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_nobody_chose_it_no_probe_pod_is_started_for_it(monkeypatch, autojump_clock):
+    monkeypatch.setattr(tenancy, "own_users_of", None)
+    guard = tenancy.TenancyGuard()
+    place = doors("/run/traffic.sock")
+    guard.begin(place)
+    with trio.move_on_after(tenancy.AGAIN_AFTER_S * 2):
+        await guard.keep_proving(place)
+    assert rule_of(guard, asked=True) is None

@@ -196,6 +196,22 @@ def test_features_are_those_of_all_nodes_and_classes():
     assert found.nodes["n2"].csi_drivers == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("handlers", "can"),
+    [
+        (None, False),
+        ([], False),
+        ([{"name": "", "features": {"userNamespaces": True}}, {"name": "runc"}], True),
+        ([{"features": {"userNamespaces": True}}], True),
+        ([{"name": "", "features": {"userNamespaces": False}}], False),
+        ([{"name": "other", "features": {"userNamespaces": True}}, {"name": ""}], False),
+    ],
+)
+def test_a_node_says_by_its_usual_handler_whether_pods_can_have_user_ids_of_their_own(handlers, can):
+    node = {"metadata": {"name": "n1"}, "spec": {}, "status": {"runtimeHandlers": handlers}}
+    assert features([node], [], []).nodes["n1"].user_namespaces is can
+
+
 def test_capacity_knows_what_each_node_has_left():
     def node(name, cpu):
         allocatable = {"cpu": cpu, "memory": "1Gi", "ephemeral-storage": "1073741824"}

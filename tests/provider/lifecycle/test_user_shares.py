@@ -115,3 +115,11 @@ async def test_a_client_that_says_its_users_is_refused_before_it_pays(world):
         await first.ask(
             "admit", ask.model_copy(update={"max_replicas": 3}), Admitted
         )  # an update counts once
+
+
+async def test_pods_with_user_ids_of_their_own_share_no_processes(world):
+    async with world.run() as (parts, address):
+        limited(parts, 3)
+        object.__setattr__(parts.doors.config.cluster, "user_namespaces", True)
+        for _ in range(2):
+            await Caller(world, address).provision()  # two replicas at most, each

@@ -18,6 +18,7 @@ def profile(**changed):
         names=False,
         smtp=False,
         own_sleep=False,
+        user_namespaces=False,
         node_labels={},
         largest_node=NodeSize(cpu_milli=1000, memory_mib=1024, storage_mib=1024),
     )

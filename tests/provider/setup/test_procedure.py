@@ -244,6 +244,36 @@ async def test_a_person_is_asked_what_is_missing_and_nothing_twice(setup, answer
     assert len(asked) == 7
 
 
+@pytest.mark.parametrize(
+    ("nodes_can", "said", "usual", "questions", "chosen"),
+    [
+        (True, "", False, 1, True),
+        (True, "no", False, 1, False),
+        (False, "", False, 0, False),
+        (True, None, True, 0, True),
+        (True, None, False, 0, False),
+        (False, None, True, 0, False),
+    ],
+)
+async def test_user_ids_of_their_own_are_asked_for_where_nodes_can_give_them(
+    setup, answers, site, nodes_can, said, usual, questions, chosen
+):
+    site.user_namespaces, asked = nodes_can, []
+
+    def ask(question, suggested):
+        asked.append(question)
+        return said or suggested
+
+    person = replace(setup, asking=Asking(None if said is None else ask, usual=usual))
+    result = await set_up(person, answered(data="/srv/pods").over(answers))
+    assert len([question for question in asked if "user ids" in question]) == questions
+    assert result.config.cluster.user_namespaces is chosen
+    again = await set_up(replace(setup, asking=Asking(ask, usual=True)), answered())
+    assert again.config == result.config, "what was chosen is asked for once"
+    other = await set_up(setup, answered(user_namespaces=not chosen))
+    assert other.config.cluster.user_namespaces is not chosen
+
+
 async def test_what_cannot_be_looked_at_leaves_everything_as_it_was(setup, answers, site):
     site.chain.broken = True
     with pytest.raises(NetworkFailure):

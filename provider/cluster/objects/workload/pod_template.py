@@ -44,6 +44,7 @@ def pod_template(
     told: Mapping[str, str],
     *,
     resolver: str | None = None,
+    user_namespaces: bool = False,
     pull_secret: str | None = None,
     tunnelled: Mapping[str, str] | None = None,
 ) -> KubeObject:
@@ -52,7 +53,7 @@ def pod_template(
     *told* are variables of every container, where it does not set them itself; *resolver* is the address
     that it asks for names, where its manifest allows any; *tunnelled* are names of nodes in its tunnel, with
     their addresses; *pull_secret* names the Secret with which its
-    nodes pull, where the registry asks them for one.
+    nodes pull, where the registry asks them for one; *user_namespaces* gives the pod user ids of its own.
     """
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
@@ -72,6 +73,8 @@ def pod_template(
         "hostAliases": _host_aliases(manifest, tunnelled or {}),
         "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
+    if user_namespaces:
+        spec["hostUsers"] = False
     if pull_secret is not None:
         spec["imagePullSecrets"] = [{"name": pull_secret}]
     if manifest.spec.init_containers:

@@ -42,7 +42,9 @@ COULD = {OfferState.ADVERTISED, OfferState.APPEARED}
 
 def names(offered):
     """Everything of a profile that has a name, and what is switched on."""
-    switches = ("default_class", "udp", "node_port", "load_balancer", "names", "smtp", "own_sleep")
+    switches = (
+        "default_class", "udp", "node_port", "load_balancer", "names", "smtp", "own_sleep", "user_namespaces",
+    )  # fmt: skip
     return {
         *(("storage class", one.name) for one in offered.storage_classes),
         *(("ingress class", one.name) for one in offered.ingress_classes),

@@ -132,3 +132,12 @@ def test_a_variable_may_refer_to_what_the_pod_is_told():
     life = replace(a_life(a_manifest(containers=[part])), told={"TRUSTEDPODS_POD": "web"})
     names = [variable["name"] for variable in spec_of(life)["containers"][0]["env"]]
     assert names.index("TRUSTEDPODS_POD") < names.index("A")
+
+
+def test_pods_have_user_ids_of_their_own_where_that_is_chosen_or_they_asked_for_it():
+    asks = a_manifest(hostUsers=False)
+    for chosen in (False, True):
+        for manifest in (a_manifest(), asks):
+            spec = spec_of(replace(a_life(manifest), user_namespaces=chosen))
+            own = chosen or manifest is asks
+            assert spec.get("hostUsers") is (False if own else None)

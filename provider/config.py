@@ -158,10 +158,8 @@ class FacadeSection(Section):
     `slots` serve http, `h2_slots` HTTP/2 without TLS (gRPC) and `tcp_slots` plain TCP, each at a port of
     its own: the first of them is the port of `tcp_binds`, without which there are none. `tls_binds` take
     https, with the chain in `certificate_file` (see `tls-request`) or a self-made one; `https_suffix`
-    follows the host in an https URL. `binds` and the files beside `map_file`
-    (haproxy.cfg, pages) are only used by `facade-files`.
-
-    At `exporter` Prometheus finds HAProxy's metrics; keep it on the loopback.
+    follows the host in an https URL. `binds` and the files beside `map_file` (haproxy.cfg, pages) are only
+    used by `facade-files`. At `exporter` Prometheus finds HAProxy's metrics; keep it on the loopback.
     `resolvers` are asked for proofs of control over publishers' own hosts; none: this machine's.
 
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per

@@ -28,14 +28,7 @@ func TestOnlyTheProvidersPodsOfThisNodeMayBeFrozen(t *testing.T) {
 		if pod.Spec.NodeName == "" {
 			pod.Spec.NodeName = "n1"
 		}
-		kept, err := lean(&pod)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen := &cluster{node: "n1", byUID: cache.NewIndexer(cache.MetaNamespaceKeyFunc, uids)}
-		if err := seen.byUID.Add(kept); err != nil {
-			t.Fatal(err)
-		}
+		seen := seeing(t, &pod)
 		if seen.mayFreeze("u") != one.may || seen.mayFreeze("another") {
 			t.Error(name)
 		}
@@ -50,14 +43,7 @@ func TestWhatAPodHasAwakeIsWhatTheDaemonNoted(t *testing.T) {
 			UID: "u", Labels: map[string]string{podLabel: "shop"}, Annotations: map[string]string{awakeCPU: note, "other": "x"},
 		}}
 		pod.Spec.NodeName, pod.Status.Phase = "n1", corev1.PodRunning
-		kept, err := lean(&pod)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen := &cluster{node: "n1", byUID: cache.NewIndexer(cache.MetaNamespaceKeyFunc, uids)}
-		if err := seen.byUID.Add(kept); err != nil {
-			t.Fatal(err)
-		}
+		seen := seeing(t, &pod)
 		if found := seen.awakeMilli("u"); found != milli || seen.awakeMilli("another") != 0 {
 			t.Error(note, found)
 		}
@@ -93,4 +79,18 @@ func TestWhoeverEndsAPodItIsSeen(t *testing.T) {
 			t.Errorf("%s: ends %v, told %d", name, !one.ends, told)
 		}
 	}
+}
+
+// seeing is what the agent of node n1 knows of one pod.
+func seeing(t *testing.T, pod *corev1.Pod) *cluster {
+	t.Helper()
+	kept, err := lean(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := &cluster{node: "n1", byUID: cache.NewIndexer(cache.MetaNamespaceKeyFunc, uids)}
+	if err := seen.byUID.Add(kept); err != nil {
+		t.Fatal(err)
+	}
+	return seen
 }

@@ -7,13 +7,12 @@ import importlib
 import inspect
 import pkgutil
 import re
-import subprocess
-import sys
 from typing import get_args
 
 import pytest
 
 from tests.paths import ROOT
+from tests.protocol.imports.children import said_by
 from trustedpods.publisher import client, results
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.network_client import LogShow, NetworkClient
@@ -78,10 +77,7 @@ def test_a_deploy_loads_no_form_of_networks():
     code += "from trustedpods.publisher.results.networks import KeptNetworksResult\n"
     code += "print(type(json_of(KeptNetworksResult({}))).__name__)\n"
     code += "print('trustedpods.publisher.output.json_networks' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == ["{}", "False", "dict", "True"]
+    assert said_by(code) == ["{}", "False", "dict", "True"]
 
 
 def test_what_is_left_for_a_wait_is_done_once():

@@ -83,7 +83,7 @@ def upgrade() -> None:
 """
 
 
-OLDER = "4b10bb656827ceae0c954740456d961f1f9bed75"
+OLDER = "4e24f73dcf14e5f7086f06d5bc535a516f8a2f74"
 """The commit that upgrades begin from: the newest with schema 0019. Move it on to a newer one once clients of
 today do not understand that daemon any more, never so far that no migration is behind it."""
 

@@ -15,7 +15,8 @@ import sources
 import wheels
 from wheels import NotBuildable, run
 
-from trustedpods.localnet.cluster import binaries
+from trustedpods.localnet.cluster import binaries, container_runtime
+from trustedpods.protocol.errors import TrustedPodsError
 
 HERE = Path(__file__).resolve().parent
 GO_VERSION = "go1.26.8"
@@ -79,7 +80,9 @@ def collected(root: Path, cache: Path, work: Path) -> Parts:
         "trustedpods-netpol-agent": binaries.netpol(),
         "trustedpods-tunnel": binaries.tunnel(),
         "local-path-provisioner": binaries.provisioner(),
+        **{name: binaries.containers() / name for name in container_runtime.PROGRAMS},
     }
+    container_programs()
     for program in (*programs.values(), binaries.netpol_cni()):
         same_go(program)
     packages = tuple(debian_packages.fetched(pinned.packages, cache))
@@ -96,6 +99,14 @@ def collected(root: Path, cache: Path, work: Path) -> Parts:
     )
 
 
+def container_programs() -> None:
+    """Build the container runtime, which nothing but the image and some localnets need."""
+    try:
+        binaries.build_containers()
+    except TrustedPodsError as error:
+        raise NotBuildable(f"the container runtime: {error}") from error
+
+
 def same_go(program: Path) -> None:
     """NotBuildable for a program of another version of Go than the image's, or one that is not there."""
     if not program.exists():
@@ -104,7 +115,7 @@ def same_go(program: Path) -> None:
     if version != GO_VERSION:
         raise NotBuildable(
             f"{program} was built by {version}, the image needs {GO_VERSION}: remove it, then"
-            f" `GOTOOLCHAIN={GO_VERSION} make setup`"
+            f" `GOTOOLCHAIN={GO_VERSION} make guest`"
         )
 
 

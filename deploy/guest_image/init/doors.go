@@ -31,6 +31,9 @@ var settings = []setting{
 	{"fs/protected_fifos", "2"},
 	{"fs/protected_regular", "2"},
 	{"fs/suid_dumpable", "0"},
+	// all pods and root have one number of these together: so many take a GiB of a pod's own memory
+	{"fs/inotify/max_user_instances", "1048576"},
+	{"fs/inotify/max_user_watches", "1048576"},
 }
 
 func shutDoors() error {

@@ -56,6 +56,7 @@ def provider_toml(cluster: Cluster, configuration: GuestConfiguration) -> str:
             "freezer_sockets": [str(cluster_files.freezer_socket(cluster))],
             "storage_classes": {STORAGE_CLASS: ["ReadWriteOnce", "ReadWriteOncePod"]},
             "node_labels": [ZONE_LABEL],
+            "user_namespaces": True,
         },
         "facade": {
             "runtime_socket": facade.runtime_socket,

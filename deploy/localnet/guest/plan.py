@@ -13,7 +13,7 @@ from trustedpods.localnet.guest.configuration import OCTET, GuestConfiguration
 from trustedpods.localnet.market import provider_files
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, Step, Unit
-from trustedpods.localnet.settings import Cluster, ClusterSettings, Ports, Settings
+from trustedpods.localnet.settings import Cluster, ClusterSettings, Knobs, Ports, Settings
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.config import load_config
@@ -31,13 +31,17 @@ _PARTS = ("controllers", "scheduler", "dns", "storage", "kubelet", "proxy", "net
 
 
 def settings(state: Path) -> Settings:
-    """Of the one cluster that has the machine alone, with its files in *state*."""
+    """Of the one cluster that has the machine alone, with its files in *state*.
+
+    Its pods have user ids of their own.
+    """
     ports = Ports(
         chain=0, http=80, https=443, registry=REGISTRY_PORT, metrics=METRICS_PORT,
         peer=machine_network.PEER_PORT,
     )  # fmt: skip
     found = ClusterSettings(index=1, ports=ports)
-    return Settings(name="guest", state=state, octet=OCTET, clusters=(found,), alone=True)
+    knobs = Knobs(user_namespaces=True)
+    return Settings(name="guest", state=state, octet=OCTET, clusters=(found,), knobs=knobs, alone=True)
 
 
 def units(made: Settings, configuration: GuestConfiguration) -> list[Unit]:

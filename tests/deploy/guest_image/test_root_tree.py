@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.guest_image.builder import EPOCH, archive_of, root_tree, settling, wheels
+from trustedpods.provider.cluster.isolation_proof import busybox
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
@@ -42,6 +43,13 @@ def test_files_lie_where_debian_has_merged_them_and_doors_are_left_out(tmp_path)
         "usr/bin/cat", "usr/bin/dog", "usr/lib/libx.so", "usr/lib/su/data",
     }  # fmt: skip
     assert (tmp_path / "usr/bin/dog").read_bytes() == b"cat"
+
+
+def test_the_program_of_probe_pods_is_where_the_daemon_reads_it_and_nobody_starts_it(tmp_path):
+    root_tree.extract(archive_of(("./bin/busybox", b"program", 0o755)), tmp_path)
+    found = {name: mode for name, (mode, _, content) in all_of(tmp_path).items() if content}
+    assert found == {"usr/lib/trustedpods/probe/busybox": 0o444}
+    assert Path("/", *found) in busybox.PLACES
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,15 @@ def policy(market: Settings, measurement: bytes, configuration: str | None = Non
 
 
 def hello(market: Settings) -> str:
-    """The example's manifest, with patience."""
+    """The example's manifest, with patience, and for no provider that shares user ids between pods."""
     folder = market.state
     if not (folder / "hello.tar").exists():
         (folder / "hello.tar").symlink_to(binaries.image("hello"))
     manifest = folder / "hello.yaml"
     asked = "httpGet: {path: /, port: 8080}"
     patient = f"{asked}\n        periodSeconds: 5\n        failureThreshold: 120"
-    manifest.write_text((ROOT / "manifests/examples/hello.yaml").read_text().replace(asked, patient))
+    text = (ROOT / "manifests/examples/hello.yaml").read_text().replace(asked, patient)
+    manifest.write_text(text.replace("\nspec:\n", "\nspec:\n  hostUsers: false\n"))
     return str(manifest)
 
 

@@ -48,6 +48,7 @@ class Story:
         answer = self._get(url)
         awake = self._pods(namespace)
         from_pod = self._from_a_pod(namespace, url)
+        (replica,) = self._running(namespace)
         asked = self._ask_from_outside()
         self._operator("claim", "--prepare")
         bill = self._publisher("bill", NAME)
@@ -56,6 +57,7 @@ class Story:
             "text": answer.text,
             "awake": awake,
             "namespace": namespace,
+            "the node's users": replica["spec"].get("hostUsers", True),
             "from a pod": from_pod,
             "asked from outside": asked,
             "billed": int(bill["total_units"]),
@@ -86,7 +88,8 @@ class Story:
     def _manifest(self) -> Path:
         replace_link(self._folder / "hello.tar", binaries.image("hello"))
         file = self._folder / "hello.yaml"
-        file.write_text((ROOT / "manifests/examples/hello.yaml").read_text())
+        text = (ROOT / "manifests/examples/hello.yaml").read_text()
+        file.write_text(text.replace("\nspec:\n", "\nspec:\n  hostUsers: false\n"))
         return file
 
     def _publisher(self, *words: str) -> Json:

@@ -23,6 +23,10 @@ def test_the_daemon_takes_its_settings():
     assert found.terms.unlock_s == 60
 
 
+def test_pods_have_user_ids_of_their_own():
+    assert config().cluster.user_namespaces is True
+
+
 def test_keys_lie_in_memory_and_not_in_the_settings():
     found, memory = config(), one_cluster().path("keys")
     assert found.identity.keys_dir == str(memory)

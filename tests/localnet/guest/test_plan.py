@@ -47,6 +47,11 @@ def test_nothing_enters_a_namespace_and_every_program_is_the_images(units):
         assert "nsenter" not in part.argv[0]
         assert ".cache" not in part.argv[0]
     assert units["k1/kubelet"].argv[0] == "/usr/lib/trustedpods/bin/kube"
+    assert units["k1/containerd"].argv[0] == "/usr/lib/trustedpods/bin/containerd"
+    assert '"/usr/lib/trustedpods/bin/containerd-shim-runc-v2"' in cluster_files.containerd_toml(
+        one_cluster()
+    )
+    assert '"/usr/lib/trustedpods/bin/runc"' in cluster_files.containerd_toml(one_cluster())
     assert units["k1/provider"].argv[0] == "/usr/lib/trustedpods/bin/trustedpods-provider"
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests.localnet.guest.configurations import one_cluster
 from tests.localnet.guest.outside import GUEST
 from tests.paths import ROOT
+from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.processes.cgroups import Tree
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -34,6 +35,7 @@ NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", 
 @pytest.fixture(scope="module")
 def seen():
     """What stood outside saw, as JSON."""
+    binaries.build_containers()  # inside there is no network that modules could come from
     with tempfile.TemporaryDirectory(dir="/var/lib", prefix="trustedpods-guest-") as name:
         folder = Path(name)
         (folder / "state").mkdir()
@@ -83,6 +85,10 @@ def test_who_may_do_what_in_the_cluster_is_what_the_file_says(seen):
 
 def test_a_pod_reaches_what_pods_may_call_and_no_part_of_the_cluster(seen):
     assert set(seen["story"]["from a pod"]) == {"own:8080", "127.0.0.1:8080"}
+
+
+def test_a_pod_that_cannot_do_without_user_ids_of_its_own_is_taken_and_has_them(seen):
+    assert seen["story"]["the node's users"] is False
 
 
 def test_the_operator_asks_from_outside_where_the_row_leads(seen):

@@ -86,7 +86,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.verbs.deploys
 	$(BIN)/python -m tests.bench.facade --peer nginx
 	$(BIN)/python -m tests.bench.streams.kernel_tcp
-	$(BIN)/python -m tests.bench.proxy_cpu
+	$(BIN)/python -m tests.bench.proxy_cpu --peer nginx
 	$(BIN)/python -m tests.bench.cold_start --runs 100 --peer nginx
 	$(BIN)/python -m tests.bench.sleep.warm --runs 200
 	$(BIN)/python -m tests.bench.sleep.many

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU of HAProxy for a request, of this source and of another checkout, in one run.
+"""CPU of HAProxy for a request, of this source, of another checkout and of nginx, in one run.
 
-    python -m tests.bench.proxy_cpu [--beside FOLDER ...] [--rounds 30]
+    python -m tests.bench.proxy_cpu [--peer nginx] [--beside FOLDER ...] [--rounds 30]
 
-FOLDER is a checkout with a `.venv` of its own. All facades stand on loopback in front of the same nginx, one
-thread each, and take the same load of wrk (one thread, 32 connections, kept or new for each request), a
-second each in turn, another one first in each round. What is counted is the kernel's own account of HAProxy's
-time (`/proc/PID/task/*/schedstat`). Of each checkout the median and the quartiles of its rounds are printed,
-and those of its ratio to the first one, round by round: other work on the machine makes all of them dearer.
+The peer is Debian's nginx with rules like the facade's (`parts/nginx_proxy.py`). FOLDER is a checkout with a
+`.venv` of its own. All stand on loopback in front of the same nginx, one thread each, and take the same load of
+wrk (one thread, 32 connections, kept or new for each request), a second each in turn, another one first in each
+round. What is counted is the kernel's own account of the proxy's time (`/proc/PID/task/*/schedstat`). Of each the
+median and the quartiles of its rounds are printed, and those of its ratio to the first one, round by round: other
+work on the machine makes all of them dearer.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.parts.nginx_proxy import nginx_proxy
 from tests.provider.facade.parts import free_port
 
 HERE = Path(__file__).parents[2]
@@ -50,7 +52,7 @@ http {{
 
 @dataclass(frozen=True)
 class HeldFacade:
-    """A facade that runs: whose it is, and where HAProxy is."""
+    """A facade, or a peer of it, that runs: whose it is, and where the process is that serves."""
 
     name: str
     pid: int
@@ -147,10 +149,11 @@ def report(what: str, found: dict[str, list[float]]) -> None:
         print(f"| {what} | {name} | {quartiles(figures)} | {'' if figures is first else ratio} |", flush=True)
 
 
-def run(sources: list[Path], rounds: int, seconds: int) -> None:
+def run(sources: list[Path], peers: list[str], rounds: int, seconds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         port = stack.enter_context(pod(Path(folder)))
-        facades = [stack.enter_context(held(source.absolute(), port)) for source in sources]
+        facades = [HeldFacade(name, *stack.enter_context(nginx_proxy(Path(folder), port))) for name in peers]
+        facades += [stack.enter_context(held(source.absolute(), port)) for source in sources]
         print(f"load average {os.getloadavg()[0]:.1f}, {time.strftime('%Y-%m-%d %H:%M')}, {rounds} rounds\n")
         print("| load | source | µs of CPU a request (quartiles) | of the first |\n|---|---|---|---|")
         for what, load in LOADS.items():
@@ -161,10 +164,11 @@ def run(sources: list[Path], rounds: int, seconds: int) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--beside", type=Path, action="append", default=[], metavar="FOLDER")
+    arguments.add_argument("--peer", choices=["nginx"], action="append", default=[])
     arguments.add_argument("--rounds", type=int, default=ROUNDS)
     arguments.add_argument("--seconds", type=int, default=1)
     options = arguments.parse_args()
-    run([*options.beside, HERE], options.rounds, options.seconds)
+    run([*options.beside, HERE], options.peer, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 
     python -m tests.bench.proxy_cpu [--peer nginx] [--beside FOLDER ...] [--rounds 30]
 
-The peer is Debian's nginx with rules like the facade's (`parts/nginx_proxy.py`). FOLDER is a checkout with a
-`.venv` of its own. All stand on loopback in front of the same nginx, one thread each, and take the same load of
-wrk (one thread, 32 connections, kept or new for each request), a second each in turn, another one first in each
-round. What is counted is the kernel's own account of the proxy's time (`/proc/PID/task/*/schedstat`). Of each the
-median and the quartiles of its rounds are printed, and those of its ratio to the first one, round by round: other
-work on the machine makes all of them dearer.
+The peer is Debian's nginx with rules like the facade's (`parts/nginx_proxy.py`). FOLDER is a checkout with
+a `.venv` of its own. All stand on loopback in front of the same nginx, one thread each, and take the same
+load of wrk (one thread, 32 connections, kept or new for each request), a second each in turn, another one
+first in each round. What is counted is the kernel's own account of the proxy's time
+(`/proc/PID/task/*/schedstat`). Of each the median and the quartiles of its rounds are printed, and those of
+its ratio to the first one, round by round: other work on the machine makes all of them dearer.
 """
 
 import argparse

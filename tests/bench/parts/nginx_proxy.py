@@ -2,8 +2,8 @@
 """nginx as a proxy with rules like the facade's, in front of a pod at a port of loopback.
 
 Like the facade it leads a host of a map to its pod over kept connections and refuses any other, bounds the
-connections of an address and of a host, the size of headers and bodies and how long each may take, and tells the
-pod address, scheme, host and port of who asks, whatever he says of himself.
+connections of an address and of a host, the size of headers and bodies and how long each may take, and
+tells the pod address, scheme, host and port of who asks, whatever he says of himself.
 """
 
 import socket

@@ -3,17 +3,50 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+import multiprocessing
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.provider.acme.broken import BrokenAuthority, broken_authority, cuts, says
+from tests.provider.acme.broken import Answer, BrokenAuthority, broken_authority, cuts, says
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class Switch:
+    """What the authority knows of the simulated world, of whatever process that is: its time, and whether the
+    authority is to answer.
+    """
+
+    def __init__(self) -> None:
+        self._clock, self._away = _SPAWN.Value("d", 0.0), _SPAWN.Value("b", 0)
+
+    def show(self, now: float) -> None:
+        """What time it is in the world."""
+        self._clock.value = now
+
+    def now(self) -> float:
+        """The time that was shown last."""
+        return self._clock.value
+
+    def away(self) -> None:
+        """From now on every answer of the authority is cut."""
+        self._away.value = 1
+
+    def back(self) -> None:
+        """It answers well."""
+        self._away.value = 0
+
+    def is_away(self) -> bool:
+        """Whether it answers nobody."""
+        return bool(self._away.value)
 
 
 @dataclass
@@ -21,25 +54,26 @@ class Authority:
     """Answers over real https. `life_days` is how long its certificates are good; `issued` counts them."""
 
     served: BrokenAuthority
-    clock: Callable[[], float]
     life_days: float
+    switch: Switch = field(default_factory=Switch)
     issued: int = 0
     _stage: str = "pending"
     _chain: bytes = b""
 
     def __post_init__(self) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.back()
+        self.served.answers = {path: self._unless_away(answer) for path, answer in self._answers().items()}
 
-    def away(self) -> None:
-        """From now on every answer is cut."""
-        self.served.answers = {"/": cuts}
+    def _unless_away(self, well: Answer) -> Answer:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            (cuts if self.switch.is_away() else well)(handler)
 
-    def back(self) -> None:
-        """It answers well."""
+        return answer
+
+    def _answers(self) -> dict[str, Answer]:
         uses = ("newNonce", "newAccount", "newOrder", "revokeCert")
         directory = {use: f"{self.served.base}/{use}" for use in uses}
-        self.served.answers = {
+        return {
             "/directory": says(directory),
             "/newOrder": self._ordered,
             "/order": self._order,
@@ -47,6 +81,7 @@ class Authority:
             "/ready": self._ready,
             "/finalize": self._finalize,
             "/certificate": self._certificate,
+            "/": self.served.well,
         }
 
     def _page(self) -> dict[str, object]:
@@ -89,7 +124,7 @@ class Authority:
         handler.wfile.write(self._chain)
 
     def _issue(self, asked: x509.CertificateSigningRequest) -> bytes:
-        now = datetime.fromtimestamp(self.clock(), UTC)
+        now = datetime.fromtimestamp(self.switch.now(), UTC)
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "simulated")])
         names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         leaf = (
@@ -112,7 +147,7 @@ def _decoded(text: str) -> bytes:
 
 @contextmanager
 def authority(folder: Path, names: tuple[str, ...]) -> Iterator[Authority]:
-    """One for *names*; hand it the simulated clock and the life of its certificates."""
+    """One for *names*; show it the simulated clock, and say the life of its certificates."""
     with broken_authority(folder) as served:
         served.names = names
-        yield Authority(served, lambda: 0.0, 90)
+        yield Authority(served, 90)

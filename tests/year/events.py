@@ -202,7 +202,7 @@ async def paid_less(year):
 
 async def authority_away(year):
     """Certificates cannot be renewed any more."""
-    year.authority.away()
+    year.world.switch.away()
 
 
 async def authority_back(year):
@@ -216,7 +216,7 @@ async def authority_back(year):
     fires = {"TrustedPodsCertificateEnds", "TrustedPodsCertificateEnded"}
     async with year.watched("certificate ends", fires, cleared=False) as window:
         await year.watch(window, HOUR_S + 10 * MINUTE_S)
-    year.authority.back()
+    year.world.switch.back()
     while days_left() < 1:
         await year.world.time.stride(HOUR_S, HOUR_S)
     async with year.watched("certificate renewed", set()) as window:

@@ -11,6 +11,7 @@ from tests.fakes.chain.state import address_of
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.world import World
+from tests.year.authority import Switch
 from tests.year.observer import UsageObserver
 from tests.year.simulated_time import SimulatedTime
 from tests.year.streams import memory_host
@@ -102,8 +103,11 @@ class ObservedCluster(FakeCluster):
 
 @dataclass
 class SimulatedWorld(World):
-    """A provider's world on one clock. `directory` is an ACME authority's, `root` its certificate."""
+    """A provider's world on one clock. `directory` is an ACME authority's, `root` its certificate, `switch`
+    what it knows of this world.
+    """
 
+    switch: Switch = field(default_factory=Switch)
     time: SimulatedTime = field(default_factory=SimulatedTime)
     observer: UsageObserver = field(default_factory=UsageObserver)
     directory: str = ""
@@ -129,6 +133,7 @@ class SimulatedWorld(World):
         naming_operator(self.chain.market, self.owner, self.owner)  # what the contracts offer is read once
         self.began = self.now
         self.time.moved = self._moved
+        self.switch.show(self.now)
 
     @property
     def key_file(self):
@@ -137,6 +142,7 @@ class SimulatedWorld(World):
 
     def _moved(self, seconds):
         self.pass_time(self.began + seconds - self.now)
+        self.switch.show(self.now)
         self.cluster.calls.clear()
 
     def _config(self):

@@ -35,6 +35,13 @@ class SimulatedTime:
     def __post_init__(self) -> None:
         self.began = self.clock.current_time()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"now": self.now, "moved": self.moved, "rounds": self.rounds}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.clock, self.moved, self.rounds = MockClock(), state["moved"], state["rounds"]
+        self.began = self.clock.current_time() - state["now"]
+
     @property
     def now(self) -> float:
         """Seconds since the start."""

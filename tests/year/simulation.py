@@ -13,7 +13,6 @@ from typing import Any
 import trio
 
 from tests.year.alerts import Window, scraped
-from tests.year.authority import Authority
 from tests.year.events import EVENTS
 from tests.year.plan import Plan
 from tests.year.publishers import Publishers
@@ -55,7 +54,6 @@ class Simulation:
 
     plan: Plan
     world: Any
-    authority: Authority
     publishers: Any = None
     run: Any = None
     judged: list = field(default_factory=list)
@@ -63,14 +61,22 @@ class Simulation:
     evenings: list = field(default_factory=list)
     sent_to_a_liar: int = 0
     starts: int = 0
+    due: list = field(default_factory=list)
+    """Events of the plan that are to come."""
+    is_over: bool = False
     kept: Counter = field(default_factory=Counter)
     """Our own objects that the daemon has a day behind the last pod and had not before the first, by type."""
+    _before: Any = None
     _nursery: Any = None
     _life: Any = None
     _over: Any = None
 
     def __post_init__(self):
-        self.publishers = Publishers(self.world)
+        self.publishers, self.due = Publishers(self.world), sorted(self.plan.events)
+
+    def __getstate__(self):
+        assert self.run is None  # what is carried is outside of the daemon
+        return {**self.__dict__, "_nursery": None, "_life": None, "_over": None}
 
     # ---- the daemon ----
 
@@ -146,26 +152,38 @@ class Simulation:
     def day(self):
         return int((self.world.time.now + 1) // DAY_S)
 
-    async def live(self):
-        """All days of the plan, and the end of the last pods."""
+    async def live(self, *, until_restarted=False):
+        """All days of the plan that are left, and the end of the last pods; `is_over` then.
+
+        With *until_restarted* no further than to the midnight behind the daemon's next start: what
+        comes then is another process's.
+        """
         async with trio.open_nursery() as self._nursery:
             await self.start()
-            before = own_objects()
-            await self._settle()
-            due = sorted(self.plan.events)
-            while self.day < self.plan.days:
-                today = self.day
-                await self._morning(today)
-                while due and due[0][0] <= self.day:
-                    await EVENTS[due.pop(0)[1]](self)
-                await self._evening()
-            await self.publishers.go(self.run, list(self.publishers.standing.values()))
-            await self.world.time.stride(BEHIND_S, STRIDE_S)
-            assert not due
-            self.earned = await self._earned()
-            self.world.chain.forget_old(0)
-            self.kept = own_objects() - before
+            mine = self.starts
+            if self._before is None:
+                self._before = own_objects()
+                await self._settle()
+            while self.day < self.plan.days and not (until_restarted and self.starts > mine):
+                await self._whole_day()
+            if self.day >= self.plan.days and not (until_restarted and self.starts > mine):
+                await self._end()
             await self.stop()
+
+    async def _whole_day(self):
+        await self._morning(self.day)
+        while self.due and self.due[0][0] <= self.day:
+            await EVENTS[self.due.pop(0)[1]](self)
+        await self._evening()
+
+    async def _end(self):
+        await self.publishers.go(self.run, list(self.publishers.standing.values()))
+        await self.world.time.stride(BEHIND_S, STRIDE_S)
+        assert not self.due
+        self.earned = await self._earned()
+        self.world.chain.forget_old(0)
+        self.kept = own_objects() - self._before
+        self.is_over = True
 
     async def _settle(self):
         """The year begins with as many pods as it will have on any day, of a provider that was started again.
@@ -200,7 +218,6 @@ class Simulation:
 
     async def _measured(self, left_today):
         self.world.chain.forget_old()
-        self.authority.served.asked.clear()
         gc.collect()
         doors = self.run.parts.doors
         return Evening(

@@ -57,6 +57,9 @@ class MemoryHost:
         self._nursery = nursery
         self._handler = None
 
+    def __getstate__(self):
+        return {}  # it goes with the daemon
+
     def serve(self, _protocol_id, handler):
         self._handler = handler
 

@@ -96,9 +96,10 @@ async def lived(year):
 def test_what_the_chain_knows_is_neither_lost_nor_billed_again(tmp_path):
     with authority(tmp_path, ("k1.test.localhost",)) as answers:
         served = answers.served
-        world = SimulatedWorld(tmp_path, directory=served.directory, root=str(served.root))
-        answers.clock = lambda: world.now
-        year = Simulation(NOTHING, world, answers)
+        world = SimulatedWorld(
+            tmp_path, directory=served.directory, root=str(served.root), switch=answers.switch
+        )
+        year = Simulation(NOTHING, world)
         with without_threads():
             trio.run(lived, year, clock=world.time.clock)
     assert world.observer.differences == []

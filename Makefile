@@ -16,7 +16,7 @@ MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint unit policies forge live bench soak contracts docs deb release clean coverage slither
-.PHONY: chart guest guest-pins guest-measure
+.PHONY: chart guest guest-pins guest-measure machine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,17 +29,19 @@ setup: $(BIN)/.installed build/view/trustedpods contracts/node_modules/.installe
 demo: setup ## bring up a market, deploy a pod, show every step of its life
 	@$(BIN)/trustedpods-localnet demo
 
-test live soak: export EXAMPLES = many
-# The contracts are tested beside the tests on real parts, which wait most of the time, and give way to them.
+test live machine soak: export EXAMPLES = many
+# The contracts are tested and the machine image is built beside the tests on real parts, which wait most of the time:
+# both give way to them. A machine is booted when all else is over, as it takes both processors.
 test: ## everything, and how long each group took
 	@rm -rf $(MINUTES)
 	@$(call title,everything)
 	@$(MAKE) --no-print-directory check
-	@nice -n 19 $(MAKE) --no-print-directory --old-file=setup forge > build/forge.log 2>&1 & beside=$$!; \
+	@nice -n 19 $(MAKE) --no-print-directory --old-file=setup forge guest > build/beside.log 2>&1 & beside=$$!; \
 		$(MAKE) --no-print-directory live; live=$$?; \
-		wait $$beside; forge=$$?; cat build/forge.log; \
+		wait $$beside; forge=$$?; cat build/beside.log; \
+		$(MAKE) --no-print-directory machine; machine=$$?; \
 		$(call took,everything); printf '\n'; cat $(MINUTES)/*.took; \
-		exit $$((live + forge))
+		exit $$((live + forge + machine))
 
 check: setup ## what needs neither root nor real parts; nine minutes on two cores
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit policies
@@ -72,8 +74,14 @@ forge: setup
 
 live: setup
 	@$(call title,tests on real parts)
-	$(PYTEST) -m "live and not soak" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "live and not soak and not machine" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(call took,tests on real parts)
+
+machine: setup ## boot the machine image in an emulated machine; from cached parts four minutes
+	@$(call title,machine image)
+	@deploy/guest_image/tools.sh
+	$(PYTEST) -m "machine and not soak"
+	@$(call took,machine image)
 
 bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
@@ -93,6 +101,9 @@ bench: setup ## measure, as ratios in one run
 	cd deploy/kube && go test -v -run TestServersArePagedOutAndAnswer ./netpol/frozen
 	$(BIN)/python -m tests.bench.idle_pods
 	$(BIN)/python -m tests.bench.isolation.user_namespaces
+	@deploy/guest_image/tools.sh
+	@nice -n 19 $(BIN)/python deploy/guest_image/guest_image.py build/guest
+	$(BIN)/python -m tests.bench.isolation.machine
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.billing.busy_pods
 	$(BIN)/python -m tests.bench.registry

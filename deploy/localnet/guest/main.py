@@ -2,8 +2,8 @@
 """The one program that the guest's init starts: `trustedpods-supervisor CONFIGURATION`.
 
 It makes the data disk, then keeps all units running for as long as the machine runs. Its end is the
-machine's. What it says goes to the console, where the command line names one: names of units and states, and
-why one failed.
+machine's. What it says goes to the console, where the command line names one: names of units and states, why
+one failed, and how much of the machine's memory is used by then.
 """
 
 import os
@@ -59,5 +59,12 @@ def _told(status: UnitStatus) -> None:
 
 def _say(text: str) -> None:
     uptime = Path("/proc/uptime").read_text().split()[0]
-    sys.stdout.write(f"guest: {uptime} s: {text}\n")
+    used = used_mib(Path("/proc/meminfo").read_text())
+    sys.stdout.write(f"guest: {uptime} s, {used} MiB used: {text}\n")
     sys.stdout.flush()
+
+
+def used_mib(meminfo: str) -> int:
+    """MiB that programs and kernel hold, of /proc/meminfo's text: what is not available to a new program."""
+    kib = {line.partition(":")[0]: int(line.split()[1]) for line in meminfo.splitlines()}
+    return (kib["MemTotal"] - kib["MemAvailable"]) // 1024

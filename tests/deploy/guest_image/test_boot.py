@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image in an emulated machine: its own root and command line, and no others; every door shut.
 
-One after another, each seconds of processor time; `soak`, since these files take minutes to build where the
-cache does not have them, and an emulated machine takes what a busy host leaves it.
+One after another, each seconds of processor time. These files take minutes to build where the cache does not
+have them, and an emulated machine takes what a busy host leaves it: most are `soak`, two in `make machine`.
 """
 
 import re
@@ -16,7 +16,7 @@ from tests.deploy.guest_image.builder import archive_contents, initrd, parts
 from tests.deploy.guest_image.machine import boot, small_image
 from tests.paths import ROOT
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(3600)]
 
 DOORS = {
     "memory of the machine", "memory of the kernel", "ports of the machine", "another kernel", "a module",
@@ -58,6 +58,7 @@ def image(tmp_path_factory):
     return small_image(tmp_path_factory.mktemp("image"))
 
 
+@pytest.mark.soak
 def test_it_opens_its_verified_root_and_shuts_every_door(image, tmp_path):
     seen = boot(image, tmp_path / "log", until="stopped: fork/exec")  # the daemon, not in this root
     assert "stopped: fork/exec" in seen.said, seen.said
@@ -66,6 +67,7 @@ def test_it_opens_its_verified_root_and_shuts_every_door(image, tmp_path):
     assert "all doors shut" in seen.said, seen.said
 
 
+@pytest.mark.soak
 def test_a_table_of_the_hosts_is_refused_the_memory_and_the_machine_boots_on(image, tmp_path):
     (tmp_path / "table.asl").write_text(TABLE)
     subprocess.run(["iasl", "-ve", "-p", tmp_path / "table", tmp_path / "table.asl"], check=True)
@@ -79,6 +81,7 @@ def test_a_table_of_the_hosts_is_refused_the_memory_and_the_machine_boots_on(ima
     assert "all doors shut" in seen.said, seen.said
 
 
+@pytest.mark.soak
 def test_the_whole_image_starts_its_daemon_program(tmp_path):
     subprocess.run(
         [sys.executable, ROOT / "deploy/guest_image/guest_image.py", tmp_path], check=True, cwd=ROOT
@@ -89,6 +92,7 @@ def test_the_whole_image_starts_its_daemon_program(tmp_path):
     assert re.search(r"\[U\] trustedpods-provider, version \d", seen.said), seen.said
 
 
+@pytest.mark.machine
 def test_a_byte_of_the_root_that_the_host_changed_ends_the_machine(image, tmp_path):
     other = tmp_path / "root.img"
     shutil.copyfile(image / "root.img", other)
@@ -103,6 +107,7 @@ def test_a_byte_of_the_root_that_the_host_changed_ends_the_machine(image, tmp_pa
     assert "dm-verity device corrupted" in seen.said, seen.said
 
 
+@pytest.mark.machine
 def test_a_word_of_the_command_line_that_the_host_changed_ends_the_machine(image, tmp_path):
     line = (image / "cmdline").read_text().replace("lockdown=confidentiality", "lockdown=integrity")
     seen = boot(image, tmp_path / "log", until="resting", line=line)
@@ -111,6 +116,7 @@ def test_a_word_of_the_command_line_that_the_host_changed_ends_the_machine(image
     assert "verified root" not in seen.said, seen.said
 
 
+@pytest.mark.soak
 def test_another_root_than_the_command_lines_ends_the_machine(image, tmp_path):
     line = (image / "cmdline").read_text()
     head, _, rest = line.partition("trustedpods.root=")
@@ -124,6 +130,7 @@ def test_another_root_than_the_command_lines_ends_the_machine(image, tmp_path):
     assert "verified root" not in seen.said, seen.said
 
 
+@pytest.mark.soak
 def test_nothing_in_the_initrd_runs_but_its_one_program(image):
     found = archive_contents((image / "initrd.img").read_bytes())
     files = {name: (mode, data) for name, (mode, data) in found.items() if mode != initrd.FOLDER_MODE}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from tests.localnet.guest.configurations import OPERATOR_KEY
+from trustedpods.localnet.guest.main import used_mib
 
 PROGRAM = "import sys; from trustedpods.localnet.guest.main import main; sys.exit(main())"
 
@@ -25,3 +26,13 @@ def test_without_a_configuration_it_says_how_it_is_called():
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert "CONFIGURATION" in done.stderr
+
+
+def test_the_memory_that_is_used_is_what_no_new_program_could_have():
+    rows = (
+        "MemTotal:   4096000 kB",
+        "MemFree:   100000 kB",
+        "MemAvailable:   3072000 kB",
+        "HugePages_Total: 0",
+    )
+    assert used_mib("\n".join(rows)) == 1000

@@ -20,7 +20,7 @@ from trustedpods.provider.core.networks.book import NODE_PORTS
 from trustedpods.provider.core.placement.offered import Allowed
 from trustedpods.provider.core.quotas.settings import EgressSection, PublishersSection
 from trustedpods.provider.exposure.ingress_classes import IngressSection, QualifiedName
-from trustedpods.provider.facade.pools import Pools, SlotProtocol
+from trustedpods.provider.facade.pools import MAX_SLOTS, Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 from trustedpods.provider.market_settings import ConfiguredAddress, MarketSection
 from trustedpods.provider.settings_file import read_settings
@@ -174,7 +174,7 @@ class FacadeSection(Section):
     activator_dir: PathText
     wake_socket: PathText
     map_file: PathText
-    slots: Annotated[int, Field(ge=1, le=4096)] = 256
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = 256
     h2_slots: Annotated[int, Field(ge=0, le=1024)] = 64
     tcp_slots: Annotated[int, Field(ge=0, le=1024)] = 32
     wake_limit_s: PositiveSeconds = 60

@@ -10,8 +10,10 @@ from enum import StrEnum
 
 from trustedpods.protocol.errors import BadInput
 
-MAX_SLOTS = 4096
-"""`show servers state` of so many slots still fits into one reply that we read."""
+MAX_SLOTS = 16_384
+"""HAProxy starts with so many in two seconds and has 360 MB then (docs/facade.md), and `show servers state`
+of them with twenty pods each fits into one reply that we read. Each has a socket of the activator, whose unit
+may have four times as many files."""
 
 
 class SlotProtocol(StrEnum):

@@ -20,8 +20,8 @@ from trustedpods.provider.facade.haproxy.maps import Entries, map_commands, map_
 from trustedpods.provider.facade.haproxy.servers import ACTIVATOR, ServerSeen, parse_servers, removal_commands
 from trustedpods.provider.facade.haproxy.sessions import Session, parse_sessions
 
-MAX_REPLY = 16 * 1024 * 1024
-"""`show servers state` of 4,096 slots with 20 pods each is under 10 MB."""
+MAX_REPLY = 64 * 1024 * 1024
+"""`show servers state` of 16,384 slots with 20 pods each is under 40 MB."""
 
 SLOTS_PER_CALL = 64
 """Statistics asked for on one line; HAProxy reads lines of up to 16 KB."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from tests.year.authority import Switch
+from tests.year.outside.authority import Switch
 from trustedpods.protocol.sealing import hpke
 
 

@@ -3,7 +3,7 @@
 
 from tests.fakes.chain.state import address_of
 from tests.fakes.setup.keys import FakeKeySite, sign
-from tests.year.outside import SPOOL_MIB
+from tests.year.outside.world import SPOOL_MIB
 from trustedpods.contracts.client.endpoints.standings import NodeStanding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.units import Usage

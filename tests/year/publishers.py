@@ -12,7 +12,7 @@ import trio
 from tests.fakes.chain.state import address_of
 from tests.fakes.provider.caller import PEAK, Caller, image_of
 from tests.fakes.provider.reboots import rotation
-from tests.year.outside import CLAIM_INTERVAL_S
+from tests.year.outside.world import CLAIM_INTERVAL_S
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.ids import host_label
 from trustedpods.protocol.limits import MIB

@@ -17,10 +17,10 @@ import pytest
 import trio
 
 from tests.year.alerts import judge, rules
-from tests.year.authority import authority
 from tests.year.carried import load, save
 from tests.year.events import EVENTS
-from tests.year.outside import SimulatedWorld
+from tests.year.outside.authority import authority
+from tests.year.outside.world import SimulatedWorld
 from tests.year.plan import THIRTY_DAYS, YEAR
 from tests.year.simulated_time import without_log_records, without_threads
 from tests.year.simulation import Simulation

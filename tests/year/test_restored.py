@@ -4,8 +4,8 @@
 import pytest
 import trio
 
-from tests.year.authority import authority
-from tests.year.outside import CLAIM_INTERVAL_S, SimulatedWorld
+from tests.year.outside.authority import authority
+from tests.year.outside.world import CLAIM_INTERVAL_S, SimulatedWorld
 from tests.year.plan import Plan
 from tests.year.simulated_time import without_threads
 from tests.year.simulation import DAY_S, STRIDE_S, Simulation

@@ -121,7 +121,7 @@ def test_nothing_can_be_smuggled_into_the_file(changes):
         config(**changes)
 
 
-@pytest.mark.parametrize("sizes", [(0,), (5000,), (4000, 97), (1, -1), (1, 0, -1)])
+@pytest.mark.parametrize("sizes", [(0,), (16_385,), (16_000, 385), (1, -1), (1, 0, -1)])
 def test_pools_have_sizes_that_haproxy_can_have(sizes):
     with pytest.raises(BadInput):
         Pools(*sizes)

@@ -11,10 +11,10 @@ from tests.fakes.chain.state import address_of
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.world import World
-from tests.year.authority import Switch
-from tests.year.observer import UsageObserver
+from tests.year.outside.authority import Switch
+from tests.year.outside.observer import UsageObserver
+from tests.year.outside.streams import memory_host
 from tests.year.simulated_time import SimulatedTime
-from tests.year.streams import memory_host
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.acme.settings import AcmeSettings, TlsSection
 from trustedpods.provider.config import GasSection, MetricsSection

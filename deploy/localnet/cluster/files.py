@@ -20,6 +20,10 @@ PIDS_PER_POD = 1024
 all tenants, so without a bound one of them takes the others' place. Servers with a thread for each request
 need a few hundred."""
 
+MAX_PODS = 240
+"""Replicas of a node, where Kubernetes' own default is 110: sleepers that stay warm are many and take little.
+Its network has 254 addresses, of which some are kept for a moment behind a replica's end."""
+
 LEASE_S = 12
 """A kubelet renews its node's lease four times within it."""
 
@@ -178,6 +182,7 @@ def kubelet_json(node: ClusterNode, cgroup_root: str) -> str:
             "serializeImagePulls": False,
             "maxParallelImagePulls": 4,
             "oomScoreAdj": 0,
+            "maxPods": MAX_PODS,
             "podPidsLimit": PIDS_PER_POD,
             "evictionHard": {
                 "memory.available": "100Mi",

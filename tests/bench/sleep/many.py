@@ -131,7 +131,7 @@ def run(market: LiveLocalnet, folder: Path, count: int, cpu: str, look_s: float)
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--sleepers", type=int, default=50, help="the kubelet takes 110 pods")
+    arguments.add_argument("--sleepers", type=int, default=50, help="a node takes 240 pods")
     arguments.add_argument("--cpu", default="100m", help="of each, awake")
     arguments.add_argument("--look", type=float, default=30.0)
     options = arguments.parse_args()

@@ -55,15 +55,26 @@ class Pods:
         self.told: Told = _nobody
 
     async def load(self) -> None:
-        """Read everything from the store, once at start."""
-        for record in await self._doors.store.read(pods.load_all):
+        """Read from the store, once at start: of what ended a day ago only that it was here."""
+        before = UnixSeconds(self._doors.now() - ENDED_IN_MEMORY_S)
+        records, long_ended = await self._doors.store.read(pods.load_at_start, before)
+        for record in records:
             if record.phase in ENDED and not record.known_to_pay:
                 self._forgotten.add(record.channel)
                 continue
-            if record.generation < self._doors.generations.newest(record.channel):
-                _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
+            self._compare(record.channel, record.generation)
             self._remember(record)
-        self.put_away()
+        for one in long_ended:
+            if not one.known_to_pay:
+                self._forgotten.add(one.channel)
+                continue
+            self._compare(one.channel, one.generation)
+            self._doors.generations.note(one.channel, one.generation)
+            self._away.add(one.channel)
+
+    def _compare(self, channel: ChannelId, generation: int) -> None:
+        if generation < self._doors.generations.newest(channel):
+            _log.error("%s: the store was set back: this is not the pod's newest bundle", host_label(channel))
 
     def put_away(self) -> None:
         """Leave to the books what ended a day ago, and what nobody has asked about for a day."""

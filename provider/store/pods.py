@@ -3,10 +3,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, and_, delete, not_, or_, select
 
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
@@ -25,6 +25,18 @@ from trustedpods.provider.core.pod import (
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import EVENTS, KEPT_LOGS, PODS
+
+
+@dataclass(frozen=True, slots=True)
+class LongEnded:
+    """What a process has to know of a pod that ended long ago; its record stays in the books.
+
+    `known_to_pay` is the record's.
+    """
+
+    channel: ChannelId
+    generation: int
+    known_to_pay: bool
 
 
 def save(tx: Tx, record: PodRecord) -> None:
@@ -56,6 +68,17 @@ def load_standing(tx: Tx) -> list[PodRecord]:
 def load_all(tx: Tx) -> list[PodRecord]:
     """Every pod that there ever was, the ended ones too."""
     return [_record(tx, row) for row in tx.connection.execute(select(PODS))]
+
+
+def load_at_start(tx: Tx, before: UnixSeconds) -> tuple[list[PodRecord], list[LongEnded]]:
+    """Every pod that stands or that changed from *before* on; all others, which are all that ever were."""
+    phases = [str(phase) for phase in ENDED]
+    long_ended = and_(PODS.c.phase.in_(phases), PODS.c.changed_at < before)
+    records = tx.connection.execute(select(PODS).where(not_(long_ended)))
+    paid = or_(PODS.c.chain_left.is_not(None), PODS.c.sealed_statement.is_not(None))
+    few = tx.connection.execute(select(PODS.c.channel, PODS.c.generation, paid).where(long_ended))
+    old = [LongEnded(ChannelId(int(key, 16)), generation, bool(payer)) for key, generation, payer in few]
+    return [_record(tx, row) for row in records], old
 
 
 def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:

@@ -26,6 +26,7 @@ STATE = Path("/var/lib/trustedpods")
 _MEMORY = Path("/run/trustedpods")
 _RESOLVER = Path("/run/resolv.conf")
 _ARGUMENTS = 2
+_HELD = ("AnonPages", "Shmem", "SUnreclaim", "KernelStack", "PageTables", "Percpu")
 
 
 def main() -> int:
@@ -65,6 +66,9 @@ def _say(text: str) -> None:
 
 
 def used_mib(meminfo: str) -> int:
-    """MiB that programs and kernel hold, of /proc/meminfo's text: what is not available to a new program."""
+    """MiB that programs and kernel hold and do not give back, of /proc/meminfo's text.
+
+    Pages of files are none of them: the kernel reads them again.
+    """
     kib = {line.partition(":")[0]: int(line.split()[1]) for line in meminfo.splitlines()}
-    return (kib["MemTotal"] - kib["MemAvailable"]) // 1024
+    return sum(kib[kind] for kind in _HELD) // 1024

@@ -5,9 +5,9 @@
 
 IMAGE is the folder of `make guest` (build/guest). First the localnet's provider with its cluster, by the
 container runtime that the image has too, in namespaces of this host; then the same in an emulated machine.
-Memory is what is not available to others: on the host what became so, less what the chain has to itself, in
-the machine what its supervisor says, with the kernel's. Processors are emulated, so the times say nothing
-of real ones.
+Memory is what programs and kernel hold and do not give back: on the host what came to it, less what the chain
+has to itself, in the machine what its supervisor says. Processors are emulated, so the times say nothing of
+real ones.
 """
 
 import os
@@ -49,9 +49,9 @@ def used() -> int:
 
 
 def own_mib(pid: int) -> int:
-    """What a process has to itself, and its part of what it shares."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) // 1024
+    """What a process holds of itself."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) // 1024
 
 
 def on_host() -> tuple[int, float]:

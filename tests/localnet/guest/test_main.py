@@ -28,11 +28,7 @@ def test_without_a_configuration_it_says_how_it_is_called():
     assert "CONFIGURATION" in done.stderr
 
 
-def test_the_memory_that_is_used_is_what_no_new_program_could_have():
-    rows = (
-        "MemTotal:   4096000 kB",
-        "MemFree:   100000 kB",
-        "MemAvailable:   3072000 kB",
-        "HugePages_Total: 0",
-    )
-    assert used_mib("\n".join(rows)) == 1000
+def test_the_memory_that_is_used_is_what_is_not_given_back():
+    held = ("AnonPages", "Shmem", "SUnreclaim", "KernelStack", "PageTables", "Percpu")
+    rows = [f"{kind}:   {1 << (10 + place)} kB" for place, kind in enumerate(held)]
+    assert used_mib("\n".join(["MemTotal:   4096000 kB", "Cached:   300000 kB", *rows])) == 63

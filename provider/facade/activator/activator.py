@@ -327,12 +327,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _raise_file_limit(config: ActivatorConfig) -> None:
+    """As far as all slots and connections may need; where it may not be raised so far, that is logged."""
     wanted = config.pools.total + 2 * config.max_total + 256
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if resource.RLIM_INFINITY != allowed < wanted:
+        _log.warning(
+            "%d slots with their connections may need %d open files, and %d are allowed: raise LimitNOFILE",
+            config.pools.total, wanted, allowed,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """Freezes in the ledger: whatever dies, no second in which a replica was frozen costs CPU."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import trio
 
@@ -9,7 +10,7 @@ from tests.fakes.provider.caller import until
 from tests.provider.serving.warm.sleeping import asleep, ended, running, the_freezes, world
 from trustedpods.provider.core.metering import Freeze
 from trustedpods.provider.serving.warm.freeze_book import LAPSE_S, FreezeBook
-from trustedpods.provider.store import ledger
+from trustedpods.provider.store import Vault, ledger, open_store
 
 __all__ = ["world"]
 
@@ -19,7 +20,9 @@ async def test_what_the_daemon_before_left_frozen_is_so_in_the_books_until_it_is
 ):
     async with running(world) as (_, caller, pod_scaler):
         await asleep(world, pod_scaler)
-    async with world.run() as (parts, _):
+    # no daemon beside this book: its own would end what only this one knows of
+    async with open_store(world.tmp_path / "books" / "store.db", Vault(world.keys.hpke.to_bytes())) as store:
+        parts = SimpleNamespace(doors=world._doors(world._config(), store))
         book = FreezeBook(parts.doors)
         await book.begin(caller.ref.channel, {"another": 3})
         await book.end_all_but(lambda: {"another"})

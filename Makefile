@@ -36,7 +36,7 @@ test: ## everything, and how long each group took
 	@rm -rf $(MINUTES)
 	@$(call title,everything)
 	@$(MAKE) --no-print-directory check
-	@nice -n 19 $(MAKE) --no-print-directory --old-file=setup forge guest > build/beside.log 2>&1 & beside=$$!; \
+	@nice -n 19 $(MAKE) --no-print-directory --keep-going --old-file=setup forge guest > build/beside.log 2>&1 & beside=$$!; \
 		$(MAKE) --no-print-directory live; live=$$?; \
 		wait $$beside; forge=$$?; cat build/beside.log; \
 		$(MAKE) --no-print-directory machine; machine=$$?; \
@@ -113,7 +113,7 @@ bench: setup ## measure, as ratios in one run
 soak: setup coverage slither ## the full lengths (hours)
 	@deploy/guest_image/tools.sh
 	@$(call title,soak)
-	$(PYTEST) -m soak
+	$(PYTEST) -m "soak or machine"
 
 coverage: setup ## every line and branch of the contracts has a forge test
 	@$(call title,coverage of the contracts)

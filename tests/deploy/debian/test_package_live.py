@@ -144,7 +144,7 @@ def test_what_is_compiled_here_is_the_same_compiled_again(package, tmp_path):
         staging.unpack(wheel, package.parent / "tree" / staging.SITE)  # refuses what differs
 
 
-@pytest.mark.live
+@pytest.mark.soak  # a minute and a half; `make deb` asks lintian too
 def test_lintian_finds_nothing(package):
     argv = ["lintian", "--no-cfg", "--allow-root", "--fail-on", "error,warning", str(package)]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)

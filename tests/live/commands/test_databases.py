@@ -54,6 +54,7 @@ def test_postgres(market: LiveLocalnet, publisher: Publisher) -> None:
     assert said == b"1\n0\n2\n"
 
 
+@pytest.mark.soak  # another one of a kind; a wiped one comes back in test_backups.py
 def test_redis(market: LiveLocalnet, publisher: Publisher) -> None:
     pod = shipped(publisher, "redis")
 
